@@ -1,0 +1,22 @@
+"""The contract that joins receivers, queue, processors and exporters."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from proto.spans import SpanBatch
+
+
+class Consumer(Protocol):
+    """Anything that spans can be given to."""
+
+    async def consume(self, batch: SpanBatch) -> None:
+        """Take responsibility for every span of `batch`.
+
+        Returning means that the spans are stored, safely queued, or dropped by a rule that counted them; only then may a
+        receiver acknowledge. The batch is immutable, so giver and taker may both keep it.
+
+        Raises:
+            collector.errors.Permanent: the same batch would fail again; nothing of it was taken.
+            collector.errors.Retryable: nothing of it was taken, and it may be given again later.
+        """
