@@ -1,7 +1,8 @@
 """Why a request or a batch did not go through, in the three kinds that decide what its sender should do.
 
-`Permanent`: the same data would fail again. `Retryable`: it may well succeed later. `Refused`: nothing is wrong with the data,
-but it was not let in (size, rights, shape of the call). `collector/receivers/answers.py` maps them to gRPC codes and HTTP statuses.
+`Permanent`: the same data would fail again. `Retryable`: it may well succeed later. `Refused`: nothing is wrong with the
+data, but it was not let in (size, rights, shape of the call). `collector/receivers/answers.py` maps them to gRPC codes and HTTP
+statuses.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
     -- Times and numbers that do not fit the columns above; zero wherever they do.
     `StartTimeUnixNano` UInt64 DEFAULT 0 CODEC(ZSTD(1)),
     `EndTimeUnixNano` UInt64 DEFAULT 0 CODEC(ZSTD(1)),
+    `EventTimesUnixNano` Array(UInt64) CODEC(ZSTD(1)),
     `SpanKindNumber` Int32 DEFAULT 0 CODEC(ZSTD(1)),
     `StatusCodeNumber` Int32 DEFAULT 0 CODEC(ZSTD(1)),
     `Flags` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
@@ -44,7 +45,6 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
     `DroppedAttributesCount` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
     `DroppedEventsCount` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
     `DroppedLinksCount` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
-    `Events.TimeUnixNano` Array(UInt64) CODEC(ZSTD(1)),
     `Events.AttributesTypes` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `Events.DroppedAttributesCount` Array(UInt32) CODEC(ZSTD(1)),
     `Links.AttributesTypes` Array(LowCardinality(String)) CODEC(ZSTD(1)),
