@@ -1,0 +1,107 @@
+"""Says in plain words what pydantic found wrong, without repeating anything that may be a secret."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from config.document import Document
+from config.problems import KeyPath, Problem, alternatives, key_path, nearest, printable
+from config.section import Section
+
+_SECRET = re.compile(r"pass|token|secret|credential|auth|api_?key|connection_params", re.IGNORECASE)
+_USER_IN_URL = re.compile(r"//[^/]*@")
+_PASSWORD_IN_URL = re.compile(r"((?:pass|token|secret)\w*=)[^&\s]*", re.IGNORECASE)
+
+_MEANINGS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of a sensible size",
+    "int_type": "must be a whole number",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "mapping_type": "must be a mapping of keys and values",
+    "dict_type": "must be a mapping of keys and values",
+    "model_type": "must be a mapping of keys and values",
+    "string_too_short": "must not be empty",
+    "string_type": "must be text; put it in quotes if it looks like something else",
+    "too_short": "must name at least {min_length}",
+    "tuple_type": "must be a list",
+}
+
+
+def explain(error: ValidationError, model: type[Section], at: KeyPath, document: Document) -> Iterator[Problem]:
+    """Turn each fault that validation of `model`, which stands at `at`, has found into a problem."""
+    for fault in error.errors(include_url=False):
+        path = (*at, *fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            yield unknown_key(_section_at(model, fault["loc"][:-1]), path, document)
+        else:
+            message, hint = _meaning(fault)
+            yield Problem(key_path(path), document.line(path), message + _found(fault, path, document), hint)
+
+
+def unknown_key(section: type[Section] | None, path: KeyPath, document: Document) -> Problem:
+    """Say that the key at the end of `path` is not one of the section's, and what may have been meant."""
+    key = str(path[-1])
+    message, hint = "is not a known key", ""
+    if section is not None:
+        if key in section.reference_only:
+            message, hint = "is a key that this release does not have", section.reference_only[key]
+        else:
+            hint = alternatives(key, section.model_fields, "known here")
+    return Problem(key_path(path), document.line(path), message, hint)
+
+
+def _section_at(model: type[Section], location: tuple[int | str, ...]) -> type[Section] | None:
+    section: type[Section] | None = model
+    for key in location:
+        section = section.subsection(str(key)) if section is not None else None
+    return section
+
+
+def _meaning(fault: ErrorDetails) -> tuple[str, str]:
+    context: Mapping[str, Any] = fault.get("ctx", {})
+    match fault["type"]:
+        case "missing":
+            return "is required", ""
+        case "value_error":
+            return str(context["error"]), ""
+        case "literal_error":
+            known = re.findall(r"'([^']*)'", context["expected"])
+            wanted = ", ".join(name or '""' for name in known)
+            return f"must be one of {wanted}", nearest(str(fault["input"]), known)
+        case kind if kind in _MEANINGS:
+            return _MEANINGS[kind].format_map(context), ""
+    return fault["msg"], ""
+
+
+def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:
+    """The value as the file has it. What came from the environment, or stands near a secret's key, is not shown."""
+    value = fault["input"]
+    if fault["type"] == "missing" or isinstance(value, dict) or any(_SECRET.search(str(key)) for key in path):
+        return ""
+    if path in document.written:
+        return f", found {printable(document.written[path])}"
+    if isinstance(value, bool):
+        return f", found {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f", found {value}"
+    if isinstance(value, str) and fault["type"] not in ("model_type", "mapping_type"):
+        return f", found {printable(_masked(value))!r}"
+    if isinstance(value, str):
+        return ", found text"
+    return ", found a list" if isinstance(value, list | tuple) else ""
+
+
+def _masked(text: str) -> str:
+    return _PASSWORD_IN_URL.sub(r"\1***", _USER_IN_URL.sub("//***@", text))

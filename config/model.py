@@ -1,0 +1,57 @@
+"""The whole configuration, as loaded from `collector.yaml`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from config.exporters import EXPORTERS, REFERENCE_ONLY_EXPORTERS, Exporter
+from config.extensions import EXTENSIONS, REFERENCE_ONLY_EXTENSIONS, Extension
+from config.processors import PROCESSORS, REFERENCE_ONLY_PROCESSORS, Processor
+from config.receivers import RECEIVERS, REFERENCE_ONLY_RECEIVERS, Receiver
+from config.section import Section
+from config.service import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of component: which types this release has, and which only the OpenTelemetry Collector has."""
+
+    section: str
+    """Its key in the file, in the plural."""
+    word: str
+    """What one of them is called."""
+    types: Mapping[str, type[Section]]
+    """The model of each type that this release has."""
+    reference_only: Mapping[str, str]
+    """Types that this release has not: what to do without them."""
+
+
+KINDS = (
+    Kind("receivers", "receiver", RECEIVERS, REFERENCE_ONLY_RECEIVERS),
+    Kind("processors", "processor", PROCESSORS, REFERENCE_ONLY_PROCESSORS),
+    Kind("exporters", "exporter", EXPORTERS, REFERENCE_ONLY_EXPORTERS),
+    Kind("extensions", "extension", EXTENSIONS, REFERENCE_ONLY_EXTENSIONS),
+)
+"""Every kind of component, in the order of the file."""
+
+
+class Config(Section):
+    """A checked configuration: every component is used, and every name in `service` is defined.
+
+    Components stand under their ids, `type` or `type/name`.
+    """
+
+    receivers: Mapping[str, Receiver]
+    """How spans arrive."""
+    processors: Mapping[str, Processor] = {}
+    """What happens to them on the way; `service.pipelines` sets the order."""
+    exporters: Mapping[str, Exporter]
+    """Where they go."""
+    extensions: Mapping[str, Extension] = {}
+    """What runs beside the pipeline."""
+    service: Service
+    """How the components are put together."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "connectors": "let the clickhouse exporter store spans, and derive figures from there",
+    }

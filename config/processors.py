@@ -1,0 +1,76 @@
+"""What happens to spans between receivers and exporters: the `processors` section."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import ValidationInfo, field_validator
+
+from config.section import Section
+from config.values import Count, Duration, PositiveCount
+
+
+class BatchProcessor(Section):
+    """Gathers the spans of many requests into batches worth sending."""
+
+    send_batch_size: Count = 8192
+    """Send a batch once it has this many spans; 0 leaves the decision to `timeout`."""
+    send_batch_max_size: Count = 0
+    """Split batches above this many spans; 0 never splits by number."""
+    max_bytes: PositiveCount = 67_108_864
+    """Send a batch once its spans take this many bytes in memory. Own to spanhouse."""
+    timeout: Duration = Duration.parse("200ms")
+    """Send a batch this long after its first span, whatever its size; 0 sends at once."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "metadata_keys": "spans of all clients share batches",
+        "metadata_cardinality_limit": "spans of all clients share batches",
+    }
+
+    @field_validator("send_batch_max_size")
+    @classmethod
+    def _room_for_a_batch(cls, value: int, info: ValidationInfo) -> int:
+        size = info.data.get("send_batch_size", 0)
+        if 0 < value < size:
+            raise ValueError(f"must be 0 or at least send_batch_size ({size})")
+        return value
+
+
+Processor = BatchProcessor
+PROCESSORS: Mapping[str, type[Processor]] = {"batch": BatchProcessor}
+"""Every processor of this release by its type."""
+
+_IN_FRONT = "leave it out, or run it in a collector in front, which sends OTLP"
+
+REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
+    "memory_limiter": (
+        "leave it out: memory is bounded by max_recv_msg_size_mib, max_request_body_size, "
+        "batch.max_bytes and sending_queue.max_bytes"
+    ),
+    "attributes": _IN_FRONT,
+    "resource": _IN_FRONT,
+    "transform": _IN_FRONT,
+    "filter": _IN_FRONT,
+    "redaction": _IN_FRONT,
+    "span": _IN_FRONT,
+    "groupbytrace": _IN_FRONT,
+    "group_by_trace": _IN_FRONT,
+    "groupbyattrs": _IN_FRONT,
+    "group_by_attrs": _IN_FRONT,
+    "probabilistic_sampler": _IN_FRONT,
+    "tail_sampling": _IN_FRONT,
+    "span_pruning": _IN_FRONT,
+    "spanpruning": _IN_FRONT,
+    "k8sattributes": _IN_FRONT,
+    "k8s_attributes": _IN_FRONT,
+    "resourcedetection": _IN_FRONT,
+    "resource_detection": _IN_FRONT,
+    "geoip": _IN_FRONT,
+    "isolationforest": _IN_FRONT,
+    "schema": _IN_FRONT,
+    "sumologic": _IN_FRONT,
+    "unroll": "spanhouse takes spans only",
+    "cumulativetodelta": "spanhouse takes spans only",
+    "metricstransform": "spanhouse takes spans only",
+    "metrics_transform": "spanhouse takes spans only",
+}
+"""Processors of the OpenTelemetry Collector that this release has not: what to do without them."""

@@ -1,0 +1,230 @@
+"""How spans arrive: the `receivers` section."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from config.section import Section
+from config.values import Count, Duration, PositiveCount, TcpAddress, UnixAddress, zero_means
+
+_DEFAULT_LIMIT_MIB = 64
+_DEFAULT_LIMIT_BYTES = _DEFAULT_LIMIT_MIB << 20
+_HEADER_NAME_EXTRA = "!#$%&'*+-.^_`|~"
+
+_SHARED_REFERENCE_ONLY = {
+    "tls": "put a proxy that ends TLS in front, or listen on loopback or a Unix socket",
+    "auth": "put a proxy that authenticates in front, or listen on loopback or a Unix socket",
+    "middlewares": "there are no extensions that would act as middleware",
+}
+
+
+class KeepaliveServer(Section):
+    """How the gRPC server treats connections over their life; durations of 0 mean without end."""
+
+    max_connection_idle: Duration = Duration.parse("0")
+    """Close a connection that had no call for this long; 0 never does."""
+    max_connection_age: Duration = Duration.parse("0")
+    """Ask a client to reconnect after this long (with some jitter), so that load spreads; 0 never does."""
+    max_connection_age_grace: Duration = Duration.parse("0")
+    """How long calls may still run after `max_connection_age`; 0 sets no end."""
+    time: Duration = Duration.parse("2h")
+    """Ping a connection on which nothing was seen for this long."""
+    timeout: Duration = Duration.parse("20s")
+    """Close the connection when a ping has no answer after this long."""
+
+    @field_validator("time", "timeout")
+    @classmethod
+    def _zero_means_default(cls, value: Duration, info: ValidationInfo) -> Duration:
+        if value:
+            return value
+        default: Duration = cls.model_fields[info.field_name or ""].default
+        return default
+
+
+class KeepaliveEnforcement(Section):
+    """Which pings the gRPC server tolerates; a client that sends more is disconnected."""
+
+    min_time: Duration = Duration.parse("5m")
+    """The shortest time between two pings of a client."""
+    permit_without_stream: bool = False
+    """Whether a client may ping while it has no call open."""
+
+
+class Keepalive(Section):
+    """Life of gRPC connections (receiver contract NET-10, NET-11)."""
+
+    server_parameters: KeepaliveServer = KeepaliveServer()
+    """Ages, idle times and pings of the server."""
+    enforcement_policy: KeepaliveEnforcement = KeepaliveEnforcement()
+    """What clients may do."""
+
+
+class _Listener(Section):
+    transport: Literal["tcp", "unix"] = "tcp"
+    """`tcp`, or `unix` for a Unix domain socket."""
+    # Checked although it is a default, because it does not suit every transport.
+    endpoint: str
+    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_suits_transport(cls, text: str, info: ValidationInfo) -> str:
+        parse = UnixAddress.parse if info.data.get("transport") == "unix" else TcpAddress.parse
+        parse(text)
+        return text
+
+    @property
+    def address(self) -> TcpAddress | UnixAddress:
+        """`endpoint`, taken apart."""
+        return UnixAddress.parse(self.endpoint) if self.transport == "unix" else TcpAddress.parse(self.endpoint)
+
+
+class OtlpGrpc(_Listener):
+    """OTLP over gRPC."""
+
+    endpoint: str = "localhost:4317"
+    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
+    max_recv_msg_size_mib: Annotated[Count, zero_means(_DEFAULT_LIMIT_MIB)] = _DEFAULT_LIMIT_MIB
+    """The largest request, before and after decompression, in MiB. 0 means the default."""
+    max_concurrent_streams: Count = 0
+    """How many calls one connection may have open at once; 0 sets no limit."""
+    read_buffer_size: PositiveCount = 524_288
+    """Bytes read from a connection at a time."""
+    write_buffer_size: PositiveCount = 32_768
+    """Bytes gathered before they are written to a connection."""
+    keepalive: Keepalive = Keepalive()
+    """Pings, idle connections and reconnection."""
+    include_metadata: bool = False
+    """Whether processors may see the metadata of calls."""
+
+    reference_only: ClassVar[Mapping[str, str]] = _SHARED_REFERENCE_ONLY
+
+    @property
+    def max_request_bytes(self) -> int:
+        """`max_recv_msg_size_mib` in bytes."""
+        return self.max_recv_msg_size_mib << 20
+
+
+class Cors(Section):
+    """Which web pages may send spans (receiver contract NET-02 to NET-04). Off without `allowed_origins`."""
+
+    allowed_origins: tuple[str, ...] = ()
+    """Origins such as `https://app.example.com`; each may hold one `*`, as in `https://*.example.com`."""
+    allowed_headers: tuple[str, ...] = ()
+    """Request headers that pages may set besides those that browsers always allow; `*` allows all."""
+    exposed_headers: tuple[str, ...] = ()
+    """Response headers that pages may read, besides `Retry-After`."""
+    max_age: Count = 0
+    """Seconds for which a browser may remember a preflight answer; 0 leaves it to the browser."""
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _one_wildcard_each(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if origin.count("*") > 1:
+                raise ValueError("must have at most one * in each origin")
+            if origin != "*" and ("://" not in origin or origin.endswith("/")):
+                raise ValueError("must be origins such as https://app.example.com, with scheme and without a path")
+        return origins
+
+
+Coding = Literal["", "gzip", "zstd", "zlib", "deflate", "lz4"]
+
+
+class OtlpHttp(_Listener):
+    """OTLP over HTTP, protobuf and JSON."""
+
+    endpoint: str = "localhost:4318"
+    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
+    traces_url_path: str = "/v1/traces"
+    """The path that takes spans; a leading `/` is added where it is missing."""
+    max_request_body_size: Annotated[Count, zero_means(_DEFAULT_LIMIT_BYTES)] = _DEFAULT_LIMIT_BYTES
+    """The largest request body, before and after decompression, in bytes. 0 means the default."""
+    compression_algorithms: tuple[Coding, ...] = ("", "gzip", "zstd", "zlib", "deflate", "lz4")
+    """Values of `Content-Encoding` that are decompressed; an empty list decompresses nothing."""
+    read_header_timeout: Duration = Duration.parse("10s")
+    """How long a client may take to send the headers of a request; 0 sets no limit."""
+    read_timeout: Duration = Duration.parse("1m")
+    """How long a client may take to send a whole request; 0 sets no limit."""
+    write_timeout: Duration = Duration.parse("0")
+    """How long writing an answer may take; 0 sets no limit, since answers are short."""
+    idle_timeout: Duration = Duration.parse("2m")
+    """How long a connection may wait for its next request; longer than clients keep one for reuse."""
+    keep_alives_enabled: bool = True
+    """Whether a connection serves more than one request."""
+    cors: Cors = Cors()
+    """Which web pages may send spans."""
+    response_headers: Mapping[str, str] = {}
+    """Headers that every answer gets in addition."""
+    include_metadata: bool = False
+    """Whether processors may see the headers of requests."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        **_SHARED_REFERENCE_ONLY,
+        "metrics_url_path": "spanhouse takes spans only",
+        "logs_url_path": "spanhouse takes spans only",
+        "profiles_url_path": "spanhouse takes spans only",
+    }
+
+    @field_validator("traces_url_path")
+    @classmethod
+    def _absolute_path(cls, path: str) -> str:
+        if not path or not path.isascii() or not path.isprintable() or set(path) & set(" ?#"):
+            raise ValueError("must be a path such as /v1/traces, without spaces, ? or #")
+        return path if path.startswith("/") else f"/{path}"
+
+    @field_validator("response_headers")
+    @classmethod
+    def _wellformed_headers(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        for name, value in headers.items():
+            if not name or not all(letter.isascii() and (letter.isalnum() or letter in _HEADER_NAME_EXTRA) for letter in name):
+                raise ValueError("must have header names of letters, digits and hyphens")
+            if any(letter in "\r\n\0" for letter in value):
+                raise ValueError("must have header values of one line")
+        return headers
+
+
+class OtlpProtocols(Section):
+    """The protocols that are on. A protocol that is not named is off."""
+
+    grpc: OtlpGrpc | None = None
+    """OTLP over gRPC; `grpc:` alone turns it on with its defaults."""
+    http: OtlpHttp | None = None
+    """OTLP over HTTP; `http:` alone turns it on with its defaults."""
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> "OtlpProtocols":
+        if self.grpc is None and self.http is None:
+            raise ValueError("must name at least one protocol: grpc or http")
+        return self
+
+
+class OtlpReceiver(Section):
+    """Takes spans over OTLP (receiver contract CONF-01 to CONF-04)."""
+
+    protocols: OtlpProtocols
+    """The protocols that are on."""
+
+
+Receiver = OtlpReceiver
+RECEIVERS: Mapping[str, type[Receiver]] = {"otlp": OtlpReceiver}
+"""Every receiver of this release by its type."""
+
+REFERENCE_ONLY_RECEIVERS: Mapping[str, str] = {
+    "jaeger": "let services send OTLP, or convert with a collector in front",
+    "zipkin": "let services send OTLP, or convert with a collector in front",
+    "opencensus": "let services send OTLP, or convert with a collector in front",
+    "skywalking": "let services send OTLP, or convert with a collector in front",
+    "datadog": "let services send OTLP, or convert with a collector in front",
+    "kafka": "read Kafka with a collector in front, which sends OTLP",
+    "otlpjsonfile": "use `spanhouse replay FILE...` to send stored requests",
+    "otlp_json_file": "use `spanhouse replay FILE...` to send stored requests",
+    "prometheus": "spanhouse takes spans only",
+    "hostmetrics": "spanhouse takes spans only",
+    "host_metrics": "spanhouse takes spans only",
+    "filelog": "spanhouse takes spans only",
+    "file_log": "spanhouse takes spans only",
+    "nop": "a pipeline needs a receiver that takes spans",
+}
+"""Receivers of the OpenTelemetry Collector that this release has not: what to do without them."""

@@ -1,0 +1,81 @@
+"""Checks that hold between sections: names in `service`, and addresses that two servers would share."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from config.document import Document
+from config.model import KINDS, Config
+from config.problems import KeyPath, Problem, alternatives, key_path
+from config.values import TcpAddress, UnixAddress
+
+_COMPONENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}(?:/[^\s/](?:[^\r\n]{0,1022}[^\s])?)?", re.ASCII)
+_PIPELINE: KeyPath = ("service", "pipelines", "traces")
+
+
+def check_component_id(component_id: str) -> str:
+    """What is wrong with the id of a component; empty when it is `type` or `type/name`."""
+    if _COMPONENT_ID.fullmatch(component_id):
+        return ""
+    return "must be named type or type/name, such as otlp or otlp/internal"
+
+
+def check_references(document: Document) -> Iterator[Problem]:
+    """Find names in `service` that are not defined or stand twice, and components that `service` does not name.
+
+    Works on the file as written, so that a mistake inside a component does not hide one in its use.
+    """
+    for kind in KINDS:
+        defined = _at(document.value, (kind.section,))
+        known = list(defined) if isinstance(defined, dict) else []
+        at: KeyPath = ("service", "extensions") if kind.section == "extensions" else (*_PIPELINE, kind.section)
+        named = _at(document.value, at)
+        used: set[str] = set()
+        for position, name in enumerate(named if isinstance(named, list) else []):
+            path = (*at, position)
+            if not isinstance(name, str):
+                continue
+            if name in used:
+                yield _problem(document, path, f"names {kind.word} {name} a second time")
+            elif name not in known:
+                hint = alternatives(name, known, f"defined {kind.section}")
+                yield _problem(document, path, f"names {kind.word} {name}, which is not defined", hint)
+            used.add(name)
+        for name in known:
+            if name not in used:
+                hint = f"add it to {key_path(at)}, or remove it"
+                yield _problem(document, (kind.section, name), "is defined but not used", hint)
+
+
+def check_listeners(config: Config, document: Document) -> Iterator[Problem]:
+    """Find servers that would listen on the same address."""
+    taken: dict[TcpAddress | UnixAddress, KeyPath] = {}
+    for path, address in _listeners(config):
+        if isinstance(address, TcpAddress) and address.port == 0:
+            continue
+        if address in taken:
+            yield _problem(document, path, f"is {address}, which {key_path(taken[address])} listens on already")
+        taken.setdefault(address, path)
+
+
+def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddress]]:
+    for name, receiver in config.receivers.items():
+        for protocol in ("grpc", "http"):
+            server = getattr(receiver.protocols, protocol)
+            if server is not None:
+                yield ("receivers", name, "protocols", protocol, "endpoint"), server.address
+    for name, exporter in config.exporters.items():
+        if exporter.is_embedded:
+            yield ("exporters", name, "embedded", "listen"), exporter.embedded.address
+    for name, extension in config.extensions.items():
+        yield ("extensions", name, "endpoint"), extension.address
+
+
+def _at(value: Any, path: KeyPath) -> Any:
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _problem(document: Document, path: KeyPath, message: str, hint: str = "") -> Problem:
+    return Problem(key_path(path), document.line(path), message, hint)

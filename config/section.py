@@ -1,0 +1,26 @@
+"""The base of every part of the configuration."""
+
+from collections.abc import Mapping
+from typing import ClassVar, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Section(BaseModel):
+    """A mapping in the configuration file: its keys are known, checked and never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    reference_only: ClassVar[Mapping[str, str]] = {}
+    """Keys that the OpenTelemetry Collector has here and this release has not: what to do without them."""
+
+    @classmethod
+    def subsection(cls, key: str) -> "type[Section] | None":
+        """The section that stands under `key`, or None where a plain value stands."""
+        field = cls.model_fields.get(key)
+        if field is None:
+            return None
+        for annotation in (field.annotation, *get_args(field.annotation)):
+            if isinstance(annotation, type) and issubclass(annotation, Section):
+                return annotation
+        return None

@@ -1,0 +1,109 @@
+"""How the components are put together, and what the daemon says about itself: the `service` section."""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from config.section import Section
+from config.values import PositiveCount
+
+LogLevel = Annotated[
+    Literal["debug", "info", "warn", "error"],
+    BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
+]
+
+_SPANS_ONLY = "spanhouse takes spans only"
+
+
+class Pipeline(Section):
+    """The way of the spans; every name is a key of the section of the same name."""
+
+    receivers: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Where spans come from."""
+    processors: tuple[str, ...] = ()
+    """What happens to them, in this order."""
+    exporters: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Where they go."""
+
+
+class Pipelines(Section):
+    """The pipelines; spanhouse has one, for spans."""
+
+    traces: Pipeline
+    """The pipeline of the spans."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "metrics": _SPANS_ONLY,
+        "logs": _SPANS_ONLY,
+        "profiles": _SPANS_ONLY,
+    }
+
+
+class Logs(Section):
+    """The daemon's own log, on standard error."""
+
+    level: LogLevel = "info"
+    """The least severe kind of line that is written: `debug`, `info`, `warn` or `error`."""
+    encoding: Literal["console", "json"] = "console"
+    """`console` for people, `json` for programs."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "output_paths": "redirect standard error",
+        "error_output_paths": "redirect standard error",
+        "sampling": "each occurrence is logged once as it is",
+        "initial_fields": "add fields where the log is collected",
+        "development": "use level: debug",
+        "disable_caller": "lines name no source file as it is",
+        "disable_stacktrace": "only unexpected errors carry a stack trace",
+        "processors": "collect standard error",
+    }
+
+
+class Metrics(Section):
+    """The daemon's own metrics, at `/metrics` on the endpoint of the query extension."""
+
+    level: Literal["none", "normal"] = "normal"
+    """`normal` serves them, `none` does not."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "address": "metrics are at /metrics on the endpoint of the query extension",
+        "readers": "metrics are at /metrics on the endpoint of the query extension",
+        "views": "drop metrics where they are scraped",
+    }
+
+
+class Telemetry(Section):
+    """What the daemon says about itself."""
+
+    logs: Logs = Logs()
+    """The daemon's own log."""
+    metrics: Metrics = Metrics()
+    """The daemon's own metrics."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "traces": "the daemon makes no spans of its own",
+        "resource": "add labels where metrics and logs are collected",
+    }
+
+
+class Journal(Section):
+    """Where a request is kept from its acknowledgement until ClickHouse has its spans. Own to spanhouse."""
+
+    path: Annotated[str, Field(min_length=1)] = "./spanhouse-data/journal"
+    """A directory on a local disk; relative to the working directory."""
+    max_bytes: PositiveCount = 4_294_967_296
+    """The most that the journal takes on disk. When it is full, clients are asked to come back later."""
+
+
+class Service(Section):
+    """How the components are put together."""
+
+    extensions: tuple[str, ...] = ()
+    """Extensions that run."""
+    pipelines: Pipelines
+    """The way of the spans."""
+    telemetry: Telemetry = Telemetry()
+    """What the daemon says about itself."""
+    journal: Journal = Journal()
+    """Where acknowledged spans wait on disk."""
