@@ -55,10 +55,11 @@ def unknown_key(section: type[Section] | None, path: KeyPath, document: Document
     key = str(path[-1])
     message, hint = "is not a known key", ""
     if section is not None:
-        if key in section.reference_only:
-            message, hint = "is a key that this release does not have", section.reference_only[key]
-        else:
+        instead = section.instead_of(key)
+        if instead is None:
             hint = alternatives(key, section.model_fields, "known here")
+        else:
+            message, hint = "is a key that this release does not have", instead
     return Problem(key_path(path), document.line(path), message, hint)
 
 

@@ -59,6 +59,9 @@ def _parameter_text(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
+_Parameter = Annotated[str, BeforeValidator(_parameter_text, json_schema_input_type=str | int | float | bool)]
+
+
 class TableEngine(Section):
     """The engine of tables that spanhouse creates."""
 
@@ -104,7 +107,7 @@ class SendingQueue(Section):
     sizer: Literal["requests", "items", "bytes"] = "requests"
     """The unit of `queue_size`: `requests` for batches, `items` for spans, or `bytes`."""
     max_bytes: PositiveCount = 268_435_456
-    """How much may wait in bytes, whatever the `sizer`. Own to spanhouse."""
+    """How much may wait in bytes, whatever the `sizer`. The Collector has no such key."""
     block_on_overflow: bool = True
     """At the bound, wait (spans stay in the journal) or, with false, ask clients at once to come back later."""
     batch: QueueBatch = QueueBatch()
@@ -159,9 +162,13 @@ class EmbeddedDatabase(Section):
 
 
 class ClickHouseExporter(Section):
-    """Stores spans in ClickHouse, in the table that the reference's exporter made known."""
+    """Stores spans in ClickHouse, in the table that the Collector's exporter made known."""
 
-    endpoint: Annotated[tuple[str, ...], BeforeValidator(_split_endpoints), Field(min_length=1)] = (_EMBEDDED,)
+    endpoint: Annotated[
+        tuple[str, ...],
+        Field(min_length=1),
+        BeforeValidator(_split_endpoints, json_schema_input_type=str | list[str]),
+    ] = (_EMBEDDED,)
     """`embedded`, or `http(s)://host:port`; several servers as a list or with commas between them."""
     username: str = "default"
     """The database user."""
@@ -169,7 +176,7 @@ class ClickHouseExporter(Section):
     """The user's password; take it from the environment: `${env:CLICKHOUSE_PASSWORD}`."""
     database: Identifier = "otel"
     """The database of the tables."""
-    connection_params: Mapping[str, Annotated[str, BeforeValidator(_parameter_text)]] = {}
+    connection_params: Mapping[str, _Parameter] = {}
     """ClickHouse settings that are sent with every request."""
     ttl: Duration = Duration.parse("0")
     """How long spans are kept, such as `168h`; 0 keeps them for ever. Applies to tables that spanhouse creates."""
@@ -178,7 +185,7 @@ class ClickHouseExporter(Section):
     compress: Literal["lz4", "none"] = "lz4"
     """How inserts are compressed on their way."""
     async_insert: bool = False
-    """Let ClickHouse gather inserts. Off by default, unlike the reference: spanhouse sends large batches as it is."""
+    """Let ClickHouse gather inserts. Off by default, unlike in the Collector: batches are large already."""
     cluster_name: Annotated[str, AfterValidator(_cluster)] = ""
     """The cluster on which tables are created (`ON CLUSTER`); empty for a single server."""
     table_engine: TableEngine = TableEngine()
@@ -186,7 +193,7 @@ class ClickHouseExporter(Section):
     traces_table_name: Identifier = "otel_traces"
     """The table of the spans."""
     timeout: Duration = Duration.parse("30s")
-    """How long one insert may take. The reference's 5s are short for a server that is merging; a second attempt is safe."""
+    """How long one insert may take. The Collector's 5s are short for a server that is merging."""
     sending_queue: SendingQueue = SendingQueue()
     """What waits in memory."""
     retry_on_failure: RetryOnFailure = RetryOnFailure()
@@ -261,14 +268,11 @@ REFERENCE_ONLY_EXPORTERS: Mapping[str, str] = {
     "otlphttp": f"{_CLICKHOUSE}, or split the spans in a collector in front",
     "otlp_http": f"{_CLICKHOUSE}, or split the spans in a collector in front",
     "loadbalancing": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "load_balancing": f"{_CLICKHOUSE}, or split the spans in a collector in front",
     "kafka": f"{_CLICKHOUSE}, or split the spans in a collector in front",
     "jaeger": f"{_CLICKHOUSE}: the query extension answers Jaeger's requests",
     "zipkin": f"{_CLICKHOUSE}: the query extension answers Zipkin's requests",
-    "jaeger_storage_exporter": f"{_CLICKHOUSE}: the query extension answers Jaeger's requests",
     "prometheus": "spanhouse takes spans only",
     "prometheusremotewrite": "spanhouse takes spans only",
-    "prometheus_remote_write": "spanhouse takes spans only",
     "nop": _CLICKHOUSE,
 }
 """Exporters of the OpenTelemetry Collector that this release has not: what to do without them."""

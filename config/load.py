@@ -105,12 +105,12 @@ class _Builder:
         model = kind.types.get(component_type)
         if model is not None:
             return self._section(model, settings, path)
-        if component_type in kind.reference_only:
-            hint = kind.reference_only[component_type]
-            self._problem(path, f"is of a type of {kind.word} that this release does not have", hint)
-        else:
+        instead = kind.instead_of(component_type)
+        if instead is None:
             hint = alternatives(component_type, kind.types, "this release has")
             self._problem(path, f"is not a known type of {kind.word}", hint)
+        else:
+            self._problem(path, f"is a type of {kind.word} that this release does not have", instead)
         return None
 
     def _section(self, model: type[SectionT], value: Any, at: KeyPath) -> SectionT | None:

@@ -25,6 +25,14 @@ class Kind:
     reference_only: Mapping[str, str]
     """Types that this release has not: what to do without them."""
 
+    def instead_of(self, component_type: str) -> str | None:
+        """What to do without a type that only the OpenTelemetry Collector has; None for other names.
+
+        Underscores do not count, since the Collector has been adding them to older names.
+        """
+        plain = component_type.replace("_", "")
+        return next((text for name, text in self.reference_only.items() if name.replace("_", "") == plain), None)
+
 
 KINDS = (
     Kind("receivers", "receiver", RECEIVERS, REFERENCE_ONLY_RECEIVERS),

@@ -17,7 +17,7 @@ class BatchProcessor(Section):
     send_batch_max_size: Count = 0
     """Split batches above this many spans; 0 never splits by number."""
     max_bytes: PositiveCount = 67_108_864
-    """Send a batch once its spans take this many bytes in memory. Own to spanhouse."""
+    """Send a batch once its spans take this many bytes in memory. The Collector has no such key."""
     timeout: Duration = Duration.parse("200ms")
     """Send a batch this long after its first span, whatever its size; 0 sends at once."""
 
@@ -53,24 +53,12 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "redaction": _IN_FRONT,
     "span": _IN_FRONT,
     "groupbytrace": _IN_FRONT,
-    "group_by_trace": _IN_FRONT,
     "groupbyattrs": _IN_FRONT,
-    "group_by_attrs": _IN_FRONT,
     "probabilistic_sampler": _IN_FRONT,
     "tail_sampling": _IN_FRONT,
-    "span_pruning": _IN_FRONT,
-    "spanpruning": _IN_FRONT,
     "k8sattributes": _IN_FRONT,
-    "k8s_attributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,
-    "resource_detection": _IN_FRONT,
-    "geoip": _IN_FRONT,
-    "isolationforest": _IN_FRONT,
-    "schema": _IN_FRONT,
-    "sumologic": _IN_FRONT,
-    "unroll": "spanhouse takes spans only",
     "cumulativetodelta": "spanhouse takes spans only",
     "metricstransform": "spanhouse takes spans only",
-    "metrics_transform": "spanhouse takes spans only",
 }
 """Processors of the OpenTelemetry Collector that this release has not: what to do without them."""

@@ -215,16 +215,11 @@ REFERENCE_ONLY_RECEIVERS: Mapping[str, str] = {
     "jaeger": "let services send OTLP, or convert with a collector in front",
     "zipkin": "let services send OTLP, or convert with a collector in front",
     "opencensus": "let services send OTLP, or convert with a collector in front",
-    "skywalking": "let services send OTLP, or convert with a collector in front",
-    "datadog": "let services send OTLP, or convert with a collector in front",
     "kafka": "read Kafka with a collector in front, which sends OTLP",
     "otlpjsonfile": "use `spanhouse replay FILE...` to send stored requests",
-    "otlp_json_file": "use `spanhouse replay FILE...` to send stored requests",
     "prometheus": "spanhouse takes spans only",
     "hostmetrics": "spanhouse takes spans only",
-    "host_metrics": "spanhouse takes spans only",
     "filelog": "spanhouse takes spans only",
-    "file_log": "spanhouse takes spans only",
     "nop": "a pipeline needs a receiver that takes spans",
 }
 """Receivers of the OpenTelemetry Collector that this release has not: what to do without them."""

@@ -12,7 +12,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     reference_only: ClassVar[Mapping[str, str]] = {}
-    """Keys that the OpenTelemetry Collector has here and this release has not: what to do without them."""
+    """Keys that the OpenTelemetry Collector has here and this release has not: what to do without them.
+
+    `traces/name` stands for `traces/` with any name.
+    """
 
     @classmethod
     def subsection(cls, key: str) -> "type[Section] | None":
@@ -24,3 +27,10 @@ class Section(BaseModel):
             if isinstance(annotation, type) and issubclass(annotation, Section):
                 return annotation
         return None
+
+    @classmethod
+    def instead_of(cls, key: str) -> str | None:
+        """What to do without `key`, if it is one that only the OpenTelemetry Collector has; None for other keys."""
+        stem, slash, _ = key.partition("/")
+        named = f"{stem}/name" if slash else key
+        return cls.reference_only.get(named, cls.reference_only.get(stem))

@@ -28,12 +28,13 @@ class Pipeline(Section):
 
 
 class Pipelines(Section):
-    """The pipelines; spanhouse has one, for spans."""
+    """The pipelines: there is one, for spans."""
 
     traces: Pipeline
     """The pipeline of the spans."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
+        "traces/name": "there is one pipeline; list all receivers and exporters under traces",
         "metrics": _SPANS_ONLY,
         "logs": _SPANS_ONLY,
         "profiles": _SPANS_ONLY,
@@ -51,10 +52,10 @@ class Logs(Section):
     reference_only: ClassVar[Mapping[str, str]] = {
         "output_paths": "redirect standard error",
         "error_output_paths": "redirect standard error",
-        "sampling": "each occurrence is logged once as it is",
+        "sampling": "each occurrence is already logged only once",
         "initial_fields": "add fields where the log is collected",
         "development": "use level: debug",
-        "disable_caller": "lines name no source file as it is",
+        "disable_caller": "lines name no source file",
         "disable_stacktrace": "only unexpected errors carry a stack trace",
         "processors": "collect standard error",
     }
@@ -88,7 +89,7 @@ class Telemetry(Section):
 
 
 class Journal(Section):
-    """Where a request is kept from its acknowledgement until ClickHouse has its spans. Own to spanhouse."""
+    """Where a request is kept from its acknowledgement until ClickHouse has its spans. The Collector has no such section."""
 
     path: Annotated[str, Field(min_length=1)] = "./spanhouse-data/journal"
     """A directory on a local disk; relative to the working directory."""

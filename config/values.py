@@ -153,10 +153,10 @@ def zero_means(default: int) -> AfterValidator:
     return AfterValidator(lambda value: value or default)
 
 
-Count = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_refuse_booleans)]
 """A whole number from 0."""
 
-PositiveCount = Annotated[int, BeforeValidator(_refuse_booleans), Field(ge=1, le=2**63 - 1)]
+PositiveCount = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_refuse_booleans)]
 """A whole number from 1."""
 
 TcpEndpoint = Annotated[str, AfterValidator(_tcp_endpoint)]
