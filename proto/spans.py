@@ -114,6 +114,8 @@ ATTRIBUTE = np.dtype(
     ]
 )
 
+_RECORDS = {dtype: np.dtype((np.void, dtype.itemsize)) for dtype in (RESOURCE, SCOPE, SPAN, EVENT, LINK, ATTRIBUTE)}
+
 
 @dataclass(frozen=True, slots=True)
 class SpanBatch:
@@ -159,12 +161,18 @@ class SpanBatch:
             self.data,
             self.resources,
             self.scopes,
-            self.spans[rows],
+            self.spans[rows] if isinstance(rows, slice) else take(self.spans, rows),
             self.events,
             self.links,
             self.attributes,
             self.workspaces,
         )
+
+
+def take(table: Table, rows: NDArray[Any]) -> Table:
+    """Rows of a table by mask or index, copied as whole records: NumPy would copy a structured array field by field."""
+    selected: Table = table.view(_RECORDS[table.dtype])[rows].view(table.dtype)
+    return selected
 
 
 # For each table: its fields that hold an offset into `data`, and its fields that hold a row of another table.
@@ -212,7 +220,7 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     for table in _OFFSETS:
         parts = [getattr(batch, table) for batch in batches]
         counts[table] = np.array([len(part) for part in parts], np.int64)
-        joined[table] = np.concatenate(parts)
+        joined[table] = np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype)
     for table, rows in joined.items():
         shift = np.repeat(data_base, counts[table]).astype(np.int32)
         for field in _OFFSETS[table]:
@@ -226,7 +234,9 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
         joined["resources"]["workspace"] = np.concatenate(
             [new[batch.resources["workspace"]] for new, batch in zip(renumber, batches, strict=True)]
         )
-    return SpanBatch(np.concatenate([batch.data for batch in batches]), workspaces=workspaces, **joined)
+    data = np.concatenate([batch.data for batch in batches])
+    data.flags.writeable = False
+    return SpanBatch(data, workspaces=workspaces, **joined)
 
 
 def _shift_present(column: NDArray[np.int32], shift: NDArray[np.int32]) -> None:
