@@ -1,7 +1,8 @@
 """ClickHouse over HTTP, the one way to the store: queries, commands and inserts with typed errors.
 
-Answers come as `JSONColumnsWithMetadata`: column-wise, exact for 64-bit integers, and parsed at C speed. A `Map` would lose
-duplicate keys in JSON, so queries ask for `mapKeys` and `mapValues`; nanosecond times are asked for as integers.
+Answers come as `JSONColumns`: column-wise, exact for 64-bit integers, strings byte for byte (the JSON formats with metadata
+would replace what is not UTF-8), and parsed at C speed. A `Map` would lose duplicate keys in JSON, so queries ask for
+`mapKeys` and `mapValues`; nanosecond times are asked for as integers.
 """
 
 from __future__ import annotations
@@ -89,12 +90,10 @@ class QueryResult:
     Attributes:
         columns: name -> values, all of `row_count` length. Strings that are not UTF-8 carry their odd bytes as
             surrogates (`surrogateescape`).
-        types: name -> ClickHouse type.
         row_count: number of rows.
     """
 
     columns: dict[str, list[Any]]
-    types: dict[str, str]
     row_count: int
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -192,8 +191,9 @@ class ClickHouseClient:
             ClickHouseUnavailable: no endpoint gave a whole answer.
         """
         arguments = {
-            "default_format": "JSONColumnsWithMetadata",
+            "default_format": "JSONColumns",
             "output_format_json_quote_64bit_integers": 0,
+            "output_format_json_validate_utf8": 0,
             "wait_end_of_query": 1,
             "http_write_exception_in_output_format": 0,
             # The task is given up by the time-out below; the server's own limit catches what no KILL reaches.
@@ -389,17 +389,15 @@ def _literal(value: object) -> str:
 
 def _parse(answer: _Answer) -> QueryResult:
     try:
-        document = orjson.loads(answer.body)
+        columns = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         _raise_late_exception(answer)
         # Strings of other writers need not be UTF-8; the server passes their bytes on as they are.
         try:
-            document = json.loads(answer.body.decode(errors="surrogateescape"))
+            columns = json.loads(answer.body.decode(errors="surrogateescape"))
         except ValueError as error:
             raise ClickHouseError(0, "", f"the answer is not JSON: {error}", answer.status) from error
-    types = {column["name"]: column["type"] for column in document["meta"]}
-    columns = {name: document["data"].get(name, []) for name in types}
-    return QueryResult(columns, types, document["rows"])
+    return QueryResult(columns, max(map(len, columns.values()), default=0))
 
 
 def _raise_late_exception(answer: _Answer) -> None:

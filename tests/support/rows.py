@@ -10,6 +10,7 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -247,7 +248,7 @@ def json_lines(rows: Iterable[Row]) -> bytes:
 def insert_statement(rows: Sequence[Row], table: str = "otel_traces") -> str:
     """The INSERT that takes `json_lines(rows)`; all rows have the columns of the first."""
     columns = ", ".join(f"`{name}`" for name in rows[0])
-    return f"INSERT INTO {table} ({columns}) FORMAT JSONEachRow"
+    return f"INSERT INTO {table} ({columns}) SETTINGS session_timezone = 'UTC' FORMAT JSONEachRow"
 
 
 def _json_row(row: Row) -> str:
@@ -267,7 +268,8 @@ def _json_cell(name: str, value: Any) -> str:
 
 
 def _json_time(nanoseconds: int) -> str:
-    return f'"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"'
+    seconds, fraction = divmod(nanoseconds, 10**9)
+    return f'"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{fraction:09d}"'
 
 
 def _json_map(entries: Pairs) -> str:
