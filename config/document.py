@@ -68,7 +68,7 @@ def read_document(content: bytes, environment: Mapping[str, str]) -> Document:
         return _unreadable(error.line, error.message)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        return _unreadable(mark.line + 1 if mark else 0, f"is not YAML: {_without_names(error.problem)}")
+        return _unreadable(mark.line + 1 if mark else 0, f"is not YAML: {_without_names(error)}")
     except (yaml.YAMLError, ValueError):  # PyYAML lets escapes beyond Unicode through as ValueError
         return _unreadable(0, "is not YAML: it must be UTF-8 text without control characters")
     return Document(value, reader.lines, reader.written, tuple(reader.problems))
@@ -78,9 +78,9 @@ def _unreadable(line: int, message: str) -> Document:
     return Document(None, {}, {}, (Problem("", line, message),))
 
 
-def _without_names(problem: str | None) -> str:
+def _without_names(error: yaml.MarkedYAMLError) -> str:
     # PyYAML quotes the name of an anchor or a handle, which may be a password that begins with * or !.
-    return re.sub(r"'[\w!-]{2,}'", "…", problem or "unexpected text")
+    return re.sub(r"'[\w!-]{2,}'", "…", ", ".join(filter(None, (error.context, error.problem))))
 
 
 class _TooMuchError(Exception):

@@ -12,8 +12,8 @@ from config.problems import KeyPath, Problem, alternatives, key_path, nearest, p
 from config.section import Section
 
 _SECRET = re.compile(r"pass|token|secret|credential|auth|api_?key|connection_params", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"//[^/]*@")
-_PASSWORD_IN_URL = re.compile(r"((?:pass|token|secret)\w*=)[^&\s]*", re.IGNORECASE)
+_USER_IN_URL = re.compile(r"^(\w+://)?.*@", re.DOTALL)
+_PARAMETERS_IN_URL = re.compile(r"(://[^?]*)\?.*", re.DOTALL)
 
 _MEANINGS = {
     "bool_parsing": "must be true or false",
@@ -34,7 +34,7 @@ _MEANINGS = {
     "model_type": "must be a mapping of keys and values",
     "string_too_short": "must not be empty",
     "string_type": "must be text; put it in quotes if it looks like something else",
-    "too_short": "must name at least {min_length}",
+    "too_short": "must not be empty",
     "tuple_type": "must be a list",
 }
 
@@ -43,6 +43,8 @@ def explain(error: ValidationError, model: type[Section], at: KeyPath, document:
     """Turn each fault that validation of `model`, which stands at `at`, has found into a problem."""
     for fault in error.errors(include_url=False):
         path = (*at, *fault["loc"])
+        if isinstance(path[-1], int) and path not in document.lines:
+            path = path[:-1]  # an item of a text with commas, which has no place of its own
         if fault["type"] == "extra_forbidden":
             yield unknown_key(_section_at(model, fault["loc"][:-1]), path, document)
         else:
@@ -82,17 +84,19 @@ def _meaning(fault: ErrorDetails) -> tuple[str, str]:
             wanted = ", ".join(name or '""' for name in known)
             return f"must be one of {wanted}", nearest(str(fault["input"]), known)
         case kind if kind in _MEANINGS:
-            return _MEANINGS[kind].format_map(context), ""
+            bounds = {name: f"{bound:.0f}" for name, bound in context.items() if isinstance(bound, int | float)}
+            return _MEANINGS[kind].format_map(bounds), ""
     return fault["msg"], ""
 
 
 def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:
     """The value as the file has it. What came from the environment, or stands near a secret's key, is not shown."""
     value = fault["input"]
-    if fault["type"] == "missing" or isinstance(value, dict) or any(_SECRET.search(str(key)) for key in path):
+    if fault["type"] in ("missing", "too_short") or isinstance(value, dict) or any(_SECRET.search(str(key)) for key in path):
         return ""
-    if path in document.written:
-        return f", found {printable(document.written[path])}"
+    written = next((document.written[path[:end]] for end in range(len(path) + 1) if path[:end] in document.written), None)
+    if written is not None:
+        return f", found {printable(written)}"
     if isinstance(value, bool):
         return f", found {str(value).lower()}"
     if isinstance(value, int | float):
@@ -105,4 +109,4 @@ def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:
 
 
 def _masked(text: str) -> str:
-    return _PASSWORD_IN_URL.sub(r"\1***", _USER_IN_URL.sub("//***@", text))
+    return _PARAMETERS_IN_URL.sub(r"\1?***", _USER_IN_URL.sub(r"\1***@", text))

@@ -165,7 +165,7 @@ class ClickHouseExporter(Section):
     """Stores spans in ClickHouse, in the table that the Collector's exporter made known."""
 
     endpoint: Annotated[
-        tuple[str, ...],
+        tuple[Annotated[str, AfterValidator(_database_url)], ...],
         Field(min_length=1),
         BeforeValidator(_split_endpoints, json_schema_input_type=str | list[str]),
     ] = (_EMBEDDED,)
@@ -213,10 +213,10 @@ class ClickHouseExporter(Section):
 
     @field_validator("endpoint")
     @classmethod
-    def _known_endpoints(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
+    def _one_way_to_the_store(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
         if _EMBEDDED in endpoints and len(endpoints) > 1:
             raise ValueError(f"must be either {_EMBEDDED} or servers, not both")
-        return tuple(map(_database_url, endpoints))
+        return endpoints
 
     @field_validator("connection_params")
     @classmethod

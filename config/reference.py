@@ -24,8 +24,7 @@ def render() -> str:
     """The page's generated part, Markdown."""
     blocks = [block for kind in KINDS for block in _kind(kind)]
     blocks += _section("service", Service)
-    absent = list(_absent("", Config))
-    blocks += ["## Other sections", *_absence_table("Section", absent)]
+    blocks += ["## Other sections", *_absence_table("Section", Config.reference_only.items())]
     return "\n\n".join(blocks) + "\n"
 
 

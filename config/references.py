@@ -41,6 +41,8 @@ def check_references(document: Document) -> Iterator[Problem]:
                 hint = alternatives(name, known, f"defined {kind.section}")
                 yield _problem(document, path, f"names {kind.word} {name}, which is not defined", hint)
             used.add(name)
+        if not isinstance(_at(document.value, at[:-1]), dict):
+            continue  # what should name them is missing altogether, which is a problem of its own
         for name in known:
             if name not in used:
                 hint = f"add it to {key_path(at)}, or remove it"

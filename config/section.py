@@ -1,6 +1,7 @@
 """The base of every part of the configuration."""
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import ClassVar, get_args
 
 from pydantic import BaseModel, ConfigDict
@@ -9,7 +10,8 @@ from pydantic import BaseModel, ConfigDict
 class Section(BaseModel):
     """A mapping in the configuration file: its keys are known, checked and never change after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    # Defaults are checked as well: one may not suit a key beside it, as host:port does not suit `transport: unix`.
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
     reference_only: ClassVar[Mapping[str, str]] = {}
     """Keys that the OpenTelemetry Collector has here and this release has not: what to do without them.
@@ -23,7 +25,8 @@ class Section(BaseModel):
         field = cls.model_fields.get(key)
         if field is None:
             return None
-        for annotation in (field.annotation, *get_args(field.annotation)):
+        optional = isinstance(field.annotation, UnionType)
+        for annotation in get_args(field.annotation) if optional else (field.annotation,):
             if isinstance(annotation, type) and issubclass(annotation, Section):
                 return annotation
         return None
