@@ -69,7 +69,7 @@ def read_document(content: bytes, environment: Mapping[str, str]) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         return _unreadable(mark.line + 1 if mark else 0, f"is not YAML: {_without_names(error)}")
-    except (yaml.YAMLError, ValueError):  # PyYAML lets escapes beyond Unicode through as ValueError
+    except (yaml.YAMLError, ValueError, OverflowError):  # the last two for escapes beyond Unicode
         return _unreadable(0, "is not YAML: it must be UTF-8 text without control characters")
     return Document(value, reader.lines, reader.written, tuple(reader.problems))
 
