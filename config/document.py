@@ -10,11 +10,11 @@ import yaml
 from config.environment import substitute
 from config.problems import KeyPath, Problem, key_path
 
-MAX_FILE_BYTES = 1 << 20
+MAX_FILE_BYTES = 1 << 18
 """The largest file that is read."""
 
 _MAX_DEPTH = 50
-_MAX_EXPANDED = 1 << 20  # characters and values after aliases are followed: a bomb stops here
+_MAX_EXPANDED = 1 << 18  # characters and values after aliases are followed: a bomb stops here
 _LONGEST_INTEGER = 30  # digits; longer ones stay text, and are refused as such
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = "-+.0123456789"

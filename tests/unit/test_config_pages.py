@@ -15,7 +15,7 @@ from config.service import Service
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = [ROOT / "collector.yaml", *sorted((ROOT / "config" / "examples").glob("*.yaml"))]
-SECTIONS = [Config, Service, *(model for kind in KINDS for model in kind.types.values())]
+SECTIONS: list[type[Section]] = [Config, Service, *(model for kind in KINDS for model in kind.types.values())]
 
 
 def every_section(model: type[Section]) -> list[type[Section]]:

@@ -17,6 +17,9 @@ VALID = (ROOT / "collector.yaml").read_bytes()
 KEYS = ["receivers", "otlp", "protocols", "grpc", "http", "exporters", "clickhouse", "service", "pipelines", "traces"]
 SECRET = "hunter2 8Zq"
 
+# A busy machine is no failure.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary() | st.sampled_from(KEYS)
 values = st.recursive(
     scalars,
