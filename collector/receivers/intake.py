@@ -1,0 +1,138 @@
+"""What both transports do with the bytes of a request: decode, count, pass on, and keep account of what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Protocol, TypeVar
+
+import structlog
+
+from collector.consumer import Consumer
+from collector.errors import Rejection
+from collector.receivers.answers import INTERNAL, Answer, answer_to
+from collector.receivers.spaced_log import SpacedLog
+from proto.otlp_decode import decode
+from proto.otlp_json import json_to_protobuf
+
+Encoding = Literal["protobuf", "json"]
+
+_INLINE_BYTES: Final = 64 << 10
+"""Larger requests are decoded in a thread: handing over costs about as much as decoding this much on the spot."""
+
+T = TypeVar("T")
+
+
+class ReceiverTelemetry(Protocol):
+    """Where receivers count. `transport` is "grpc" or "http"."""
+
+    def accepted(self, receiver: str, transport: str, spans: int, size: int) -> None:
+        """A request was taken: so many spans, so many bytes of protobuf."""
+
+    def refused(self, receiver: str, transport: str, reason: str, spans: int) -> None:
+        """Spans of a taken request were refused, for one reason."""
+
+    def failed(self, receiver: str, transport: str, kind: str) -> None:
+        """A request was not taken; `kind` is a row of the answers table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A request that was taken.
+
+    Attributes:
+        rejection: spans of it that were refused; None when all went in.
+        warnings: sentences about what went in but looks wrong.
+    """
+
+    rejection: Rejection | None = None
+    warnings: tuple[str, ...] = ()
+
+
+TAKEN: Final = Outcome()
+
+
+class Intake:
+    """Takes requests of one transport and gives their spans to a consumer.
+
+    Args:
+        consumer: who takes responsibility for the spans.
+        telemetry: where to count.
+        pool: threads that decode large requests; shared by the transports.
+        transport: "grpc" or "http".
+        receiver: id of the receiver in the configuration.
+        monotonic: seconds of a clock that never goes back; spaces log lines.
+    """
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        telemetry: ReceiverTelemetry,
+        pool: ThreadPoolExecutor,
+        transport: Literal["grpc", "http"],
+        receiver: str = "otlp",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._consumer = consumer
+        self._telemetry = telemetry
+        self._pool = pool
+        self._transport = transport
+        self._receiver = receiver
+        self._log = SpacedLog(structlog.get_logger(__name__).bind(receiver=receiver, transport=transport), monotonic)
+
+    async def take(self, body: bytes, encoding: Encoding, workspace: str) -> Outcome:
+        """Decode one uncompressed ExportTraceServiceRequest and pass its valid spans on.
+
+        Returning means that the consumer has taken responsibility for every span that the outcome does not list as refused.
+
+        Raises:
+            proto.errors.MalformedRequest: the bytes are not a request; nothing was passed on.
+            collector.errors.Permanent, collector.errors.Retryable: the consumer did not take the spans.
+        """
+        warnings: tuple[str, ...] = ()
+        if encoding == "json":
+            large = len(body) > _INLINE_BYTES
+            converted = await self.in_pool(json_to_protobuf, body) if large else json_to_protobuf(body)
+            body, warnings = converted.protobuf, converted.warnings
+        if len(body) <= _INLINE_BYTES:
+            decoded = decode(body, workspace)
+        else:
+            decoded = await self.in_pool(decode, body, workspace)
+        spans = len(decoded.batch.spans)
+        if spans:
+            await self._consumer.consume(decoded.batch)
+        self._telemetry.accepted(self._receiver, self._transport, spans, len(body))
+        if not decoded.rejected and not warnings:
+            return TAKEN
+        for warning in warnings:
+            self._log.warning("request_taken_with_warning", reason=warning)
+        return Outcome(self._rejection(decoded.rejected, spans, decoded.first_rejected), warnings)
+
+    def failed(self, error: Exception) -> Answer:
+        """Count and log why a request was not taken, and give the answer for its sender."""
+        answer = answer_to(error)
+        self._telemetry.failed(self._receiver, self._transport, answer.kind)
+        if answer.kind == INTERNAL:
+            self._log.unexpected("request_failed", error)
+        else:
+            self._log.warning("request_not_taken", reason=answer.kind, message=answer.message, field=answer.field)
+        return answer
+
+    async def in_pool(self, work: Callable[..., T], *args: Any) -> T:
+        """Run work that takes long and frees the interpreter, such as decompression, in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+    def _rejection(self, rejected: Mapping[str, int], accepted: int, first: str) -> Rejection | None:
+        if not rejected:
+            return None
+        for reason, spans in rejected.items():
+            self._telemetry.refused(self._receiver, self._transport, reason, spans)
+        counts = dict(rejected)
+        reasons = ", ".join(f"{reason}: {spans}" for reason, spans in counts.items())
+        total = sum(counts.values())
+        message = f"{total} of {total + accepted} spans refused ({reasons}); the first at {first}"
+        self._log.warning("spans_refused", reason=min(counts), message=message)
+        return Rejection(counts, message)

@@ -1,0 +1,48 @@
+"""What both servers need to open a listening socket."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import stat
+from pathlib import Path
+
+
+class ListenError(OSError):
+    """An address cannot be listened on; the message names it, the cause and the remedy (NET-16)."""
+
+
+def listen_error(address: str, setting: str, cause: Exception) -> ListenError:
+    """The error to raise when `address`, configured as `setting`, could not be opened because of `cause`."""
+    if isinstance(cause, OSError) and cause.errno not in (errno.EADDRINUSE, None):
+        return ListenError(cause.errno, f"cannot listen on {address}: {cause.strerror or cause}. Correct {setting}")
+    return ListenError(
+        errno.EADDRINUSE,
+        f"cannot listen on {address}: it is in use, or not an address of this machine. "
+        f"Stop the other program (perhaps another collector), or change {setting}",
+    )
+
+
+def claim_unix_path(path: str) -> None:
+    """Make room for a unix socket: remove one that nobody listens on any more (NET-09).
+
+    Raises:
+        ListenError: something listens there, or the path is not a socket.
+    """
+    file = Path(path)
+    if not file.exists():
+        return
+    if not stat.S_ISSOCK(file.stat().st_mode):
+        raise ListenError(errno.EEXIST, f"cannot listen on {path}: a file that is not a socket is there. Move it away")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            file.unlink(missing_ok=True)
+            return
+    raise ListenError(errno.EADDRINUSE, f"cannot listen on {path}: another program does. Stop it or choose another path")
+
+
+def release_unix_path(path: str) -> None:
+    """Remove the socket's file, if it is still there."""
+    Path(path).unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+"""The OTLP/HTTP receiver: POST of protobuf or JSON to one path."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+
+from aiohttp import web
+
+from collector.errors import Refused
+from collector.receivers.answers import Answer, success_body, too_large
+from collector.receivers.cors import CorsPolicy
+from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress, read_body
+from collector.receivers.http_connection import HttpConnection
+from collector.receivers.in_flight import InFlight, Lease
+from collector.receivers.intake import Encoding, Intake
+from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
+from collector.receivers.settings import HttpSettings, size_limit
+
+_ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
+_MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
+_LINGER_S: Final = 2.0
+"""How long to read on after an early answer, so that the client sees it instead of a broken connection (LIMIT-05)."""
+
+
+class OtlpHttpServer:
+    """Serves OTLP/HTTP on one address.
+
+    Args:
+        settings: where and how.
+        intake: takes the requests.
+        in_flight: the process's bound on bytes of unanswered requests.
+    """
+
+    def __init__(self, settings: HttpSettings, intake: Intake, in_flight: InFlight) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._in_flight = in_flight
+        self._path = "/" + settings.traces_url_path.strip("/")
+        self._max_bytes = size_limit(settings.max_request_bytes)
+        self._cors = CorsPolicy(settings.cors) if settings.cors.allowed_origins else None
+        self._protocols = _Connections(self._answer, settings, intake)
+        self._listener: asyncio.Server | None = None
+        self._stopping = False
+        self.port = 0
+        """The port in use once started; 0 for a unix socket."""
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            ListenError: the address cannot be listened on.
+        """
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        if settings.unix_path is not None:
+            claim_unix_path(settings.unix_path)
+        try:
+            if settings.unix_path is not None:
+                self._listener = await loop.create_unix_server(self._protocols, settings.unix_path)
+            else:
+                self._listener = await loop.create_server(self._protocols, settings.host, settings.port, backlog=1024)
+                self.port = self._listener.sockets[0].getsockname()[1]
+        except OSError as error:
+            address = settings.unix_path or f"{settings.host}:{settings.port}"
+            raise listen_error(address, "receivers.otlp.protocols.http.endpoint", error) from None
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, let those in flight finish for at most `grace_s` seconds (NET-15)."""
+        if self._listener is None:
+            return
+        self._stopping = True
+        self._listener.close()
+        self._protocols.pre_shutdown()
+        await self._protocols.shutdown(grace_s)
+        await self._listener.wait_closed()
+        self._listener = None
+        if self._settings.unix_path is not None:
+            release_unix_path(self._settings.unix_path)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = cast("HttpConnection", request.protocol)
+        connection.request_begins()
+        try:
+            response = await self._respond(request)
+        finally:
+            connection.request_ends()
+        if self._stopping or connection.is_old:
+            response.force_close()
+        return response
+
+    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
+            return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
+        encoding = _encoding(request)
+        try:
+            body = await self._take(request, encoding)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            return self._refusal(request, encoding, self._intake.failed(error))
+        return web.Response(body=body, headers=self._headers(request, encoding))
+
+    async def _take(self, request: web.BaseRequest, encoding: Encoding | None) -> bytes:
+        """Check, read, decompress and take in a request; the body of the answer (HTTP-19: cheap checks first)."""
+        coding = self._admitted_coding(request)
+        if encoding is None:
+            raise Refused(
+                f"Content-Type {request.headers.get('Content-Type', '')!r} is not served; "
+                "send application/x-protobuf or application/json",
+                "unsupported_media_type",
+            )
+        with Lease(self._in_flight) as lease:
+            lease.grow(0)
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await read_body(request, self._max_bytes, self._settings.body_timeout_s, lease)
+            if coding != "identity":
+                body = await self._decompressed(coding, body)
+                lease.grow(len(body))
+            outcome = await self._intake.take(body, encoding, self._settings.workspace)
+        return success_body(outcome.rejection, outcome.warnings, as_json=encoding == "json")
+
+    def _admitted_coding(self, request: web.BaseRequest) -> str:
+        """Check all that a request's head tells, and return its content coding.
+
+        Raises:
+            Refused: the request cannot be served.
+        """
+        if request.path.rstrip("/") != self._path:
+            raise Refused(f"{request.path} is not served; POST spans to {self._path}", "not_found")
+        if (request.content_length or 0) > self._max_bytes:
+            raise too_large(self._max_bytes)
+        coding = request.headers.get("Content-Encoding", "").strip().lower() or "identity"
+        if coding != "identity" and coding not in self._settings.compression_algorithms:
+            raise Refused(
+                f"unsupported Content-Encoding: {coding}; "
+                f"supported are identity, {', '.join(self._settings.compression_algorithms)}",
+                "unsupported_encoding",
+            )
+        if request.method != "POST":
+            raise Refused(f"method {request.method} is not served; POST spans to {self._path}", "method_not_allowed")
+        return coding
+
+    async def _decompressed(self, coding: str, body: bytes) -> bytes:
+        if len(body) <= INLINE_COMPRESSED_BYTES:
+            return decompress(coding, body, self._max_bytes)
+        return await self._intake.in_pool(decompress, coding, body, self._max_bytes)
+
+    def _refusal(self, request: web.BaseRequest, encoding: Encoding | None, answer: Answer) -> web.Response:
+        """An error in the request's own encoding, or in JSON when that is unknown (ERR-01, ERR-02)."""
+        encoding = encoding or "json"
+        headers = self._headers(request, encoding)
+        if answer.retry_after is not None:
+            headers["Retry-After"] = answer.retry_after
+        if answer.kind == "method_not_allowed":
+            headers["Allow"] = "POST"
+        response = web.Response(body=answer.body(as_json=encoding == "json"), status=answer.http_status, headers=headers)
+        if not request.content.is_eof():
+            response.force_close()
+        return response
+
+    def _headers(self, request: web.BaseRequest, encoding: Encoding | None) -> dict[str, str]:
+        headers = {"Content-Type": _MEDIA_TYPES[encoding or "json"], "Server": "spanhouse"}
+        if self._settings.response_headers:
+            headers.update(self._settings.response_headers)
+        if self._cors is not None:
+            headers.update(self._cors.answer_headers(request.headers))
+        return headers
+
+
+class _Connections(web.Server):
+    """Makes our kind of connection for each socket."""
+
+    def __init__(self, handler: Any, settings: HttpSettings, intake: Intake) -> None:
+        super().__init__(handler)
+        self._connection_settings = settings
+        self._intake = intake
+
+    def __call__(self) -> HttpConnection:
+        settings = self._connection_settings
+        return HttpConnection(
+            self,
+            settings,
+            self._intake,
+            loop=self._loop,
+            access_log=None,
+            auto_decompress=False,
+            keepalive_timeout=settings.idle_timeout_s,
+            lingering_time=_LINGER_S,
+            max_line_size=settings.max_header_bytes,
+            max_field_size=settings.max_header_bytes,
+        )
+
+
+def _encoding(request: web.BaseRequest) -> Encoding | None:
+    """The request's encoding by its media type: case and parameters do not matter (HTTP-06)."""
+    return _ENCODINGS.get(request.headers.get("Content-Type", "").partition(";")[0].strip().lower())
