@@ -1,6 +1,6 @@
 """Loads and checks `collector.yaml`: everything that is wrong is said at once, with line and remedy. No network."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,11 @@ from config.section import Section
 from config.service import Service
 
 SectionT = TypeVar("SectionT", bound=Section)
+
+_NO_MAPPING = (
+    "must be a mapping with receivers, exporters and service",
+    "start from the collector.yaml that comes with spanhouse",
+)
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Config:
@@ -33,36 +38,41 @@ def load(path: Path, environment: Mapping[str, str]) -> Config:
 def parse(content: bytes, environment: Mapping[str, str], source: str) -> Config:
     """Read a configuration from memory; `source` names it in messages. Raises ConfigError, as `load` does."""
     document = read_document(content, environment)
-    problems = list(document.problems)
-    if document.value is None and not problems:
-        problems.append(Problem("", 0, "is empty", "start from the collector.yaml that comes with spanhouse"))
-    elif document.value is not None and not isinstance(document.value, dict):
-        problems.append(Problem("", 1, "must be a mapping that begins with receivers, exporters and service"))
-    if isinstance(document.value, dict):
-        config = _Builder(document, problems).build()
-        if config is not None and not problems:
-            return config
-    raise ConfigError(_first_of_each_key(problems), source)
+    builder = _Builder(document)
+    config = builder.build()
+    if config is None:
+        problems = _without_consequences(document.problems, builder.problems)
+        raise ConfigError(tuple(sorted(problems, key=lambda problem: problem.line)), source)
+    return config
 
 
-def _first_of_each_key(problems: list[Problem]) -> tuple[Problem, ...]:
-    """In the order of the file. What follows from another problem with the same key (a variable that is not set
-    leaves a value that is not right either) would only distract."""
-    first: dict[tuple[str, int], Problem] = {}
+def _without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
+    """All `causes`, and each further problem unless one with the same key went before it.
+
+    A variable that is not set, for instance, leaves a value that is wrong as well; saying so would only distract.
+    """
+    kept = list(causes)
+    keys = {problem.path for problem in kept}
     for problem in problems:
-        first.setdefault((problem.path, problem.line), problem)
-    return tuple(sorted(first.values(), key=lambda problem: problem.line))
+        if problem.path not in keys:
+            kept.append(problem)
+            keys.add(problem.path)
+    return kept
 
 
 class _Builder:
     """Checks a document section by section, and gathers problems instead of stopping at the first."""
 
-    def __init__(self, document: Document, problems: list[Problem]) -> None:
+    def __init__(self, document: Document) -> None:
         self.document = document
-        self.problems = problems
+        self.problems: list[Problem] = []
 
     def build(self) -> Config | None:
-        root: dict[str, Any] = self.document.value
+        """The configuration; None when the document or the builder has problems."""
+        root = self.document.value
+        if not isinstance(root, dict):
+            self._problem((), *_NO_MAPPING)
+            return None
         for key in root:
             if key not in Config.model_fields:
                 self.problems.append(unknown_key(Config, (key,), self.document))
@@ -73,11 +83,11 @@ class _Builder:
             service = None
             self._problem(("service",), "is required: it puts the components together")
         self.problems += check_references(self.document)
-        if self.problems or service is None:
+        if self.problems or self.document.problems or service is None:
             return None
         config = Config.model_validate({**components, "service": service})
         self.problems += check_listeners(config, self.document)
-        return config
+        return None if self.problems else config
 
     def _components(self, kind: Kind, value: Any) -> dict[str, Section]:
         at = (kind.section,)

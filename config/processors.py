@@ -43,8 +43,7 @@ _IN_FRONT = "leave it out, or run it in a collector in front, which sends OTLP"
 
 REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "memory_limiter": (
-        "leave it out: memory is bounded by max_recv_msg_size_mib, max_request_body_size, "
-        "batch.max_bytes and sending_queue.max_bytes"
+        "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
     "attributes": _IN_FRONT,
     "resource": _IN_FRONT,

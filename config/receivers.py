@@ -149,6 +149,11 @@ class OtlpHttp(_Listener):
     """How long writing an answer may take; 0 sets no limit, since answers are short."""
     idle_timeout: Duration = Duration.parse("2m")
     """How long a connection may wait for its next request; longer than clients keep one for reuse."""
+    max_connections: PositiveCount = 4096
+    """How many connections may be open; further ones are closed at once. The Collector has no such key."""
+    max_connection_age: Duration = Duration.parse("0")
+    """Close a connection with an answer after this long, so that load spreads; 0 never does. The Collector has no such
+    key."""
     keep_alives_enabled: bool = True
     """Whether a connection serves more than one request."""
     cors: Cors = Cors()

@@ -108,3 +108,6 @@ class Service(Section):
     """What the daemon says about itself."""
     journal: Journal = Journal()
     """Where acknowledged spans wait on disk."""
+    max_in_flight_bytes: PositiveCount = 268_435_456
+    """The most that requests take in memory, over all receivers, until they are answered. Beyond it, clients are asked
+    to come back later; a request that is alone is always taken. The Collector has no such key."""
