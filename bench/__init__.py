@@ -1,0 +1,1 @@
+"""Every performance figure that the project states, as a script."""
