@@ -89,9 +89,8 @@ class QueueBatch(Section):
     @field_validator("max_size")
     @classmethod
     def _room_for_a_batch(cls, value: int, info: ValidationInfo) -> int:
-        size = info.data.get("min_size", 0)
-        if 0 < value < size:
-            raise ValueError(f"must be 0 or at least min_size ({size})")
+        if 0 < value < info.data.get("min_size", 0):
+            raise ValueError("must be 0 or at least min_size")
         return value
 
 

@@ -29,9 +29,8 @@ class BatchProcessor(Section):
     @field_validator("send_batch_max_size")
     @classmethod
     def _room_for_a_batch(cls, value: int, info: ValidationInfo) -> int:
-        size = info.data.get("send_batch_size", 0)
-        if 0 < value < size:
-            raise ValueError(f"must be 0 or at least send_batch_size ({size})")
+        if 0 < value < info.data.get("send_batch_size", 0):
+            raise ValueError("must be 0 or at least send_batch_size")
         return value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from config.document import Document
 from config.model import KINDS, Config
-from config.problems import KeyPath, Problem, alternatives, key_path
+from config.problems import KeyPath, Problem, alternatives, key_path, printable
 from config.values import TcpAddress, UnixAddress
 
 _COMPONENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}(?:/[^\s/](?:[^\r\n]{0,1022}[^\s])?)?", re.ASCII)
@@ -35,11 +35,12 @@ def check_references(document: Document) -> Iterator[Problem]:
             path = (*at, position)
             if not isinstance(name, str):
                 continue
+            shown = printable(document.written.get(path, name))
             if name in used:
-                yield _problem(document, path, f"names {kind.word} {name} a second time")
+                yield _problem(document, path, f"names {kind.word} {shown} a second time")
             elif name not in known:
                 hint = alternatives(name, known, f"defined {kind.section}")
-                yield _problem(document, path, f"names {kind.word} {name}, which is not defined", hint)
+                yield _problem(document, path, f"names {kind.word} {shown}, which is not defined", hint)
             used.add(name)
         if not isinstance(_at(document.value, at[:-1]), dict):
             continue  # what should name them is missing altogether, which is a problem of its own
@@ -56,7 +57,7 @@ def check_listeners(config: Config, document: Document) -> Iterator[Problem]:
         if isinstance(address, TcpAddress) and address.port == 0:
             continue
         if address in taken:
-            yield _problem(document, path, f"is {address}, which {key_path(taken[address])} listens on already")
+            yield _problem(document, path, f"is the address of {key_path(taken[address])}")
         taken.setdefault(address, path)
 
 
