@@ -378,8 +378,11 @@ def _literal(value: object) -> str:
         return "NULL"
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
+    # Subclasses may print as they like; the number is what counts.
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
     if isinstance(value, str):
         return f"'{value.translate(_QUOTED_ESCAPES)}'"
     if isinstance(value, list | tuple):

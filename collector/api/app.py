@@ -1,0 +1,57 @@
+"""The query port's application: routes, errors, and what handlers need.
+
+application = build_application(client)
+runner = build_runner(application)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import orjson
+from aiohttp import web
+
+from collector.api import latencies, services, traces
+from collector.api.openapi import openapi_document
+from collector.api.problems import problems
+from collector.api.routing import JSON, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.query.store import SpanStore
+from exporters.clickhouse.client import ClickHouseClient
+
+ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES)
+
+
+def build_application(
+    client: ClickHouseClient,
+    settings: QuerySettings | None = None,
+    *,
+    extra_routes: Iterable[web.RouteDef] = (),
+    now: Callable[[], int] = time.time_ns,
+) -> web.Application:
+    """The application that answers queries. The caller owns `client` and closes it.
+
+    Args:
+        extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
+        now: nanoseconds since 1970, for default time ranges.
+    """
+    settings = settings or QuerySettings()
+    application = web.Application(middlewares=[problems])
+    application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
+    application[SETTINGS] = settings
+    application[NOW] = now
+    application.router.add_routes([web.get(route.path, route.answer) for route in ROUTES])
+    document = orjson.dumps(openapi_document(ROUTES))
+
+    async def openapi(_: web.Request) -> web.Response:
+        return web.Response(body=document, content_type=JSON)
+
+    application.router.add_get("/openapi.json", openapi)
+    application.router.add_routes(extra_routes)
+    return application
+
+
+def build_runner(application: web.Application) -> web.AppRunner:
+    """A runner that cancels a request's handler, and with it its query, when the client leaves."""
+    return web.AppRunner(application, handler_cancellation=True, access_log=None)

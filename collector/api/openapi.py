@@ -1,0 +1,82 @@
+"""The OpenAPI document, made from the routes that the application really has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, Final
+
+from collector.api.params import Parameter
+from collector.api.problems import MEDIA_TYPE
+from collector.api.routing import Route
+from collector.api.schemas import COMPONENTS, reference
+
+_PATH_PARAMETERS: Final = {
+    "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros."
+}
+_PROBLEMS: Final = {
+    "400": "A parameter cannot be understood.",
+    "503": "The span store cannot be reached or is busy.",
+    "504": "The query took longer than it may.",
+}
+
+
+def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
+    """An OpenAPI 3.1 document of the routes."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "spanhouse query API",
+            "version": version("spanhouse"),
+            "description": "Traces, latencies and services. Nanoseconds are strings, because they exceed 2^53.",
+        },
+        "paths": {route.path: {"get": _operation(route)} for route in routes},
+        "components": {"schemas": COMPONENTS},
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    problems = {**_PROBLEMS, **({"404": route.unknown} if route.unknown else {})}
+    return {
+        "operationId": route.handler.__name__,
+        "summary": route.summary,
+        "parameters": [
+            *(_path_parameter(name) for name in re.findall(r"{(\w+)}", route.path)),
+            *(_query_parameter(parameter) for parameter in route.parameters),
+        ],
+        "responses": {
+            "200": {
+                "description": route.summary,
+                "content": {
+                    media_type: {"schema": schema} if schema is not None else {} for media_type, schema in route.answers.items()
+                },
+            },
+            **{
+                status: {"description": text, "content": {MEDIA_TYPE: {"schema": reference("Problem")}}}
+                for status, text in sorted(problems.items())
+            },
+        },
+    }
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": _PATH_PARAMETERS[name],
+        "schema": {"type": "string"},
+    }
+
+
+def _query_parameter(parameter: Parameter[Any]) -> dict[str, Any]:
+    schema = {"type": "array", "items": parameter.schema} if parameter.repeatable else parameter.schema
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": False,
+        "description": parameter.description,
+        "schema": schema,
+        **({"style": "form", "explode": True} if parameter.repeatable else {}),
+    }

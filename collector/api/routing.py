@@ -1,0 +1,62 @@
+"""What a route is, and what handlers reach through the application."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiohttp import web
+
+from collector.api.params import Parameter, refuse_unknown
+from collector.query.store import DEFAULT_WORKSPACE, SpanStore
+
+JSON: Final = "application/json"
+PROTOBUF: Final = "application/x-protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySettings:
+    """What the operator decides about queries.
+
+    Attributes:
+        spans_table: as written by the exporter, with or without a database.
+        timeout_s: limit of one query to the store.
+        max_spans: of a larger trace only the earliest so many spans are read.
+        workspace: whose spans are seen.
+    """
+
+    spans_table: str = "otel_traces"
+    timeout_s: float = 30.0
+    max_spans: int = 100_000
+    workspace: str = DEFAULT_WORKSPACE
+
+
+STORE: Final = web.AppKey("store", SpanStore)
+SETTINGS: Final = web.AppKey("settings", QuerySettings)
+NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])  # type: ignore[arg-type]  # a callable type is no class
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One GET path, with all that the OpenAPI document says about it.
+
+    Attributes:
+        path: in aiohttp's spelling, which for plain placeholders is OpenAPI's too.
+        summary: one line for the reader of the document.
+        answers: media type -> JSON schema of a 200 (None for bytes).
+        parameters: of the query.
+        unknown: what a 404 means, empty when there is none.
+    """
+
+    path: str
+    handler: Callable[[web.Request], Awaitable[web.Response]]
+    summary: str
+    answers: Mapping[str, Mapping[str, Any] | None]
+    parameters: tuple[Parameter[Any], ...] = ()
+    unknown: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Check that the query has no other parameters, then handle it."""
+        refuse_unknown(request.query, self.parameters)
+        return await self.handler(request)

@@ -1,0 +1,201 @@
+"""JSON schemas of the answers. They name every member and allow no other, so that a test can hold `rendering.py` to them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from collector.query.percentiles import PERCENTILES
+
+Schema = dict[str, Any]
+
+TEXT: Final[Schema] = {"type": "string"}
+TEXT_OR_NULL: Final[Schema] = {"type": ["string", "null"]}
+FLAG: Final[Schema] = {"type": "boolean"}
+COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+NANOSECONDS: Final[Schema] = {"type": "string", "pattern": "^[0-9]+$", "description": "Whole nanoseconds."}
+NUMBER: Final[Schema] = {
+    "oneOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}],
+    "description": "A number, or the name of one that JSON cannot write.",
+}
+INDEX: Final[Schema] = {**COUNT, "description": "Position in the list of spans of the trace."}
+
+
+def record(**members: Schema) -> Schema:
+    """An object with exactly these members."""
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
+
+
+def listing(item: Schema) -> Schema:
+    return {"type": "array", "items": item}
+
+
+def reference(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_ATTRIBUTES: Final = listing(reference("Attribute"))
+_SPAN_IDENTITY: Final[dict[str, Schema]] = {
+    "spanId": TEXT,
+    "service": TEXT,
+    "name": TEXT,
+    "kind": TEXT,
+    "status": TEXT,
+    "startTimeUnixNano": NANOSECONDS,
+    "durationNanos": NANOSECONDS,
+}
+_TRACE_HEADER: Final[dict[str, Schema]] = {
+    "traceId": TEXT,
+    "startTimeUnixNano": NANOSECONDS,
+    "durationNanos": NANOSECONDS,
+    "spanCount": COUNT,
+    "errorCount": COUNT,
+    "services": listing(TEXT),
+    "complete": {**FLAG, "description": "Whether all spans of the trace are in the answer."},
+}
+_NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
+_WARNINGS: Final = listing(reference("Warning"))
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457 problem document.",
+        "properties": {
+            "type": TEXT,
+            "title": TEXT,
+            "status": {"type": "integer"},
+            "detail": TEXT,
+            "parameter": TEXT,
+            "value": TEXT,
+        },
+        "required": ["type", "title", "status", "detail"],
+    },
+    "AnyValue": {
+        "type": "object",
+        "description": "A typed value in the form of OTLP/JSON; without a member it is empty. 64-bit integers are strings.",
+        "properties": {
+            "stringValue": TEXT,
+            "boolValue": FLAG,
+            "intValue": {"type": "string", "pattern": "^-?[0-9]+$"},
+            "doubleValue": NUMBER,
+            "bytesValue": {"type": "string", "contentEncoding": "base64"},
+            "arrayValue": record(values=listing(reference("AnyValue"))),
+            "kvlistValue": record(values=_ATTRIBUTES),
+        },
+        "maxProperties": 1,
+        "additionalProperties": False,
+    },
+    "Attribute": record(key=TEXT, value=reference("AnyValue")),
+    "Services": record(services=listing(reference("Service")), nextCursor=_NEXT_CURSOR),
+    "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
+    "Traces": record(traces=listing(reference("TraceSummary")), nextCursor=_NEXT_CURSOR),
+    "TraceSummary": record(
+        traceId=TEXT,
+        rootService=TEXT_OR_NULL,
+        rootName=TEXT_OR_NULL,
+        startTimeUnixNano=NANOSECONDS,
+        durationNanos=NANOSECONDS,
+        spanCount=COUNT,
+        errorCount=COUNT,
+        services=listing(TEXT),
+    ),
+    "Trace": record(
+        **_TRACE_HEADER,
+        resources=listing(record(attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
+        scopes=listing(record(name=TEXT, version=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
+        spans=listing(reference("Span")),
+    ),
+    "Span": record(
+        **_SPAN_IDENTITY,
+        parentSpanId=TEXT,
+        traceState=TEXT,
+        flags=COUNT,
+        endTimeUnixNano=NANOSECONDS,
+        statusMessage=TEXT,
+        resource={**COUNT, "description": "Position in `resources`."},
+        scope={**COUNT, "description": "Position in `scopes`."},
+        attributes=_ATTRIBUTES,
+        droppedAttributesCount=COUNT,
+        events=listing(record(timeUnixNano=NANOSECONDS, name=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT)),
+        droppedEventsCount=COUNT,
+        links=listing(
+            record(
+                traceId=TEXT,
+                spanId=TEXT,
+                traceState=TEXT,
+                flags=COUNT,
+                attributes=_ATTRIBUTES,
+                droppedAttributesCount=COUNT,
+            )
+        ),
+        droppedLinksCount=COUNT,
+    ),
+    "Warning": record(index=INDEX, spanId=TEXT, kind=TEXT, text=TEXT),
+    "Waterfall": record(
+        **_TRACE_HEADER,
+        rootService=TEXT,
+        rootName=TEXT,
+        depth=COUNT,
+        spansByService={"type": "object", "additionalProperties": COUNT},
+        missingParents=COUNT,
+        bars=listing(
+            record(
+                index=INDEX,
+                parentIndex={"type": ["integer", "null"], "minimum": 0},
+                depth=COUNT,
+                **_SPAN_IDENTITY,
+                offsetNanos=NANOSECONDS,
+                selfNanos=NANOSECONDS,
+                children=COUNT,
+                descendants=COUNT,
+                errorsBelow=COUNT,
+                missingParent=FLAG,
+            )
+        ),
+        warnings=_WARNINGS,
+    ),
+    "CriticalPath": record(
+        traceId=TEXT,
+        complete=FLAG,
+        mode=TEXT,
+        tolerance={"type": "number"},
+        overflow={"type": "string", "enum": ["clip", "ignore"]},
+        roots=listing(
+            record(
+                index=INDEX,
+                spanId=TEXT,
+                missingParent=FLAG,
+                durationNanos=NANOSECONDS,
+                segments=listing(
+                    record(index=INDEX, spanId=TEXT, startUnixNano=NANOSECONDS, endUnixNano=NANOSECONDS, uncertain=FLAG)
+                ),
+                spans=listing(
+                    record(
+                        index=INDEX,
+                        spanId=TEXT,
+                        onPathNanos=NANOSECONDS,
+                        selfNanos=NANOSECONDS,
+                        dragNanos=NANOSECONDS,
+                        slackNanos=NANOSECONDS,
+                    )
+                ),
+            )
+        ),
+        excluded=listing(record(index=INDEX, spanId=TEXT, reason=TEXT)),
+        warnings=_WARNINGS,
+    ),
+    "Latencies": record(
+        startUnixNano=NANOSECONDS,
+        endUnixNano=NANOSECONDS,
+        services=listing(reference("ServiceLatencies")),
+        nextCursor=_NEXT_CURSOR,
+    ),
+    "ServiceLatencies": record(
+        service=TEXT,
+        count=COUNT,
+        errorCount=COUNT,
+        minNanos=NANOSECONDS,
+        maxNanos=NANOSECONDS,
+        meanNanos=NUMBER,
+        **{f"p{percent}Nanos": NUMBER for percent in PERCENTILES},
+    ),
+}

@@ -1,0 +1,79 @@
+"""The table of spans: which columns a query reads, and the one place from which queries are sent.
+
+A `Statement` is SQL with bound parameters. The modules beside this one build statements, and turn the columns that come back
+into their own shapes; only `SpanStore.fetch` talks to ClickHouse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from exporters.clickhouse.client import ClickHouseClient, QueryResult
+
+DEFAULT_WORKSPACE: Final = "default"
+KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
+STATUS_CODES: Final = ("Unset", "Ok", "Error")
+ERROR: Final = 2
+
+MAX_TIMESTAMP: Final = 2**63 - 1
+"""The last nanosecond that the Timestamp column holds."""
+
+# `Timestamp` is signed and ends in 2262; a start outside of that has a column of its own.
+START: Final = "if(StartTimeUnixNano != 0, StartTimeUnixNano, toUInt64(greatest(toUnixTimestamp64Nano(Timestamp), 0)))"
+# Writers that subtract without a guard wrap around where a span ends before it starts.
+MAX_DURATION: Final = 2**63 - 1
+DURATION: Final = f"if(Duration > {MAX_DURATION}, 0, Duration)"
+# One span stored twice, because its client sent it again, has all of this in common (receiver contract DATA-24 and DATA-25).
+IDENTITY: Final = "sipHash64(SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName, ResourceAttributes, SpanAttributes)"
+_TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL and the values of its `{name:Type}` parameters."""
+
+    sql: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStore:
+    """The spans table, its companion, and how long a query may take.
+
+    Attributes:
+        spans_table: `otel_traces`, with or without a database; the companion is called the same plus `_trace_id_ts`.
+        timeout_s: limit of every query.
+
+    Raises:
+        ValueError: `spans_table` is not a plain name.
+    """
+
+    client: ClickHouseClient
+    spans_table: str = "otel_traces"
+    timeout_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not _TABLE_NAME.fullmatch(self.spans_table):
+            raise ValueError(f"spans_table {self.spans_table!r}: a name such as otel_traces or otel.otel_traces is needed")
+
+    @property
+    def bounds_table(self) -> str:
+        """The companion that knows between which seconds a trace's spans start."""
+        return f"{self.spans_table}_trace_id_ts"
+
+    async def fetch(self, statement: Statement) -> QueryResult:
+        """Run the statement within the store's time limit.
+
+        Raises:
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+        """
+        return await self.client.query(statement.sql, statement.parameters, timeout_s=self.timeout_s)
+
+
+def time_range(start: int, end: int) -> tuple[str, dict[str, object]]:
+    """Condition that `Timestamp` lies in [start, end), nanoseconds, and its parameters."""
+    condition = "Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
+    return condition, {"start": min(start, MAX_TIMESTAMP), "end": min(end, MAX_TIMESTAMP)}
