@@ -95,7 +95,7 @@ class QueueBatch(Section):
 
 
 class SendingQueue(Section):
-    """What waits in memory between the journal and ClickHouse."""
+    """What waits in memory between the receivers and ClickHouse."""
 
     enabled: bool = True
     """Whether batches are prepared while others are being sent; without it, one at a time."""
@@ -108,13 +108,13 @@ class SendingQueue(Section):
     max_bytes: PositiveCount = 268_435_456
     """How much may wait in bytes, whatever the `sizer`. The Collector has no such key."""
     block_on_overflow: bool = True
-    """At the bound, wait (spans stay in the journal) or, with false, ask clients at once to come back later."""
+    """At the bound, let requests wait for a moment before clients are asked to come back later; with false, ask at once."""
     batch: QueueBatch = QueueBatch()
     """The size of what is sent at once."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "storage": "leave it out: the journal keeps every acknowledged span on disk (service.journal)",
-        "wait_for_result": "leave it out: a span is acknowledged when the journal has it on disk",
+        "storage": "leave it out: spans wait in memory, bounded by max_bytes",
+        "wait_for_result": "leave it out: a span is acknowledged when the queue has it",
     }
 
 

@@ -35,7 +35,7 @@ REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
     "health_check": "use /healthz and /readyz on the endpoint of the query extension",
     "pprof": "use a sampling profiler from outside, by process id",
     "zpages": "use /metrics on the endpoint of the query extension",
-    "file_storage": "leave it out: the journal keeps every acknowledged span on disk (service.journal)",
+    "file_storage": "leave it out: spans wait in memory, bounded by sending_queue.max_bytes",
     "memory_limiter": "leave it out: memory is bounded by request, batch and queue sizes",
     "basicauth": _AUTHENTICATION,
     "bearertokenauth": _AUTHENTICATION,

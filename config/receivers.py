@@ -16,6 +16,7 @@ _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _SHARED_REFERENCE_ONLY = {
     "tls": "put a proxy that ends TLS in front, or listen on loopback or a Unix socket",
     "auth": "put a proxy that authenticates in front, or listen on loopback or a Unix socket",
+    "include_metadata": "leave it out: processors see spans, not the metadata of calls",
     "middlewares": "there are no extensions that would act as middleware",
 }
 
@@ -89,16 +90,14 @@ class OtlpGrpc(_Listener):
     """The largest request, before and after decompression, in MiB. 0 means the default."""
     max_concurrent_streams: Count = 0
     """How many calls one connection may have open at once; 0 sets no limit."""
-    read_buffer_size: PositiveCount = 524_288
-    """Bytes read from a connection at a time."""
-    write_buffer_size: PositiveCount = 32_768
-    """Bytes gathered before they are written to a connection."""
     keepalive: Keepalive = Keepalive()
     """Pings, idle connections and reconnection."""
-    include_metadata: bool = False
-    """Whether processors may see the metadata of calls."""
 
-    reference_only: ClassVar[Mapping[str, str]] = _SHARED_REFERENCE_ONLY
+    reference_only: ClassVar[Mapping[str, str]] = {
+        **_SHARED_REFERENCE_ONLY,
+        "read_buffer_size": "leave it out: the server sizes its reads by the requests",
+        "write_buffer_size": "leave it out: answers are short",
+    }
 
     @property
     def max_request_bytes(self) -> int:
@@ -145,8 +144,6 @@ class OtlpHttp(_Listener):
     """How long a client may take to send the headers of a request; 0 sets no limit."""
     read_timeout: Duration = Duration.parse("1m")
     """How long a client may take to send a whole request; 0 sets no limit."""
-    write_timeout: Duration = Duration.parse("0")
-    """How long writing an answer may take; 0 sets no limit, since answers are short."""
     idle_timeout: Duration = Duration.parse("2m")
     """How long a connection may wait for its next request; longer than clients keep one for reuse."""
     max_connections: PositiveCount = 4096
@@ -160,11 +157,10 @@ class OtlpHttp(_Listener):
     """Which web pages may send spans."""
     response_headers: Mapping[str, str] = {}
     """Headers that every answer gets in addition."""
-    include_metadata: bool = False
-    """Whether processors may see the headers of requests."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         **_SHARED_REFERENCE_ONLY,
+        "write_timeout": "leave it out: answers are short",
         "metrics_url_path": "spanhouse takes spans only",
         "logs_url_path": "spanhouse takes spans only",
         "profiles_url_path": "spanhouse takes spans only",

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from config.section import Section
-from config.values import PositiveCount
+from config.values import Duration, PositiveCount
 
 LogLevel = Annotated[
     Literal["debug", "info", "warn", "error"],
@@ -88,15 +88,6 @@ class Telemetry(Section):
     }
 
 
-class Journal(Section):
-    """Where a request is kept from its acknowledgement until ClickHouse has its spans. The Collector has no such section."""
-
-    path: Annotated[str, Field(min_length=1)] = "./spanhouse-data/journal"
-    """A directory on a local disk; relative to the working directory."""
-    max_bytes: PositiveCount = 4_294_967_296
-    """The most that the journal takes on disk. When it is full, clients are asked to come back later."""
-
-
 class Service(Section):
     """How the components are put together."""
 
@@ -106,8 +97,8 @@ class Service(Section):
     """The way of the spans."""
     telemetry: Telemetry = Telemetry()
     """What the daemon says about itself."""
-    journal: Journal = Journal()
-    """Where acknowledged spans wait on disk."""
     max_in_flight_bytes: PositiveCount = 268_435_456
     """The most that requests take in memory, over all receivers, until they are answered. Beyond it, clients are asked
     to come back later; a request that is alone is always taken. The Collector has no such key."""
+    shutdown_timeout: Duration = Duration.parse("10s")
+    """How long the daemon may take at its end to store what it has acknowledged. The Collector has no such key."""

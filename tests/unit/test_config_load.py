@@ -178,14 +178,14 @@ def test_words_that_older_yaml_took_for_something_else_are_text(word: str) -> No
 def test_aliases_and_merge_keys_are_followed_and_own_keys_win() -> None:
     config = read(
         "receivers:\n"
-        "  otlp: &otlp {protocols: {grpc: &server {include_metadata: true, max_recv_msg_size_mib: 1}}}\n"
+        "  otlp: &otlp {protocols: {grpc: &server {max_concurrent_streams: 8, max_recv_msg_size_mib: 1}}}\n"
         "  otlp/2: {protocols: {grpc: {<<: *server, max_recv_msg_size_mib: 2, endpoint: 'localhost:1'}}}\n"
         "exporters: {clickhouse: }\n"
         "service: {pipelines: {traces: {receivers: [otlp, otlp/2], exporters: [clickhouse]}}}\n"
     )
     server = config.receivers["otlp/2"].protocols.grpc
     assert server is not None
-    assert (server.include_metadata, server.max_recv_msg_size_mib) == (True, 2)
+    assert (server.max_concurrent_streams, server.max_recv_msg_size_mib) == (8, 2)
 
 
 def test_servers_that_let_the_system_choose_a_port_do_not_collide() -> None:
