@@ -87,6 +87,7 @@ def spanhouse(directory: Path, sink_port: int) -> Contender:
 
 def spanhouse_writing_to(directory: Path, clickhouse: dict[str, object]) -> Contender:
     """The daemon with this `exporters.clickhouse` section; it keeps its files under `directory`."""
+    directory.mkdir(exist_ok=True)
     grpc, http, query = free_port(), free_port(), free_port()
     configuration = {
         "receivers": {
@@ -97,11 +98,13 @@ def spanhouse_writing_to(directory: Path, clickhouse: dict[str, object]) -> Cont
                 }
             }
         },
+        "processors": {"batch": {"send_batch_size": 8192, "timeout": "200ms"}},
         "exporters": {"clickhouse": clickhouse},
         "extensions": {"query": {"endpoint": _loopback(query)}},
         "service": {
             "extensions": ["query"],
-            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}},
+            "journal": {"path": str(directory / "journal")},
+            "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
         },
     }
     file = directory / "collector.yaml"

@@ -2,6 +2,9 @@
 
     python bench/ingest.py [--quick] [--load NAME ...] [--contender NAME ...]
 
+Two names beside the loads: `embedded`, the daemon with its embedded engine against that engine alone, and `footprint`, what the
+daemon takes to start, in memory, and when idle.
+
 Absolute figures depend on the machine; the ratios last. See bench/README.md for what is measured and how.
 """
 
@@ -10,11 +13,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bench import embedded, footprint
 from bench.contenders import CONTENDERS, Contender
 from bench.loads import LOADS, Load
 from bench.measure import Cost, MeasurementError, Sender, SinkServer, check_rows, measure
@@ -55,36 +59,55 @@ class Result:
         return median(cost.spans_per_second for cost in self.costs)
 
 
+class Entrant:
+    """A contender on one load: its sender, and what was found of it up to the first error."""
+
+    def __init__(self, contender: Contender, load: Load, sink: SinkServer) -> None:
+        self.contender = contender
+        self.sender = Sender(contender, load)
+        self._load = load
+        self._sink = sink
+        self._costs: list[Cost] = []
+        self._error = ""
+
+    def run(self, requests: int, *, counts: bool = True) -> None:
+        """One measurement; one that does not count makes everything warm."""
+        if self._error:
+            return
+        try:
+            cost = measure(self.contender, self.sender, self._sink, self._load, requests)
+        except MeasurementError as error:
+            self._error = str(error)
+            return
+        if counts:
+            self._costs.append(cost)
+
+    def result(self, requests: int) -> Result:
+        """What was found, after a check with so many requests that every span arrives at the sink once."""
+        if not self._error and self.contender.writes:
+            surplus = check_rows(self.contender, self.sender, self._sink, self._load, requests)
+            self._error = f"{surplus:+d} rows at the sink" if surplus else ""
+        return Result(self.contender.name, self._load, tuple(self._costs), self._error)
+
+
 def run_load(load: Load, contenders: Sequence[Contender], sink: SinkServer, *, repetitions: int, requests: int) -> list[Result]:
     """Measure one load with every contender that takes it, repetitions interleaved."""
-    results: dict[str, Result] = {}
-    costs: dict[str, list[Cost]] = {}
+    absent = [
+        Result(contender.name, load, error="does not take this load")
+        for contender in contenders
+        if load.name not in contender.loads
+    ]
     with ExitStack() as stack:
-        entrants: list[tuple[Contender, Sender]] = []
-        for contender in contenders:
-            if load.name not in contender.loads:
-                results[contender.name] = Result(contender.name, load, error="does not take this load")
-                continue
-            sender = stack.enter_context(Sender(contender, load))
-            try:
-                # Opens the connections and makes everything warm.
-                measure(contender, sender, sink, load, max(requests // 4, 1))
-            except MeasurementError as error:
-                results[contender.name] = Result(contender.name, load, error=str(error))
-                continue
-            entrants.append((contender, sender))
+        entrants = [Entrant(contender, load, sink) for contender in contenders if load.name in contender.loads]
+        for entrant in entrants:
+            stack.enter_context(entrant.sender)
+            entrant.run(max(requests // 4, 1), counts=False)
         for repetition in range(repetitions):
             # Each repetition begins with another contender, so that none always runs on a cool machine.
-            first = repetition % len(entrants) if entrants else 0
-            for contender, sender in entrants[first:] + entrants[:first]:
-                costs.setdefault(contender.name, []).append(measure(contender, sender, sink, load, requests))
-        for contender, sender in entrants:
-            found = Result(contender.name, load, tuple(costs[contender.name]))
-            if contender.writes:
-                surplus = check_rows(contender, sender, sink, load, min(requests, len(load.spans())))
-                found = replace(found, error=f"{surplus:+d} rows at the sink" if surplus else "")
-            results[contender.name] = found
-    return [results[contender.name] for contender in contenders]
+            first = repetition % max(len(entrants), 1)
+            for entrant in entrants[first:] + entrants[:first]:
+                entrant.run(requests)
+        return [entrant.result(min(requests, len(load.spans()))) for entrant in entrants] + absent
 
 
 def table(results: Sequence[Result]) -> str:
@@ -124,30 +147,48 @@ def _verdict(result: Result, by_name: dict[str, Result]) -> str:
     return ", ".join(verdicts)
 
 
-def main() -> None:
-    """Run the loads asked for and print one table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one repetition of a quarter of the requests")
-    parser.add_argument("--load", action="append", choices=LOADS, help="only this load; may be repeated")
-    parser.add_argument("--contender", action="append", choices=CONTENDERS, help="only this contender; may be repeated")
-    arguments = parser.parse_args()
+def run_loads(directory: Path, names: Sequence[str], contenders: Sequence[str], *, quick: bool) -> list[Result]:
+    """Start the contenders, all at once, and measure each load with them."""
     results: list[Result] = []
-    with TemporaryDirectory(prefix="spanhouse-bench-") as name, ExitStack() as stack:
-        directory = Path(name)
+    with ExitStack() as stack:
         sink = stack.enter_context(SinkServer(directory))
-        contenders = []
-        for chosen in arguments.contender or CONTENDERS:
+        entrants = []
+        for chosen in contenders:
             contender = CONTENDERS[chosen](directory, sink.port)
             if contender is None:
                 print(f"{chosen} is not installed and takes no part")
                 continue
             stack.enter_context(contender.process)
-            contenders.append(contender)
-        for chosen in arguments.load or LOADS:
-            load = LOADS[chosen]
-            requests = max(load.requests // 4, 1) if arguments.quick else load.requests
-            results += run_load(load, contenders, sink, repetitions=1 if arguments.quick else REPETITIONS, requests=requests)
-    print(table(results))
+            entrants.append(contender)
+        for name in names:
+            load = LOADS[name]
+            requests = max(load.requests // 4, 1) if quick else load.requests
+            results += run_load(load, entrants, sink, repetitions=1 if quick else REPETITIONS, requests=requests)
+    return results
+
+
+def main() -> None:
+    """Run the loads asked for and print one table."""
+    names = [*LOADS, "embedded", "footprint"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one repetition of a quarter of the requests")
+    parser.add_argument("--load", action="append", choices=names, help="only this; may be repeated")
+    parser.add_argument("--contender", action="append", choices=CONTENDERS, help="only this contender; may be repeated")
+    arguments = parser.parse_args()
+    quick, chosen = arguments.quick, arguments.load or names
+    loads = [name for name in chosen if name in LOADS]
+    lines = []
+    with TemporaryDirectory(prefix="spanhouse-bench-") as name:
+        directory = Path(name)
+        if loads:
+            lines.append(table(run_loads(directory, loads, arguments.contender or list(CONTENDERS), quick=quick)))
+        if "embedded" in chosen:
+            requests, repetitions = (150, 1) if quick else (600, REPETITIONS)
+            lines.append(embedded.report(embedded.compare(directory, requests=requests, repetitions=repetitions)))
+        if "footprint" in chosen:
+            load_seconds, idle_seconds = (10.0, 5.0) if quick else (footprint.LOAD_SECONDS, footprint.IDLE_SECONDS)
+            lines.append(footprint.report(footprint.watch(directory, load_seconds=load_seconds, idle_seconds=idle_seconds)))
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,84 @@
+"""Where the CPU of a span goes: each stage of the way in, alone, in microseconds per span.
+
+    python bench/stages.py [--load NAME] [--repetitions N]
+
+Requests are decoded one by one and written as one block, as the batcher would make it of them. What is missing from the sum
+beside the whole daemon's figure (`bench/ingest.py`) is the server, the journal, the pipeline and the event loop between them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
+
+import lz4.frame
+
+from bench.loads import LOADS
+from bench.measure import SinkServer
+from proto.native_encode import encode
+from proto.otlp_decode import decode
+from proto.spans import concatenate
+
+REPETITIONS = 15
+STATEMENT = "INSERT INTO otel.otel_traces FORMAT Native"
+
+
+def cpu_seconds(work: Callable[[], object], repetitions: int) -> float:
+    """Median CPU time of this process for one call, after one that is not counted."""
+    work()
+    times = []
+    for _ in range(repetitions):
+        started = time.process_time()
+        work()
+        times.append(time.process_time() - started)
+    return median(times)
+
+
+def stages(bodies: list[bytes], sink_port: int) -> dict[str, Callable[[], object]]:
+    """Each stage as a call, working on what the stage before it made. `bodies` are protobuf requests."""
+    batches = [decode(body).batch for body in bodies]
+    whole = concatenate(batches)
+    block = encode(whole).body
+    compressed = lz4.frame.compress(block)
+    connection = http.client.HTTPConnection("127.0.0.1", sink_port)
+
+    def post() -> None:
+        connection.request("POST", f"/?query={quote(STATEMENT)}", body=compressed, headers={"Content-Encoding": "lz4"})
+        connection.getresponse().read()
+
+    return {
+        "decode": lambda: [decode(body) for body in bodies],
+        "concatenate": lambda: concatenate(batches),
+        "encode": lambda: encode(whole),
+        "compress": lambda: lz4.frame.compress(block),
+        "post": post,
+    }
+
+
+def main() -> None:
+    """Print the table."""
+    protobuf_loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--load", choices=protobuf_loads, default="spans-512")
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    arguments = parser.parse_args()
+    load = LOADS[arguments.load]
+    bodies, spans = load.bodies(), sum(load.spans())
+    with TemporaryDirectory(prefix="spanhouse-bench-") as directory, SinkServer(Path(directory)) as sink:
+        print(f"{load.name}: {len(bodies)} requests, {spans:,} spans, {sum(map(len, bodies)) / spans:.0f} bytes a span")
+        total = 0.0
+        for name, work in stages(bodies, sink.port).items():
+            cost = cpu_seconds(work, arguments.repetitions) / spans * 1e6
+            total += cost
+            print(f"{name:<12} {cost:>7.3f} µs/span")
+        print(f"{'sum':<12} {total:>7.3f} µs/span")
+
+
+if __name__ == "__main__":
+    main()
