@@ -1,0 +1,143 @@
+"""Every metric of the daemon, in one list: its name, its kind, what it tells.
+
+Names follow the OpenTelemetry Collector's (`otelcol_*`) where the meaning is the same, else they are `spanhouse_*`. Prometheus
+shows counters with its suffix `_total`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One metric.
+
+    Attributes:
+        name: without Prometheus' suffixes.
+        kind: what its numbers mean: a counter only grows, a gauge is read when asked for, a histogram counts by size.
+        text: its description, as Prometheus shows it.
+        labels: names of its labels; values are given in this order.
+        buckets: upper bounds of a histogram.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    text: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_RECEIVER: Final = ("receiver", "transport")
+_EXPORTER: Final = ("exporter",)
+
+# Requests were answered with success; spans that were refused within them are not among these.
+ACCEPTED_SPANS: Final = Definition(
+    "otelcol_receiver_accepted_spans", "counter", "Spans taken from clients and acknowledged.", _RECEIVER
+)
+# Uncompressed protobuf, whatever came over the wire.
+ACCEPTED_BYTES: Final = Definition(
+    "spanhouse_receiver_accepted_bytes", "counter", "Bytes of acknowledged requests, as uncompressed protobuf.", _RECEIVER
+)
+ACCEPTED_REQUESTS: Final = Definition(
+    "spanhouse_receiver_accepted_requests", "counter", "Requests that were acknowledged.", _RECEIVER
+)
+# The sum over all reasons, under the name that dashboards for the Collector ask for.
+REFUSED_SPANS: Final = Definition(
+    "otelcol_receiver_refused_spans", "counter", "Spans of acknowledged requests that were refused as invalid.", _RECEIVER
+)
+# Reasons: trace_id_length, trace_id_zero, span_id_length, span_id_zero, parent_span_id_length.
+REFUSED_BY_REASON: Final = Definition(
+    "spanhouse_receiver_refused_spans", "counter", "Spans refused as invalid, by reason.", (*_RECEIVER, "reason")
+)
+# Reasons are rows of the answers table: malformed, too_large, unavailable, ... How many spans they held is often unknown.
+FAILED_REQUESTS: Final = Definition(
+    "spanhouse_receiver_failed_requests", "counter", "Requests that were not taken, by reason.", (*_RECEIVER, "reason")
+)
+# Against service.max_in_flight_bytes.
+IN_FLIGHT_BYTES: Final = Definition("spanhouse_receiver_in_flight_bytes", "gauge", "Bytes of requests not yet answered.")
+
+# The store has confirmed them.
+SENT_SPANS: Final = Definition("otelcol_exporter_sent_spans", "counter", "Spans stored.", _EXPORTER)
+SENT_BYTES: Final = Definition("spanhouse_exporter_sent_bytes", "counter", "Bytes sent of what was stored.", _EXPORTER)
+# As in the Collector: given up for good. The sum of spanhouse_exporter_dropped_spans over all reasons.
+SEND_FAILED_SPANS: Final = Definition(
+    "otelcol_exporter_send_failed_spans", "counter", "Spans that could not be stored and were given up.", _EXPORTER
+)
+DROPPED_SPANS: Final = Definition(
+    "spanhouse_exporter_dropped_spans", "counter", "Acknowledged spans that were dropped, by reason.", (*_EXPORTER, "reason")
+)
+RETRIED_BATCHES: Final = Definition(
+    "spanhouse_exporter_retries", "counter", "Attempts that failed and were repeated, by reason.", (*_EXPORTER, "reason")
+)
+INSERT_SECONDS: Final = Definition(
+    "spanhouse_exporter_insert_seconds",
+    "histogram",
+    "Seconds from sending a batch to the store's confirmation.",
+    _EXPORTER,
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+# The Collector's batch processor has these names; here they tell what the exporter sent.
+BATCH_SPANS: Final = Definition(
+    "otelcol_processor_batch_batch_send_size",
+    "histogram",
+    "Spans in a batch.",
+    _EXPORTER,
+    buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8192, 16384, 32768, 65536),
+)
+BATCH_BYTES: Final = Definition(
+    "otelcol_processor_batch_batch_send_size_bytes",
+    "histogram",
+    "Bytes sent for a batch.",
+    _EXPORTER,
+    buckets=(1e3, 1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7),
+)
+
+# Spans that were acknowledged and are not yet stored. The unit is the one that bounds the queue: bytes.
+QUEUE_SIZE: Final = Definition("otelcol_exporter_queue_size", "gauge", "Bytes waiting to be stored.", _EXPORTER)
+QUEUE_CAPACITY: Final = Definition("otelcol_exporter_queue_capacity", "gauge", "Bytes that may wait to be stored.", _EXPORTER)
+QUEUE_SPANS: Final = Definition("spanhouse_queue_spans", "gauge", "Spans waiting to be stored.", _EXPORTER)
+QUEUE_PEAK_BYTES: Final = Definition("spanhouse_queue_peak_bytes", "gauge", "Most bytes that ever waited.", _EXPORTER)
+QUEUE_OLDEST_SECONDS: Final = Definition(
+    "spanhouse_queue_oldest_age_seconds", "gauge", "Seconds for which the oldest span has been waiting.", _EXPORTER
+)
+
+# Of the ClickHouse that the daemon starts itself.
+EMBEDDED_RESTARTS: Final = Definition(
+    "spanhouse_embedded_restarts", "counter", "Times that the embedded ClickHouse was started again after a crash."
+)
+
+PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
+PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
+PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
+BUILD_INFO: Final = Definition("spanhouse_build_info", "gauge", "Always 1; the labels tell versions.", ("version", "python"))
+
+METRICS: Final = (
+    ACCEPTED_SPANS,
+    ACCEPTED_BYTES,
+    ACCEPTED_REQUESTS,
+    REFUSED_SPANS,
+    REFUSED_BY_REASON,
+    FAILED_REQUESTS,
+    IN_FLIGHT_BYTES,
+    SENT_SPANS,
+    SENT_BYTES,
+    SEND_FAILED_SPANS,
+    DROPPED_SPANS,
+    RETRIED_BATCHES,
+    INSERT_SECONDS,
+    BATCH_SPANS,
+    BATCH_BYTES,
+    QUEUE_SIZE,
+    QUEUE_CAPACITY,
+    QUEUE_SPANS,
+    QUEUE_PEAK_BYTES,
+    QUEUE_OLDEST_SECONDS,
+    EMBEDDED_RESTARTS,
+    PROCESS_CPU_SECONDS,
+    PROCESS_RESIDENT_BYTES,
+    PROCESS_UPTIME_SECONDS,
+    BUILD_INFO,
+)
+"""Every metric of the daemon, in the order in which `/metrics` shows them."""

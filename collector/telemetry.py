@@ -1,0 +1,212 @@
+"""What the daemon counts about itself (`collector/metrics.py` says what that is), and how Prometheus gets to see it.
+
+Components count with plain integers, a few additions a call; names, labels and texts meet them only when `/metrics` is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from collector.clock import SYSTEM, Clock
+from collector.metrics import (
+    ACCEPTED_BYTES,
+    ACCEPTED_REQUESTS,
+    ACCEPTED_SPANS,
+    BATCH_BYTES,
+    BATCH_SPANS,
+    BUILD_INFO,
+    DROPPED_SPANS,
+    FAILED_REQUESTS,
+    INSERT_SECONDS,
+    PROCESS_CPU_SECONDS,
+    PROCESS_RESIDENT_BYTES,
+    PROCESS_UPTIME_SECONDS,
+    REFUSED_BY_REASON,
+    REFUSED_SPANS,
+    RETRIED_BATCHES,
+    SEND_FAILED_SPANS,
+    SENT_BYTES,
+    SENT_SPANS,
+    Definition,
+)
+
+Labels = tuple[str, ...]
+
+
+class Histogram:
+    """Counts observations by size: one more than `bounds` buckets, the last without bound."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Upper bound and number of observations up to it, in Prometheus' form."""
+        buckets, seen = [], 0
+        for bound, count in zip((*map(str, self.bounds), "+Inf"), self.counts, strict=True):
+            seen += count
+            buckets.append((bound, float(seen)))
+        return buckets
+
+
+class Telemetry:
+    """Where receivers and exporters count; of use from the event loop's thread alone.
+
+    Args:
+        version: of the daemon.
+        clock: for the time since the start.
+    """
+
+    def __init__(self, version: str, clock: Clock = SYSTEM) -> None:
+        self._counts: defaultdict[Definition, defaultdict[Labels, float]] = defaultdict(lambda: defaultdict(int))
+        self._histograms: defaultdict[Definition, dict[Labels, Histogram]] = defaultdict(dict)
+        self._readers: defaultdict[Definition, dict[Labels, Callable[[], float]]] = defaultdict(dict)
+        self._accepted: dict[Labels, list[int]] = {}
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(_Exposition(self))
+        started_s = clock.monotonic()
+        self.read(PROCESS_UPTIME_SECONDS, (), lambda: clock.monotonic() - started_s)
+        self.read(PROCESS_CPU_SECONDS, (), time.process_time)
+        self.read(PROCESS_RESIDENT_BYTES, (), _resident_bytes)
+        self.read(BUILD_INFO, (version, platform.python_version()), lambda: 1)
+
+    # What receivers count.
+
+    def accepted(self, receiver: str, transport: str, spans: int, size: int) -> None:
+        """A request was taken: so many spans, so many bytes of protobuf."""
+        counts = self._accepted.get((receiver, transport))
+        if counts is None:
+            counts = self._watch_accepted((receiver, transport))
+        counts[0] += spans
+        counts[1] += size
+        counts[2] += 1
+
+    def refused(self, receiver: str, transport: str, reason: str, spans: int) -> None:
+        """Spans of a taken request were refused, for one reason."""
+        self._counts[REFUSED_SPANS][receiver, transport] += spans
+        self._counts[REFUSED_BY_REASON][receiver, transport, reason] += spans
+
+    def failed(self, receiver: str, transport: str, kind: str) -> None:
+        """A request was not taken; `kind` is a row of the answers table."""
+        self._counts[FAILED_REQUESTS][receiver, transport, kind] += 1
+
+    def exporter(self, exporter: str) -> ExporterTelemetry:
+        """Where the exporter of this id counts."""
+        return ExporterTelemetry(self, exporter)
+
+    # What everybody may use.
+
+    def count(self, metric: Definition, labels: Labels, amount: float = 1) -> None:
+        """Add to a counter."""
+        self._counts[metric][labels] += amount
+
+    def histogram(self, metric: Definition, labels: Labels) -> Histogram:
+        """The histogram of these labels, to be observed directly."""
+        return self._histograms[metric].setdefault(labels, Histogram(metric.buckets))
+
+    def read(self, metric: Definition, labels: Labels, reader: Callable[[], float]) -> None:
+        """Let `reader` tell a gauge, or a counter that is kept elsewhere, whenever `/metrics` is asked for."""
+        self._readers[metric][labels] = reader
+
+    def value(self, metric: Definition, *labels: str) -> float:
+        """What a counter or gauge stands at now; 0 for labels that were not seen."""
+        reader = self._readers[metric].get(labels)
+        return self._counts[metric].get(labels, 0) if reader is None else reader()
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def families(self) -> Iterable[Metric]:
+        """All metrics in Prometheus' classes, those without values included, so that their names are there from the start."""
+        for metric in METRICS:
+            if metric.kind == "histogram":
+                yield self._histogram_family(metric)
+            else:
+                yield self._plain_family(metric)
+
+    def _plain_family(self, metric: Definition) -> Metric:
+        family: CounterMetricFamily | GaugeMetricFamily
+        if metric.kind == "counter":
+            family = CounterMetricFamily(metric.name, metric.text, labels=metric.labels)
+        else:
+            family = GaugeMetricFamily(metric.name, metric.text, labels=metric.labels)
+        for labels, count in self._counts[metric].items():
+            family.add_metric(labels, count)
+        for labels, reader in self._readers[metric].items():
+            family.add_metric(labels, reader())
+        return family
+
+    def _histogram_family(self, metric: Definition) -> Metric:
+        family = HistogramMetricFamily(metric.name, metric.text, labels=metric.labels)
+        for labels, histogram in self._histograms[metric].items():
+            family.add_metric(labels, histogram.cumulative(), histogram.total)
+        return family
+
+    def _watch_accepted(self, labels: Labels) -> list[int]:
+        counts = self._accepted[labels] = [0, 0, 0]
+        for position, metric in enumerate((ACCEPTED_SPANS, ACCEPTED_BYTES, ACCEPTED_REQUESTS)):
+            self.read(metric, labels, lambda position=position: counts[position])  # type: ignore[misc]  # a default binds now
+        return counts
+
+
+class ExporterTelemetry:
+    """Where one exporter counts."""
+
+    def __init__(self, telemetry: Telemetry, exporter: str) -> None:
+        self._telemetry = telemetry
+        self._labels = (exporter,)
+        self._insert_seconds = telemetry.histogram(INSERT_SECONDS, self._labels)
+        self._batch_spans = telemetry.histogram(BATCH_SPANS, self._labels)
+        self._batch_bytes = telemetry.histogram(BATCH_BYTES, self._labels)
+
+    def stored(self, spans: int, size: int, seconds: float) -> None:
+        """The store confirmed a batch of so many spans and bytes, so long after it was sent."""
+        self._telemetry.count(SENT_SPANS, self._labels, spans)
+        self._telemetry.count(SENT_BYTES, self._labels, size)
+        self._insert_seconds.observe(seconds)
+        self._batch_spans.observe(spans)
+        self._batch_bytes.observe(size)
+
+    def dropped(self, spans: int, reason: str) -> None:
+        """Acknowledged spans were given up; `reason` is from a small fixed set."""
+        self._telemetry.count(SEND_FAILED_SPANS, self._labels, spans)
+        self._telemetry.count(DROPPED_SPANS, (*self._labels, reason), spans)
+
+    def retried(self, reason: str) -> None:
+        """An attempt failed and will be repeated."""
+        self._telemetry.count(RETRIED_BATCHES, (*self._labels, reason))
+
+
+class _Exposition(Collector):
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._telemetry = telemetry
+
+    def collect(self) -> Iterable[Metric]:
+        return self._telemetry.families()
+
+
+def _resident_bytes() -> float:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        # Without /proc only the peak can be told, in KiB.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
