@@ -108,7 +108,7 @@ class Intake:
         if not decoded.rejected and not warnings:
             return TAKEN
         for warning in warnings:
-            self._log.warning("request_taken_with_warning", reason=warning)
+            self._log.warning("request_taken", reason="warning", warning=warning)
         return Outcome(self._rejection(decoded.rejected, spans, decoded.first_rejected), warnings)
 
     def failed(self, error: Exception) -> Answer:

@@ -19,8 +19,6 @@ from collector.receivers.settings import HttpSettings, size_limit
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
-_LINGER_S: Final = 2.0
-"""How long to read on after an early answer, so that the client sees it instead of a broken connection (LIMIT-05)."""
 
 
 class OtlpHttpServer:
@@ -187,7 +185,7 @@ class _Connections(web.Server):
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=settings.idle_timeout_s,
-            lingering_time=_LINGER_S,
+            lingering_time=settings.linger_s,
             max_line_size=settings.max_header_bytes,
             max_field_size=settings.max_header_bytes,
         )

@@ -92,6 +92,8 @@ class HttpSettings:
         compression_algorithms: content codings to accept, of CONTENT_CODINGS; empty accepts uncompressed bodies only.
         max_header_bytes: longest request line and longest header (LIMIT-10).
         header_timeout_s, body_timeout_s: longest wait for a request's head, and for its whole body (NET-13).
+        linger_s: how long to read on after refusing an unread body, so that the client sees the answer instead of a broken
+            connection (LIMIT-05).
         idle_timeout_s: longest wait for the next request (NET-12).
         max_connections: open sockets; further ones are closed at once (NET-13).
         max_connection_age_s: answers on older connections say `Connection: close`; None lets them live (NET-11).
@@ -108,6 +110,7 @@ class HttpSettings:
     max_header_bytes: int = 16384
     header_timeout_s: float = 10.0
     body_timeout_s: float = 60.0
+    linger_s: float = 10.0
     idle_timeout_s: float = 120.0
     max_connections: int = 4096
     max_connection_age_s: float | None = None

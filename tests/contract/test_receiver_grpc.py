@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from collector.receivers.otlp_grpc import SERVICE
 from collector.receivers.settings import GrpcSettings
 from tests.support.http2 import EXPORT, Http2Client, framed
-from tests.support.receivers import V1, Receivers, receivers
+from tests.support.receivers import V1, Receivers, receivers, until
 
 
 @pytest.fixture
@@ -88,11 +88,12 @@ async def test_grpc_10_a_missing_or_cut_off_message_is_an_error_and_the_connecti
 async def test_grpc_11_a_slow_call_does_not_hold_up_the_others_of_its_connection(both: Receivers, client: Http2Client) -> None:
     gate = asyncio.Event()
     both.consumer.before = lambda _: gate.wait()
-    slow = await client.begin(framed(V1))
-    both.consumer.before, first_wait = None, both.consumer.before
-    assert first_wait is not None
-    for stream in [await client.begin(framed(V1)) for _ in range(99)]:
+    slow = client.begin(framed(V1))
+    await until(lambda: both.in_flight.held_bytes > 0)
+    both.consumer.before = None
+    for stream in [client.begin(framed(V1)) for _ in range(99)]:
         assert (await client.reply(stream)).grpc_status == 0
+    assert both.consumer.spans == 99
     gate.set()
     assert (await client.reply(slow)).grpc_status == 0
     assert both.consumer.spans == 100

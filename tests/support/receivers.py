@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -116,7 +117,7 @@ async def receivers(
     decode(json_to_protobuf(V1_JSON).protobuf)
     consumer, counts, in_flight = ListConsumer(), Counts(), InFlight(in_flight_bytes)
     grpc = replace(grpc or GrpcSettings(), host="127.0.0.1", port=0)
-    http = replace(http or HttpSettings(), host="127.0.0.1", port=0)
+    http = replace(http or HttpSettings(linger_s=0.1), host="127.0.0.1", port=0)
     with ThreadPoolExecutor(2) as pool:
         both = Receivers(
             consumer,
@@ -135,10 +136,11 @@ async def receivers(
 
 
 async def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    """Wait until a condition holds; fail when it does not within the deadline."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():
-            await asyncio.sleep(0.002)
+    """Let other tasks run until a condition holds; fail when it does not within the deadline."""
+    give_up_at = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < give_up_at, "the awaited state did not come"
+        await asyncio.sleep(0.002)
 
 
 @dataclass
