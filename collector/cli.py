@@ -1,2 +1,119 @@
-def main() -> int:
-    return 0
+"""The command line: `spanhouse COMMAND ...`. Each command imports what it needs when it runs, so that help is there at once."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+
+class UserError(Exception):
+    """What a user can mend; `str(error)` is one line that says what is wrong and what to do."""
+
+
+class _Command(Protocol):
+    """A module of `collector/commands`."""
+
+    def execute(self, arguments: argparse.Namespace) -> int:
+        """Do it, and return the exit status."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    parsed = parser().parse_args(arguments)
+    try:
+        command: _Command = importlib.import_module(f"collector.commands.{parsed.command}")
+        return command.execute(parsed)
+    except UserError as error:
+        print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a command
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output, such as `head`, has seen enough. Nothing may be flushed to it at exit.
+        sys.stdout = None
+        return FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of all commands."""
+    top = argparse.ArgumentParser(
+        prog="spanhouse", description="An OpenTelemetry-compatible span collector: OTLP in, ClickHouse out, traces back."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary, declare in _COMMANDS:
+        declare(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+    return top
+
+
+def _configured(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-c", "--config", type=Path, default=Path("collector.yaml"), metavar="FILE", help="configuration (default: %(default)s)"
+    )
+
+
+def _replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="OTLP trace requests: .pb or .json, each also as .gz; a directory stands for all such files in it",
+    )
+    command.add_argument("--endpoint", help="host:port, or a URL for http (default: localhost:4317, or localhost:4318 for http)")
+    command.add_argument("--protocol", choices=("grpc", "http"), default="grpc", help="transport (default: %(default)s)")
+    command.add_argument("--rate", type=_positive, metavar="SPANS_PER_S", help="send no faster than this (default: at once)")
+    command.add_argument("--repeat", type=_count, default=1, help="send everything so many times (default: %(default)s)")
+    command.add_argument("--concurrency", type=_count, default=4, help="requests in flight at once (default: %(default)s)")
+    command.add_argument(
+        "--move-to-now",
+        action="store_true",
+        help="shift all times of a file by one constant, so that its last span ends now",
+    )
+
+
+def _demo(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--endpoint", default="localhost:4317", help="host:port of OTLP/gRPC (default: %(default)s)")
+    command.add_argument(
+        "--rate", type=_positive, default=2.0, metavar="REQUESTS_PER_S", help="visits to the shop (default: %(default)s)"
+    )
+    command.add_argument(
+        "--duration", type=_positive, metavar="SECONDS", help="stop after this long (default: run until stopped)"
+    )
+
+
+def _nothing(_: argparse.ArgumentParser) -> None:
+    """The command has no options."""
+
+
+_COMMANDS: Final[tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...]] = (
+    ("run", "start the daemon", _configured),
+    ("validate", "check a configuration, and say everything that is wrong with it", _configured),
+    ("schema", "print the SQL that makes the tables", _configured),
+    ("replay", "send stored OTLP requests", _replay),
+    ("demo", "send the spans of a small living shop", _demo),
+    ("doctor", "check whether the daemon could run here, and say what to do if not", _configured),
+    ("version", "print the versions of spanhouse and of what it is made of", _nothing),
+)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError("must be greater than 0")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value

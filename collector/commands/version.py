@@ -1,0 +1,28 @@
+"""`spanhouse version`."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from importlib import metadata
+from typing import Final
+
+_PARTS: Final = ("grpcio", "aiohttp", "numba", "numpy", "chdb-core", "opentelemetry-proto")
+
+
+def spanhouse_version() -> str:
+    """The version of this installation."""
+    return metadata.version("spanhouse")
+
+
+def execute(_: argparse.Namespace) -> int:
+    """Print what a report of a fault should contain."""
+    lines = [f"spanhouse {spanhouse_version()}", f"python {platform.python_version()} on {platform.platform()}"]
+    for part in _PARTS:
+        try:
+            lines.append(f"{part} {metadata.version(part)}")
+        except metadata.PackageNotFoundError:
+            lines.append(f"{part} is not installed")
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
