@@ -135,12 +135,10 @@ def nearest_double(digits, exponent, exact):
         return _INFINITY, True
     if exponent < _LEAST_EXPONENT:
         return _NONE, True
+    if not exact and digits == _ALL_ONES:
+        return _NONE, False
     low = rounded_product(digits, exponent, False)
-    if exact:
-        return low, low == rounded_product(digits, exponent, True)
-    if digits == _ALL_ONES:
-        return low, False
-    return low, low == rounded_product(digits + ONE, exponent, True)
+    return low, low == rounded_product(digits if exact else digits + ONE, exponent, True)
 
 
 @kernel
