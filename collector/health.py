@@ -1,0 +1,59 @@
+"""Whether the daemon lives, whether it is ready, and its metrics: three paths on the query port."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from collector.telemetry import Telemetry
+
+_JSON: Final = "application/json"
+
+Check = Callable[[], Awaitable[str]]
+"""Finds out what keeps a part from working: a sentence, empty when nothing does."""
+
+
+class Health:
+    """Answers `/healthz`, `/readyz` and `/metrics`.
+
+    Args:
+        telemetry: what `/metrics` shows.
+        checks: for each part that readiness depends on, by its name, how to find out about it.
+        with_metrics: whether `/metrics` is served.
+    """
+
+    def __init__(self, telemetry: Telemetry, checks: Mapping[str, Check], *, with_metrics: bool = True) -> None:
+        self._telemetry = telemetry
+        self._checks = checks
+        self._with_metrics = with_metrics
+        self.state = "starting"
+        """What the daemon is doing: `starting`, `running` or `stopping`. Ready is only one that runs."""
+
+    async def problems(self) -> dict[str, str]:
+        """What keeps each part from working; empty when the daemon is ready."""
+        if self.state != "running":
+            return {"daemon": f"is {self.state}"}
+        answers = await asyncio.gather(*(check() for check in self._checks.values()))
+        return {name: problem for name, problem in zip(self._checks, answers, strict=True) if problem}
+
+    def routes(self) -> list[web.RouteDef]:
+        """The paths, for the application of the query port."""
+        routes = [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz)]
+        return [*routes, web.get("/metrics", self._metrics)] if self._with_metrics else routes
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        """Whoever gets this answer knows that the event loop turns, which is all that a restart could mend."""
+        return web.Response(body=orjson.dumps({"status": "ok"}), content_type=_JSON)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        problems = await self.problems()
+        document = {"status": "not ready" if problems else "ready", "problems": problems}
+        return web.Response(body=orjson.dumps(document), content_type=_JSON, status=503 if problems else 200)
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})

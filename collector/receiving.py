@@ -1,0 +1,135 @@
+"""The receivers that a configuration names, from its keys to listening servers."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from collector.clock import Clock
+from collector.consumer import Consumer
+from collector.receivers.in_flight import InFlight
+from collector.receivers.intake import Intake, ReceiverTelemetry
+from collector.receivers.otlp_grpc import OtlpGrpcServer
+from collector.receivers.otlp_http import OtlpHttpServer
+from collector.receivers.settings import Cors, GrpcSettings, HttpSettings, Keepalive
+from config.model import Config
+from config.receivers import OtlpGrpc, OtlpHttp
+from config.values import Duration, TcpAddress, UnixAddress
+
+_WITHOUT_LIMIT_S: Final = 30 * 86400.0
+"""What a time of 0, "no limit", becomes where a timer needs a number."""
+_AT_ONCE_S: Final = 0.0
+
+
+class Receivers:
+    """Every OTLP server of a configuration.
+
+    Args:
+        config: says which, and how.
+        consumer: takes the spans.
+        telemetry: where to count.
+        pool: threads that decode large requests.
+        clock: spaces log lines.
+    """
+
+    def __init__(
+        self, config: Config, consumer: Consumer, telemetry: ReceiverTelemetry, pool: ThreadPoolExecutor, clock: Clock
+    ) -> None:
+        self.in_flight = InFlight(config.service.max_in_flight_bytes)
+        self._servers: list[tuple[str, OtlpGrpc | OtlpHttp, OtlpGrpcServer | OtlpHttpServer]] = []
+        for name in config.service.pipelines.traces.receivers:
+            protocols = config.receivers[name].protocols
+            if protocols.grpc is not None:
+                intake = Intake(consumer, telemetry, pool, "grpc", name, clock.monotonic)
+                server = OtlpGrpcServer(grpc_settings(protocols.grpc), intake, self.in_flight)
+                self._servers.append((f"{name}/grpc", protocols.grpc, server))
+            if protocols.http is not None:
+                intake = Intake(consumer, telemetry, pool, "http", name, clock.monotonic)
+                http_server = OtlpHttpServer(http_settings(protocols.http), intake, self.in_flight)
+                self._servers.append((f"{name}/http", protocols.http, http_server))
+
+    async def start(self) -> None:
+        """Listen on every address, or on none.
+
+        Raises:
+            ListenError: one of them cannot be listened on.
+        """
+        try:
+            for _, _, server in self._servers:
+                await server.start()
+        except OSError:
+            await self.stop(_AT_ONCE_S)
+            raise
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, and let those in flight finish for at most `grace_s` seconds."""
+        await asyncio.gather(*(server.stop(grace_s) for _, _, server in self._servers))
+
+    def addresses(self) -> dict[str, str]:
+        """Where each receiver listens, by `receiver/protocol`; with the port in use where 0 was asked for."""
+        return {name: _shown(settings.address, server.port) for name, settings, server in self._servers}
+
+
+def grpc_settings(configured: OtlpGrpc) -> GrpcSettings:
+    """The configured keys as what the gRPC server takes."""
+    keepalive = configured.keepalive
+    server, policy = keepalive.server_parameters, keepalive.enforcement_policy
+    host, port, unix_path = _taken_apart(configured.address)
+    return GrpcSettings(
+        host=host,
+        port=port,
+        unix_path=unix_path,
+        max_request_bytes=configured.max_request_bytes,
+        max_concurrent_streams=configured.max_concurrent_streams or None,
+        keepalive=Keepalive(
+            time_s=server.time.seconds,
+            timeout_s=server.timeout.seconds,
+            min_time_s=policy.min_time.seconds,
+            permit_without_stream=policy.permit_without_stream,
+            max_connection_idle_s=server.max_connection_idle.seconds or None,
+            max_connection_age_s=server.max_connection_age.seconds or None,
+            max_connection_age_grace_s=server.max_connection_age_grace.seconds or None,
+        ),
+    )
+
+
+def http_settings(configured: OtlpHttp) -> HttpSettings:
+    """The configured keys as what the HTTP server takes."""
+    host, port, unix_path = _taken_apart(configured.address)
+    # A connection that is old from the start serves one request, which is what `keep_alives_enabled: false` asks for.
+    max_age_s = (configured.max_connection_age.seconds or None) if configured.keep_alives_enabled else _AT_ONCE_S
+    return HttpSettings(
+        host=host,
+        port=port,
+        unix_path=unix_path,
+        traces_url_path=configured.traces_url_path,
+        max_request_bytes=configured.max_request_body_size,
+        compression_algorithms=tuple(coding for coding in configured.compression_algorithms if coding),
+        header_timeout_s=_limit_s(configured.read_header_timeout),
+        body_timeout_s=_limit_s(configured.read_timeout),
+        idle_timeout_s=_limit_s(configured.idle_timeout),
+        max_connections=configured.max_connections,
+        max_connection_age_s=max_age_s,
+        cors=Cors(
+            allowed_origins=configured.cors.allowed_origins,
+            allowed_headers=configured.cors.allowed_headers,
+            exposed_headers=configured.cors.exposed_headers,
+            max_age_s=configured.cors.max_age,
+        ),
+        response_headers=tuple(configured.response_headers.items()),
+    )
+
+
+def _taken_apart(address: TcpAddress | UnixAddress) -> tuple[str, int, str | None]:
+    if isinstance(address, UnixAddress):
+        return "", 0, address.path
+    return address.host, address.port, None
+
+
+def _limit_s(configured: Duration) -> float:
+    return configured.seconds or _WITHOUT_LIMIT_S
+
+
+def _shown(address: TcpAddress | UnixAddress, port: int) -> str:
+    return str(address) if isinstance(address, UnixAddress) else str(TcpAddress(address.host, port))
