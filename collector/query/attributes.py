@@ -130,7 +130,8 @@ def _nested(item: Any, codes: str, position: int) -> tuple[Value, int]:
         return item, position
     if code == "n" and item is None:
         return None, position
-    if code in "sx" and (not isinstance(item, str) or isinstance(item, _Number)):
+    is_number = isinstance(item, _Number)
+    if not isinstance(item, str) or (is_number and code in "sx") or (code == "i" and not is_number):
         raise ValueError(f"{item!r} does not fit the type code {code!r}")
     return _scalar(item, code), position
 

@@ -97,9 +97,10 @@ def self_times_of(spans: Spans, tree: Tree) -> list[int]:
         reached = start
         # Children stand by start, so that one pass merges them.
         for child in children:
+            child_start = max(spans.starts[child], reached)
             child_end = min(spans.starts[child] + spans.durations[child], end)
-            if child_end > reached:
-                covered += child_end - max(spans.starts[child], reached)
+            if child_start < child_end:
+                covered += child_end - child_start
                 reached = child_end
         self_times.append(end - start - covered)
     return self_times

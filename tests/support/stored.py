@@ -1,0 +1,119 @@
+"""Stored spans without a store: what the queries would answer, made from rows or from the notation of worked examples."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from collector.query.attributes import NO_ATTRIBUTES, Attributes
+from collector.query.spans import Resource, Scope, Spans, from_result
+from collector.query.store import ERROR
+from exporters.clickhouse.client import QueryResult
+from tests.support.rows import Pairs, Row
+
+TRACE_ID = "0123456789abcdef0123456789abcdef"
+KIND_NUMBERS = {"": 1, "INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+_NOTATION = re.compile(r"(\w+)\s*\[(\d+),(\d+)\](?:\s*<\s*(\w+))?(?:\s+([A-Z]+))?(?:\s+@(\w+))?")
+
+
+def answer_of(rows: Iterable[Row]) -> QueryResult:
+    """What selecting the columns of a trace from a table of these rows answers."""
+    selected = [_selected(row) for row in rows]
+    names = selected[0] if selected else ()
+    return QueryResult({name: [row[name] for row in selected] for name in names}, len(selected))
+
+
+def spans_by_trace(rows: Iterable[Row]) -> dict[str, Spans]:
+    """The rows as spans, trace by trace."""
+    traces: dict[str, list[Row]] = {}
+    for row in rows:
+        traces.setdefault(row["TraceId"], []).append(row)
+    return {trace_id: from_result(trace_id, answer_of(members)) for trace_id, members in traces.items()}
+
+
+def _selected(row: Row) -> dict[str, Any]:
+    start = row["StartTimeUnixNano"] or row["Timestamp"]
+    return {
+        **row,
+        "Start": start,
+        "End": row["EndTimeUnixNano"] or (start + row["Duration"]) % 2**64,
+        **_split("Resource", row["ResourceAttributes"]),
+        **_split("Scope", row["ScopeAttributes"]),
+        **_split("Span", row["SpanAttributes"]),
+        "EventTimes": row["EventTimesUnixNano"] or row["Events.Timestamp"],
+        "EventNames": row["Events.Name"],
+        "EventKeys": [[key for key, _ in pairs] for pairs in row["Events.Attributes"]],
+        "EventValues": [[value for _, value in pairs] for pairs in row["Events.Attributes"]],
+        "EventTypes": row["Events.AttributesTypes"],
+        "EventDropped": row["Events.DroppedAttributesCount"],
+        "LinkTraceIds": row["Links.TraceId"],
+        "LinkSpanIds": row["Links.SpanId"],
+        "LinkTraceStates": row["Links.TraceState"],
+        "LinkKeys": [[key for key, _ in pairs] for pairs in row["Links.Attributes"]],
+        "LinkValues": [[value for _, value in pairs] for pairs in row["Links.Attributes"]],
+        "LinkTypes": row["Links.AttributesTypes"],
+        "LinkDropped": row["Links.DroppedAttributesCount"],
+        "LinkFlags": row["Links.Flags"],
+    }
+
+
+def _split(name: str, pairs: Pairs) -> dict[str, list[str]]:
+    return {f"{name}Keys": [key for key, _ in pairs], f"{name}Values": [value for _, value in pairs]}
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One span of a drawn trace; names double as span ids, written in hexadecimal."""
+
+    name: str
+    start: int
+    end: int
+    parent: str = ""
+    kind: str = ""
+    service: str = "shop"
+    failed: bool = False
+
+
+def span_id(name: str) -> str:
+    """The 16 digits that stand for a name of up to eight characters."""
+    return name.encode().hex().rjust(16, "0")
+
+
+def drawn(text: str) -> list[Drawn]:
+    """Spans of the notation `A[0,100], B[10,60]<A CLIENT @service`."""
+    return [
+        Drawn(name, int(start), int(end), parent, kind, service or "shop")
+        for name, start, end, parent, kind, service in _NOTATION.findall(text)
+    ]
+
+
+def draw(spans: str | Sequence[Drawn]) -> Spans:
+    """The columns of a drawn trace, in the order in which a stored one comes back."""
+    items = drawn(spans) if isinstance(spans, str) else spans
+    items = sorted(items, key=lambda item: (item.start, item.end, span_id(item.name), KIND_NUMBERS[item.kind], item.service))
+    count = len(items)
+    resources = {name: Resource(Attributes(("service.name",), (name,), ""), 0, "") for name in {item.service for item in items}}
+    return Spans(
+        trace_id=TRACE_ID,
+        span_ids=[span_id(item.name) for item in items],
+        parent_span_ids=[span_id(item.parent) if item.parent else "" for item in items],
+        trace_states=[""] * count,
+        names=[item.name for item in items],
+        kinds=[KIND_NUMBERS[item.kind] for item in items],
+        services=[item.service for item in items],
+        starts=[item.start for item in items],
+        ends=[item.end for item in items],
+        status_codes=[ERROR if item.failed else 0 for item in items],
+        status_messages=[""] * count,
+        flags=[0] * count,
+        resources=[resources[item.service] for item in items],
+        scopes=[Scope("", "", NO_ATTRIBUTES, 0, "")] * count,
+        attributes=[NO_ATTRIBUTES] * count,
+        dropped_attributes_counts=[0] * count,
+        events=[[] for _ in items],
+        dropped_events_counts=[0] * count,
+        links=[[] for _ in items],
+        dropped_links_counts=[0] * count,
+    )
