@@ -33,8 +33,8 @@ _ZSTD_WINDOW_LOG: Final = 23
 """A frame may make us keep 8 MiB of window: the bound that RFC 9659 sets for HTTP."""
 
 
-async def read_body(request: web.BaseRequest, limit: int, timeout_s: float, lease: Lease) -> bytes:
-    """The body as received, at most `limit` bytes, within `timeout_s` seconds.
+async def read_body(request: web.BaseRequest, limit: int, timeout_s: float | None, lease: Lease) -> bytes:
+    """The body as received, at most `limit` bytes, within `timeout_s` seconds (None: whenever it comes).
 
     Raises:
         Refused: `too_large` or `slow_body`.

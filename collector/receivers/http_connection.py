@@ -53,8 +53,9 @@ class HttpConnection(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
-        if not self._in_request and self._head_timer is None:
-            self._head_timer = self._loop.call_later(self._settings.header_timeout_s, self.force_close)
+        timeout_s = self._settings.header_timeout_s
+        if timeout_s is not None and not self._in_request and self._head_timer is None:
+            self._head_timer = self._loop.call_later(timeout_s, self.force_close)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:

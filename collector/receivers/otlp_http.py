@@ -19,6 +19,7 @@ from collector.receivers.settings import HttpSettings, size_limit
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
+_FOREVER_S: Final = 10.0 * 365 * 86400
 
 
 class OtlpHttpServer:
@@ -83,7 +84,7 @@ class OtlpHttpServer:
             response = await self._respond(request)
         finally:
             connection.request_ends()
-        if self._stopping or connection.is_old:
+        if self._stopping or connection.is_old or not self._settings.keep_alives:
             response.force_close()
         return response
 
@@ -125,7 +126,7 @@ class OtlpHttpServer:
         Raises:
             Refused: the request cannot be served.
         """
-        if request.path.rstrip("/") != self._path:
+        if (request.path.rstrip("/") or "/") != self._path:
             raise Refused(f"{request.path} is not served; POST spans to {self._path}", "not_found")
         if (request.content_length or 0) > self._max_bytes:
             raise too_large(self._max_bytes)
@@ -133,7 +134,7 @@ class OtlpHttpServer:
         if coding != "identity" and coding not in self._settings.compression_algorithms:
             raise Refused(
                 f"unsupported Content-Encoding: {coding}; "
-                f"supported are identity, {', '.join(self._settings.compression_algorithms)}",
+                f"supported are {', '.join(('identity', *filter(None, self._settings.compression_algorithms)))}",
                 "unsupported_encoding",
             )
         if request.method != "POST":
@@ -184,7 +185,7 @@ class _Connections(web.Server):
             loop=self._loop,
             access_log=None,
             auto_decompress=False,
-            keepalive_timeout=settings.idle_timeout_s,
+            keepalive_timeout=_FOREVER_S if settings.idle_timeout_s is None else settings.idle_timeout_s,
             lingering_time=settings.linger_s,
             max_line_size=settings.max_header_bytes,
             max_field_size=settings.max_header_bytes,

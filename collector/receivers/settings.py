@@ -91,10 +91,11 @@ class HttpSettings:
         max_request_bytes: largest body, as received and after decompression.
         compression_algorithms: content codings to accept, of CONTENT_CODINGS; empty accepts uncompressed bodies only.
         max_header_bytes: longest request line and longest header (LIMIT-10).
-        header_timeout_s, body_timeout_s: longest wait for a request's head, and for its whole body (NET-13).
+        header_timeout_s, body_timeout_s: longest wait for a request's head, and for its whole body (NET-13); None: any.
         linger_s: how long to read on after refusing an unread body, so that the client sees the answer instead of a broken
             connection (LIMIT-05).
-        idle_timeout_s: longest wait for the next request (NET-12).
+        idle_timeout_s: longest wait for the next request (NET-12); None: any.
+        keep_alives: whether a connection serves more than one request.
         max_connections: open sockets; further ones are closed at once (NET-13).
         max_connection_age_s: answers on older connections say `Connection: close`; None lets them live (NET-11).
         response_headers: added to every answer.
@@ -108,10 +109,11 @@ class HttpSettings:
     max_request_bytes: int = DEFAULT_MAX_BYTES
     compression_algorithms: tuple[str, ...] = CONTENT_CODINGS
     max_header_bytes: int = 16384
-    header_timeout_s: float = 10.0
-    body_timeout_s: float = 60.0
+    header_timeout_s: float | None = 10.0
+    body_timeout_s: float | None = 60.0
     linger_s: float = 10.0
-    idle_timeout_s: float = 120.0
+    idle_timeout_s: float | None = 120.0
+    keep_alives: bool = True
     max_connections: int = 4096
     max_connection_age_s: float | None = None
     cors: Cors = field(default_factory=Cors)

@@ -187,6 +187,17 @@ async def test_conf_02_the_path_can_be_chosen_and_needs_no_leading_slash() -> No
         assert (await raw_http(both.http.port, post(V1, "/v1/traces"))).status == 404
 
 
+async def test_conf_02_the_path_may_be_the_root() -> None:
+    async with receivers(http=HttpSettings(traces_url_path="/")) as both:
+        assert (await raw_http(both.http.port, post(V1, "/"))).status == 200
+
+
+async def test_conf_02_connections_may_serve_one_request_each() -> None:
+    async with receivers(http=HttpSettings(keep_alives=False)) as both:
+        reply = await raw_http(both.http.port, post(V1))
+        assert (reply.status, reply.headers["connection"]) == (200, "close")
+
+
 async def test_conf_02_response_headers_are_added_to_every_answer() -> None:
     async with receivers(http=HttpSettings(response_headers=(("X-Collector", "one"),))) as both:
         assert (await raw_http(both.http.port, post(V1))).headers["x-collector"] == "one"
