@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from proto.errors import MalformedRequest
 from proto.scan import (
+    ENDS,
     INVALID_UTF8,
     REJECTED,
     REJECTED_PATH,
@@ -72,10 +73,12 @@ class _Scratch(threading.local):
 
     def reset(self) -> None:
         self.tables = {name: np.zeros(_FIRST_ROWS[name], dtype) for name, dtype in _DTYPES.items()}
+        self.bytes = {name: table.view(np.uint8) for name, table in self.tables.items()}
         self.state = np.zeros(STATE_SIZE, np.int64)
 
     def grow(self, name: str) -> None:
         self.tables[name] = np.zeros(len(self.tables[name]) * 2, _DTYPES[name])
+        self.bytes[name] = self.tables[name].view(np.uint8)
 
     def trim(self) -> None:
         """One huge request must not make a thread fat for good."""
@@ -95,29 +98,29 @@ def decode(request: bytes, workspace: str = "default") -> Decoded:
     data = np.frombuffer(request, np.uint8)
     scratch = _scratch
     while True:
-        scratch.state[:] = 0
+        scratch.state[:ENDS] = 0
         try:
             overflow = scan_request(data, *scratch.tables.values(), scratch.state)
         except (ValueError, IndexError) as error:
-            raise MalformedRequest(f"not a valid ExportTraceServiceRequest: {error}", _path(scratch.state)) from None
+            raise MalformedRequest(f"not a valid ExportTraceServiceRequest: {error}", _path(scratch.state.tolist())) from None
         if overflow < 0:
             break
         scratch.grow(TABLES[overflow])
-    state = scratch.state
+    counters: list[int] = scratch.state[:ENDS].tolist()
     # Copied as bytes: NumPy would copy structured rows field by field.
     tables: dict[str, Table] = {
-        name: table.view(np.uint8)[: rows * table.itemsize].copy().view(table.dtype)
-        for (name, table), rows in zip(scratch.tables.items(), state.tolist(), strict=False)
+        name: np.ndarray(rows, dtype, scratch.bytes[name][: rows * dtype.itemsize].copy())
+        for (name, dtype), rows in zip(_DTYPES.items(), counters, strict=False)
     }
-    rejected = {reason: int(count) for reason, count in zip(REASONS, state[REJECTED:], strict=False) if count}
-    first_rejected = _path(state[REJECTED_PATH:]) if rejected else ""
-    if state[INVALID_UTF8]:
+    rejected = {reason: count for reason, count in zip(REASONS, counters[REJECTED:REJECTED_PATH], strict=False) if count}
+    first_rejected = _path(counters[REJECTED_PATH:]) if rejected else ""
+    if counters[INVALID_UTF8]:
         data = _repair(data, tables)
     scratch.trim()
     return Decoded(SpanBatch(data, workspaces=(workspace,), **tables), rejected, first_rejected)
 
 
-def _path(state: NDArray[np.int64]) -> str:
+def _path(state: list[int]) -> str:
     """The path of the span (or of what encloses it) that the scan was at: three counters that begin at one."""
     names = ("resource_spans", "scope_spans", "spans")
     return ".".join(f"{name}[{index - 1}]" for name, index in zip(names, state[len(TABLES) :], strict=False) if index)

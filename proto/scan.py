@@ -17,6 +17,7 @@ from proto.wire import (
     LENGTH_DELIMITED,
     VARINT,
     as_signed32,
+    next_field,
     read_field,
     read_signed64,
     read_unsigned32,
@@ -50,7 +51,7 @@ def scan_request(data, resources, scopes, spans, events, links, attributes, stat
     """Fill the tables from a whole request. Returns OK, or the number of the table that is full."""
     position = 0
     while position < data.size:
-        field, wire_type, length, position = read_field(data, position, data.size)
+        field, wire_type, length, position = next_field(data, position, data.size)
         if field == 1 and wire_type == LENGTH_DELIMITED:
             state[AT_RESOURCE_SPANS] += 1
             full = scan_resource_spans(
@@ -78,7 +79,7 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
     # The resource may stand behind its spans: it is looked for first.
     position = start
     while position < end:
-        field, wire_type, length, position = read_field(data, position, end)
+        field, wire_type, length, position = next_field(data, position, end)
         if wire_type != LENGTH_DELIMITED:
             continue
         if field == 1:
@@ -97,7 +98,7 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
     state[AT_SCOPE_SPANS] = 0
     position = start
     while position < end:
-        field, wire_type, length, position = read_field(data, position, end)
+        field, wire_type, length, position = next_field(data, position, end)
         if field == 2 and wire_type == LENGTH_DELIMITED:
             state[AT_SCOPE_SPANS] += 1
             full = scan_scope_spans(data, position - length, position, row, scopes, spans, events, links, attributes, state)
@@ -110,7 +111,7 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
 @kernel
 def scan_resource(data, position, end, resource, attributes, state):
     while position < end:
-        field, wire_type, value, position = read_field(data, position, end)
+        field, wire_type, value, position = next_field(data, position, end)
         if field == 1 and wire_type == LENGTH_DELIMITED:
             if not scan_attribute(data, position - value, position, attributes, state):
                 return ATTRIBUTES
@@ -178,7 +179,7 @@ def scan_scope_spans(data, start, end, resource_row, scopes, spans, events, link
 @kernel
 def scan_scope(data, position, end, scope, attributes, state):
     while position < end:
-        field, wire_type, value, position = read_field(data, position, end)
+        field, wire_type, value, position = next_field(data, position, end)
         if wire_type == LENGTH_DELIMITED:
             if field == 1:
                 scope.name_offset = position - value
@@ -341,7 +342,7 @@ def is_zero(data, offset, length):
 @kernel
 def scan_status(data, position, end, span, state):
     while position < end:
-        field, wire_type, value, position = read_field(data, position, end)
+        field, wire_type, value, position = next_field(data, position, end)
         if field == 2 and wire_type == LENGTH_DELIMITED:
             span.status_message_offset = position - value
             span.status_message_length = value
@@ -361,7 +362,7 @@ def scan_event(data, event, attributes, state):
     event.attributes_start = state[ATTRIBUTES]
     event.dropped_attributes_count = 0
     while position < end:
-        field, wire_type, value, position = read_field(data, position, end)
+        field, wire_type, value, position = next_field(data, position, end)
         if wire_type == LENGTH_DELIMITED:
             if field == 2:
                 event.name_offset = position - value
@@ -393,7 +394,7 @@ def scan_link(data, link, attributes, state):
     link.dropped_attributes_count = 0
     link.flags = 0
     while position < end:
-        field, wire_type, value, position = read_field(data, position, end)
+        field, wire_type, value, position = next_field(data, position, end)
         if wire_type == LENGTH_DELIMITED:
             if field == 1:
                 link.trace_id_offset = position - value
@@ -491,7 +492,7 @@ def check_nested(data, position, end, message, state):
             depth -= 1
             if depth < 0:
                 return
-        field, wire_type, length, position = read_field(data, position, state[ENDS + depth])
+        field, wire_type, length, position = next_field(data, position, state[ENDS + depth])
         if wire_type != LENGTH_DELIMITED:
             continue
         outer = state[MESSAGES + depth]

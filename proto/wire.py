@@ -114,8 +114,7 @@ def skip_group(data, position, end, field, depth):
             raise ValueError("a key has a wire type that does not exist")
 
 
-@inlined_kernel
-def read_field(data, position, end):
+def _read_field(data, position, end):
     """The next field: (field number, wire type, varint or length, position after it). Groups are skipped whole."""
     if position >= end:
         raise ValueError("a field runs past the end of its message")
@@ -150,3 +149,7 @@ def read_field(data, position, end):
     if position > end:
         raise ValueError("a field runs past the end of its message")
     return field, wire_type, value, position
+
+
+read_field = inlined_kernel(_read_field)
+next_field = kernel(_read_field)  # the same behind a call, for what is not read for every span: it compiles much faster

@@ -18,6 +18,7 @@ from numba.extending import intrinsic
 from proto.kernel import unchecked_kernel
 
 HIGH_BITS = np.uint64(0x8080808080808080)
+HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd
 
 if config.DISABLE_JIT:
 
@@ -28,6 +29,10 @@ if config.DISABLE_JIT:
     def store64(out: Any, position: int, word: np.uint64) -> None:
         """out[position : position + 8] = the word's bytes, little-endian."""
         out[position : position + 8] = np.frombuffer(int(word).to_bytes(8, "little"), np.uint8)
+
+    def as_double(bits: int) -> np.float64:
+        """The double whose bits an int64 holds."""
+        return np.int64(bits).view(np.float64)
 
 else:
 
@@ -54,6 +59,15 @@ else:
             return context.get_dummy_value()
 
         return types.void(out, types.int64, types.uint64), build
+
+    @intrinsic
+    def as_double(typing_context: Any, bits: Any) -> tuple[Signature, Any]:
+        """The double whose bits an int64 holds."""
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], ir.DoubleType())
+
+        return types.float64(types.int64), build
 
 
 @unchecked_kernel
@@ -96,3 +110,102 @@ def copy(out, position, data, start, length):
         for index in range(length):
             out[position + index] = data[start + index]
     return position + length
+
+
+@unchecked_kernel
+def is_equal(data, left, right, length):
+    """Whether data[left : left + length] equals data[right : right + length]."""
+    if length < 0 or left < 0 or right < 0 or max(left, right) + length > data.size:
+        raise IndexError("range outside the data")
+    done = 0
+    while done + 8 <= length:
+        if load64(data, left + done) != load64(data, right + done):
+            return False
+        done += 8
+    while done < length:
+        if data[left + done] != data[right + done]:
+            return False
+        done += 1
+    return True
+
+
+@unchecked_kernel
+def compare(data, left, left_length, right, right_length):
+    """Negative, zero or positive as the left bytes sort before, with or after the right ones."""
+    if left < 0 or right < 0 or left + left_length > data.size or right + right_length > data.size:
+        raise IndexError("range outside the data")
+    for index in range(min(left_length, right_length)):
+        if data[left + index] != data[right + index]:
+            return np.int64(data[left + index]) - np.int64(data[right + index])
+    return left_length - right_length
+
+
+@unchecked_kernel
+def hash_bytes(data, start, length):
+    """A well-mixed non-negative int64 of data[start : start + length]; for hash tables that live as long as a block.
+
+    Multiply and fold, a word at a time: the idea of wyhash without its secrets.
+    """
+    if length < 0 or start < 0 or start + length > data.size:
+        raise IndexError("range outside the data")
+    state = np.uint64(length) * HASH_MULTIPLIER
+    done = 0
+    while done + 8 <= length:
+        state = (state ^ load64(data, start + done)) * HASH_MULTIPLIER
+        state ^= state >> np.uint64(32)
+        done += 8
+    tail = np.uint64(0)
+    while done < length:
+        tail = (tail << np.uint64(8)) | np.uint64(data[start + done])
+        done += 1
+    state = (state ^ tail) * HASH_MULTIPLIER
+    state ^= state >> np.uint64(29)
+    return np.int64(state >> np.uint64(1))
+
+
+@unchecked_kernel
+def is_zero(data, start, length):
+    """Whether all of data[start : start + length] is zero."""
+    if length < 0 or start < 0 or start + length > data.size:
+        raise IndexError("range outside the data")
+    done = 0
+    seen = np.uint64(0)
+    while done + 8 <= length:
+        seen |= load64(data, start + done)
+        done += 8
+    while done < length:
+        seen |= np.uint64(data[start + done])
+        done += 1
+    return seen == 0
+
+
+@unchecked_kernel
+def write_hex(out, position, data, start, length):
+    """data[start : start + length] in lower-case hexadecimal; returns the position after it."""
+    if length < 0 or start < 0 or position < 0 or start + length > data.size or position + 2 * length > out.size:
+        raise IndexError("range outside the data")
+    done = 0
+    while done + 8 <= length:
+        word = load64(data, start + done)
+        store64(out, position, hex_digits(word & np.uint64(0xFFFFFFFF)))
+        store64(out, position + 8, hex_digits(word >> np.uint64(32)))
+        position += 16
+        done += 8
+    while done < length:
+        digits = hex_digits(np.uint64(data[start + done]))
+        out[position] = digits & np.uint64(0xFF)
+        out[position + 1] = (digits >> np.uint64(8)) & np.uint64(0xFF)
+        position += 2
+        done += 1
+    return position
+
+
+@unchecked_kernel
+def hex_digits(word):
+    """The eight digits of four bytes, the lower 32 bits of `word`, as the bytes of a word: all eight at once."""
+    word = (word | word << np.uint64(16)) & np.uint64(0x0000FFFF0000FFFF)
+    word = (word | word << np.uint64(8)) & np.uint64(0x00FF00FF00FF00FF)
+    nibbles = np.uint64(0x000F000F000F000F)
+    digits = (word >> np.uint64(4)) & nibbles | (word & nibbles) << np.uint64(8)
+    is_letter = (digits + np.uint64(0x0606060606060606)) >> np.uint64(4) & np.uint64(0x0101010101010101)
+    return digits + np.uint64(0x3030303030303030) + is_letter * np.uint64(ord("a") - ord("0") - 10)
