@@ -1,0 +1,142 @@
+"""The one table of components: what is built from each kind of settings in `collector.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, Protocol
+
+from collector.clock import Clock
+from collector.consumer import Consumer
+from collector.pipeline.batcher import Batcher
+from collector.pipeline.batching import BatchLimits
+from collector.pipeline.queue import MemoryQueue, QueueLimits
+from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
+from config.processors import BatchProcessor
+from exporters.base import Exporter, ExporterTelemetry
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.schema import SchemaSettings
+from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from exporters.send import RetryPolicy
+
+OVERFLOW_WAIT_S: Final = 1.0
+"""How long a request waits for room before its sender is asked to come back later, with `block_on_overflow`."""
+
+_MOST_BATCH_BYTES: Final = 1 << 30
+"""Joined batches must stay below 2 GiB, and the last request that is added to one may be large."""
+
+
+class PipelineTelemetry(Protocol):
+    """Where a pipeline counts."""
+
+    def exporter(self, exporter: str) -> ExporterTelemetry:
+        """Where the component of this id counts what it stored and dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What components are built with, besides their own settings."""
+
+    queue: SendingQueue
+    """The tightest of the exporters' sending queues: there is one queue, in front of all of them."""
+    executor: Executor
+    """Threads for work that takes long and frees the interpreter."""
+    telemetry: PipelineTelemetry
+    clock: Clock
+
+
+class Connection(NamedTuple):
+    """An exporter, and the client that it speaks through."""
+
+    exporter: Exporter
+    client: ClickHouseClient
+
+
+def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
+    """A client of the servers that an exporter writes to."""
+    return ClickHouseClient(
+        settings.urls,
+        user=settings.username,
+        password=settings.password.get_secret_value(),
+        database=settings.database,
+        settings=settings.connection_params,
+        max_connections=max_connections,
+    )
+
+
+def schema_settings(settings: ClickHouseExporter) -> SchemaSettings:
+    """The tables of an exporter, as `exporters.clickhouse.schema` wants them."""
+    return SchemaSettings(
+        database=settings.database,
+        spans_table=settings.traces_table_name,
+        ttl_s=int(settings.ttl.seconds),
+        cluster=settings.cluster_name,
+        engine=settings.table_engine.name,
+        engine_parameters=settings.table_engine.params,
+    )
+
+
+def retry_policy(settings: RetryOnFailure) -> RetryPolicy:
+    """When an exporter tries again."""
+    return RetryPolicy(
+        enabled=settings.enabled,
+        initial_s=settings.initial_interval.seconds,
+        multiplier=settings.multiplier,
+        randomization=settings.randomization_factor,
+        max_s=settings.max_interval.seconds,
+        max_elapsed_s=settings.max_elapsed_time.seconds,
+    )
+
+
+def default_batching(queue: SendingQueue) -> BatchProcessor:
+    """The batches of a pipeline without a `batch` processor, which its sending queue describes."""
+    return BatchProcessor(
+        send_batch_size=queue.batch.min_size,
+        send_batch_max_size=queue.batch.max_size,
+        timeout=queue.batch.flush_timeout,
+    )
+
+
+def _queue_limits(settings: SendingQueue, batch_spans: int) -> QueueLimits:
+    max_bytes, max_spans = settings.max_bytes, None
+    match settings.sizer:
+        case "bytes":
+            max_bytes = min(max_bytes, settings.queue_size)
+        case "items":
+            max_spans = settings.queue_size
+        case "requests":
+            # Counted in batches of full size, whatever the requests were that they came in.
+            max_spans = settings.queue_size * batch_spans or None
+    return QueueLimits(max_bytes, max_spans, OVERFLOW_WAIT_S if settings.block_on_overflow else 0.0)
+
+
+def _clickhouse(settings: ClickHouseExporter, surroundings: Surroundings) -> Connection:
+    client = clickhouse_client(settings)
+    writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
+    return Connection(ClickHouseWriter(client, writing, surroundings.executor), client)
+
+
+def _batch(name: str, settings: BatchProcessor, next_consumer: Consumer, surroundings: Surroundings) -> Batcher:
+    limits = BatchLimits(
+        min_spans=settings.send_batch_size,
+        max_spans=settings.send_batch_max_size,
+        max_bytes=min(settings.max_bytes, _MOST_BATCH_BYTES),
+        timeout_s=settings.timeout.seconds,
+    )
+    queue = surroundings.queue
+    return Batcher(
+        MemoryQueue(_queue_limits(queue, settings.send_batch_size), surroundings.clock.monotonic),
+        limits,
+        next_consumer,
+        queue.num_consumers if queue.enabled else 1,
+        surroundings.executor,
+        surroundings.telemetry.exporter(name),
+    )
+
+
+EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {ClickHouseExporter: _clickhouse}
+"""Type of settings → what builds the exporter."""
+
+PROCESSORS: Final[Mapping[type, Callable[[str, Any, Consumer, Surroundings], Consumer]]] = {BatchProcessor: _batch}
+"""Type of settings → what builds the processor, given its id and the consumer that follows it."""

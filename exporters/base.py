@@ -1,0 +1,84 @@
+"""What an exporter is, how it says that something went wrong, and where it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from proto.spans import SpanBatch
+
+
+class Outlook(Enum):
+    """Whether it makes sense to try the same thing again."""
+
+    LATER = "later"
+    """The other side is in passing trouble (away, overloaded): try until it has recovered."""
+    UNSURE = "unsure"
+    """It may pass, or somebody may put it right (a password, a missing table): try for a while."""
+    NEVER = "never"
+    """The data or the request itself is at fault: it would fail again."""
+
+
+class ExportError(Exception):
+    """Spans could not be handed over this time.
+
+    Attributes:
+        reason: one of few words, for metrics: `too_many_parts`, `unreachable`, ...
+        outlook: whether to try again.
+    """
+
+    def __init__(self, message: str, reason: str, outlook: Outlook) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.outlook = outlook
+
+
+class Shipment(Protocol):
+    """Spans in the form in which they leave; every `send` sends the same bytes under the same name."""
+
+    @property
+    def spans(self) -> int:
+        """Number of spans in it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that go over the wire."""
+
+    async def send(self, timeout_s: float) -> None:
+        """Hand the spans over; returning means that the other side has stored them.
+
+        Raises:
+            ExportError: they may or may not have been stored; sending again stores them once.
+        """
+
+
+class Exporter(Protocol):
+    """Turns batches into shipments for one destination."""
+
+    async def open(self) -> None:
+        """Make the destination ready (tables, ...); does nothing once that has succeeded.
+
+        Raises:
+            ExportError: it is not ready.
+        """
+
+    async def prepare(self, batch: SpanBatch) -> Sequence[Shipment]:
+        """The shipments that together hold every span of `batch` once.
+
+        Raises:
+            ExportError: they could not be made; none was sent.
+        """
+
+
+class ExporterTelemetry(Protocol):
+    """Where one exporter counts."""
+
+    def stored(self, spans: int, size: int, seconds: float) -> None:
+        """A shipment of so many spans and bytes on the wire was stored; the attempt that succeeded took so long."""
+
+    def dropped(self, spans: int, reason: str) -> None:
+        """Spans were given up, for a reason as in `ExportError.reason`."""
+
+    def retried(self, reason: str) -> None:
+        """An attempt failed and will be made again."""

@@ -1,0 +1,187 @@
+"""Spans to ClickHouse: one Native block, compressed, under a name that makes a repeated insert harmless."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import lz4.frame
+import structlog
+
+from exporters.base import ExportError, Outlook
+from exporters.clickhouse import schema
+from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
+from exporters.clickhouse.partitions import by_days
+from exporters.clickhouse.schema import SchemaSettings, quoted
+from proto.native_encode import COLUMNS, Column, NativeBlock, encode
+from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
+
+Compression = Literal["lz4", "none"]
+
+_TABLE_CHANGED: Final = frozenset({NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE})
+_INSERT_SETTINGS: Final[dict[str, object]] = {
+    # The answer must mean that the rows are stored, in the spans' table and through its view.
+    "wait_end_of_query": 1,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class WriterSettings:
+    """How spans are written.
+
+    Attributes:
+        schema: the tables.
+        create_schema: whether they are created and completed; without it, rights to insert are enough.
+        compression: of the body on the wire.
+        async_insert: let the server gather inserts; the answer is awaited all the same.
+    """
+
+    schema: SchemaSettings = field(default_factory=SchemaSettings)
+    create_schema: bool = True
+    compression: Compression = "lz4"
+    async_insert: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The data of one insert, encoded.
+
+    Attributes:
+        columns: of the block, in its order.
+        data: the block, compressed.
+        spans: rows of the block.
+    """
+
+    columns: tuple[str, ...]
+    data: bytes
+    spans: int
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """One insert; sent again, it is the same bytes under the same token."""
+
+    writer: ClickHouseWriter
+    body: _Body
+    token: str
+
+    @property
+    def spans(self) -> int:
+        return self.body.spans
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.body.data)
+
+    async def send(self, timeout_s: float) -> None:
+        await self.writer.insert(self.body, self.token, timeout_s)
+
+
+class ClickHouseWriter:
+    """Writes spans to the table `otel_traces`, whatever it is called.
+
+    Args:
+        client: connections to servers that hold the same data.
+        settings: how spans are written.
+        executor: threads in which blocks are built and compressed.
+        run_id: what the tokens of this writer start with; never used twice. A random one when None.
+    """
+
+    def __init__(self, client: ClickHouseClient, settings: WriterSettings, executor: Executor, run_id: str | None = None) -> None:
+        self._client = client
+        self._settings = settings
+        self._executor = executor
+        self._run_id = run_id or uuid.uuid4().hex
+        self._batch_numbers = itertools.count()
+        self._table = settings.schema.qualified_table
+        self._opening = asyncio.Lock()
+        self._columns: tuple[Column, ...] | None = None
+        self._insert_settings = _INSERT_SETTINGS | {
+            # Said either way: the server's default differs between releases.
+            "async_insert": int(settings.async_insert),
+            "wait_for_async_insert": 1,
+            "async_insert_deduplicate": int(settings.async_insert),
+        }
+
+    async def open(self) -> None:
+        """Create or complete the tables, if that is wanted, and learn which columns there are."""
+        async with self._opening:
+            if self._columns is None:
+                self._columns = await self._learn_columns()
+
+    async def _learn_columns(self) -> tuple[Column, ...]:
+        try:
+            if self._settings.create_schema:
+                await schema.apply(self._client, self._settings.schema)
+            existing = await schema.columns(self._client, self._table)
+        except (ClickHouseError, ClickHouseUnavailable) as error:
+            raise export_error(error) from error
+        if existing is None:
+            return COLUMNS
+        missing = [column.name for column in COLUMNS if column.name not in existing]
+        if missing:
+            _log.warning("columns_missing", table=self._table, columns=missing, consequence="what they would hold is not stored")
+        return tuple(column for column in COLUMNS if column.name in existing)
+
+    async def prepare(self, batch: SpanBatch) -> Sequence[Insert]:
+        """The inserts of a batch: one, unless its spans lie in very many days. Raises ExportError."""
+        await self.open()
+        columns = self._columns or COLUMNS
+        name = f"{self._run_id}-{next(self._batch_numbers)}"
+        try:
+            bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, batch, columns)
+        except Exception as error:
+            _log.exception("spans_not_encoded", spans=len(batch))
+            raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER) from error
+        return [Insert(self, body, f"{name}-{part}") for part, body in enumerate(bodies)]
+
+    def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> list[_Body]:
+        bodies = []
+        for part in by_days(batch):
+            block = encode(part, columns)
+            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), block.rows))
+        return bodies
+
+    async def insert(self, body: _Body, token: str, timeout_s: float) -> None:
+        """Store one block. Raises ExportError; then it may be stored or not, and the same call again stores it once."""
+        await self.open()
+        names = ", ".join(map(quoted, body.columns))
+        try:
+            await self._client.insert(
+                f"INSERT INTO {self._table} ({names}) FORMAT Native",
+                body.data,
+                settings={
+                    **self._insert_settings,
+                    "insert_deduplication_token": token,
+                    # A block that the server cut would be remembered by its pieces.
+                    "max_insert_block_size": max(body.spans, 1 << 20),
+                },
+                content_encoding="" if self._settings.compression == "none" else self._settings.compression,
+                timeout_s=timeout_s,
+            )
+        except (ClickHouseError, ClickHouseUnavailable) as error:
+            if isinstance(error, ClickHouseError) and error.code in _TABLE_CHANGED:
+                self._columns = None
+            raise export_error(error) from error
+
+
+def _packed(block: NativeBlock, compression: Compression) -> bytes:
+    # NumPy's arrays are buffers, though their types say so only from Python 3.12 on.
+    pieces: list[Any] = block.pieces
+    if compression == "none":
+        return b"".join(pieces)
+    compressor: Any = lz4.frame.LZ4FrameCompressor(block_size=lz4.frame.BLOCKSIZE_MAX1MB)
+    frame = [compressor.begin()]
+    frame += [compressor.compress(piece) for piece in pieces]
+    frame.append(compressor.flush())
+    return b"".join(frame)
