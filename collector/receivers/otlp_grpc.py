@@ -6,9 +6,10 @@ from typing import Any, Final, Never
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from collector.receivers.answers import success_body
+from collector.receivers.health import Health
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake
 from collector.receivers.listen import claim_unix_path, listen_error
@@ -19,7 +20,6 @@ SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT: Final = f"/{SERVICE}/Export"
 
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-_HEALTH_SERVICES: Final = ("", SERVICE)
 
 
 class OtlpGrpcServer:
@@ -33,7 +33,7 @@ class OtlpGrpcServer:
 
     def __init__(self, settings: GrpcSettings, intake: Intake, in_flight: InFlight) -> None:
         self._settings = settings
-        self._health = health.aio.HealthServicer()
+        self._health = Health(("", SERVICE))
         self._export = _Export(intake, in_flight, settings.workspace)
         self._server: Any = None
         self.port = 0
@@ -60,7 +60,6 @@ class OtlpGrpcServer:
             await server.stop(None)
             raise listen_error(address, "receivers.otlp.protocols.grpc.endpoint", error) from None
         await server.start()
-        await self._report(health_pb2.HealthCheckResponse.SERVING)
         self.port = port if settings.unix_path is None else 0
         self._server = server
 
@@ -68,13 +67,9 @@ class OtlpGrpcServer:
         """Report NOT_SERVING, take no more calls, let those in flight finish for at most `grace_s` seconds (NET-15)."""
         if self._server is None:
             return
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
         await self._server.stop(grace_s)
         self._server = None
-
-    async def _report(self, status: Any) -> None:
-        for service in _HEALTH_SERVICES:
-            await self._health.set(service, status)
 
 
 class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no types

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake
 from collector.receivers.listen import ListenError
-from collector.receivers.otlp_grpc import OtlpGrpcServer
+from collector.receivers.otlp_grpc import SERVICE, OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import GrpcSettings, HttpSettings, Keepalive
 from tests.support.http2 import ENHANCE_YOUR_CALM, EXPORT, Http2Client, framed
@@ -208,16 +208,29 @@ async def test_net_13_the_number_of_connections_is_bounded() -> None:
 
 
 async def test_net_14_health_turns_to_not_serving_before_the_server_stops() -> None:
-    async with receivers() as both:
+    async with receivers() as both, grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        unknown = health.Watch(health_pb2.HealthCheckRequest(service="other"))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        assert (await unknown.read()).status == health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         gate = asyncio.Event()
         both.consumer.before = lambda _: gate.wait()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=""))
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
-            stopping = asyncio.create_task(both.grpc.stop(1))
-            assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-            watch.cancel()
+        waiting = asyncio.create_task(export(both))
+        await until(lambda: both.in_flight.held_bytes > 0)
+        stopping = asyncio.create_task(both.grpc.stop(60))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert not waiting.done()
+        gate.set()
+        async with asyncio.timeout(20):
+            assert await waiting == b""
             await stopping
+
+
+async def export(both: Receivers) -> bytes:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel:
+        answer: bytes = await channel.unary_unary(EXPORT)(V1)
+        return answer
 
 
 async def under_load(both: Receivers) -> tuple[asyncio.Event, asyncio.Task[bytes], asyncio.Task[int]]:
@@ -225,17 +238,12 @@ async def under_load(both: Receivers) -> tuple[asyncio.Event, asyncio.Task[bytes
     gate = asyncio.Event()
     both.consumer.before = lambda _: gate.wait()
 
-    async def call_grpc() -> bytes:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel:
-            answer: bytes = await channel.unary_unary(EXPORT)(V1)
-            return answer
-
     async def call_http() -> int:
         reply = await raw_http(both.http.port, post(V1))
         assert reply.headers["connection"] == "close"
         return reply.status
 
-    calls = asyncio.create_task(call_grpc()), asyncio.create_task(call_http())
+    calls = asyncio.create_task(export(both)), asyncio.create_task(call_http())
     await until(lambda: both.in_flight.held_bytes == 2 * len(V1))
     return gate, *calls
 

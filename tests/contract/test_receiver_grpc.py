@@ -164,3 +164,6 @@ async def test_net_14_the_health_service_reports_serving(both: Receivers) -> Non
         for service in ("", SERVICE):
             answer = await health.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        with pytest.raises(grpc.aio.AioRpcError) as failure:
+            await health.Check(health_pb2.HealthCheckRequest(service="other"))
+        assert failure.value.code() == grpc.StatusCode.NOT_FOUND
