@@ -27,6 +27,7 @@ class Contender:
         grpc, http: `host:port` where it takes spans.
         writes: whether it writes what it takes to the sink.
         loads: names of the loads that it can take.
+        share: how much of a load's requests it is sent, where less is enough to measure it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Contender:
     http: str
     writes: bool = True
     loads: frozenset[str] = field(default_factory=lambda: frozenset(LOADS))
+    share: float = 1.0
 
     def endpoint(self, load: Load) -> str:
         """Where this load is sent."""
@@ -54,7 +56,8 @@ def plain(directory: Path, sink_port: int) -> Contender:
     grpc, http = free_port(), free_port()
     command = python_module("bench.plain", "--grpc", grpc, "--http", http, "--sink", sink_port)
     process = Process("plain", command, lambda: listens(grpc) and listens(http), directory / "plain.log")
-    return Contender("plain", process, _loopback(grpc), _loopback(http), loads=frozenset(LOADS) - {"http-json"})
+    takes = frozenset(LOADS) - {"http-json"}
+    return Contender("plain", process, _loopback(grpc), _loopback(http), loads=takes, share=0.2)
 
 
 def rotel(directory: Path, sink_port: int) -> Contender | None:

@@ -24,6 +24,7 @@ from bench.loads import LOADS, Load
 from bench.measure import Cost, MeasurementError, Sender, SinkServer, check_rows, measure
 
 REPETITIONS = 3
+QUICK_SHARE = 0.25
 TARGETS = {
     # load: (at most so many times the floor, at most this part of rotel)
     "spans-512": (2.5, 0.25),
@@ -62,19 +63,21 @@ class Result:
 class Entrant:
     """A contender on one load: its sender, and what was found of it up to the first error."""
 
-    def __init__(self, contender: Contender, load: Load, sink: SinkServer) -> None:
+    def __init__(self, contender: Contender, load: Load, sink: SinkServer, share: float) -> None:
         self.contender = contender
+        self.requests = load.scaled(share * contender.share)
         self.sender = Sender(contender, load)
         self._load = load
         self._sink = sink
         self._costs: list[Cost] = []
         self._error = ""
 
-    def run(self, requests: int, *, counts: bool = True) -> None:
-        """One measurement; one that does not count makes everything warm."""
+    def run(self, *, counts: bool = True) -> None:
+        """One measurement; one that does not count, of a quarter of the requests, makes everything warm."""
         if self._error:
             return
         try:
+            requests = self.requests if counts else max(self.requests // 4, 1)
             cost = measure(self.contender, self.sender, self._sink, self._load, requests)
         except MeasurementError as error:
             self._error = str(error)
@@ -82,15 +85,15 @@ class Entrant:
         if counts:
             self._costs.append(cost)
 
-    def result(self, requests: int) -> Result:
-        """What was found, after a check with so many requests that every span arrives at the sink once."""
+    def result(self) -> Result:
+        """What was found, after a check that every span of each body arrives at the sink once."""
         if not self._error and self.contender.writes:
-            surplus = check_rows(self.contender, self.sender, self._sink, self._load, requests)
+            surplus = check_rows(self.contender, self.sender, self._sink, self._load)
             self._error = f"{surplus:+d} rows at the sink" if surplus else ""
         return Result(self.contender.name, self._load, tuple(self._costs), self._error)
 
 
-def run_load(load: Load, contenders: Sequence[Contender], sink: SinkServer, *, repetitions: int, requests: int) -> list[Result]:
+def run_load(load: Load, contenders: Sequence[Contender], sink: SinkServer, *, repetitions: int, share: float) -> list[Result]:
     """Measure one load with every contender that takes it, repetitions interleaved."""
     absent = [
         Result(contender.name, load, error="does not take this load")
@@ -98,16 +101,16 @@ def run_load(load: Load, contenders: Sequence[Contender], sink: SinkServer, *, r
         if load.name not in contender.loads
     ]
     with ExitStack() as stack:
-        entrants = [Entrant(contender, load, sink) for contender in contenders if load.name in contender.loads]
+        entrants = [Entrant(contender, load, sink, share) for contender in contenders if load.name in contender.loads]
         for entrant in entrants:
             stack.enter_context(entrant.sender)
-            entrant.run(max(requests // 4, 1), counts=False)
+            entrant.run(counts=False)
         for repetition in range(repetitions):
             # Each repetition begins with another contender, so that none always runs on a cool machine.
             first = repetition % max(len(entrants), 1)
             for entrant in entrants[first:] + entrants[:first]:
-                entrant.run(requests)
-        return [entrant.result(min(requests, len(load.spans()))) for entrant in entrants] + absent
+                entrant.run()
+        return [entrant.result() for entrant in entrants] + absent
 
 
 def table(results: Sequence[Result]) -> str:
@@ -161,9 +164,9 @@ def run_loads(directory: Path, names: Sequence[str], contenders: Sequence[str], 
             stack.enter_context(contender.process)
             entrants.append(contender)
         for name in names:
-            load = LOADS[name]
-            requests = max(load.requests // 4, 1) if quick else load.requests
-            results += run_load(load, entrants, sink, repetitions=1 if quick else REPETITIONS, requests=requests)
+            results += run_load(
+                LOADS[name], entrants, sink, repetitions=1 if quick else REPETITIONS, share=QUICK_SHARE if quick else 1.0
+            )
     return results
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal
 
 from tests.support.requests import generated_request, one_span_request, otlp_json, span_count
@@ -39,6 +40,10 @@ class Load:
     in_flight: int
     unit: Literal["span", "request"] = "span"
 
+    def scaled(self, share: float) -> int:
+        """About this share of the requests, but each body once at least: real ones differ too much to leave some out."""
+        return max(round(self.requests * share), len(self.spans()))
+
     def spans_sent(self, requests: int) -> int:
         """Number of spans in the first `requests` requests."""
         counts = self.spans()
@@ -62,6 +67,7 @@ def _real() -> list[bytes]:
     return [trace.body for trace in all_traces()]
 
 
+@cache
 def _real_spans() -> list[int]:
     return [span_count(body) for body in _real()]
 
