@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from numba import config, njit
 
@@ -21,15 +25,52 @@ def _cache_directory() -> Path:
     sources = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         sources.update(path.read_bytes())
-    return Path(root, sources.hexdigest()[:16])
+    directory = Path(root, sources.hexdigest()[:16])
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        writable = os.access(directory, os.W_OK)
+    except OSError:
+        writable = False
+    # A fresh directory, for code from a well-known one that anybody can write to must not be run.
+    return directory if writable else Path(tempfile.mkdtemp(prefix="spanhouse-kernels-"))
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
     config.CACHE_DIR = str(_cache_directory())
 
-_options = {"nogil": True, "boundscheck": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS = {"nogil": True, "boundscheck": True, "cache": True, "error_model": "numpy", "_nrt": False}
 
-kernel = njit(**_options)
+
+def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
+        dispatcher = njit(**(_OPTIONS | options))(function)
+        if not config.DISABLE_JIT:
+            _save_under_lock(dispatcher)
+        return dispatcher
+
+    return decorate
+
+
+def _save_under_lock(dispatcher: Any) -> None:
+    """Let several processes fill the cache at once.
+
+    Numba reads a kernel's index, picks the next free file name and writes both back. Two processes that do so together give two
+    signatures one file, and whoever loads the one runs the code of the other. Numba has no public way to prevent it.
+    """
+    cache_file = dispatcher._cache._cache_file
+    save = cache_file.save
+
+    def locked_save(key: Any, data: Any) -> None:
+        directory = Path(config.CACHE_DIR)
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            save(key, data)
+
+    cache_file.save = locked_save
+
+
+kernel = _compiled()
 """Decorator of every function that touches outside bytes.
 
 Without the GIL, so that a request is scanned while others are received; with bounds checks, so that a slip is an `IndexError`
@@ -38,8 +79,8 @@ scan itself, so a kernel allocates nothing; cached on disk, so that only the fir
 a kernel is the plain Python that it reads as.
 """
 
-inlined_kernel = njit(inline="always", **_options)
+inlined_kernel = _compiled(inline="always")
 """The same, for the few functions that are called so often that the call itself would be most of their cost."""
 
-unchecked_kernel = njit(**(_options | {"boundscheck": False}))
+unchecked_kernel = _compiled(boundscheck=False)
 """The same for byte loops that check their whole range once, before they begin."""

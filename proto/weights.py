@@ -18,15 +18,15 @@ ATTRIBUTE_BYTES: Final = 28
 def stored_bytes(batch: SpanBatch) -> NDArray[np.int64]:
     """Estimated bytes of each span in ClickHouse's Native format, uncompressed; int64, shape (spans,).
 
-    Cost is a few additions a span and an attribute. Numbers and bytes are longer as text than on the wire, so a span's own
-    message counts twice.
+    Cost is a few additions a span and an attribute. A span's own message counts as it came: its keys become codes, which makes up
+    for numbers, which are longer as text.
     """
     totals = np.zeros(len(batch.attributes) + 1, np.int64)
     np.cumsum(batch.attributes["value_length"], dtype=np.int64, out=totals[1:])
     resources = _lists(batch.resources, totals) + batch.resources["schema_url_length"]
     scopes = _lists(batch.scopes, totals) + batch.scopes["name_length"] + batch.scopes["version_length"]
     shared = scopes + resources[batch.scopes["resource"]]
-    weights: NDArray[np.int64] = ROW_BYTES + 2 * batch.spans["wire_length"].astype(np.int64) + shared[batch.spans["scope"]]
+    weights: NDArray[np.int64] = ROW_BYTES + batch.spans["wire_length"].astype(np.int64) + shared[batch.spans["scope"]]
     return weights
 
 
