@@ -106,14 +106,14 @@ def spanhouse_writing_to(directory: Path, clickhouse: dict[str, object]) -> Cont
         "extensions": {"query": {"endpoint": _loopback(query)}},
         "service": {
             "extensions": ["query"],
-            "journal": {"path": str(directory / "journal")},
             "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
         },
     }
     file = directory / "collector.yaml"
     file.write_text(yaml.safe_dump(configuration, sort_keys=False))
     command = [str(Path(sys.executable).with_name("spanhouse")), "run", "-c", str(file)]
-    process = Process("spanhouse", command, lambda: answers_ok(f"http://{_loopback(query)}/readyz"), directory / "spanhouse.log")
+    url = f"http://{_loopback(query)}/readyz"
+    process = Process("spanhouse", command, lambda: answers_ok(url), directory / "spanhouse.log", directory)
     return Contender("spanhouse", process, _loopback(grpc), _loopback(http))
 
 

@@ -18,6 +18,8 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_S = 20.0
+READY_S = 300.0
+"""A first start of spanhouse compiles its kernels, which other work on the machine can draw out."""
 
 
 def free_port() -> int:
@@ -61,22 +63,24 @@ class Process:
         command: program and arguments.
         ready: polled until it holds.
         log: file for its output.
+        directory: where it runs; the default suits modules of this tree.
     """
 
-    def __init__(self, name: str, command: Sequence[str], ready: Callable[[], bool], log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], ready: Callable[[], bool], log: Path, directory: Path = ROOT) -> None:
         self.name = name
         self._command = list(command)
         self._ready = ready
         self._log = log
+        self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
         self.seconds_to_ready = 0.0
 
     def __enter__(self) -> Self:
         started = time.monotonic()
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self._process = subprocess.Popen(self._command, cwd=self._directory, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         try:
-            wait_for(self._is_ready, f"ready {self.name}")
+            wait_for(self._is_ready, f"ready {self.name}", READY_S)
         except BaseException:
             self._stop()
             raise
