@@ -71,7 +71,8 @@ class Batcher:
         self._free = asyncio.Semaphore(in_flight)
         self._executor = executor
         self._telemetry = telemetry
-        self._time_limit = asyncio.timeout(None)
+        self._deadline: float | None = None
+        self._time_limit: asyncio.Timeout | None = None
         self._stopped = asyncio.Event()
 
     async def consume(self, batch: SpanBatch) -> None:
@@ -85,7 +86,7 @@ class Batcher:
     async def run(self) -> None:
         """Batch and hand on until `drain` is called and the queue is empty, or the drain's time is up."""
         try:
-            async with self._time_limit, asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout_at(self._deadline) as self._time_limit, asyncio.TaskGroup() as tasks:
                 await self._hand_on_all(tasks)
         except TimeoutError:
             # Only the limit that drain() sets ends here: what fails in a task arrives as a group of exceptions.
@@ -94,11 +95,15 @@ class Batcher:
             self._stopped.set()
 
     async def drain(self, deadline_s: float) -> Remainder:
-        """Let nothing more in, hand on what is queued, and say what is left after `deadline_s` seconds. `run` must be running."""
+        """Let nothing more in, hand on what is queued, and say what is left after `deadline_s` seconds.
+
+        `run` must have been started, as a task of its own.
+        """
         self._queue.close()
-        if not self._stopped.is_set():
-            self._time_limit.reschedule(asyncio.get_running_loop().time() + deadline_s)
-            await self._stopped.wait()
+        self._deadline = asyncio.get_running_loop().time() + deadline_s
+        if self._time_limit is not None and not self._stopped.is_set():
+            self._time_limit.reschedule(self._deadline)
+        await self._stopped.wait()
         left = self._queue.statistics()
         return Remainder(left.spans, left.nbytes)
 
