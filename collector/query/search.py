@@ -14,6 +14,7 @@ from typing import Final
 
 import orjson
 
+from collector.query.bounds import Bounds, find_bounds
 from collector.query.store import (
     DEFAULT_WORKSPACE,
     ERROR,
@@ -219,15 +220,12 @@ def _attribute_condition(key: str, value: str, key_name: str, value_name: str) -
     return f"({' OR '.join(anywhere)})"
 
 
-def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str) -> Statement:
+def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, bounds: Bounds | None) -> Statement:
     """One row for each of the traces, over all their spans, each span once."""
+    within = f" AND {bounds.condition}" if bounds else ""
     return Statement(
         f"""
         WITH
-            (
-                SELECT (min(Start), max(End)) FROM {store.bounds_table}
-                WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}
-            ) AS bounds,
             {START} AS SpanStart,
             if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + Duration) AS SpanEnd,
             {IDENTITY} AS identity
@@ -241,11 +239,9 @@ def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str) 
             countIf(ParentSpanId = '') AS RootCount,
             argMinIf((ServiceName, SpanName), (SpanStart, SpanId), ParentSpanId = '') AS Root
         FROM {store.spans_table}
-        WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}
-            AND (bounds.2 = toDateTime(0) OR Timestamp >= bounds.1 AND Timestamp < bounds.2 + 1
-                OR Timestamp >= fromUnixTimestamp64Second({2**32}))
+        WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}
         GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
-        {"trace_ids": trace_ids, "workspace": workspace},
+        {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})},
     )
 
 
@@ -259,7 +255,8 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
     trace_ids = matches.columns["TraceId"][: search.limit]
     if not trace_ids:
         return Page()
-    found = await store.fetch(summaries_statement(store, trace_ids, search.workspace))
+    bounds = await find_bounds(store, trace_ids, search.workspace)
+    found = await store.fetch(summaries_statement(store, trace_ids, search.workspace, bounds))
     hits = {row["TraceId"]: row for row in found.rows()}
     last = len(trace_ids) - 1
     more = matches.row_count > search.limit

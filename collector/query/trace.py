@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
 
+from collector.query.bounds import Bounds, find_bounds
 from collector.query.spans import SELECTED, Spans, from_result
 from collector.query.store import DEFAULT_WORKSPACE, SpanStore, Statement
+from exporters.clickhouse.client import QueryResult
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
-# The companion's DateTime columns end in 2106; a start beyond that may lie anywhere in them.
-_END_OF_DATETIME: Final = 2**32
 
 
 def parse_trace_id(text: str) -> str:
@@ -25,29 +26,14 @@ def parse_trace_id(text: str) -> str:
     return digits.zfill(32)
 
 
-def bounds_statement(store: SpanStore, trace_id: str, workspace: str) -> Statement:
-    """First and last second in which spans of the trace start: columns `Start`, `End` (0 and 0 for an unknown trace)."""
+def spans_statement(store: SpanStore, trace_id: str, workspace: str, bounds: Bounds | None, limit: int) -> Statement:
+    """All columns of the trace's spans, the earliest first."""
+    within = f" AND {bounds.condition}" if bounds else ""
     return Statement(
-        f"SELECT toUnixTimestamp(min(Start)) AS Start, toUnixTimestamp(max(End)) AS End FROM {store.bounds_table}"  # noqa: S608 - the name is checked
-        " WHERE TraceId = {trace_id:String} AND Workspace = {workspace:String}",
-        {"trace_id": trace_id, "workspace": workspace},
-    )
-
-
-def spans_statement(store: SpanStore, trace_id: str, workspace: str, bounds: tuple[int, int] | None, limit: int) -> Statement:
-    """All columns of the trace's spans, the earliest first; within `bounds` in whole seconds, both ends included."""
-    conditions = ["TraceId = {trace_id:String}", "Workspace = {workspace:String}"]
-    parameters: dict[str, object] = {"trace_id": trace_id, "workspace": workspace, "limit": limit}
-    if bounds:
-        conditions.append(
-            "(Timestamp >= fromUnixTimestamp64Second({first:Int64}) AND Timestamp < fromUnixTimestamp64Second({last:Int64})"
-            " OR Timestamp >= fromUnixTimestamp64Second({end_of_datetime:Int64}))"
-        )
-        parameters |= {"first": bounds[0], "last": bounds[1] + 1, "end_of_datetime": _END_OF_DATETIME}
-    return Statement(
-        f"SELECT {SELECTED} FROM {store.spans_table} WHERE {' AND '.join(conditions)}"  # noqa: S608 - as above, and values are bound
+        f"SELECT {SELECTED} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
+        f" WHERE TraceId = {{trace_id:String}} AND Workspace = {{workspace:String}}{within}"
         " ORDER BY Timestamp, SpanId LIMIT {limit:UInt64}",
-        parameters,
+        {"trace_id": trace_id, "workspace": workspace, "limit": limit, **(bounds.parameters if bounds else {})},
     )
 
 
@@ -63,14 +49,15 @@ async def find_trace(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    found = await store.fetch(bounds_statement(store, trace_id, workspace))
-    first, last = found.columns["Start"][0], found.columns["End"][0]
-    # Without a companion row the trace is looked up by its id alone: another writer may have had no such view.
-    bounds = (first, last) if last else None
+    bounds = await find_bounds(store, [trace_id], workspace)
     result = await store.fetch(spans_statement(store, trace_id, workspace, bounds, max_spans + 1))
+    if bounds and not result.row_count:
+        # A time that wrapped around in the companion looks like any other.
+        result = await store.fetch(spans_statement(store, trace_id, workspace, None, max_spans + 1))
     if not result.row_count:
         return None
     complete = result.row_count <= max_spans
     if not complete:
-        result = type(result)({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
-    return from_result(trace_id, result, complete=complete)
+        result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
+    # Large traces take a while: not on the event loop.
+    return await asyncio.to_thread(from_result, trace_id, result, complete=complete)
