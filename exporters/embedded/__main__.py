@@ -1,0 +1,167 @@
+"""`python -m exporters.embedded --path DIR --listen 127.0.0.1:8123`: the server process.
+
+On standard output it prints one line of JSON when it is ready, or when it cannot start. It stops at SIGTERM or SIGINT and, with
+`--with-parent`, when its standard input ends: the process that started it is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import errno
+import fcntl
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+
+from exporters.embedded.engine import Engine
+from exporters.embedded.engine_config import EngineLimits
+from exporters.embedded.errors import DatabaseError
+from exporters.embedded.limits import ServerLimits
+from exporters.embedded.request import Account
+from exporters.embedded.server import Server
+
+_PR_SET_PDEATHSIG = 1
+_DRAIN_S = 10.0
+
+
+class StartError(Exception):
+    """Why the server cannot start, and what to do about it."""
+
+
+def main() -> int:
+    """Run the server; returns the exit status."""
+    arguments = _arguments()
+    if arguments.with_parent:
+        _die_with_parent()
+    try:
+        return uvloop.run(_serve(arguments))
+    except StartError as refused:
+        _say({"error": str(refused)})
+        return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m exporters.embedded", description="ClickHouse's HTTP interface over chDB.")
+    parser.add_argument("--path", type=Path, required=True, help="data directory")
+    parser.add_argument("--listen", default="127.0.0.1:8123", help="host:port; port 0 takes a free one")
+    parser.add_argument("--user", default="default")
+    parser.add_argument("--password-env", default="", help="environment variable that holds the password")
+    parser.add_argument("--limits", type=json.loads, default={}, help="EngineLimits as JSON")
+    parser.add_argument("--server-limits", type=json.loads, default={}, help="ServerLimits as JSON")
+    parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends or the parent dies")
+    return parser.parse_args()
+
+
+async def _serve(arguments: argparse.Namespace) -> int:
+    host, port = _address(arguments.listen)
+    # Held to the end of the process, whatever ends it.
+    lock = _lock(arguments.path)
+    account = Account(arguments.user, os.environ.pop(arguments.password_env, "") if arguments.password_env else "")
+    engine = _open_engine(arguments.path, EngineLimits(**arguments.limits))
+    try:
+        runner = Server(engine, account, ServerLimits(**arguments.server_limits)).runner(shutdown_timeout_s=_DRAIN_S)
+        await runner.setup()
+        try:
+            port = await _listen(runner, host, port)
+            stopped = _stop_event(watch_input=arguments.with_parent)
+            _say({"ready": {"host": host, "port": port, "version": engine.version}})
+            await stopped.wait()
+        finally:
+            await runner.cleanup()
+    finally:
+        engine.close()
+        os.close(lock)
+    return 0
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise StartError(f"the address to listen at is {listen!r}; it must read host:port, as in 127.0.0.1:8123")
+    return host.strip("[]"), int(port)
+
+
+def _lock(path: Path) -> int:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as refused:
+        raise StartError(
+            f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights"
+        ) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise StartError(
+            f"the data directory {path} is in use by the process with id {holder}; stop it, or use another directory"
+        ) from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+def _unwritable(path: Path, refused: OSError) -> StartError:
+    if refused.errno == errno.ENOSPC:
+        return StartError(f"the disk that holds the data directory {path} is full; free some space")
+    return StartError(f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights")
+
+
+def _open_engine(path: Path, limits: EngineLimits) -> Engine:
+    try:
+        return Engine(path, limits)
+    except ImportError as missing:
+        raise StartError(f"chDB is not installed ({missing}); install the extra 'embedded'") from None
+    except OSError as refused:
+        raise StartError(
+            f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights"
+        ) from None
+    except DatabaseError as refused:
+        raise StartError(f"the engine does not start on {path}: {refused.text}") from None
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
+    """Listen, and return the port."""
+    site = web.TCPSite(runner, host, port, reuse_address=True)
+    try:
+        await site.start()
+    except OSError as refused:
+        if refused.errno == errno.EADDRINUSE:
+            raise StartError(f"the port {port} of {host} is taken; stop what listens there, or configure another port") from None
+        raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); configure another address") from None
+    return int(runner.addresses[0][1])
+
+
+def _stop_event(*, watch_input: bool) -> asyncio.Event:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    if watch_input:
+        # Nothing is ever written to it: it becomes readable when its other end is gone.
+        loop.add_reader(sys.stdin.fileno(), stopped.set)
+    return stopped
+
+
+def _die_with_parent() -> None:
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise SystemExit("the parent process is gone")
+
+
+def _say(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

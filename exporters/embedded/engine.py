@@ -1,0 +1,210 @@
+"""chDB, as the server uses it: connections that run one statement at a time, and a way to cancel what they run.
+
+A chDB connection is what a session is to a ClickHouse server: settings, current database and temporary tables are its own.
+Opening one costs half a millisecond, so every request has a fresh one and leaves nothing behind.
+
+Every call blocks until the engine is done, without the GIL; callers run them in threads. A running statement is cancelled from
+another connection with KILL QUERY: chDB's own cancel call waits for the statement instead. chDB takes no query id, so a statement
+is recognised by a tag that its connection carries in the setting `log_comment`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from exporters.embedded.engine_config import EngineLimits, write_engine_config
+from exporters.embedded.errors import from_engine
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What a statement did. Rows, bytes; `elapsed_ns` is nanoseconds."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
+    result_bytes: int = 0
+    elapsed_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of an answer, encoded in the answer's format, and the statistics so far."""
+
+    data: bytes
+    statistics: Statistics
+
+
+class Engine:
+    """The one engine of this process.
+
+    Args:
+        path: the data directory; created if it is missing.
+        limits: memory and threads.
+
+    Raises:
+        DatabaseError: the directory is in use, unreadable or damaged; the text says which.
+        OSError: the directory cannot be written.
+    """
+
+    def __init__(self, path: Path, limits: EngineLimits) -> None:
+        self._chdb = _load_chdb()
+        config = write_engine_config(path / "engine", limits)
+        self._address = str(path / "data")
+        had_default = _prepare_default_database(path / "data" / "metadata")
+        # The engine lives as long as one connection is open.
+        self._keeper = self.connect(f"?config-file={config}")
+        # chDB shows the machine's files as tables of `default`, and asks for rights on files whenever that database is used.
+        # Without those rights it has to be the ordinary database that it is on disk.
+        self._keeper.run("DETACH DATABASE default")
+        self._keeper.run("ATTACH DATABASE default" if had_default else "CREATE DATABASE default ENGINE = Atomic")
+        answer = self._keeper.run("SELECT version(), displayName(), timezone(), revision()", "TSVRaw").data.decode()
+        self.version, self.display_name, self.timezone, revision = answer.rstrip("\n").split("\t")
+        self.revision = int(revision)
+
+    def connect(self, options: str = "") -> Connection:
+        """A connection with settings and temporary tables of its own."""
+        try:
+            return Connection(self._chdb.connect(self._address + options))
+        except RuntimeError as raised:
+            raise from_engine(raised) from None
+
+    def kill(self, tag: str) -> None:
+        """Cancel what runs under a tag, if it still runs."""
+        connection = self.connect()
+        try:
+            connection.run(f"KILL QUERY WHERE Settings['log_comment'] = {quote(tag)} ASYNC")
+        finally:
+            connection.close()
+
+    def query_ids(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """The engine's own ids of running statements. `tags` maps what clients call them to their tags."""
+        connection = self.connect()
+        try:
+            answer = connection.run("SELECT Settings['log_comment'], query_id FROM system.processes", "TSVRaw").data.decode()
+        finally:
+            connection.close()
+        ids = dict(line.split("\t") for line in answer.splitlines())
+        return {name: ids[tag] for name, tag in tags.items() if tag in ids}
+
+    def close(self) -> None:
+        """Stop the engine; no connection may be in use."""
+        self._keeper.close()
+
+
+class Connection:
+    """A session of the engine. Its methods block, and must not be called by two threads at a time."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def run(
+        self, statement: str | bytes, default_format: str = "TabSeparated", parameters: Mapping[str, str] | None = None
+    ) -> Piece:
+        """Run a statement to its end.
+
+        Args:
+            statement: SQL; its FORMAT clause wins over `default_format`.
+            parameters: texts for `{name:Type}`, in TSV's escapes.
+
+        Raises:
+            DatabaseError: the engine's refusal.
+        """
+        try:
+            result = self._connection.query(statement, default_format, params=dict(parameters or {}))
+        except RuntimeError as raised:
+            raise from_engine(raised) from None
+        return _piece(result)
+
+    def stream(
+        self, statement: str | bytes, default_format: str = "TabSeparated", parameters: Mapping[str, str] | None = None
+    ) -> Stream:
+        """Start a SELECT whose answer is handed over block by block. Raises as `run` does."""
+        try:
+            started = self._connection.send_query(statement, default_format, params=dict(parameters or {}))
+        except RuntimeError as raised:
+            raise from_engine(raised) from None
+        return Stream(self._connection, started)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Stream:
+    """The answer of a running SELECT."""
+
+    def __init__(self, connection: Any, started: Any) -> None:
+        self._connection = connection
+        self._started = started
+
+    def next(self) -> Piece:
+        """The next piece; its data is empty after the last. Raises DatabaseError."""
+        try:
+            return _piece(self._connection.streaming_fetch_result(self._started))
+        except RuntimeError as raised:
+            raise from_engine(raised) from None
+
+    def cancel(self) -> None:
+        """Give up what has not been fetched; no other thread may be fetching."""
+        self._connection.streaming_cancel_query(self._started)
+
+
+def quote(text: str) -> str:
+    """A string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def quote_name(name: str) -> str:
+    """An identifier."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def _piece(result: Any) -> Piece:
+    if result.has_error():
+        raise from_engine(RuntimeError(result.error_message()))
+    data = result.bytes()
+    return Piece(
+        data,
+        Statistics(
+            read_rows=result.storage_rows_read(),
+            read_bytes=result.storage_bytes_read(),
+            written_rows=result.rows_written(),
+            written_bytes=result.bytes_written(),
+            result_rows=result.rows_read(),
+            result_bytes=len(data),
+            elapsed_ns=int(result.elapsed() * 1e9),
+        ),
+    )
+
+
+def _prepare_default_database(metadata: Path) -> bool:
+    """Make the database `default` on disk one that chDB finds again; returns whether there is one.
+
+    At its start chDB gives `default` a new id when the database has no tables, and then finds nothing under the old one. Its
+    directory appears with its first table. Until then the database can be made anew; from then on a hidden file keeps it from
+    looking empty.
+    """
+    definition, tables = metadata / "default.sql", metadata / "default"
+    if definition.exists() and tables.is_dir():
+        (tables / ".not_empty").touch()
+        return True
+    definition.unlink(missing_ok=True)
+    tables.unlink(missing_ok=True)
+    return False
+
+
+def _load_chdb() -> Any:
+    # chDB's conveniences for data frames import pandas and pyarrow when they are installed: half a second and 60 MB for
+    # nothing. Marked as absent they are done without.
+    for unused in ("pandas", "pyarrow"):
+        sys.modules.setdefault(unused, None)  # type: ignore[arg-type]  # None is the documented mark of absence
+    return importlib.import_module("chdb._chdb")

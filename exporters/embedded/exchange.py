@@ -1,0 +1,187 @@
+"""One request and its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from tempfile import SpooledTemporaryFile
+from uuid import uuid4
+
+from aiohttp import hdrs, web
+
+from exporters.embedded import answer
+from exporters.embedded.answer import Packer, Step
+from exporters.embedded.body import Asked, BodyReader
+from exporters.embedded.codecs import answer_compressor
+from exporters.embedded.engine import Connection, Engine, Piece, Statistics
+from exporters.embedded.errors import DatabaseError
+from exporters.embedded.query import Query
+from exporters.embedded.request import Account, Parameters, read_parameters, settle
+from exporters.embedded.sessions import Sessions
+from exporters.embedded.statement import with_other_literals
+from exporters.embedded.workers import Workers
+
+# As much of an answer is held back, unless the client asks for more, so that an early error still gets its status.
+_BUFFER_BYTES = 1 << 20
+# An answer that is held back to its end is kept in memory up to this size, and on disk beyond it.
+_SPOOL_BYTES = 64 << 20
+
+
+class Exchange:
+    """One request, from its parameters to the last byte of its answer."""
+
+    def __init__(
+        self,
+        request: web.Request,
+        engine: Engine,
+        account: Account,
+        sessions: Sessions,
+        workers: Workers,
+        *,
+        max_body_bytes: int,
+    ) -> None:
+        self._request = request
+        self._engine = engine
+        self._account = account
+        self._sessions = sessions
+        self._workers = workers
+        self._body = BodyReader(engine, workers, max_body_bytes)
+        self._parameters = Parameters()
+        self._packer = Packer(None, None, None)
+        self._exception_tag = answer.exception_tag()
+        self._headers = {
+            "X-ClickHouse-Server-Display-Name": engine.display_name,
+            "X-ClickHouse-Exception-Tag": self._exception_tag,
+            hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: answer.EXPOSED_HEADERS,
+        }
+        self._work: asyncio.Future[Piece] | None = None
+
+    async def answer(self) -> web.StreamResponse:
+        """Do what the request asks."""
+        try:
+            self._parameters = read_parameters(self._request.query.items(), self._request.headers)
+            user = self._account.admit(self._parameters, self._request.headers)
+            return await self._answer_for(user)
+        except DatabaseError as refused:
+            return self._refusal(refused)
+
+    async def _answer_for(self, user: str) -> web.StreamResponse:
+        connection, release = await self._connection_of(user)
+        query: Query | None = None
+        try:
+            asked = await self._body.read(self._request, self._parameters)
+            settle(self._parameters, self._request.headers)
+            query = await self._query(asked, connection)
+            with self._workers.admit(self._parameters.query_id, query.tag):
+                return await self._run(query)
+        finally:
+            # Before the last byte of the answer: the client may go on in the same session at once.
+            await self._workers.outlive(self._end(query, release))
+
+    async def _connection_of(self, user: str) -> tuple[Connection, Callable[[], None]]:
+        """The connection to use, and how to let go of it."""
+        session_id = self._parameters.values.get("session_id", "")
+        if not session_id:
+            connection = await self._workers.run(self._engine.connect)
+            return connection, connection.close
+        timeout_s = self._parameters.session_timeout_s
+        session = self._sessions.take(user, session_id, must_exist=self._parameters.flag("session_check"))
+        close = self._parameters.flag("close_session")
+        return session.connection, partial(self._sessions.give_back, user, session_id, timeout_s=timeout_s, close=close)
+
+    async def _query(self, asked: Asked, connection: Connection) -> Query:
+        statement = asked.statement
+        if statement.verb == b"KILL" and self._workers.running:
+            ids = await self._workers.control(partial(self._engine.query_ids, dict(self._workers.running)))
+            statement = replace(statement, text=with_other_literals(statement.text, ids))
+        return Query(
+            statement,
+            self._parameters,
+            connection,
+            tag=uuid4().hex,
+            kept="session_id" in self._parameters.values,
+            by_get=self._request.method != hdrs.METH_POST,
+            data=asked.data,
+            external=asked.external,
+        )
+
+    async def _end(self, query: Query | None, release: Callable[[], None]) -> None:
+        if query is not None:
+            if self._work is not None and not self._work.done():
+                if query.kills_with_its_client:
+                    await self._workers.control(partial(self._engine.kill, query.tag))
+                await asyncio.wait([self._work])
+            await self._workers.run(query.end)
+        release()
+
+    async def _step(self, work: Callable[[], Piece]) -> Piece:
+        """Run a part of the query in a thread. It goes on when the client leaves; `_end` then cancels it."""
+        self._work = self._workers.run(work)
+        return await asyncio.shield(self._work)
+
+    async def _run(self, query: Query) -> web.StreamResponse:
+        parameters = self._parameters
+        self._headers["X-ClickHouse-Query-Id"] = parameters.query_id
+        self._headers["X-ClickHouse-Timezone"] = self._engine.timezone
+        piece = await self._step(query.begin)
+        answer_format = query.statement.format.decode() or parameters.answer_format
+        if query.has_rows or piece.data:
+            self._headers["X-ClickHouse-Format"] = answer_format or "TSV"
+            self._headers[hdrs.CONTENT_TYPE] = answer.content_type(answer_format or "TSV")
+        else:
+            self._headers[hdrs.CONTENT_TYPE] = answer.PLAIN_TEXT
+        framing: Step | None = None
+        self._packer = self._chosen_packer(framing)
+        hold_all = parameters.flag("wait_end_of_query")
+        limit = max(_BUFFER_BYTES, int(parameters.values.get("buffer_size") or 0))
+        with SpooledTemporaryFile(_SPOOL_BYTES) as held:
+            statistics = piece.statistics
+            while piece.data and (hold_all or held.tell() < limit):
+                statistics = piece.statistics
+                held.write(self._packer.rows(piece.data))
+                piece = await self._step(query.next)
+            self._headers["X-ClickHouse-Summary"] = answer.summary(statistics)
+            size = held.tell()
+            held.seek(0)
+            if not piece.data and size <= _SPOOL_BYTES:
+                return web.Response(body=held.read() + self._packer.end(), headers=self._headers)
+            response = web.StreamResponse(headers=self._headers)
+            await response.prepare(self._request)
+            while part := held.read(_BUFFER_BYTES):
+                await response.write(part)
+        await self._send_rest(query, piece, response)
+        return response
+
+    async def _send_rest(self, query: Query, piece: Piece, response: web.StreamResponse) -> None:
+        try:
+            while piece.data:
+                await response.write(self._packer.rows(piece.data))
+                piece = await self._step(query.next)
+        except DatabaseError as late:
+            framed = answer.late_exception(late.body(self._engine.version), self._exception_tag)
+            await response.write(self._packer.text(framed))
+        await response.write(self._packer.end())
+
+    def _chosen_packer(self, framing: Step | None) -> Packer:
+        """How this client wants its answer packed; also sets the header that says so."""
+        parameters = self._parameters
+        blocks: Step | None = None
+        if parameters.settings.get("enable_http_compression", "1") == "0":
+            return Packer(framing, blocks, None)
+        chosen = answer_compressor(self._request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        if chosen is None:
+            return Packer(framing, blocks, None)
+        self._headers[hdrs.CONTENT_ENCODING], compressor = chosen
+        return Packer(framing, blocks, compressor)
+
+    def _refusal(self, refused: DatabaseError) -> web.Response:
+        packer = self._chosen_packer(None)
+        self._headers["X-ClickHouse-Exception-Code"] = str(refused.code)
+        self._headers.setdefault(hdrs.CONTENT_TYPE, answer.PLAIN_TEXT)
+        self._headers["X-ClickHouse-Summary"] = answer.summary(Statistics())
+        if refused.status == web.HTTPUnauthorized.status_code:
+            self._headers[hdrs.WWW_AUTHENTICATE] = 'Basic realm="ClickHouse server HTTP API"'
+        body = packer.text(refused.body(self._engine.version)) + packer.end()
+        return web.Response(status=refused.status, body=body, headers=self._headers)

@@ -1,0 +1,209 @@
+"""The embedded server's process: started, watched, started again after a crash, stopped.
+
+    server = EmbeddedServer(EmbeddedConfig(path=Path("spanhouse-data/clickhouse")))
+    async with server, asyncio.TaskGroup() as tasks:      # started here; EmbeddedStartError if that fails
+        tasks.create_task(server.supervise())             # ends when the server is stopped
+        ...
+
+What is stored survives `kill -9` of either process. The child dies with its parent: the kernel kills it when the thread that
+started it ends (so start it from a thread that lives as long as the program, as the main thread does), and it stops by itself when
+the pipe that is its standard input ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from exporters.embedded.engine_config import EngineLimits
+from exporters.embedded.limits import ServerLimits
+
+_log = structlog.get_logger(__name__)
+_PASSWORD_ENV = "SPANHOUSE_EMBEDDED_PASSWORD"  # noqa: S105 - the variable's name, not a password
+_FIRST_DELAY_S = 0.5
+_LONGEST_DELAY_S = 30.0
+# A server that has run so long was healthy: its next crash is not held against it.
+_HEALTHY_S = 60.0
+
+
+class EmbeddedStartError(Exception):
+    """The server cannot start; the text says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedConfig:
+    """Where the embedded server keeps its data and how it is reached.
+
+    Attributes:
+        path: data directory, one per server.
+        listen: `host:port`; port 0 takes a free one, and keeps it over restarts.
+        user, password: the one account; without a password everybody who reaches the port may ask.
+        engine, server: bounds on memory, threads and requests.
+        start_timeout_s: how long a start may take (a large database has to be loaded).
+        stop_timeout_s: how long a stop waits for running statements before it kills.
+    """
+
+    path: Path
+    listen: str = "127.0.0.1:8123"
+    user: str = "default"
+    password: str = ""
+    engine: EngineLimits = field(default_factory=EngineLimits)
+    server: ServerLimits = field(default_factory=ServerLimits)
+    start_timeout_s: float = 60.0
+    stop_timeout_s: float = 15.0
+
+
+class EmbeddedServer:
+    """An embedded ClickHouse, as its parent sees it. `restarts` counts the times that it had to be started again."""
+
+    def __init__(self, config: EmbeddedConfig) -> None:
+        self._config = config
+        self._host, _, port = config.listen.rpartition(":")
+        self._port = port
+        self._process: asyncio.subprocess.Process | None = None
+        self._relay: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
+        self.restarts = 0
+        self.version = ""
+
+    @property
+    def url(self) -> str:
+        """The base address, `http://host:port`; known after `start`."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def port(self) -> int:
+        """The port; known after `start`."""
+        return int(self._port)
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None when it does not run."""
+        process = self._process
+        return None if process is None or process.returncode is not None else process.pid
+
+    async def start(self) -> None:
+        """Start the server and wait until it answers.
+
+        Raises:
+            EmbeddedStartError: a taken port, a directory in use or not writable, a missing chDB, a start that takes too long.
+        """
+        self._stopping.clear()
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "exporters.embedded", "--with-parent", "--password-env", _PASSWORD_ENV),
+            *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}", "--user", self._config.user),
+            *("--limits", json.dumps(dataclasses.asdict(self._config.engine))),
+            *("--server-limits", json.dumps(dataclasses.asdict(self._config.server))),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, _PASSWORD_ENV: self._config.password},
+        )
+        self._process = process
+        self._relay = asyncio.create_task(_relay_log(process))
+        try:
+            ready = await self._first_words(process)
+        except BaseException:
+            await self._kill()
+            raise
+        self._port, self.version = str(ready["port"]), ready["version"]
+        _log.info(
+            "embedded ClickHouse is ready", url=self.url, version=self.version, pid=process.pid, path=str(self._config.path)
+        )
+
+    async def supervise(self) -> None:
+        """Start the server again whenever it ends by itself, after a growing delay; returns once it is stopped."""
+        loop = asyncio.get_running_loop()
+        delay_s = _FIRST_DELAY_S
+        while not self._stopping.is_set():
+            began = loop.time()
+            await self.wait_ended()
+            if self._stopping.is_set():
+                return
+            if loop.time() - began > _HEALTHY_S:
+                delay_s = _FIRST_DELAY_S
+            status = None if self._process is None else self._process.returncode
+            _log.error("embedded ClickHouse has ended; it will be started again", status=status, delay_s=delay_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delay_s)
+                return
+            await self._restart()
+            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+
+    async def wait_ended(self) -> None:
+        """Wait until the process ends, for whatever reason; at once if it does not run."""
+        if self._process is not None:
+            await self._process.wait()
+
+    async def stop(self) -> None:
+        """Stop the server: running statements may end within the configured time, then it is killed."""
+        self._stopping.set()
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(process.wait(), self._config.stop_timeout_s)
+            except TimeoutError:
+                _log.warning("embedded ClickHouse did not stop in time and is killed", timeout_s=self._config.stop_timeout_s)
+        await self._kill()
+
+    async def _restart(self) -> None:
+        try:
+            await self.start()
+        except EmbeddedStartError as refused:
+            _log.error("embedded ClickHouse cannot be started again", error=str(refused))
+        else:
+            self.restarts += 1
+
+    async def _first_words(self, process: asyncio.subprocess.Process) -> dict[str, Any]:
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), self._config.start_timeout_s)
+        except TimeoutError:
+            raise EmbeddedStartError(
+                f"the embedded ClickHouse was not ready within {self._config.start_timeout_s:g} s; its log lines say why"
+            ) from None
+        if not line:
+            status = await process.wait()
+            raise EmbeddedStartError(f"the embedded ClickHouse ended at its start (status {status}); its log lines say why")
+        words: dict[str, Any] = json.loads(line)
+        if "error" in words:
+            raise EmbeddedStartError(words["error"])
+        ready: dict[str, Any] = words["ready"]
+        return ready
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
+        if self._relay is not None:
+            await self._relay
+            self._relay = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        await self.stop()
+
+
+async def _relay_log(process: asyncio.subprocess.Process) -> None:
+    """Everything that the server says on its standard error, line by line, into our log."""
+    assert process.stderr is not None  # noqa: S101 - it was asked for
+    async for line in process.stderr:
+        _log.warning("embedded ClickHouse says", line=line.decode(errors="replace").rstrip()[:2000])

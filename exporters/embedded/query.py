@@ -1,0 +1,154 @@
+"""One statement with everything that a request adds to it, run on a connection. All of this happens in a worker thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import orjson
+
+from exporters.embedded import data as insert_data
+from exporters.embedded.data import Data
+from exporters.embedded.engine import Connection, Piece, Statistics, Stream, quote, quote_name
+from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.request import Parameters
+from exporters.embedded.statement import Statement, tokens
+
+_READONLY = 164
+# Statements that a server lets through with `readonly=2`.
+_HARMLESS = frozenset(b"SELECT WITH FROM ( SHOW DESCRIBE DESC EXPLAIN EXISTS CHECK SET USE".split())
+# Statements whose answer is empty and has no format.
+_WITHOUT_ROWS = frozenset(
+    b"ALTER ATTACH BEGIN COMMIT CREATE DELETE DETACH DROP EXCHANGE GRANT INSERT MOVE OPTIMIZE RENAME REVOKE ROLLBACK SET SYSTEM "
+    b"TRUNCATE UNDROP UPDATE USE".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalTable:
+    """A table that comes with a multipart request. `structure` is a column list."""
+
+    name: str
+    structure: str
+    format: str
+    data: Data
+
+
+@dataclass(slots=True)
+class Query:
+    """A statement to run, and the state of its run.
+
+    Attributes:
+        tag: unique; the engine knows the statement by it.
+        kept: whether the connection is a session's, so that everything but the statement's own effect has to be undone.
+        by_get: whether it came by GET, which may not change anything.
+    """
+
+    statement: Statement
+    parameters: Parameters
+    connection: Connection
+    tag: str
+    kept: bool
+    by_get: bool
+    data: Data | None = None
+    external: list[ExternalTable] = field(default_factory=list)
+    _stream: Stream | None = None
+    _before: dict[str, str] = field(default_factory=dict)
+    _database_before: str = ""
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether the answer has a format; a statement that only does something answers with nothing."""
+        return self.statement.verb not in _WITHOUT_ROWS and self.statement.insert is None
+
+    @property
+    def kills_with_its_client(self) -> bool:
+        """Whether it is pointless once nobody waits for the answer. An INSERT that has arrived is stored."""
+        return self.statement.verb in _HARMLESS
+
+    def begin(self) -> Piece:
+        """Start the statement and return the first piece of its answer, empty if that is all. Raises DatabaseError."""
+        try:
+            self._prepare()
+            statement, parameters = self.statement, self.parameters
+            if statement.insert is not None and self.data is not None:
+                return insert_data.insert(self.connection, statement.insert, self.data, parameters.bound)
+            answer_format = parameters.answer_format or "TabSeparated"
+            if not statement.returns_rows_of_a_select:
+                return self.connection.run(statement.text, answer_format, parameters.bound)
+            self._stream = self.connection.stream(statement.text, answer_format, parameters.bound)
+            return self.next()
+        except DatabaseError as refused:
+            raise refused.on_get() if self.by_get else refused from None
+
+    def next(self) -> Piece:
+        """The next piece of the answer; its data is empty after the last. Raises DatabaseError."""
+        if self._stream is None:
+            return Piece(b"", Statistics())
+        piece = self._stream.next()
+        if not piece.data:
+            self._stream = None
+        return piece
+
+    def end(self) -> None:
+        """Undo what belonged to the request alone and let go of its data. The statement must have ended."""
+        if self._stream is not None:
+            self._stream.cancel()
+        for table in self.external:
+            table.data.close()
+        if self.data is not None:
+            self.data.close()
+        if not self.kept:
+            return
+        for table in self.external:
+            self.connection.run(f"DROP TEMPORARY TABLE IF EXISTS {quote_name(table.name)}")
+        self._restore()
+
+    def _prepare(self) -> None:
+        settings = {"log_comment": self.tag, "implicit_select": "0", **self.parameters.settings}
+        settings["log_comment"] = self.tag
+        if self.kept:
+            self._remember(settings)
+        if self.parameters.database:
+            self._use(self.parameters.database)
+        for table in self.external:
+            insert_data.load_table(self.connection, table.name, table.structure, table.format, table.data)
+        if self.by_get:
+            if not self.kept:
+                settings.setdefault("readonly", "2")
+            elif not self._is_harmless():
+                raise error(_READONLY, "READONLY", "default: Cannot execute query in readonly mode")
+        self.connection.run(f"SET {_assignments(settings)}")
+
+    def _use(self, database: str) -> None:
+        self.connection.run(f"USE {quote_name(database)}")
+
+    def _is_harmless(self) -> bool:
+        words = [token.text.upper() for token, _ in zip(tokens(self.statement.text), range(2), strict=False)]
+        return self.statement.verb in _HARMLESS or words == [b"CREATE", b"TEMPORARY"]
+
+    def _remember(self, settings: dict[str, str]) -> None:
+        answer = self.connection.run(
+            "SELECT currentDatabase(), mapFromArrays(groupArray(name), groupArray(value)) FROM system.settings "
+            "WHERE name IN splitByChar(',', {names:String})",
+            "JSONCompactEachRow",
+            {"names": ",".join(settings)},
+        )
+        self._database_before, self._before = orjson.loads(answer.data)
+
+    def _restore(self) -> None:
+        if self._database_before and self.parameters.database and self.statement.verb != b"USE":
+            self._use(self._database_before)
+        if self._before and self.statement.verb != b"SET":
+            self._set_back()
+
+    def _set_back(self) -> None:
+        try:
+            self.connection.run(f"SET {_assignments(self._before)}")
+        except DatabaseError as refused:
+            # The session has been made read-only by its user: it keeps what it has until it ends.
+            if refused.code != _READONLY:
+                raise
+
+
+def _assignments(settings: dict[str, str]) -> str:
+    return ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())

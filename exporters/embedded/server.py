@@ -1,0 +1,85 @@
+"""ClickHouse's HTTP interface: the addresses, and what all requests share.
+
+The event loop reads requests and writes answers; statements run in threads. Where this differs from a ClickHouse server:
+X-ClickHouse-Progress lines are not sent; answers are never compressed with br or snappy; async_insert is accepted and the insert
+is synchronous, which is the stronger promise; a SELECT is cancelled when its client leaves, whatever the settings say; inside the
+engine a query has an id of its own, so that `system.processes` shows another one than the client chose (KILL QUERY knows both).
+"""
+
+from __future__ import annotations
+
+from aiohttp import hdrs, web
+
+from exporters.embedded.engine import Engine
+from exporters.embedded.exchange import Exchange
+from exporters.embedded.limits import ServerLimits
+from exporters.embedded.request import Account
+from exporters.embedded.sessions import Sessions
+from exporters.embedded.workers import Workers
+
+MAX_URL_BYTES = 1 << 20
+
+_NO_HANDLE = """There is no handle {path}
+
+Use / or /ping for health checks.
+Or /replicas_status for more sophisticated health checks.
+
+Send queries from your program with POST method or GET /?query=...
+"""
+
+
+class Server:
+    """The HTTP face of an engine, which must outlive it. Only `account` may ask."""
+
+    def __init__(self, engine: Engine, account: Account, limits: ServerLimits) -> None:
+        self._engine = engine
+        self._account = account
+        self._limits = limits
+        self._sessions = Sessions(engine.connect)
+        self._workers = Workers(limits.max_queries)
+
+    def application(self) -> web.Application:
+        """The application. Its runner must leave bodies packed and cancel handlers: see `runner`."""
+        application = web.Application()
+        application.router.add_get("/ping", self._alive)
+        application.router.add_get("/replicas_status", self._alive)
+        application.router.add_route("*", "/", self._root)
+        application.router.add_route("*", "/{path:.*}", self._unknown)
+        application.on_cleanup.append(self._close)
+        return application
+
+    def runner(self, *, shutdown_timeout_s: float) -> web.AppRunner:
+        """A runner that reads requests as this server needs them; at the end it waits so long for running ones."""
+        return web.AppRunner(
+            self.application(),
+            access_log=None,
+            auto_decompress=False,
+            handler_cancellation=True,
+            keepalive_timeout=75,
+            shutdown_timeout=shutdown_timeout_s,
+            max_line_size=MAX_URL_BYTES,
+            max_field_size=MAX_URL_BYTES,
+            read_bufsize=1 << 20,
+        )
+
+    async def _close(self, _: web.Application) -> None:
+        await self._workers.close()
+        self._sessions.close()
+
+    async def _alive(self, _: web.Request) -> web.Response:
+        return web.Response(text="Ok.\n", content_type="text/html", charset="UTF-8")
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        return web.Response(status=404, text=_NO_HANDLE.format(path=request.path))
+
+    async def _root(self, request: web.Request) -> web.StreamResponse:
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(status=204)
+        if request.method not in (hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_POST):
+            return web.Response(status=501)
+        if request.method == hdrs.METH_GET and not request.query_string:
+            return await self._alive(request)
+        exchange = Exchange(
+            request, self._engine, self._account, self._sessions, self._workers, max_body_bytes=self._limits.max_body_bytes
+        )
+        return await exchange.answer()
