@@ -10,9 +10,13 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from collector.query.store import DEFAULT_WORKSPACE, DURATION, ERROR, IDENTITY, STATUS_CODES, SpanStore, Statement, time_range
+from collector.query.store import DEFAULT_WORKSPACE, DURATION, ERROR, STATUS_CODES, SpanStore, Statement, time_range
 
 PERCENTILES: Final = (50, 95, 99)
+
+# Receiver contract DATA-24. Attributes are left out, unlike where a trace is read: reading them costs more than all the rest, and
+# two spans that agree to the nanosecond in everything else are the same to a latency anyway.
+_IDENTITY: Final = "cityHash64(TraceId, SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ def latencies_statement(
         FROM
         (
             SELECT ServiceName, StatusCode, {DURATION} AS Duration FROM {store.spans_table} WHERE {" AND ".join(conditions)}
-            LIMIT 1 BY TraceId, {IDENTITY}
+            LIMIT 1 BY {_IDENTITY}
         )
         GROUP BY ServiceName ORDER BY ServiceName LIMIT {{limit:UInt64}}""",  # noqa: S608 - the name is checked, values are bound
         parameters,

@@ -53,7 +53,8 @@ def answer_with(body: bytes, status: int = 200, **headers: str) -> Script:
 async def serve(server: Server, port: int = 0) -> web.AppRunner:
     application = web.Application(client_max_size=2**26)
     application.router.add_route("*", "/{tail:.*}", server.handle)
-    runner = web.AppRunner(application)
+    # A script that hangs ends with its client.
+    runner = web.AppRunner(application, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
