@@ -22,6 +22,9 @@ FIXED32 = 5
 INT64_MIN = -(2**63)
 MAX_FIELD_NUMBER = 2**29 - 1
 MAX_GROUP_DEPTH = 64
+GROUP_MODULUS = 2**31 - 1
+GROUP_BASE = 48271
+GROUP_BASE_INVERSE = pow(GROUP_BASE, -1, GROUP_MODULUS)
 
 
 @kernel
@@ -86,19 +89,29 @@ def as_signed32(value):
 
 
 @kernel
-def skip_group(data, position, end, field, depth):
-    """The position after the end of the group `field` whose start was just read."""
-    while True:
+def skip_group(data, position, end, field):
+    """The position after the end of the group `field` whose start was just read.
+
+    Numba cannot load a recursive kernel from its cache, and a kernel allocates no stack. So the groups that are open are the
+    digits of one number, modulo a prime: a start appends its field, an end takes it away again, and what is left in the end is
+    zero if every group was ended by its own number.
+    """
+    open_groups = field
+    depth = 1
+    while depth:
         key, position = read_varint(data, position, end)
+        number = key >> 3
         wire_type = key & 7
-        if wire_type == GROUP_END:
-            if key >> 3 != field:
-                raise ValueError("a group ends that was not begun")
-            return position
+        if number < 1 or number > MAX_FIELD_NUMBER:
+            raise ValueError("a key has a field number that does not exist")
         if wire_type == GROUP_START:
             if depth == MAX_GROUP_DEPTH:
                 raise ValueError("groups are nested too deeply")
-            position = skip_group(data, position, end, key >> 3, depth + 1)
+            open_groups = (open_groups * GROUP_BASE + number) % GROUP_MODULUS
+            depth += 1
+        elif wire_type == GROUP_END:
+            open_groups = (open_groups - number) * GROUP_BASE_INVERSE % GROUP_MODULUS
+            depth -= 1
         elif wire_type == VARINT:
             _, position = read_varint(data, position, end)
         elif wire_type == LENGTH_DELIMITED:
@@ -112,6 +125,9 @@ def skip_group(data, position, end, field, depth):
             position += 4
         else:
             raise ValueError("a key has a wire type that does not exist")
+    if open_groups:
+        raise ValueError("a group ends that was not begun")
+    return position
 
 
 def _read_field(data, position, end):
@@ -143,7 +159,7 @@ def _read_field(data, position, end):
     elif wire_type == FIXED32:
         position += 4
     elif wire_type == GROUP_START:
-        position = skip_group(data, position, end, field, 1)
+        position = skip_group(data, position, end, field)
     else:
         raise ValueError("a key has a wire type that does not exist")
     if position > end:
