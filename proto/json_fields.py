@@ -15,7 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from proto.kernel import kernel
+from proto.kernel import unchecked_kernel
+from proto.words import load64
 
 # Kinds of JSON objects: the messages of OTLP, ...
 SKIPPED, REQUEST, RESOURCE_SPANS, RESOURCE, SCOPE_SPANS, SCOPE, SPAN, EVENT, LINK, STATUS = range(10)
@@ -146,6 +147,9 @@ FORM, WIRE_KEY, CHILD = range(3)
 
 _SLOTS_MASK: Final = 1023
 _MAX_KEY_LENGTH: Final = max(map(len, _KEYS))
+_WORDS_OF_KEY: Final = _MAX_KEY_LENGTH // 8 + 1
+_NONE: Final = np.uint64(0)
+_ONE: Final = np.uint64(1)
 
 
 def _fields() -> NDArray[np.int16]:
@@ -182,15 +186,17 @@ def _perfect_hash() -> tuple[tuple[int, int, int, int], NDArray[np.int16]]:
 
 (_OF_LENGTH, _OF_FIRST, _OF_FIFTH_LAST, _OF_LAST), _SLOTS = _perfect_hash()
 _LENGTHS: Final = np.array([len(name) for name in _KEYS], np.int64)
-_NAMES: Final = np.array([list(name.encode().ljust(_MAX_KEY_LENGTH)) for name in _KEYS], np.uint8)
+_WORDS: Final = np.array([list(name.encode().ljust(_WORDS_OF_KEY * 8, b"\0")) for name in _KEYS], np.uint8).view("<u8")
 
 
-@kernel
+@unchecked_kernel
 def find_key(text, start, end):
-    """The known key (an index into FIELDS) that text[start:end] is, or UNKNOWN_KEY."""
+    """The known key (an index into FIELDS) that text[start:end] is, or UNKNOWN_KEY. `text` must go on for eight bytes."""
     length = end - start
-    if length == 0 or length > _MAX_KEY_LENGTH:
+    if length <= 0 or length > _MAX_KEY_LENGTH:
         return UNKNOWN_KEY
+    if start < 0 or end + 8 > text.size:
+        raise IndexError("range outside the text")
     slot = (
         length * _OF_LENGTH
         + np.int64(text[start]) * _OF_FIRST
@@ -200,7 +206,13 @@ def find_key(text, start, end):
     key = np.int64(_SLOTS[slot])
     if _LENGTHS[key] != length:
         return UNKNOWN_KEY
-    for index in range(length):
-        if text[start + index] != _NAMES[key, index]:
+    word = 0
+    while start + 8 <= end:
+        if load64(text, start) != _WORDS[key, word]:
             return UNKNOWN_KEY
+        start += 8
+        word += 1
+    rest = np.uint64(8 * (end - start))
+    if (load64(text, start) ^ _WORDS[key, word]) & ((_ONE << rest) - _ONE) != _NONE:
+        return UNKNOWN_KEY
     return key

@@ -19,6 +19,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.kernel import kernel
+
 Table = NDArray[Any]
 
 ABSENT: Final = -1
@@ -175,31 +177,46 @@ def take(table: Table, rows: NDArray[Any]) -> Table:
     return selected
 
 
-# For each table: its fields that hold an offset into `data`, and its fields that hold a row of another table.
-_OFFSETS = {
-    name: tuple(field for field in dtype.names or () if field.endswith("_offset"))
-    for name, dtype in {
-        "resources": RESOURCE,
-        "scopes": SCOPE,
-        "spans": SPAN,
-        "events": EVENT,
-        "links": LINK,
-        "attributes": ATTRIBUTE,
-    }.items()
+_DATA: Final = "data"
+_DTYPES: Final = {
+    "resources": RESOURCE,
+    "scopes": SCOPE,
+    "spans": SPAN,
+    "events": EVENT,
+    "links": LINK,
+    "attributes": ATTRIBUTE,
 }
-_ROWS = {
-    "resources": (("attributes_start", "attributes"), ("service_name", "attributes")),
-    "scopes": (("attributes_start", "attributes"), ("resource", "resources")),
-    "spans": (
-        ("attributes_start", "attributes"),
-        ("events_start", "events"),
-        ("links_start", "links"),
-        ("scope", "scopes"),
-    ),
-    "events": (("attributes_start", "attributes"),),
-    "links": (("attributes_start", "attributes"),),
-    "attributes": (),
-}
+
+
+def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """The fields of a table that point elsewhere: their places in a row, in 32-bit words, and what each points into."""
+    targets = {"service_name": "attributes", "scope": "scopes", "resource": "resources"}
+    fields = dtype.fields or {}
+    for field in fields:
+        if field.endswith("_offset"):
+            targets[field] = _DATA
+        elif field.endswith("_start"):
+            targets[field] = field.removesuffix("_start")
+    found = {fields[field][1] // 4: target for field, target in targets.items() if field in fields}
+    return np.array(list(found), np.int64), tuple(found.values())
+
+
+_REFERENCES: Final = {table: _references(dtype) for table, dtype in _DTYPES.items()}
+
+
+@kernel
+def _shift_references(rows, counts, words, shifts):
+    """Rows of joined tables: add to each of their `words` what the batch that they come from is to be shifted by.
+
+    Shapes: rows (rows, words of a row) int32, counts (batches,), words (references,), shifts (batches, references) int64.
+    """
+    row = 0
+    for batch in range(counts.size):
+        for _ in range(counts[batch]):
+            for reference in range(words.size):
+                if rows[row, words[reference]] != ABSENT:
+                    rows[row, words[reference]] += shifts[batch, reference]
+            row += 1
 
 
 def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
@@ -214,20 +231,16 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     if not len(sizes) or sizes.sum() > np.iinfo(np.int32).max:
         raise ValueError(f"cannot join {len(sizes)} batches of {sizes.sum()} bytes: 1 to 2147483647 bytes are possible")
     workspaces = tuple(dict.fromkeys(name for batch in batches for name in batch.workspaces))
-    data_base = np.concatenate(([0], np.cumsum(sizes)[:-1]))
-    counts: dict[str, NDArray[np.int64]] = {}
+    parts = {table: [getattr(batch, table) for batch in batches] for table in _DTYPES}
+    counts = {table: np.array([len(part) for part in parts[table]], np.int64) for table in _DTYPES}
+    bases = {table: np.cumsum(counts[table]) - counts[table] for table in _DTYPES} | {_DATA: np.cumsum(sizes) - sizes}
     joined: dict[str, Table] = {}
-    for table in _OFFSETS:
-        parts = [getattr(batch, table) for batch in batches]
-        counts[table] = np.array([len(part) for part in parts], np.int64)
-        joined[table] = np.concatenate([part.view(np.uint8) for part in parts]).view(parts[0].dtype)
-    for table, rows in joined.items():
-        shift = np.repeat(data_base, counts[table]).astype(np.int32)
-        for field in _OFFSETS[table]:
-            _shift_present(rows[field], shift)
-        for field, target in _ROWS[table]:
-            base = np.concatenate(([0], np.cumsum(counts[target])[:-1]))
-            _shift_present(rows[field], np.repeat(base, counts[table]).astype(np.int32))
+    for table, dtype in _DTYPES.items():
+        rows = np.concatenate([part.view(np.uint8) for part in parts[table]])
+        words, targets = _REFERENCES[table]
+        shifts = np.stack([bases[target] for target in targets], axis=1)
+        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), counts[table], words, shifts)
+        joined[table] = rows.view(dtype)
     if len(workspaces) > 1:
         position = {name: index for index, name in enumerate(workspaces)}
         renumber = [np.array([position[name] for name in batch.workspaces], np.int32) for batch in batches]
@@ -237,7 +250,3 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     data = np.concatenate([batch.data for batch in batches])
     data.flags.writeable = False
     return SpanBatch(data, workspaces=workspaces, **joined)
-
-
-def _shift_present(column: NDArray[np.int32], shift: NDArray[np.int32]) -> None:
-    np.add(column, shift, out=column, where=column != ABSENT)
