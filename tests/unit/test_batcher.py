@@ -1,0 +1,177 @@
+"""The batcher: what it makes of a stream of requests, and that it keeps account of every span."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from collector.errors import Refused, Retryable
+from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.batching import BatchLimits
+from collector.pipeline.queue import MemoryQueue, QueueLimits
+from tests.support.batches import numbered, numbers
+from tests.support.receivers import ListConsumer, until
+
+HUGE = 1 << 30
+LONG_S = 3600.0
+
+
+class Drops:
+    def __init__(self) -> None:
+        self.reasons: list[tuple[int, str]] = []
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.reasons.append((spans, reason))
+
+
+def limits(min_spans: int = 10, max_spans: int = 0, max_bytes: int = HUGE, timeout_s: float = LONG_S) -> BatchLimits:
+    return BatchLimits(min_spans, max_spans, max_bytes, timeout_s)
+
+
+@asynccontextmanager
+async def running(
+    consumer: ListConsumer, policy: BatchLimits, *, in_flight: int = 2, max_bytes: int = HUGE, drops: Drops | None = None
+) -> AsyncIterator[Batcher]:
+    """A batcher at work; it is drained at the end if the test has not done so."""
+    with ThreadPoolExecutor(1) as executor:
+        batcher = Batcher(MemoryQueue(QueueLimits(max_bytes)), policy, consumer, in_flight, executor, drops or Drops())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(batcher.run())
+            yield batcher
+            await batcher.drain(10.0)
+
+
+async def test_requests_are_joined_until_there_are_enough_spans() -> None:
+    consumer = ListConsumer()
+    async with running(consumer, limits(min_spans=10)) as batcher:
+        for first in range(0, 9, 3):
+            await batcher.consume(numbered(first, 3))
+        assert consumer.batches == []
+        await batcher.consume(numbered(9, 1))
+        await until(lambda: bool(consumer.batches))
+    assert [numbers(batch) for batch in consumer.batches] == [list(range(10))]
+
+
+async def test_requests_are_joined_until_they_are_heavy_enough() -> None:
+    consumer = ListConsumer()
+    size = numbered(0).nbytes
+    async with running(consumer, limits(min_spans=0, max_bytes=3 * size)) as batcher:
+        for number in range(3):
+            await batcher.consume(numbered(number))
+        await until(lambda: bool(consumer.batches))
+    assert consumer.names == ["0", "1", "2"]
+
+
+async def test_a_lone_span_goes_when_its_time_is_up() -> None:
+    consumer = ListConsumer()
+    async with running(consumer, limits(min_spans=10, timeout_s=0.02)) as batcher:
+        await batcher.consume(numbered(7))
+        await until(lambda: consumer.spans == 1)
+        await batcher.consume(numbered(8))
+        await until(lambda: consumer.spans == 2)
+    assert [numbers(batch) for batch in consumer.batches] == [[7], [8]]
+
+
+async def test_a_batch_over_the_most_spans_is_cut_and_every_span_arrives_once() -> None:
+    consumer = ListConsumer()
+    async with running(consumer, limits(min_spans=10, max_spans=10)) as batcher:
+        await batcher.consume(numbered(0, 25))
+        await until(lambda: consumer.spans == 25)
+    assert [len(batch) for batch in consumer.batches] == [10, 10, 5]
+    assert consumer.names == [str(number) for number in range(25)]
+
+
+async def test_a_batch_whose_rows_would_be_too_heavy_is_cut() -> None:
+    consumer = ListConsumer()
+    # 20 spans that share 50,000 bytes of resource: small in memory, but each row repeats them.
+    async with running(consumer, limits(min_spans=1, max_bytes=210_000)) as batcher:
+        await batcher.consume(numbered(0, 20, filler=50_000))
+        await until(lambda: consumer.spans == 20)
+    assert [len(batch) for batch in consumer.batches] == [4] * 5
+
+
+async def test_while_all_places_are_taken_what_comes_gathers_into_one_batch() -> None:
+    consumer = ListConsumer()
+    gate = asyncio.Event()
+    consumer.before = lambda _: gate.wait()
+    async with running(consumer, limits(min_spans=1), in_flight=1) as batcher:
+        await batcher.consume(numbered(0))
+        await until(lambda: batcher.statistics().batches == 1)
+        for number in range(1, 50):
+            await batcher.consume(numbered(number))
+        gate.set()
+        await until(lambda: consumer.spans == 50)
+    assert len(consumer.batches) <= 3
+    assert sorted(map(int, consumer.names)) == list(range(50))
+
+
+async def test_the_bound_holds_for_queued_and_sent_spans_together_and_frees_when_they_are_stored() -> None:
+    consumer = ListConsumer()
+    gate = asyncio.Event()
+    consumer.before = lambda _: gate.wait()
+    size = numbered(0).nbytes
+    async with running(consumer, limits(min_spans=1), max_bytes=3 * size) as batcher:
+        for number in range(3):
+            await batcher.consume(numbered(number))
+        with pytest.raises(Retryable):
+            await batcher.consume(numbered(3))
+        assert batcher.statistics().nbytes == 3 * size
+        gate.set()
+        await until(lambda: batcher.statistics().nbytes == 0)
+    assert sorted(map(int, consumer.names)) == [0, 1, 2]
+
+
+async def test_draining_sends_what_has_gathered_without_waiting_for_its_time() -> None:
+    consumer = ListConsumer()
+    async with running(consumer, limits(min_spans=1000)) as batcher:
+        await batcher.consume(numbered(0, 5))
+        assert await batcher.drain(10.0) == Remainder(0, 0)
+        with pytest.raises(Retryable, match="shutting down"):
+            await batcher.consume(numbered(5))
+    assert consumer.spans == 5
+
+
+async def test_draining_says_what_is_left_when_its_time_is_up() -> None:
+    consumer = ListConsumer()
+    consumer.before = lambda _: asyncio.Event().wait()
+    batches = [numbered(0, 5), numbered(5, 5)]
+    async with running(consumer, limits(min_spans=5, max_spans=5)) as batcher:
+        for batch in batches:
+            await batcher.consume(batch)
+        assert await batcher.drain(0.05) == Remainder(10, sum(batch.nbytes for batch in batches))
+    assert consumer.batches == []
+
+
+async def test_a_consumer_without_room_is_asked_again_and_gets_every_span_once() -> None:
+    consumer = ListConsumer()
+    refusals = iter(range(2))
+
+    def refuse_twice(_: object) -> None:
+        if next(refusals, None) is not None:
+            raise Retryable("full", delay_s=0.001)
+
+    consumer.before = refuse_twice
+    async with running(consumer, limits(min_spans=1)) as batcher:
+        await batcher.consume(numbered(0, 3))
+        await until(lambda: batcher.statistics().spans == 0)
+    assert consumer.names == ["0", "1", "2"]
+
+
+async def test_what_the_next_consumer_never_takes_is_counted_as_dropped() -> None:
+    consumer = ListConsumer()
+    consumer.fail_with(Refused("too large", "too_large"))
+    drops = Drops()
+    async with running(consumer, limits(min_spans=1), drops=drops) as batcher:
+        await batcher.consume(numbered(0, 3))
+        await until(lambda: batcher.statistics().spans == 0)
+    assert drops.reasons == [(3, "refused")]
+
+
+def test_limits_that_are_off_are_infinite() -> None:
+    off = limits(min_spans=0, max_spans=0)
+    assert (off.wanted_spans, off.most_spans) == (math.inf, math.inf)

@@ -1,0 +1,165 @@
+"""The sender: when it tries again, when it gives up, and that it counts what becomes of every span."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporters.base import ExportError, Outlook, Shipment
+from exporters.send import RetryPolicy, Sender
+from proto.spans import SpanBatch
+from tests.support.batches import numbered
+
+QUICK = RetryPolicy(initial_s=0.001, max_s=0.002)
+
+
+class Counts:
+    def __init__(self) -> None:
+        self.stored_spans = 0
+        self.drops: list[tuple[int, str]] = []
+        self.retries: list[str] = []
+
+    def stored(self, spans: int, size: int, seconds: float) -> None:
+        assert size > 0
+        assert seconds >= 0
+        self.stored_spans += spans
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.drops.append((spans, reason))
+
+    def retried(self, reason: str) -> None:
+        self.retries.append(reason)
+
+
+@dataclass
+class Parcel:
+    """A shipment that fails with each of `faults` in turn before it succeeds."""
+
+    spans: int
+    faults: list[Exception]
+    nbytes: int = 100
+    attempts: int = 0
+
+    async def send(self, timeout_s: float) -> None:
+        self.attempts += 1
+        if self.faults:
+            raise self.faults.pop(0)
+
+
+@dataclass
+class Parcels:
+    """An exporter that makes two parcels of each batch; the faults are those of its steps."""
+
+    opening: list[Exception] = field(default_factory=list)
+    preparing: list[Exception] = field(default_factory=list)
+    sending: list[Exception] = field(default_factory=list)
+    parcels: list[Parcel] = field(default_factory=list)
+
+    async def open(self) -> None:
+        if self.opening:
+            raise self.opening.pop(0)
+
+    async def prepare(self, batch: SpanBatch) -> Sequence[Shipment]:
+        if self.preparing:
+            raise self.preparing.pop(0)
+        self.parcels = [Parcel(1, self.sending), Parcel(len(batch) - 1, [])]
+        return self.parcels
+
+
+def fault(outlook: Outlook, reason: str = "trouble") -> ExportError:
+    return ExportError("something went wrong", reason, outlook)
+
+
+def sender(exporter: Parcels, counts: Counts, policy: RetryPolicy = QUICK) -> Sender:
+    return Sender(exporter, "parcels", counts, policy, timeout_s=1.0)
+
+
+async def test_every_shipment_of_a_batch_is_sent_once_and_counted() -> None:
+    counts, exporter = Counts(), Parcels()
+    await sender(exporter, counts).consume(numbered(0, 5))
+    assert counts.stored_spans == 5
+    assert [parcel.attempts for parcel in exporter.parcels] == [1, 1]
+    assert (counts.drops, counts.retries) == ([], [])
+
+
+@pytest.mark.parametrize("outlook", [Outlook.LATER, Outlook.UNSURE])
+async def test_a_shipment_that_fails_is_sent_again_until_it_is_stored(outlook: Outlook) -> None:
+    counts, exporter = Counts(), Parcels(sending=[fault(outlook, "too_many_parts")] * 3)
+    await sender(exporter, counts).consume(numbered(0, 5))
+    assert [parcel.attempts for parcel in exporter.parcels] == [4, 1]
+    assert counts.stored_spans == 5
+    assert counts.retries == ["too_many_parts"] * 3
+
+
+async def test_only_the_shipment_that_is_beyond_hope_is_dropped_and_counted_by_its_reason() -> None:
+    counts, exporter = Counts(), Parcels(sending=[fault(Outlook.LATER), fault(Outlook.NEVER, "type_mismatch")])
+    await sender(exporter, counts).consume(numbered(0, 5))
+    assert counts.drops == [(1, "type_mismatch")]
+    assert counts.stored_spans == 4
+    assert counts.retries == ["trouble"]
+
+
+async def test_a_batch_that_cannot_be_prepared_is_dropped_whole() -> None:
+    counts = Counts()
+    await sender(Parcels(preparing=[fault(Outlook.NEVER, "encoding_failed")]), counts).consume(numbered(0, 5))
+    assert counts.drops == [(5, "encoding_failed")]
+    assert counts.stored_spans == 0
+
+
+async def test_a_fault_of_ours_is_tried_again_and_loses_no_span() -> None:
+    counts = Counts()
+    exporter = Parcels(sending=[RuntimeError("a slip")])
+    await sender(exporter, counts).consume(numbered(0, 5))
+    assert counts.stored_spans == 5
+    assert counts.retries == ["internal_error"]
+
+
+async def test_what_need_not_pass_by_itself_is_given_up_after_a_while() -> None:
+    counts = Counts()
+    policy = RetryPolicy(initial_s=0.001, max_s=0.001, unsure_s=0.01)
+    exporter = Parcels(sending=[fault(Outlook.UNSURE, "authentication_failed")] * 10_000)
+    await sender(exporter, counts, policy).consume(numbered(0, 5))
+    assert counts.drops == [(1, "authentication_failed")]
+    assert counts.stored_spans == 4
+
+
+async def test_without_retries_the_first_failure_is_the_last() -> None:
+    counts = Counts()
+    await sender(Parcels(sending=[fault(Outlook.LATER, "timeout")]), counts, RetryPolicy(enabled=False)).consume(numbered(0, 5))
+    assert counts.drops == [(1, "timeout")]
+    assert counts.retries == []
+
+
+async def test_opening_is_tried_until_it_succeeds_and_trouble_is_told_meanwhile() -> None:
+    counts, exporter = Counts(), Parcels(opening=[fault(Outlook.NEVER), fault(Outlook.LATER)])
+    opened = sender(exporter, counts, RetryPolicy(initial_s=3600.0))
+    assert opened.trouble == "not connected yet"
+    opening = asyncio.create_task(opened.open())
+    await asyncio.sleep(0)
+    assert opened.trouble == "something went wrong"
+    opening.cancel()
+    await asyncio.wait({opening})
+    await sender(exporter, counts).open()
+    await opened.consume(numbered(0, 2))
+    assert opened.trouble == ""
+
+
+@given(failures=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
+def test_waits_grow_to_the_longest_and_are_spread_around_it(failures: int, chance: float) -> None:
+    policy = RetryPolicy(initial_s=5.0, multiplier=1.5, randomization=0.5, max_s=30.0)
+    middle = min(5.0 * 1.5 ** min(failures - 1, 20), 30.0)
+    assert policy.delay_s(failures, chance) == pytest.approx(middle * (0.5 + chance))
+
+
+def test_passing_trouble_is_never_given_up_unless_there_is_a_limit() -> None:
+    assert not RetryPolicy().gives_up(Outlook.LATER, 1e9)
+    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.LATER, 60.0)
+    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 60.0)
+    assert not RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 59.0)
+    assert RetryPolicy(unsure_s=300.0).gives_up(Outlook.UNSURE, 300.0)
+    assert RetryPolicy().gives_up(Outlook.NEVER, 0.0)
