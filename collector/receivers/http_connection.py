@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
@@ -13,6 +13,8 @@ from collector.errors import Refused
 from collector.receivers.intake import Intake
 from collector.receivers.settings import HttpSettings
 from proto.errors import MalformedRequest
+
+SERVER: Final = {"Server": "spanhouse"}
 
 
 class HttpConnection(RequestHandler):
@@ -79,7 +81,7 @@ class HttpConnection(RequestHandler):
             error = exc if isinstance(exc, Exception) else RuntimeError(message)
         answer = self._intake.failed(error)
         response = web.Response(
-            body=answer.body(as_json=True), status=answer.http_status, headers={"Content-Type": "application/json"}
+            body=answer.body(as_json=True), status=answer.http_status, headers=SERVER | {"Content-Type": "application/json"}
         )
         response.force_close()
         return response

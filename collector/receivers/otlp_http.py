@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any, Final, cast
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from collector.errors import Refused
 from collector.receivers.answers import Answer, success_body, too_large
 from collector.receivers.cors import CorsPolicy
 from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress, read_body
-from collector.receivers.http_connection import HttpConnection
+from collector.receivers.http_connection import SERVER, HttpConnection
 from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake
 from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
@@ -19,7 +20,9 @@ from collector.receivers.settings import HttpSettings, size_limit
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
+# aiohttp takes 0 for "no limit" in some places and for "at once" in others.
 _FOREVER_S: Final = 10.0 * 365 * 86400
+_AT_ONCE_S: Final = 0.001
 
 
 class OtlpHttpServer:
@@ -71,7 +74,10 @@ class OtlpHttpServer:
         self._stopping = True
         self._listener.close()
         self._protocols.pre_shutdown()
-        await self._protocols.shutdown(grace_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await self._protocols.shutdown(None)
+        await self._protocols.shutdown(_AT_ONCE_S)
         await self._listener.wait_closed()
         self._listener = None
         if self._settings.unix_path is not None:
@@ -90,13 +96,14 @@ class OtlpHttpServer:
 
     async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
-            return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
+            headers = SERVER | dict(self._settings.response_headers) | self._cors.preflight_headers(request.headers)
+            return web.Response(status=204, headers=headers)
         encoding = _encoding(request)
         try:
             body = await self._take(request, encoding)
-        except ConnectionError:
-            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
+            if isinstance(error, ConnectionError) and request.transport is None:
+                return web.Response()  # the client has gone, so nobody sees this; nothing of its request was taken
             return self._refusal(request, encoding, self._intake.failed(error))
         return web.Response(body=body, headers=self._headers(request, encoding))
 
@@ -110,7 +117,7 @@ class OtlpHttpServer:
                 "unsupported_media_type",
             )
         with Lease(self._in_flight) as lease:
-            lease.grow(0)
+            lease.grow(0)  # a full process refuses before it reads
             if request.headers.get("Expect", "").lower() == "100-continue":
                 await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             body = await read_body(request, self._max_bytes, self._settings.body_timeout_s, lease)
@@ -160,7 +167,7 @@ class OtlpHttpServer:
         return response
 
     def _headers(self, request: web.BaseRequest, encoding: Encoding | None) -> dict[str, str]:
-        headers = {"Content-Type": _MEDIA_TYPES[encoding or "json"], "Server": "spanhouse"}
+        headers = SERVER | {"Content-Type": _MEDIA_TYPES[encoding or "json"]}
         if self._settings.response_headers:
             headers.update(self._settings.response_headers)
         if self._cors is not None:

@@ -162,6 +162,7 @@ async def test_err_05_both_transports_answer_one_failure_alike(both: Receivers, 
         (Permanent("the table is missing"), 500, 13),
         (Permanent("resource_spans[0] is odd", "resource_spans[0]"), 400, 3),
         (TimeoutError(), 500, 13),
+        (ConnectionResetError("the database went away"), 500, 13),
     ],
 )
 async def test_err_06_a_fault_of_ours_is_never_called_bad_data(both: Receivers, error: Exception, status: int, code: int) -> None:

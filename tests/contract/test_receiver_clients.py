@@ -1,11 +1,13 @@
-"""The receivers as the OpenTelemetry SDK's own exporters see them."""
+"""The receivers as the OpenTelemetry SDK's own exporters see them, and with the traces of real systems."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Callable
 
 import grpc
+import grpc.aio
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -15,7 +17,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 
 from collector.errors import Retryable
 from proto.spans import SpanBatch
-from tests.support.receivers import Receivers, receivers
+from tests.support.http2 import EXPORT
+from tests.support.receivers import Receivers, post, raw_http, receivers
+from tests.support.traces import all_traces
 
 Exporter = Callable[[Receivers], SpanExporter]
 
@@ -81,3 +85,15 @@ async def test_retry_04_and_05_the_sdk_comes_back_after_being_told_to_wait(both:
     await asyncio.to_thread(send_spans, exporter(both), 1)
     assert both.consumer.names == ["span 0"]
     assert both.counts.failed_requests == {"unavailable": 1}
+
+
+async def test_every_span_of_real_systems_is_stored_or_counted_over_both_transports(both: Receivers) -> None:
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel:
+        export = channel.unary_unary(EXPORT)
+        for trace in all_traces():
+            await export(trace.body, compression=grpc.Compression.Gzip)
+            request = post(gzip.compress(trace.body, 1), Content_Encoding="gzip")
+            assert (await raw_http(both.http.port, request)).status == 200
+    assert both.consumer.spans == both.counts.accepted_spans
+    assert both.consumer.spans + both.counts.refused_spans.total() == 2 * sum(trace.spans for trace in all_traces())
+    assert not both.counts.failed_requests

@@ -265,10 +265,11 @@ def refuses(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-async def test_net_15_nothing_is_taken_after_the_deadline_of_the_stop() -> None:
+@pytest.mark.parametrize("grace_s", [0, 0.05])
+async def test_net_15_nothing_is_taken_after_the_deadline_of_the_stop(grace_s: float) -> None:
     async with receivers() as both:
         gate, grpc_call, http_call = await under_load(both)
-        await asyncio.gather(both.grpc.stop(0.05), both.http.stop(0.05))
+        await asyncio.gather(both.grpc.stop(grace_s), both.http.stop(grace_s))
         gate.set()
         results = await asyncio.gather(grpc_call, http_call, return_exceptions=True)
         assert all(isinstance(result, Exception) for result in results)

@@ -113,6 +113,17 @@ async def test_http_13_a_broken_chunk_is_a_final_error(both: Receivers) -> None:
     assert not both.consumer.batches
 
 
+async def test_http_13_a_chunk_that_breaks_later_is_a_body_that_never_ends() -> None:
+    head = post(b"", Transfer_Encoding="chunked").replace(b"Content-Length: 0\r\n", b"")
+    async with receivers(http=HttpSettings(body_timeout_s=0.1, linger_s=0.1)) as both:
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.http.port)
+        writer.write(head + b"2\r\nxx\r\n")
+        await until(lambda: both.in_flight.held_bytes > 0)
+        writer.write(b"zz\r\nxx\r\n")
+        assert (await read_reply(reader)).status == 408
+        writer.close()
+
+
 async def test_http_14_expect_100_continue_is_answered_before_the_body(both: Receivers) -> None:
     request = post(V1, Expect="100-continue")
     reader, writer = await asyncio.open_connection("127.0.0.1", both.http.port)
@@ -175,6 +186,7 @@ async def test_http_18_a_body_that_ends_too_early_is_not_taken(both: Receivers) 
     writer.close()
     await until(lambda: both.in_flight.held_bytes == 0)
     assert not both.consumer.batches
+    assert not both.counts.failed_requests
 
 
 async def test_http_19_a_bad_content_encoding_is_found_before_a_missing_media_type(both: Receivers) -> None:
