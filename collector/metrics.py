@@ -31,7 +31,6 @@ class Definition:
 
 _RECEIVER: Final = ("receiver", "transport")
 _EXPORTER: Final = ("exporter",)
-_PROCESSOR: Final = ("processor",)
 
 # Requests were answered with success; spans that were refused within them are not among these.
 ACCEPTED_SPANS: Final = Definition(
@@ -79,26 +78,20 @@ INSERT_SECONDS: Final = Definition(
     _EXPORTER,
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
-# A batch that the exporter's limits cut afterwards counts once here.
+# What was stored by one insert; under the names that the Collector's batch processor has for its batches.
 BATCH_SPANS: Final = Definition(
     "otelcol_processor_batch_batch_send_size",
     "histogram",
     "Spans in a batch.",
-    _PROCESSOR,
+    _EXPORTER,
     buckets=(1, 10, 100, 500, 1000, 2000, 4000, 8192, 16384, 32768, 65536),
 )
 BATCH_BYTES: Final = Definition(
     "otelcol_processor_batch_batch_send_size_bytes",
     "histogram",
-    "Bytes of memory that the spans of a batch took.",
-    _PROCESSOR,
+    "Bytes that went over the wire for a batch.",
+    _EXPORTER,
     buckets=(1e3, 1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7),
-)
-BATCH_SIZE_TRIGGERED: Final = Definition(
-    "otelcol_processor_batch_batch_size_trigger_send", "counter", "Batches sent because they were large enough.", _PROCESSOR
-)
-BATCH_TIME_TRIGGERED: Final = Definition(
-    "otelcol_processor_batch_timeout_trigger_send", "counter", "Batches sent because their time had come.", _PROCESSOR
 )
 
 # Spans that were acknowledged and are not yet stored. The unit is the one that bounds the queue: bytes.
@@ -108,6 +101,11 @@ QUEUE_SPANS: Final = Definition("spanhouse_queue_spans", "gauge", "Spans waiting
 QUEUE_PEAK_BYTES: Final = Definition("spanhouse_queue_peak_bytes", "gauge", "Most bytes that ever waited.", _EXPORTER)
 QUEUE_OLDEST_SECONDS: Final = Definition(
     "spanhouse_queue_oldest_age_seconds", "gauge", "Seconds for which the oldest span has been waiting.", _EXPORTER
+)
+
+# Their requests were answered with "come back later", or were larger than the whole queue.
+QUEUE_REFUSED_SPANS: Final = Definition(
+    "otelcol_exporter_enqueue_failed_spans", "counter", "Spans that were not let in because the queue was full.", _EXPORTER
 )
 
 # Of the ClickHouse that the daemon starts itself.
@@ -136,13 +134,12 @@ METRICS: Final = (
     INSERT_SECONDS,
     BATCH_SPANS,
     BATCH_BYTES,
-    BATCH_SIZE_TRIGGERED,
-    BATCH_TIME_TRIGGERED,
     QUEUE_SIZE,
     QUEUE_CAPACITY,
     QUEUE_SPANS,
     QUEUE_PEAK_BYTES,
     QUEUE_OLDEST_SECONDS,
+    QUEUE_REFUSED_SPANS,
     EMBEDDED_RESTARTS,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,

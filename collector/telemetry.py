@@ -24,9 +24,7 @@ from collector.metrics import (
     ACCEPTED_REQUESTS,
     ACCEPTED_SPANS,
     BATCH_BYTES,
-    BATCH_SIZE_TRIGGERED,
     BATCH_SPANS,
-    BATCH_TIME_TRIGGERED,
     BUILD_INFO,
     DROPPED_SPANS,
     FAILED_REQUESTS,
@@ -115,10 +113,6 @@ class Telemetry:
         """Where the exporter of this id counts."""
         return ExporterTelemetry(self, exporter)
 
-    def batcher(self, processor: str) -> BatcherTelemetry:
-        """Where the batcher of this id counts."""
-        return BatcherTelemetry(self, processor)
-
     # What everybody may use.
 
     def count(self, metric: Definition, labels: Labels, amount: float = 1) -> None:
@@ -127,7 +121,10 @@ class Telemetry:
 
     def histogram(self, metric: Definition, labels: Labels) -> Histogram:
         """The histogram of these labels, to be observed directly."""
-        return self._histograms[metric].setdefault(labels, Histogram(metric.buckets))
+        histograms = self._histograms[metric]
+        if labels not in histograms:
+            histograms[labels] = Histogram(metric.buckets)
+        return histograms[labels]
 
     def read(self, metric: Definition, labels: Labels, reader: Callable[[], float]) -> None:
         """Let `reader` tell a gauge, or a counter that is kept elsewhere, whenever `/metrics` is asked for."""
@@ -176,18 +173,19 @@ class Telemetry:
 
 
 class ExporterTelemetry:
-    """Where one exporter counts."""
+    """Where one exporter counts, or a component in front of it."""
 
     def __init__(self, telemetry: Telemetry, exporter: str) -> None:
         self._telemetry = telemetry
         self._labels = (exporter,)
-        self._insert_seconds = telemetry.histogram(INSERT_SECONDS, self._labels)
 
     def stored(self, spans: int, size: int, duration_s: float) -> None:
         """So many spans and bytes on the wire were stored; the last attempt took so long."""
         self._telemetry.count(SENT_SPANS, self._labels, spans)
         self._telemetry.count(SENT_BYTES, self._labels, size)
-        self._insert_seconds.observe(duration_s)
+        self._telemetry.histogram(INSERT_SECONDS, self._labels).observe(duration_s)
+        self._telemetry.histogram(BATCH_SPANS, self._labels).observe(spans)
+        self._telemetry.histogram(BATCH_BYTES, self._labels).observe(size)
 
     def dropped(self, spans: int, reason: str) -> None:
         """Acknowledged spans were given up; `reason` is from a small fixed set."""
@@ -197,29 +195,6 @@ class ExporterTelemetry:
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""
         self._telemetry.count(RETRIED_BATCHES, (*self._labels, reason))
-
-
-class BatcherTelemetry:
-    """Where one batcher counts."""
-
-    def __init__(self, telemetry: Telemetry, processor: str) -> None:
-        self._telemetry = telemetry
-        self._labels = (processor,)
-        self._spans = telemetry.histogram(BATCH_SPANS, self._labels)
-        self._bytes = telemetry.histogram(BATCH_BYTES, self._labels)
-
-    def batched(self, spans: int, nbytes: int, trigger: str) -> None:
-        """A batch went: so many spans and bytes of memory, because of `size`, `bytes`, `timeout` or `shutdown`."""
-        self._spans.observe(spans)
-        self._bytes.observe(nbytes)
-        if trigger in ("size", "bytes"):
-            self._telemetry.count(BATCH_SIZE_TRIGGERED, self._labels)
-        elif trigger == "timeout":
-            self._telemetry.count(BATCH_TIME_TRIGGERED, self._labels)
-
-    def dropped(self, spans: int, reason: str) -> None:
-        """Acknowledged spans were given up because what follows in the pipeline will never take them."""
-        self._telemetry.count(DROPPED_SPANS, (*self._labels, reason), spans)
 
 
 class _Exposition(Collector):

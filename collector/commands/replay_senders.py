@@ -14,6 +14,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from yarl import URL
 
 from collector.cli import UserError
 from collector.receivers.answers import is_retried
@@ -149,13 +150,14 @@ async def _http_transport(endpoint: str) -> AsyncIterator[_Http]:
     if url.count("/") == 2:
         url += "/v1/traces"
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S)
+    try:
+        address = URL(url)
+        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(address.host, address.port, ssl=address.scheme == "https")
+    except (OSError, TimeoutError, ValueError):
+        raise _nobody(endpoint, "http") from None
+    writer.close()
     async with aiohttp.ClientSession(timeout=timeout) as session:
-        try:
-            # Any answer will do; a GET changes nothing.
-            async with session.get(url, allow_redirects=False):
-                pass
-        except (aiohttp.ClientError, TimeoutError, ValueError):
-            raise _nobody(endpoint, "http") from None
         yield _Http(session, url)
 
 

@@ -1,0 +1,72 @@
+"""`spanhouse run -c FILE`: the daemon, from its start to its orderly end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import platform
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+import structlog
+import uvloop
+
+from collector.cli import FAILED, OK, UserError
+from collector.commands.configuration import configuration
+from collector.commands.version import spanhouse_version
+from collector.embedded import EmbeddedDatabase, embedded_exporter
+from collector.logging import configure_logging
+from config.model import Config
+from exporters.embedded.process import EmbeddedStartError
+
+if TYPE_CHECKING:
+    from collector.daemon import Daemon
+
+_log = structlog.get_logger(__name__)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Run until a signal asks for the end: 0 when every acknowledged span is stored, else 1."""
+    config = configuration(arguments.config)
+    logs = config.service.telemetry.logs
+    configure_logging(logs.level, logs.encoding)
+    version = spanhouse_version()
+    _log.info("starting", version=version, python=platform.python_version(), config=str(arguments.config), pid=os.getpid())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            stored_all = runner.run(_run(config, version))
+        except (OSError, EmbeddedStartError) as error:
+            raise UserError(str(error)) from error
+    return OK if stored_all else FAILED
+
+
+async def _run(config: Config, version: str) -> bool:
+    async with AsyncExitStack() as stack:
+        exporter = embedded_exporter(config)
+        database = await stack.enter_async_context(EmbeddedDatabase(exporter)) if exporter else None
+        # Loading the daemon's modules takes a second, in which ClickHouse starts.
+        daemons = await asyncio.to_thread(importlib.import_module, "collector.daemon")
+        daemon: Daemon = daemons.Daemon(config, version, database)
+        _obey_signals(daemon.stop)
+        return await daemon.run()
+
+
+def _obey_signals(stop: Callable[[], None]) -> None:
+    """Let the first SIGTERM or SIGINT stop the daemon in order, and the second at once."""
+    asked: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        if asked:
+            _log.error("leaving_at_once", signal=number.name, consequence="what is not stored yet is lost")
+            os._exit(128 + number)
+        asked.append(number)
+        _log.info("stop_requested", signal=number.name, note="a second signal ends the daemon at once")
+        stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, number)

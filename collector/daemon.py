@@ -1,0 +1,178 @@
+"""The daemon: everything that a configuration names, started from the store to the receivers and stopped the other way.
+
+At its end, receivers first say that they no longer serve and finish what they have; then the pipeline stores what was
+acknowledged; then the query port closes; the embedded ClickHouse ends last. So each has what it needs alive behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+import structlog
+
+from collector import metrics
+from collector.clock import SYSTEM, Clock
+from collector.embedded import EmbeddedDatabase
+from collector.health import Health
+from collector.pipeline.build import Pipeline, build
+from collector.pipeline.registry import clickhouse_client
+from collector.query_port import QueryPort
+from collector.receiving import Receivers
+from collector.telemetry import Telemetry
+from config.model import Config
+from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
+from proto.warm import is_warm, warm
+
+_log = structlog.get_logger(__name__)
+
+_CHECK_TIMEOUT_S: Final = 2.0
+_THREADS: Final = 2
+"""Decoding, joining and encoding free the interpreter, so they use more than one core; few threads keep memory low."""
+_GRACE_SHARE: Final = 0.3
+"""The part of the time for a shutdown that requests in flight get; the rest is for storing."""
+
+
+class Daemon:
+    """One running collector.
+
+    Args:
+        config: what to run.
+        version: of spanhouse, for `/metrics`.
+        database: the ClickHouse that starts and ends with the daemon, if there is one; whoever made it stops it.
+        clock: the time.
+    """
+
+    def __init__(self, config: Config, version: str, database: EmbeddedDatabase | None = None, clock: Clock = SYSTEM) -> None:
+        self._config = config
+        self._database = database
+        self._clock = clock
+        self._exporter = config.exporters[config.service.pipelines.traces.exporters[0]]
+        self._shutdown_s = config.service.shutdown_timeout.seconds
+        self._stop = asyncio.Event()
+        self._deadline_s: float | None = None
+        self._telemetry = Telemetry(version, clock)
+        self._stored_all = True
+
+    def stop(self) -> None:
+        """Ask the daemon to end in order."""
+        self._stop.set()
+
+    async def run(self) -> bool:
+        """Run until `stop` is called, or until something breaks that cannot be mended.
+
+        Returns:
+            Whether everything that was acknowledged has been stored.
+
+        Raises:
+            ListenError: an address cannot be listened on.
+            EmbeddedStartError: the embedded ClickHouse does not start.
+        """
+        pool = ThreadPoolExecutor(_THREADS, "work")
+        kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
+        async with AsyncExitStack() as rooms:
+            rooms.callback(pool.shutdown)
+            client = await rooms.enter_async_context(clickhouse_client(self._exporter))
+            pipeline = await rooms.enter_async_context(build(self._config, self._telemetry, pool, self._clock))
+            self._watch_queue(pipeline)
+            with_metrics = self._config.service.telemetry.metrics.level != "none"
+            health = Health(self._telemetry, {"clickhouse": lambda: store_trouble(pipeline, client)}, with_metrics=with_metrics)
+            urls = await rooms.enter_async_context(self._query_ports(client, health))
+            watched = [await self._database.ready()] if self._database else []
+            watched.append(await rooms.enter_async_context(self._storing(pipeline)))
+            await kernels
+            receivers = Receivers(self._config, pipeline.entry, self._telemetry, pool, self._clock)
+            self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
+            async with self._receiving(receivers, health):
+                _log.info("ready", **receivers.addresses(), **urls)
+                await self._until_stopped(*watched)
+        return self._stored_all
+
+    @asynccontextmanager
+    async def _query_ports(self, client: ClickHouseClient, health: Health) -> AsyncIterator[dict[str, str]]:
+        """Every `query` extension, serving while the context lasts; the URL of each by its id."""
+        async with AsyncExitStack() as open_ports:
+            urls = {}
+            for name in self._config.service.extensions:
+                port = QueryPort(name, self._config.extensions[name], self._exporter, client, health, self._clock)
+                await port.start()
+                open_ports.push_async_callback(port.stop)
+                urls[name] = port.url
+            yield urls
+
+    @asynccontextmanager
+    async def _storing(self, pipeline: Pipeline) -> AsyncIterator[asyncio.Task[None]]:
+        """The pipeline, running; in the end what it holds is stored, as far as time allows."""
+        running = asyncio.create_task(pipeline.run(), name="pipeline")
+        try:
+            yield running
+        finally:
+            left = await pipeline.drain(self._seconds_left())
+            self._stored_all = not left.spans
+            if left.spans:
+                _log.error("spans_lost", spans=left.spans, bytes=left.nbytes, reason="no time left to store them")
+            # What broke the pipeline, if anything did, is the reason for the end and is told as such.
+            await running
+
+    @asynccontextmanager
+    async def _receiving(self, receivers: Receivers, health: Health) -> AsyncIterator[None]:
+        """The receivers, taking spans while the context lasts."""
+        await receivers.start()
+        health.state = "running"
+        try:
+            yield
+        finally:
+            health.state = "stopping"
+            self._deadline_s = asyncio.get_running_loop().time() + self._shutdown_s
+            _log.info("stopping", within_s=self._shutdown_s)
+            await receivers.stop(self._shutdown_s * _GRACE_SHARE)
+
+    async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
+        """Return when `stop` is called, or when one of the tasks ends, which none should."""
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+
+    def _seconds_left(self) -> float:
+        """What is left of the time for a shutdown; all of it when none has begun."""
+        if self._deadline_s is None:
+            return self._shutdown_s
+        return max(0.0, self._deadline_s - asyncio.get_running_loop().time())
+
+    def _watch_queue(self, pipeline: Pipeline) -> None:
+        labels = (self._config.service.pipelines.traces.exporters[0],)
+        read, statistics = self._telemetry.read, pipeline.statistics
+        read(metrics.QUEUE_SIZE, labels, lambda: statistics().nbytes)
+        read(metrics.QUEUE_CAPACITY, labels, lambda: statistics().capacity_bytes)
+        read(metrics.QUEUE_SPANS, labels, lambda: statistics().spans)
+        read(metrics.QUEUE_PEAK_BYTES, labels, lambda: statistics().peak_bytes)
+        read(metrics.QUEUE_OLDEST_SECONDS, labels, lambda: statistics().oldest_age_s)
+        database = self._database
+        if database is not None:
+            read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
+        read(metrics.QUEUE_REFUSED_SPANS, labels, lambda: statistics().refused_spans)
+
+
+async def store_trouble(pipeline: Pipeline, client: ClickHouseClient) -> str:
+    """Why spans cannot be stored or read now; empty when they can."""
+    for name, trouble in pipeline.troubles().items():
+        return f"{name}: {trouble}"
+    try:
+        await client.command("SELECT 1", timeout_s=_CHECK_TIMEOUT_S)
+    except (ClickHouseError, ClickHouseUnavailable) as error:
+        return str(error)
+    return ""
+
+
+def _load_kernels() -> None:
+    if not is_warm():
+        _log.info("compiling_kernels", note="first start of this version only, about a minute")
+    started_s = time.monotonic()
+    warm()
+    _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))

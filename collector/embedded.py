@@ -1,0 +1,92 @@
+"""The embedded ClickHouse of a configuration: first to start, last to stop."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from config.exporters import ClickHouseExporter
+from config.model import Config
+from exporters.embedded.engine_config import EngineLimits
+from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
+
+_log = structlog.get_logger(__name__)
+
+
+class EmbeddedDatabase:
+    """A ClickHouse server process, started when the context is entered and stopped when it is left.
+
+    Entering does not wait until the server is ready, so that the rest of the daemon is loaded meanwhile: `ready` waits.
+    """
+
+    def __init__(self, settings: ClickHouseExporter) -> None:
+        self._server = EmbeddedServer(server_config(settings))
+        self._path = settings.embedded.path
+        self._task: asyncio.Task[None] | None = None
+        self._started = asyncio.Event()
+
+    @property
+    def restarts(self) -> int:
+        """How often it had to be started again."""
+        return self._server.restarts
+
+    async def __aenter__(self) -> Self:
+        _log.info("starting_clickhouse", path=self._path)
+        self._task = asyncio.create_task(self._run(), name="embedded ClickHouse")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._task is None:
+            return
+        if self._started.is_set():
+            _log.info("stopping_clickhouse")
+            await self._server.stop()
+        else:
+            self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def ready(self) -> asyncio.Task[None]:
+        """Wait until the server answers; the task that watches it, which ends only when it is stopped.
+
+        Raises:
+            EmbeddedStartError: it does not start.
+        """
+        assert self._task is not None  # noqa: S101  # the context was entered
+        started = asyncio.create_task(self._started.wait())
+        await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
+        started.cancel()
+        if self._task.done():
+            await self._task
+        return self._task
+
+    async def _run(self) -> None:
+        await self._server.start()
+        self._started.set()
+        await self._server.supervise()
+
+
+def embedded_exporter(config: Config) -> ClickHouseExporter | None:
+    """The exporter that writes to a ClickHouse of our own, if there is one."""
+    exporters = (config.exporters[name] for name in config.service.pipelines.traces.exporters)
+    return next((exporter for exporter in exporters if exporter.is_embedded), None)
+
+
+def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
+    """The configured keys as what the server process takes."""
+    embedded = settings.embedded
+    profile = {"max_memory_usage": str(embedded.max_memory_usage)}
+    if embedded.max_server_memory_usage:
+        limits = EngineLimits(embedded.max_server_memory_usage, profile=profile)
+    else:
+        limits = EngineLimits(server_settings={"max_server_memory_usage": "0"}, profile=profile)
+    return EmbeddedConfig(
+        path=Path(embedded.path),
+        listen=str(embedded.address),
+        user=settings.username,
+        password=settings.password.get_secret_value(),
+        engine=limits,
+    )

@@ -1,0 +1,63 @@
+"""The query port: API, health and metrics on the address of a `query` extension."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from collector.api.app import build_application, build_runner
+from collector.api.routing import QuerySettings
+from collector.clock import Clock
+from collector.health import Health
+from collector.receivers.listen import listen_error
+from config.exporters import ClickHouseExporter
+from config.extensions import QueryExtension
+from config.values import TcpAddress
+from exporters.clickhouse.client import ClickHouseClient
+
+
+class QueryPort:
+    """Serves one `query` extension.
+
+    Args:
+        name: id of the extension in the configuration.
+        settings: where to listen.
+        exporter: which table to read.
+        client: how to reach it; the caller closes it.
+        health: answers for health and metrics.
+        clock: for default time ranges.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: QueryExtension,
+        exporter: ClickHouseExporter,
+        client: ClickHouseClient,
+        health: Health,
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._address = settings.address
+        table = QuerySettings(spans_table=f"{exporter.database}.{exporter.traces_table_name}")
+        self._runner = build_runner(build_application(client, table, extra_routes=health.routes(), now=clock.now))
+        self.url = ""
+        """Where it answers, once started."""
+
+    async def start(self) -> None:
+        """Listen and serve.
+
+        Raises:
+            ListenError: the address cannot be listened on.
+        """
+        await self._runner.setup()
+        host, port = self._address.host, self._address.port
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise listen_error(str(self._address), f"extensions.{self._name}.endpoint", error) from None
+        self.url = f"http://{TcpAddress(host, self._runner.addresses[0][1])}"
+
+    async def stop(self) -> None:
+        """Cancel what is being answered, and close."""
+        await self._runner.cleanup()
