@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal
 
-from tests.support.requests import generated_request, one_span_request, otlp_json, span_count
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.support.requests import generated_request, one_span_request, otlp_json, span_count, spans_of
 from tests.support.traces import all_traces
 
 Protocol = Literal["grpc", "http"]
@@ -29,6 +31,7 @@ class Load:
         requests: how many are sent in one measurement, the bodies in turn.
         in_flight: how many are unanswered at any time.
         unit: what the cost is stated for, "span" or "request".
+        refusable: makes the number of spans in all bodies that a receiver may refuse.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Load:
     requests: int
     in_flight: int
     unit: Literal["span", "request"] = "span"
+    refusable: Callable[[], int] = lambda: 0
 
     def scaled(self, share: float) -> int:
         """About this share of the requests, but each body once at least: real ones differ too much to leave some out."""
@@ -49,6 +53,16 @@ class Load:
         counts = self.spans()
         rounds, rest = divmod(requests, len(counts))
         return rounds * sum(counts) + sum(counts[:rest])
+
+
+def without_valid_ids(body: bytes) -> int:
+    """Number of spans of a protobuf request that a receiver may refuse: an id of theirs has a wrong length or is all zeros."""
+    spans = spans_of(ExportTraceServiceRequest.FromString(body))
+    return sum(
+        1
+        for span in spans
+        if len(span.trace_id) != 16 or len(span.span_id) != 8 or not any(span.trace_id) or not any(span.span_id)
+    )
 
 
 def _generated() -> list[bytes]:
@@ -72,12 +86,16 @@ def _real_spans() -> list[int]:
     return [span_count(body) for body in _real()]
 
 
+def _real_refusable() -> int:
+    return sum(map(without_valid_ids, _real()))
+
+
 PROTOBUF: Final = {"Content-Type": "application/x-protobuf"}
 LOADS: Final = {
     load.name: load
     for load in (
         Load("spans-512", "grpc", {}, _generated, lambda: [512] * DISTINCT_BODIES, 600, 8),
-        Load("real-traces", "grpc", {}, _real, _real_spans, 142, 8),
+        Load("real-traces", "grpc", {}, _real, _real_spans, 142, 8, refusable=_real_refusable),
         Load("one-span", "grpc", {}, _one_span, lambda: [1] * DISTINCT_BODIES, 6000, 32, "request"),
         Load(
             "http-gzip",
