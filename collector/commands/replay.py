@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.cli import FAILED, OK
-from collector.commands.replay_files import Request, files_of, requests_of
-from collector.commands.replay_senders import Failed, Sender, connect
+from collector.replay.files import Request, files_of, requests_of
+from collector.replay.senders import Failed, Sender, connect
 
 _PROGRESS_INTERVAL_S: Final = 0.25
 _LONGEST_LAG_S: Final = 1.0

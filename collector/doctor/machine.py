@@ -1,0 +1,131 @@
+"""What the daemon needs of the machine: addresses, room on disk, compiled kernels."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from collector.doctor.finding import Finding
+from config.exporters import ClickHouseExporter
+from config.model import Config
+from config.values import TcpAddress, UnixAddress
+from proto.warm import cache_directory, is_warm
+
+_LEAST_FREE_BYTES: Final = 1 << 30
+_OUR_COMMANDS: Final = ("spanhouse run", "exporters.embedded")
+_LISTENING: Final = "0A"  # the state in /proc/net/tcp
+
+
+def kernels() -> Finding:
+    """Whether kernels are compiled, or where they would be kept."""
+    directory = cache_directory()
+    if is_warm():
+        return Finding("ok", "kernels", f"compiled, in {directory}")
+    if os.access(_nearest_existing(directory), os.W_OK):
+        return Finding("ok", "kernels", f"the first start compiles them into {directory}, which takes about a minute")
+    remedy = "let SPANHOUSE_KERNEL_CACHE name a directory that the daemon may write to"
+    return Finding("warn", "kernels", f"{directory} cannot be written, so every start compiles them for about a minute", remedy)
+
+
+def addresses(config: Config) -> Iterator[Finding]:
+    """Whether each address that the daemon listens on is free, and who holds it if not."""
+    for subject, address in _listeners(config):
+        if isinstance(address, UnixAddress):
+            yield _unix_socket(subject, address)
+        else:
+            yield _tcp_address(subject, address)
+
+
+def embedded_database(exporter: ClickHouseExporter) -> Iterator[Finding]:
+    """Whether the embedded ClickHouse is installed and has room."""
+    if importlib.util.find_spec("chdb") is None:
+        yield Finding("fail", "embedded ClickHouse", "chdb is not installed", "run: pip install 'spanhouse[embedded]'")
+    path = Path(exporter.embedded.path).absolute()
+    existing = _nearest_existing(path)
+    if not os.access(existing, os.W_OK):
+        remedy = "let its owner be the daemon's user, or change exporters.clickhouse.embedded.path"
+        yield Finding("fail", "data directory", f"{existing} cannot be written", remedy)
+        return
+    free = shutil.disk_usage(existing).free
+    text = f"{path} has {free / (1 << 30):.1f} GiB free"
+    if free < _LEAST_FREE_BYTES:
+        yield Finding("warn", "data directory", text, "make room, or shorten exporters.clickhouse.ttl")
+    else:
+        yield Finding("ok", "data directory", text)
+
+
+def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]:
+    for name in config.service.pipelines.traces.receivers:
+        protocols = config.receivers[name].protocols
+        if protocols.grpc is not None:
+            yield f"receivers.{name}.protocols.grpc.endpoint", protocols.grpc.address
+        if protocols.http is not None:
+            yield f"receivers.{name}.protocols.http.endpoint", protocols.http.address
+    for name in config.service.extensions:
+        yield f"extensions.{name}.endpoint", config.extensions[name].address
+    for name in config.service.pipelines.traces.exporters:
+        if config.exporters[name].is_embedded:
+            yield f"exporters.{name}.embedded.listen", config.exporters[name].embedded.address
+
+
+def _tcp_address(subject: str, address: TcpAddress) -> Finding:
+    try:
+        candidates = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return Finding("fail", subject, f"{address} is no address: {error.strerror or error}", f"correct {subject}")
+    for family, kind, protocol, _, target in candidates:
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(target)
+            except OSError as error:
+                holder = _holder(address.port)
+                if any(name in holder for name in _OUR_COMMANDS):
+                    return Finding("ok", subject, f"{address} is held by {holder}, which runs already")
+                by = f"held by {holder}" if holder else f"not to be had ({error.strerror})"
+                return Finding("fail", subject, f"{address} is {by}", f"stop the other program, or change {subject}")
+    return Finding("ok", subject, f"{address} is free")
+
+
+def _unix_socket(subject: str, address: UnixAddress) -> Finding:
+    path = Path(address.path)
+    if not os.access(path.parent, os.W_OK):
+        return Finding("fail", subject, f"{path.parent} does not exist or cannot be written", f"make it, or change {subject}")
+    if path.exists() and not path.is_socket():
+        return Finding("fail", subject, f"{path} is a file that is not a socket", "move it away")
+    return Finding("ok", subject, f"{path} can be made")
+
+
+def _holder(port: int) -> str:
+    """The process that listens on a port, as `name (process 123)`; empty when it cannot be told."""
+    inodes = set(_listening_inodes(port))
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if any(str(file.readlink()) in inodes for file in (process / "fd").iterdir()):
+                command = (process / "cmdline").read_bytes().split(b"\0")
+                words = [Path(word.decode(errors="replace")).name for word in command[:3]]
+                return f"{' '.join(filter(None, words))} (process {process.name})"
+        except OSError:
+            # Gone meanwhile, or another user's.
+            continue
+    return ""
+
+
+def _listening_inodes(port: int) -> Iterator[str]:
+    for table in ("tcp", "tcp6"):
+        try:
+            lines = Path("/proc/net", table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                yield f"socket:[{fields[9]}]"
+
+
+def _nearest_existing(path: Path) -> Path:
+    return next(directory for directory in (path, *path.absolute().parents) if directory.exists())
