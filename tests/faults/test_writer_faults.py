@@ -1,0 +1,269 @@
+"""Spans on their way into a ClickHouse that misbehaves: each is numbered, and each is stored once or counted as dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter, deque
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.batching import BatchLimits
+from collector.pipeline.queue import MemoryQueue, QueueLimits
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from exporters.send import RetryPolicy, Sender
+from proto.warm import warm
+from tests.support.batches import numbered
+from tests.support.faulty_clickhouse import (
+    Fault,
+    FaultyClickHouse,
+    answers,
+    created_tables,
+    exception_after_success,
+    fails_with,
+    listening,
+    never_confirmed,
+    reset_after_storing,
+    reset_before_storing,
+)
+from tests.support.receivers import until
+
+QUICK = RetryPolicy(initial_s=0.001, max_s=0.01, unsure_s=0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
+    warm()
+
+
+class Account:
+    """What the sender said became of the spans."""
+
+    def __init__(self) -> None:
+        self.stored_spans = 0
+        self.drops: Counter[str] = Counter()
+        self.retries: Counter[str] = Counter()
+
+    def stored(self, spans: int, size: int, seconds: float) -> None:
+        self.stored_spans += spans
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.drops[reason] += spans
+
+    def retried(self, reason: str) -> None:
+        self.retries[reason] += 1
+
+
+class Line:
+    """The way from queue to server."""
+
+    def __init__(self, endpoint: str, executor: ThreadPoolExecutor, settings: WriterSettings, timeout_s: float) -> None:
+        self.account = Account()
+        self.client = ClickHouseClient([endpoint], database="otel")
+        self.writer = ClickHouseWriter(self.client, settings, executor)
+        self.sender = Sender(self.writer, "clickhouse", self.account, QUICK, timeout_s)
+        limits = BatchLimits(min_spans=10, max_spans=10, max_bytes=1 << 20, timeout_s=0.01)
+        self.batcher = Batcher(MemoryQueue(QueueLimits(1 << 20)), limits, self.sender, 2, executor, self.account)
+
+    async def settle(self) -> None:
+        await until(lambda: self.batcher.statistics().spans == 0)
+
+
+@asynccontextmanager
+async def line_to(endpoint: str, settings: WriterSettings | None = None, timeout_s: float = 10.0) -> AsyncIterator[Line]:
+    with ThreadPoolExecutor(2) as executor:
+        line = Line(endpoint, executor, settings or WriterSettings(), timeout_s)
+        async with line.client, asyncio.TaskGroup() as tasks:
+            tasks.create_task(line.batcher.run())
+            yield line
+            await line.batcher.drain(10.0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (fails_with(252, "TOO_MANY_PARTS"), "too_many_parts"),
+        (fails_with(241, "MEMORY_LIMIT_EXCEEDED"), "memory_limit_exceeded"),
+        (fails_with(516, "AUTHENTICATION_FAILED", 403), "authentication_failed"),
+        (fails_with(164, "READONLY"), "readonly"),
+        (fails_with(1234, "SOMETHING_NEW"), "something_new"),
+        (answers(500), "http_500"),
+        (answers(503), "http_503"),
+        (answers(429), "http_429"),
+        (exception_after_success, "memory_limit_exceeded"),
+        (reset_before_storing, "connection_lost"),
+        (reset_after_storing, "connection_lost"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_after_trouble_that_passes_every_span_is_stored_once(fault: Fault, reason: str) -> None:
+    server = FaultyClickHouse(faults=deque([fault, None, fault, fault]))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        for first in range(0, 100, 10):
+            await line.batcher.consume(numbered(first, 10))
+        await line.settle()
+        assert server.numbers == list(range(100))
+        assert line.account.stored_spans == 100
+        assert line.account.retries == {reason: 3}
+        assert not line.account.drops
+
+
+async def test_an_insert_that_was_stored_but_not_confirmed_in_time_is_not_stored_again() -> None:
+    server = FaultyClickHouse(faults=deque([never_confirmed]))
+    async with listening(server) as endpoint, line_to(endpoint, timeout_s=0.2) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        assert server.numbers == list(range(10))
+        assert line.account.stored_spans == 10
+        assert line.account.retries == {"timeout": 1}
+
+
+async def test_a_repeated_insert_is_the_same_bytes_under_the_same_token() -> None:
+    server = FaultyClickHouse(faults=deque([fails_with(252, "TOO_MANY_PARTS"), reset_after_storing]))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        await line.batcher.consume(numbered(10, 10))
+        await line.settle()
+    first, second, third, other = server.attempts
+    assert first.token == second.token == third.token != other.token
+    assert first.body == second.body == third.body
+    assert first.settings["async_insert"] == "0"
+    assert first.settings["deduplicate_blocks_in_dependent_materialized_views"] == "1"
+    assert first.settings["wait_end_of_query"] == "1"
+
+
+async def test_data_that_would_fail_again_is_dropped_and_what_follows_is_stored() -> None:
+    server = FaultyClickHouse(faults=deque([fails_with(53, "TYPE_MISMATCH", 400)]))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        await line.batcher.consume(numbered(10, 10))
+        await line.settle()
+        assert server.numbers == list(range(10, 20))
+        assert line.account.drops == {"type_mismatch": 10}
+        assert line.account.stored_spans == 10
+
+
+async def test_a_wrong_password_that_nobody_puts_right_drops_by_that_name() -> None:
+    server = FaultyClickHouse(faults=deque([fails_with(516, "AUTHENTICATION_FAILED", 403)] * 1000))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        assert line.account.drops == {"authentication_failed": 10}
+        assert "516" in line.sender.trouble
+
+
+async def test_spans_wait_for_a_server_that_is_absent_at_the_start() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    async with line_to(f"http://127.0.0.1:{port}") as line:
+        opening = asyncio.create_task(line.sender.open())
+        await line.batcher.consume(numbered(0, 30))
+        await until(lambda: line.account.retries["unreachable"] > 3)
+        assert line.sender.trouble
+        assert line.batcher.statistics().spans == 30
+        server = FaultyClickHouse()
+        async with listening(server, port):
+            await line.settle()
+            await opening
+            assert server.numbers == list(range(30))
+            assert line.sender.trouble == ""
+            assert created_tables(server) == [
+                "`otel`",
+                "`otel`.`otel_traces`",
+                "`otel`.`otel_traces_trace_id_ts`",
+                "`otel`.`otel_traces_trace_id_ts_mv`",
+            ]
+    assert not line.account.drops
+
+
+async def test_a_server_that_goes_away_and_comes_back_gets_every_span_once() -> None:
+    server = FaultyClickHouse()
+    async with listening(server) as endpoint:
+        port = int(endpoint.rpartition(":")[2])
+        line_context = line_to(endpoint)
+        line = await line_context.__aenter__()
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+    for first in range(10, 100, 10):
+        await line.batcher.consume(numbered(first, 10))
+    await until(lambda: line.account.retries["unreachable"] > 3)
+    async with listening(server, port):
+        await line.settle()
+        await line_context.__aexit__(None, None, None)
+    assert server.numbers == list(range(100))
+    assert not line.account.drops
+
+
+async def test_at_shutdown_what_an_absent_server_did_not_take_is_said() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as reserved:
+        port = reserved.getsockname()[1]
+    batches = [numbered(0, 10), numbered(10, 15)]
+    async with line_to(f"http://127.0.0.1:{port}") as line:
+        for batch in batches:
+            await line.batcher.consume(batch)
+        left = await line.batcher.drain(0.1)
+    assert left == Remainder(25, sum(batch.nbytes for batch in batches))
+    assert line.account.stored_spans == 0
+
+
+async def test_tables_that_vanish_are_made_again() -> None:
+    server = FaultyClickHouse(faults=deque([None, fails_with(60, "UNKNOWN_TABLE", 404)]))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        made = len(created_tables(server))
+        await line.batcher.consume(numbered(10, 10))
+        await line.settle()
+        assert server.numbers == list(range(20))
+        assert len(created_tables(server)) == 2 * made
+
+
+async def test_failing_table_creation_holds_spans_back_until_it_succeeds() -> None:
+    server = FaultyClickHouse(schema_faults=deque([answers(503), None, fails_with(999, "KEEPER_EXCEPTION")]))
+    async with listening(server) as endpoint, line_to(endpoint) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        assert server.numbers == list(range(10))
+        assert line.account.retries == {"http_503": 1, "keeper_exception": 1}
+
+
+async def test_without_the_right_to_create_only_columns_that_exist_are_written() -> None:
+    upstream = ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"]
+    server = FaultyClickHouse(columns=upstream)
+    async with listening(server) as endpoint, line_to(endpoint, WriterSettings(create_schema=False)) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        assert server.numbers == list(range(10))
+        names = ", ".join(f"`{name}`" for name in ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"])
+        assert server.attempts[0].statement == f"INSERT INTO `otel`.`otel_traces` ({names}) FORMAT Native"
+        assert created_tables(server) == []
+
+
+async def test_without_the_right_to_look_all_columns_are_written() -> None:
+    server = FaultyClickHouse(columns=None)
+    async with listening(server) as endpoint, line_to(endpoint, WriterSettings(create_schema=False)) as line:
+        await line.batcher.consume(numbered(0, 10))
+        await line.settle()
+        assert server.numbers == list(range(10))
+        assert "`Duration`" in server.attempts[0].statement
+
+
+async def test_spans_of_very_many_days_go_in_several_inserts_with_tokens_of_their_own() -> None:
+    day_ns = 86_400_000_000_000
+    server = FaultyClickHouse(faults=deque([None, reset_after_storing]))
+    with ThreadPoolExecutor(1) as executor:
+        async with listening(server) as endpoint, ClickHouseClient([endpoint], database="otel") as client:
+            account = Account()
+            sender = Sender(ClickHouseWriter(client, WriterSettings(), executor), "clickhouse", account, QUICK, 10.0)
+            await sender.consume(numbered(0, 120, start_time_unix_nano=0, step_ns=day_ns))
+    assert [len(numbers) for numbers in server.stored.values()] == [50, 50, 20]
+    assert server.numbers == list(range(120))
+    assert account.stored_spans == 120
