@@ -23,10 +23,9 @@ ONE: Final = np.uint64(1)
 
 def _scaled_power(exponent: int) -> int:
     """10**exponent, shifted to 128 bits and rounded up."""
+    power: int = 10 ** abs(exponent)
     if exponent < 0:
-        power = 10**-exponent
         return -(-(1 << (127 + power.bit_length())) // power)
-    power = 10**exponent
     shift = 128 - power.bit_length()
     return power << shift if shift >= 0 else -(-power >> -shift)
 
