@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from collector.query.spans import Spans
-from collector.query.tree import Tree
+from collector.query.tree import ROOT, Tree
 from collector.query.waterfall import self_times_of
 
 PRODUCER: Final = 4
@@ -23,8 +23,7 @@ Overflow = Literal["clip", "ignore"]
 """What to make of a child that ends after its parent: cut it to the parent, or hold that it was not waited for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """From `start` to `end` the root waited for the span of `row` itself.
 
     Attributes:
@@ -37,14 +36,13 @@ class Segment:
     uncertain: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """What one span has to do with its root's duration; nanoseconds.
 
     Attributes:
         on_path: length of its segments.
         self_time: of its duration, what no child covers.
-        drag: how much sooner the root would end if the span took no time; 0 off the path.
+        drag: how much sooner its parent would end if the span took no time; 0 off the path.
         slack: how much later it could have ended without delaying its parent; 0 on the path.
     """
 
@@ -82,6 +80,26 @@ class CriticalPath:
     excluded: dict[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """A trace as the walk sees it; all lists by row.
+
+    Attributes:
+        starts, ends: nanoseconds; no end lies before its start.
+        allowances: how far successive children of a span may overlap, and how far one may outlive the span.
+        outlives: whether a span ends after its parent by more than that parent's allowance.
+        children: those that can have held up their parent.
+        excluded: the other children, with the reason.
+    """
+
+    starts: list[int]
+    ends: list[int]
+    allowances: list[int]
+    outlives: list[bool]
+    children: list[list[int]]
+    excluded: dict[int, str]
+
+
 @dataclass(slots=True)
 class _Frame:
     """A span on the path whose time down to `until` is explained."""
@@ -102,145 +120,113 @@ def find_critical_path(
     Args:
         tolerance: how far successive calls may overlap, as a share of their parent's duration.
     """
-    excluded: dict[int, str] = {}
+    calls = _calls_of(spans, tree, tolerance, overflow)
     self_times = self_times_of(spans, tree)
-    walk = _Walk(spans, tree, tolerance, overflow, excluded, self_times)
-    roots = [walk.path(root) for root in tree.roots]
-    return CriticalPath(roots, dict(sorted(excluded.items())))
+    roots = []
+    for root in tree.roots:
+        segments = _walk(calls, spans.span_ids, root)
+        roots.append(RootPath(root, segments, _shares_of(calls, tree, self_times, root, segments)))
+    return CriticalPath(roots, calls.excluded)
 
 
-class _Walk:
-    def __init__(
-        self,
-        spans: Spans,
-        tree: Tree,
-        tolerance: Fraction,
-        overflow: Overflow,
-        excluded: dict[int, str],
-        self_times: list[int],
-    ) -> None:
-        self._spans = spans
-        self._tree = tree
-        self._tolerance = tolerance
-        self._overflow = overflow
-        self._excluded = excluded
-        self._self_times = self_times
+def _calls_of(spans: Spans, tree: Tree, tolerance: Fraction, overflow: Overflow) -> _Calls:
+    starts, kinds = spans.starts, spans.kinds
+    ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
+    allowances = [duration * tolerance.numerator // tolerance.denominator for duration in spans.durations]
+    outlives = [
+        parent != ROOT and end - ends[parent] > allowances[parent] for end, parent in zip(ends, tree.parents, strict=True)
+    ]
+    children: list[list[int]] = [[] for _ in ends]
+    excluded = {}
+    for row, parent in enumerate(tree.parents):
+        if parent == ROOT:
+            continue
+        if kinds[parent] == PRODUCER and kinds[row] == CONSUMER:
+            excluded[row] = "producer-consumer"
+        elif starts[row] > ends[parent] or ends[row] < starts[parent]:
+            excluded[row] = "outside-parent"
+        elif overflow == "ignore" and outlives[row]:
+            excluded[row] = "outlives-parent"
+        else:
+            children[parent].append(row)
+    return _Calls(starts, ends, allowances, outlives, children, excluded)
 
-    def path(self, root: int) -> RootPath:
-        begin = self._spans.starts[root]
-        end = begin + self._spans.durations[root]
-        segments = self._segments(root, begin, end)
-        on_path: dict[int, int] = {}
-        for segment in segments:
-            on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
-        return RootPath(root, segments, self._shares(root, begin, end, on_path))
 
-    def _segments(self, root: int, begin: int, end: int) -> list[Segment]:
-        segments: list[Segment] = []
-        stack = [self._frame(root, begin, end, uncertain=False)]
-        while stack:
-            frame = stack[-1]
-            child = self._next_child(frame)
-            if child is None:
-                if frame.begin < frame.until:
-                    segments.append(Segment(frame.row, frame.begin, frame.until, frame.uncertain))
-                stack.pop()
-                continue
-            row, end = child
-            if end < frame.until:
-                segments.append(Segment(frame.row, end, frame.until, frame.uncertain))
-            frame.until = max(self._spans.starts[row], frame.begin)
-            stack.append(self._frame(row, frame.until, end, uncertain=frame.uncertain or self._outlives(row)))
-        return segments
+def _walk(calls: _Calls, span_ids: list[str], root: int) -> list[Segment]:
+    segments: list[Segment] = []
+    stack = [_frame(calls, span_ids, root, calls.starts[root], calls.ends[root], uncertain=False)]
+    while stack:
+        frame = stack[-1]
+        child = _next_child(calls, frame)
+        if child is None:
+            if frame.begin < frame.until:
+                segments.append(Segment(frame.row, frame.begin, frame.until, frame.uncertain))
+            stack.pop()
+            continue
+        row, end = child
+        if end < frame.until:
+            segments.append(Segment(frame.row, end, frame.until, frame.uncertain))
+        frame.until = max(calls.starts[row], frame.begin)
+        uncertain = frame.uncertain or calls.outlives[row]
+        stack.append(_frame(calls, span_ids, row, frame.until, end, uncertain=uncertain))
+    return segments
 
-    def _next_child(self, frame: _Frame) -> tuple[int, int] | None:
-        """The child that was waited for next, with its end; None when the rest is the span's own time."""
-        allowance = self._allowance(frame.row)
-        while frame.waiting:
-            row, end = frame.waiting.pop()
-            if self._spans.starts[row] >= frame.until:
-                continue
-            if end <= frame.until:
-                return row, end
-            if end - frame.until <= allowance:
-                return row, frame.until
-        return None
 
-    def _frame(self, row: int, begin: int, end: int, *, uncertain: bool) -> _Frame:
-        starts, span_ids = self._spans.starts, self._spans.span_ids
-        waiting = []
-        for child in self._waited_for(row):
-            cut_end = min(starts[child] + self._spans.durations[child], end)
-            if max(starts[child], begin) < cut_end:
-                waiting.append((child, cut_end))
+def _next_child(calls: _Calls, frame: _Frame) -> tuple[int, int] | None:
+    """The child that was waited for next, with its end; None when the rest is the span's own time."""
+    while frame.waiting:
+        row, end = frame.waiting.pop()
+        if calls.starts[row] < frame.until and end - frame.until <= calls.allowances[frame.row]:
+            return row, min(end, frame.until)
+    return None
+
+
+def _frame(calls: _Calls, span_ids: list[str], row: int, begin: int, end: int, *, uncertain: bool) -> _Frame:
+    starts = calls.starts
+    waiting = []
+    for child in calls.children[row]:
+        cut_end = min(calls.ends[child], end)
+        if max(starts[child], begin) < cut_end:
+            waiting.append((child, cut_end))
+    if len(waiting) > 1:
         # The latest end is taken first, then the earliest start, then the smaller id.
         waiting.sort(key=lambda item: (-item[1], starts[item[0]], span_ids[item[0]], item[0]), reverse=True)
-        return _Frame(row, begin, end, uncertain, waiting)
+    return _Frame(row, begin, end, uncertain, waiting)
 
-    def _waited_for(self, row: int) -> list[int]:
-        """Children that can have held up the span; the others are noted with their reason."""
-        children = []
-        for child in self._tree.children[row]:
-            reason = self._reason_to_exclude(row, child)
-            if reason:
-                self._excluded[child] = reason
+
+def _shares_of(calls: _Calls, tree: Tree, self_times: list[int], root: int, segments: list[Segment]) -> list[Share]:
+    """Drag and slack of the root and of everything below it that can have held it up, each cut to its ancestors' times."""
+    on_path: dict[int, int] = {}
+    for segment in segments:
+        on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
+    # A span is on the path when it or something below it has a segment.
+    touched = set(on_path)
+    for row in on_path:
+        parent = tree.parents[row]
+        while parent != ROOT and parent not in touched:
+            touched.add(parent)
+            parent = tree.parents[parent]
+    begin, end = calls.starts[root], calls.ends[root]
+    shares = [Share(root, on_path.get(root, 0), self_times[root], end - begin, 0)]
+    stack = [(root, begin, end)]
+    while stack:
+        parent, begin, limit = stack.pop()
+        siblings = sorted(
+            (stop, start, child)
+            for child in calls.children[parent]
+            if (start := max(calls.starts[child], begin)) < (stop := min(calls.ends[child], limit))
+        )
+        earliest_start = min((start for _, start, _ in siblings), default=0)
+        for index in range(len(siblings) - 1, -1, -1):
+            stop, start, child = siblings[index]
+            stack.append((child, start, stop))
+            drag = slack = 0
+            if child in touched:
+                drag = min(stop - start, stop - siblings[index - 1][0]) if index else stop - start
+                # What ends before this one may last until this one ends.
+                limit = stop
             else:
-                children.append(child)
-        return children
-
-    def _reason_to_exclude(self, parent: int, child: int) -> str:
-        spans = self._spans
-        if spans.kinds[parent] == PRODUCER and spans.kinds[child] == CONSUMER:
-            return "producer-consumer"
-        parent_start, child_start = spans.starts[parent], spans.starts[child]
-        if child_start > parent_start + spans.durations[parent] or child_start + spans.durations[child] < parent_start:
-            return "outside-parent"
-        if self._overflow == "ignore" and self._outlives(child):
-            return "outlives-parent"
-        return ""
-
-    def _outlives(self, row: int) -> bool:
-        """Whether a span ends after its parent by more than the tolerance."""
-        spans, parent = self._spans, self._tree.parents[row]
-        excess = spans.starts[row] + spans.durations[row] - spans.starts[parent] - spans.durations[parent]
-        return excess > self._allowance(parent)
-
-    def _allowance(self, row: int) -> int:
-        """Whole nanoseconds that the tolerance comes to for the children of a span."""
-        return self._spans.durations[row] * self._tolerance.numerator // self._tolerance.denominator
-
-    def _shares(self, root: int, begin: int, end: int, on_path: dict[int, int]) -> list[Share]:
-        """Drag and slack of the root and of everything below it that counts, each cut to its ancestors' times."""
-        # A span is on the path when it or something below it has a segment.
-        touched = set(on_path)
-        for row in on_path:
-            parent = self._tree.parents[row]
-            while parent >= 0 and parent not in touched:
-                touched.add(parent)
-                parent = self._tree.parents[parent]
-        shares = [Share(root, on_path.get(root, 0), self._self_times[root], end - begin, 0)]
-        stack = [(root, begin, end)]
-        while stack:
-            parent, parent_begin, parent_end = stack.pop()
-            siblings = []
-            for child in self._waited_for(parent):
-                start = max(self._spans.starts[child], parent_begin)
-                stop = min(self._spans.starts[child] + self._spans.durations[child], parent_end)
-                if start < stop:
-                    siblings.append((stop, start, child))
-            siblings.sort()
-            earliest_start = min((start for _, start, _ in siblings), default=0)
-            limit = parent_end
-            for index in range(len(siblings) - 1, -1, -1):
-                stop, start, child = siblings[index]
-                stack.append((child, start, stop))
-                own = stop - start
-                drag = slack = 0
-                if child in touched:
-                    drag = min(own, stop - siblings[index - 1][0]) if index else own
-                    limit = stop
-                else:
-                    slack = max(limit - own - earliest_start, 0)
-                shares.append(Share(child, on_path.get(child, 0), self._self_times[child], drag, slack))
-        shares.sort(key=lambda share: share.row)
-        return shares
+                slack = max(limit - (stop - start) - earliest_start, 0)
+            shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack))
+    shares.sort(key=lambda share: share.row)
+    return shares

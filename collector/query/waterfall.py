@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from collector.query.spans import Spans
 from collector.query.store import ERROR
 from collector.query.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """One row of a waterfall; times in nanoseconds.
 
     Attributes:

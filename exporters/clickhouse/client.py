@@ -1,23 +1,15 @@
-"""ClickHouse over HTTP, the one way to the store: queries, commands and inserts with typed errors.
-
-Answers come as `JSONColumns`: column-wise, exact for 64-bit integers, strings byte for byte (the JSON formats with metadata
-would replace what is not UTF-8), and parsed at C speed. A `Map` would lose duplicate keys in JSON, so queries ask for
-`mapKeys` and `mapValues`; nanosecond times are asked for as integers.
-"""
+"""ClickHouse over HTTP, the one way to the store: queries, commands and inserts with typed errors."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-import json
 import math
-import re
 import ssl
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -25,89 +17,27 @@ import orjson
 import structlog
 from yarl import URL
 
+from exporters.clickhouse.wire import (
+    QUERY_SETTINGS,
+    Answer,
+    ClickHouseError,
+    ClickHouseTimeout,
+    ClickHouseUnavailable,
+    QueryResult,
+    error_of,
+    parameter_text,
+    parse_columns,
+    raise_late_exception,
+)
+
+__all__ = ["ClickHouseClient", "ClickHouseError", "ClickHouseTimeout", "ClickHouseUnavailable", "QueryResult"]
+
 _log = structlog.get_logger(__name__)
 
-_EXCEPTION_TEXT: Final = re.compile(r"(?:^|\n|\r)Code: (\d+)\. DB::Exception: (.*)", re.DOTALL)
-_EXCEPTION_NAME: Final = re.compile(r"\(([A-Z][A-Z0-9_]*)\)\s*(?:\(version [^)]*\)+)?\s*\Z")
-_FRAME: Final = b"__exception__"
-_RETRYABLE_CODES: Final = frozenset({159, 202, 209, 210, 241, 252, 319, 999})
 # Longer idle connections are not reused: servers close theirs after ten seconds by default.
 _KEEPALIVE_S: Final = 5.0
 _KILL_TIMEOUT_S: Final = 5.0
 _TIME_LIMIT_GRACE_S: Final = 2.0
-_TAB_SEPARATED_ESCAPES: Final = str.maketrans(
-    {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\0": "\\0"}
-)
-_QUOTED_ESCAPES: Final = {**_TAB_SEPARATED_ESCAPES, ord("'"): "\\'"}
-
-
-class ClickHouseError(Exception):
-    """The server answered with an exception.
-
-    Attributes:
-        code: number of the error, as in `system.errors` (60 is UNKNOWN_TABLE); 0 when the answer held none.
-        name: its name, empty when the answer held none.
-        message: the server's text without code, name and version.
-        status: HTTP status of the answer; 200 when the exception came after the first byte of the result.
-    """
-
-    def __init__(self, code: int, name: str, message: str, status: int) -> None:
-        super().__init__(code, name, message, status)
-        self.code = code
-        self.name = name
-        self.message = message
-        self.status = status
-
-    def __str__(self) -> str:
-        return f"ClickHouse error {self.code} ({self.name or 'unnamed'}): {self.message}"
-
-    @property
-    def retryable(self) -> bool:
-        """Whether the same request may succeed later (too many parts, out of memory, time-out, ...)."""
-        return self.code in _RETRYABLE_CODES or self.status in (429, 503, 504)
-
-
-class ClickHouseUnavailable(Exception):
-    """No endpoint gave a whole answer.
-
-    Attributes:
-        sent: whether a server may have received the request, so that an insert may have been done.
-    """
-
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
-        self.sent = sent
-
-
-class ClickHouseTimeout(ClickHouseUnavailable):
-    """No answer within the time allowed; the query was told to stop."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryResult:
-    """What a query answered, column by column.
-
-    Attributes:
-        columns: name -> values, all of `row_count` length. Strings that are not UTF-8 carry their odd bytes as
-            surrogates (`surrogateescape`).
-        row_count: number of rows.
-    """
-
-    columns: dict[str, list[Any]]
-    row_count: int
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows in order, each as name -> value."""
-        names = tuple(self.columns)
-        for values in zip(*self.columns.values(), strict=True):
-            yield dict(zip(names, values, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class ClickHouseClient:
@@ -191,20 +121,16 @@ class ClickHouseClient:
             ClickHouseUnavailable: no endpoint gave a whole answer.
         """
         arguments = {
-            "default_format": "JSONColumns",
-            "output_format_json_quote_64bit_integers": 0,
-            "output_format_json_validate_utf8": 0,
-            "wait_end_of_query": 1,
-            "http_write_exception_in_output_format": 0,
+            **QUERY_SETTINGS,
             # The task is given up by the time-out below; the server's own limit catches what no KILL reaches.
             "max_execution_time": math.ceil(timeout_s + _TIME_LIMIT_GRACE_S),
             **(settings or {}),
-            **{f"param_{name}": _parameter(value) for name, value in (parameters or {}).items()},
+            **{f"param_{name}": parameter_text(value) for name, value in (parameters or {}).items()},
         }
         answer = await self._request(
             arguments, sql.encode(), {}, timeout_s, query_id or str(uuid.uuid4()), self.database, repeatable=True
         )
-        return _parse(answer)
+        return parse_columns(answer)
 
     async def command(
         self,
@@ -226,12 +152,12 @@ class ClickHouseClient:
         arguments = {
             "wait_end_of_query": 1,
             **(settings or {}),
-            **{f"param_{name}": _parameter(value) for name, value in (parameters or {}).items()},
+            **{f"param_{name}": parameter_text(value) for name, value in (parameters or {}).items()},
         }
         answer = await self._request(
             arguments, sql.encode(), {}, timeout_s, str(uuid.uuid4()), database or self.database, repeatable=False
         )
-        _raise_late_exception(answer)
+        raise_late_exception(answer)
         return answer.body.decode(errors="surrogateescape").strip("\n")
 
     async def insert(
@@ -260,7 +186,7 @@ class ClickHouseClient:
         if content_encoding:
             headers["Content-Encoding"] = content_encoding
         answer = await self._request(arguments, body, headers, timeout_s, str(uuid.uuid4()), self.database, repeatable=False)
-        _raise_late_exception(answer)
+        raise_late_exception(answer)
         summary = orjson.loads(answer.headers.get("X-ClickHouse-Summary", "{}"))
         return {name: int(value) for name, value in summary.items()}
 
@@ -274,7 +200,7 @@ class ClickHouseClient:
         database: str,
         *,
         repeatable: bool,
-    ) -> _Answer:
+    ) -> Answer:
         pairs = {"query_id": query_id, "database": database, **self._settings, **arguments}
         query_string = urlencode(pairs, quote_via=quote, errors="surrogateescape")
         first = self._next
@@ -308,7 +234,7 @@ class ClickHouseClient:
 
     async def _post(
         self, endpoint: URL, query_string: str, body: bytes | bytearray | memoryview, headers: Mapping[str, str]
-    ) -> _Answer:
+    ) -> Answer:
         url = URL(f"{endpoint}?{query_string}", encoded=True)
         # BytesIO is sent in pieces with a Content-Length; the event loop is not held while a large body is copied.
         async with self._open_session().post(url, data=io.BytesIO(body), headers=headers) as response:
@@ -318,12 +244,12 @@ class ClickHouseClient:
                     parts += part
             except aiohttp.ClientPayloadError:
                 # A server that fails in the middle of an answer writes the exception and cuts the connection.
-                answer = _Answer(response.status, response.headers, bytes(parts))
-                _raise_late_exception(answer)
+                answer = Answer(response.status, response.headers, bytes(parts))
+                raise_late_exception(answer)
                 raise
-            answer = _Answer(response.status, response.headers, bytes(parts))
+            answer = Answer(response.status, response.headers, bytes(parts))
         if answer.status != 200:
-            raise _error(answer, answer.body)
+            raise error_of(answer, answer.body)
         return answer
 
     def _open_session(self) -> aiohttp.ClientSession:
@@ -362,70 +288,3 @@ def _endpoint(text: str) -> URL:
     if url.user or url.password:
         raise ValueError(f"endpoint on host {url.host}: give user and password by their own settings, not in the URL")
     return url.with_query(None).with_fragment(None) / ""
-
-
-def _parameter(value: object) -> str:
-    """Text of a query parameter: escaped as in tab-separated data at the top, as in SQL literals inside arrays."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        return value.translate(_TAB_SEPARATED_ESCAPES)
-    return _literal(value)
-
-
-def _literal(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # Subclasses may print as they like; the number is what counts.
-    if isinstance(value, int):
-        return int.__repr__(value)
-    if isinstance(value, float):
-        return float.__repr__(value)
-    if isinstance(value, str):
-        return f"'{value.translate(_QUOTED_ESCAPES)}'"
-    if isinstance(value, list | tuple):
-        return f"[{','.join(_literal(item) for item in value)}]"
-    raise TypeError(f"query parameter of type {type(value).__name__}: str, bool, int, float, None, list or tuple is needed")
-
-
-def _parse(answer: _Answer) -> QueryResult:
-    try:
-        columns = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        _raise_late_exception(answer)
-        # Strings of other writers need not be UTF-8; the server passes their bytes on as they are.
-        try:
-            columns = json.loads(answer.body.decode(errors="surrogateescape"))
-        except ValueError as error:
-            raise ClickHouseError(0, "", f"the answer is not JSON: {error}", answer.status) from error
-    return QueryResult(columns, max(map(len, columns.values()), default=0))
-
-
-def _raise_late_exception(answer: _Answer) -> None:
-    """Raise the exception that the body of a 200 ends with, in either of the server's two framings."""
-    tag = answer.headers.get("X-ClickHouse-Exception-Tag", "").encode()
-    if tag:
-        start = answer.body.rfind(b"\r\n" + _FRAME + b"\r\n" + tag + b"\r\n")
-        if start >= 0:
-            text = answer.body[start + len(_FRAME) + len(tag) + 6 :]
-            end = text.rfind(b" " + tag + b"\r\n" + _FRAME)
-            # What stands before the tag is the length of the text, on a line of its own.
-            raise _error(answer, text[:end].rpartition(b"\n")[0] if end >= 0 else text)
-    found = _EXCEPTION_TEXT.search(answer.body[-65536:].decode(errors="replace"))
-    if found:
-        raise _error(answer, found.group(0).encode())
-
-
-def _error(answer: _Answer, body: bytes) -> ClickHouseError:
-    text = body.decode(errors="replace").strip()
-    found = _EXCEPTION_TEXT.search(text)
-    if not found:
-        code = int(answer.headers.get("X-ClickHouse-Exception-Code", 0))
-        return ClickHouseError(code, "", text[:2000], answer.status)
-    message = found.group(2).strip()
-    name = _EXCEPTION_NAME.search(message)
-    if name:
-        message = message[: name.start()].strip()
-    return ClickHouseError(int(found.group(1)), name.group(1) if name else "", message[:2000], answer.status)
