@@ -185,6 +185,18 @@ async def test_a_trace_as_json_has_typed_attributes_and_64_bit_numbers_as_string
     assert document["resources"][root["resource"]]["attributes"][0]["value"] == {"stringValue": "values"}
 
 
+async def test_data_26_odd_keys_and_values_survive_with_repeats_and_order(api: Api) -> None:
+    sent = [("b", 1), ("a.b$'`\"", "x\0y"), ("b", 2), ("B", [1.5, "\u2028"]), ("", "empty key"), ("long", "v" * 2**20)]
+    item = span(1)
+    for key, value in sent:
+        item.attributes.extend(key_values({key: value}))
+    message = request_of(item)
+    await api.store(message)
+    answer = await api.get(f"/api/v1/traces/{hex_of(1)}", accept="application/x-protobuf")
+    (found,) = TracesData.FromString(answer.body).resource_spans[0].scope_spans[0].spans
+    assert list(found.attributes) == list(item.attributes)
+
+
 async def test_rows_of_the_upstream_exporter_read_as_well(api: Api) -> None:
     message = every_value_request()
     rows = [{name: row[name] for name in UPSTREAM_COLUMNS} for row in rows_of(message)]
