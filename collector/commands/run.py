@@ -41,6 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
             stored_all = runner.run(_run(config, version))
         except (OSError, EmbeddedStartError) as error:
             raise UserError(str(error)) from error
+    _log.info("stopped", everything_stored=stored_all)
     return OK if stored_all else FAILED
 
 

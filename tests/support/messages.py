@@ -38,6 +38,8 @@ def canonical_spans(message: ExportTraceServiceRequest | TracesData) -> Iterator
 
 def _sort_nested(attributes: MutableSequence[KeyValue]) -> None:
     for entry in attributes:
+        # A value that is not there means the same as one that is empty.
+        entry.value.SetInParent()
         _sort_value(entry.value)
 
 

@@ -1,0 +1,227 @@
+"""The daemon as users run it: `spanhouse run` as a process, on free ports, with ClickHouse inside in a directory of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+ROOT = Path(__file__).resolve().parents[2]
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+# The first start of a version compiles its kernels.
+START_DEADLINE_S = 300.0
+
+
+def eventually(condition: Callable[[], Any], what: str, deadline_s: float = 30.0) -> Any:
+    """The first true value of a condition; fails when there is none within the deadline."""
+    pause = threading.Event()
+    waited_s = 0.0
+    while not (value := condition()):
+        assert waited_s < deadline_s, f"not within {deadline_s} s: {what}"
+        pause.wait(0.05)
+        waited_s += 0.05
+    return value
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that were free a moment ago, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the daemon and its ClickHouse listen, on 127.0.0.1."""
+
+    grpc: int
+    http: int
+    query: int
+    clickhouse: int
+
+    @classmethod
+    def free(cls) -> Ports:
+        return cls(*free_ports(4))
+
+
+@dataclass
+class Daemon:
+    """A daemon process; its configuration and log are files in `directory`."""
+
+    directory: Path
+    ports: Ports
+    process: subprocess.Popen[bytes] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.directory / "collector.yaml"
+
+    def configure(self, *, clickhouse: Mapping[str, Any] | None = None, service: Mapping[str, Any] | None = None) -> None:
+        """Write `collector.yaml`: the embedded ClickHouse, unless `clickhouse` says otherwise."""
+        ports = self.ports
+        embedded = {"path": str(self.directory / "data"), "listen": f"127.0.0.1:{ports.clickhouse}"}
+        document = {
+            "receivers": {
+                "otlp": {
+                    "protocols": {
+                        "grpc": {"endpoint": f"127.0.0.1:{ports.grpc}"},
+                        "http": {"endpoint": f"127.0.0.1:{ports.http}"},
+                    }
+                }
+            },
+            "processors": {"batch": None},
+            "exporters": {
+                "clickhouse": {
+                    "endpoint": "embedded",
+                    "embedded": embedded,
+                    "retry_on_failure": {"initial_interval": "200ms", "max_interval": "500ms"},
+                    **(clickhouse or {}),
+                }
+            },
+            "extensions": {"query": {"endpoint": f"127.0.0.1:{ports.query}"}},
+            "service": {
+                "extensions": ["query"],
+                "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
+                "telemetry": {"logs": {"encoding": "json"}},
+                **(service or {}),
+            },
+        }
+        self.file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def start(self) -> None:
+        """Start the process and wait until it takes spans."""
+        self.launch()
+        eventually(lambda: self._ended() or self.event("ready"), "a ready line", START_DEADLINE_S)
+        assert not self._ended(), self.log
+
+    def launch(self) -> None:
+        """Start the process, and wait for nothing."""
+        with (self.directory / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "collector", "run", "-c", str(self.file)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.environment},
+            )
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Ask the process to end, and return its exit status."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def _ended(self) -> bool:
+        return self.process is None or self.process.poll() is not None
+
+    # What it says.
+
+    @property
+    def log(self) -> str:
+        return (self.directory / "log").read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of the log with this event."""
+        lines = (line for line in self.log.splitlines() if line.startswith("{"))
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def event(self, name: str) -> dict[str, Any] | None:
+        return next(iter(self.events(name)), None)
+
+    def get(self, path: str, *, accept: str = "*/*") -> tuple[int, bytes]:
+        """GET on the query port: status and body."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.ports.query}{path}", headers={"Accept": accept})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with these labels; 0 when there is none."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        total = 0.0
+        for line in self.get("/metrics")[1].decode().splitlines():
+            sample, _, value = line.rpartition(" ")
+            if sample.partition("{")[0] == name and all(label in sample for label in wanted):
+                total += float(value)
+        return total
+
+    # What it takes and gives.
+
+    def export(self, request: ExportTraceServiceRequest | bytes) -> ExportTraceServiceResponse:
+        """Send one request over gRPC."""
+        body = request if isinstance(request, bytes) else request.SerializeToString()
+        with grpc.insecure_channel(f"127.0.0.1:{self.ports.grpc}") as channel:
+            return ExportTraceServiceResponse.FromString(channel.unary_unary(EXPORT)(body, timeout=60))
+
+    def post(self, body: bytes, media_type: str, **headers: str) -> tuple[int, bytes]:
+        """Send one request over HTTP: status and body of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.http, timeout=60)
+        try:
+            connection.request("POST", "/v1/traces", body, {"Content-Type": media_type, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def sql(self, statement: str) -> str:
+        """What ClickHouse answers to a statement, as tab-separated text."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports.clickhouse, timeout=60)
+        try:
+            connection.request("POST", "/?" + urllib.parse.urlencode({"database": "otel"}), statement)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            assert answer.status == 200, text
+            return text.removesuffix("\n")
+        finally:
+            connection.close()
+
+    def stored(self, condition: str = "1") -> int:
+        """Number of rows of otel_traces that fit."""
+        return int(self.sql(f"SELECT count() FROM otel_traces WHERE {condition}"))
+
+    def trace(self, trace_id: str) -> TracesData:
+        """A trace, read back over the API as OTLP protobuf."""
+        status, body = self.get(f"/api/v1/traces/{trace_id}", accept="application/x-protobuf")
+        assert status == 200, body
+        return TracesData.FromString(body)
+
+
+@contextmanager
+def daemon_in(directory: Path) -> Iterator[Daemon]:
+    """A daemon that is configured but not started; whatever runs in the end is ended."""
+    daemon = Daemon(directory, Ports.free())
+    daemon.configure()
+    try:
+        yield daemon
+    finally:
+        if daemon.process is not None and daemon.process.poll() is None:
+            daemon.process.kill()
+            daemon.process.wait()
