@@ -42,7 +42,7 @@ class Route:
     """One GET path, with all that the OpenAPI document says about it.
 
     Attributes:
-        path: in aiohttp's spelling, which for plain placeholders is OpenAPI's too.
+        path: with names in braces, as aiohttp and OpenAPI both write it.
         summary: one line for the reader of the document.
         answers: media type -> JSON schema of a 200 (None for bytes).
         parameters: of the query.
