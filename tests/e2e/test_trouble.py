@@ -1,0 +1,156 @@
+"""What goes wrong around a daemon: no ClickHouse, a killed one, a stop amid work, taken ports, mistakes in the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.support.daemon import EXPORT, ROOT, START_DEADLINE_S, Daemon, daemon_in, eventually
+from tests.support.requests import Shape, generated_request, one_span_request
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon for one test alone, not started yet."""
+    with daemon_in(tmp_path) as daemon:
+        yield daemon
+
+
+def clickhouse_alone(daemon: Daemon) -> subprocess.Popen[bytes]:
+    """A ClickHouse on the daemon's port and data, without the daemon."""
+    listen = f"127.0.0.1:{daemon.ports.clickhouse}"
+    command = [sys.executable, "-m", "exporters.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    process.stdout.readline()  # written once it is ready
+    return process
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdout is not None
+    process.terminate()
+    process.wait(60)
+    process.stdout.close()
+
+
+def test_spans_wait_for_a_clickhouse_that_comes_later(lone: Daemon) -> None:
+    lone.configure(clickhouse={"endpoint": f"http://127.0.0.1:{lone.ports.clickhouse}"})
+    lone.start()
+    lone.export(generated_request(Shape(spans=100)))
+    status, body = lone.get("/readyz")
+    assert status == 503
+    assert "clickhouse" in json.loads(body)["problems"]
+    assert lone.get("/healthz")[0] == 200
+    assert lone.metric("spanhouse_queue_spans") == 100
+    database = clickhouse_alone(lone)
+    try:
+        eventually(lambda: lone.get("/readyz")[0] == 200, "a ready daemon")
+        eventually(lambda: lone.metric("otelcol_exporter_sent_spans_total") == 100, "stored spans")
+        assert lone.stored() == 100
+        assert lone.stop() == 0
+    finally:
+        ended(database)
+
+
+def test_clients_are_asked_to_come_back_when_the_bound_on_memory_is_reached(lone: Daemon) -> None:
+    queue = {"max_bytes": 2_000_000, "block_on_overflow": False}
+    lone.configure(
+        clickhouse={"endpoint": f"http://127.0.0.1:{lone.ports.clickhouse}", "sending_queue": queue},
+        service={"shutdown_timeout": "200ms", "telemetry": {"logs": {"encoding": "json"}}},
+    )
+    lone.start()
+    request = generated_request(Shape(spans=500)).SerializeToString()
+    accepted = 0
+    while (answer := lone.post(request, "application/x-protobuf"))[0] == 200:
+        accepted += 500
+        assert lone.metric("otelcol_exporter_queue_size") <= 2_000_000
+    assert answer[0] == 503
+    with pytest.raises(grpc.RpcError) as refused:
+        lone.export(request)
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE  # type: ignore[attr-defined]  # grpc publishes no types
+    assert lone.metric("spanhouse_queue_spans") == accepted
+    assert lone.metric("otelcol_exporter_enqueue_failed_spans_total") == 1000
+    # What could not be stored is told, and is the reason for a status that is not 0.
+    assert lone.stop() == 1
+    assert [event["spans"] for event in lone.events("spans_lost")] == [accepted]
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_when_clickhouse_is_killed_under_load(lone: Daemon) -> None:
+    lone.start()
+    pid = lone.events("embedded ClickHouse is ready")[0]["pid"]
+    acknowledged = 0
+
+    with grpc.insecure_channel(f"127.0.0.1:{lone.ports.grpc}") as channel:
+        export = channel.unary_unary(EXPORT)
+        for number in range(120):
+            export(generated_request(Shape(spans=200), seed=number).SerializeToString(), timeout=60)
+            acknowledged += 200
+            if number == 40:
+                os.kill(pid, signal.SIGKILL)
+
+    eventually(lambda: lone.metric("otelcol_exporter_sent_spans_total") == acknowledged, "stored spans", 60)
+    assert lone.stored() == acknowledged
+    assert lone.metric("spanhouse_embedded_restarts_total") == 1
+    assert lone.metric("otelcol_exporter_send_failed_spans_total") == 0
+    assert lone.stop() == 0
+
+
+def test_a_stop_stores_what_was_acknowledged_before_it(lone: Daemon) -> None:
+    lone.start()
+    with grpc.insecure_channel(f"127.0.0.1:{lone.ports.grpc}") as channel:
+        export = channel.unary_unary(EXPORT)
+        for number in range(300):
+            export(one_span_request(seed=number).SerializeToString(), timeout=60)
+    assert lone.stop() == 0, lone.log
+    database = clickhouse_alone(lone)
+    try:
+        assert lone.stored() == 300
+    finally:
+        ended(database)
+
+
+def test_a_second_signal_ends_a_daemon_that_cannot_store_at_once(lone: Daemon) -> None:
+    lone.configure(
+        clickhouse={"endpoint": f"http://127.0.0.1:{lone.ports.clickhouse}"},
+        service={"shutdown_timeout": "5m", "telemetry": {"logs": {"encoding": "json"}}},
+    )
+    lone.start()
+    lone.export(one_span_request())
+    assert lone.process is not None
+    lone.process.send_signal(signal.SIGTERM)
+    eventually(lambda: lone.event("stopping"), "a stop that has begun")
+    assert lone.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+    assert lone.event("leaving_at_once")
+
+
+@pytest.mark.parametrize("which", ["grpc", "http", "query", "clickhouse"])
+def test_a_taken_port_is_told_with_its_address_and_what_to_do(lone: Daemon, which: str) -> None:
+    port = getattr(lone.ports, which)
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", port))
+        squatter.listen()
+        lone.launch()
+        assert lone.process is not None
+        assert lone.process.wait(START_DEADLINE_S) == 1
+    last = lone.log.splitlines()[-1]
+    assert last.startswith("spanhouse run: ")
+    assert f"127.0.0.1:{port}" in last
+    assert "Traceback" not in lone.log
+
+
+def test_mistakes_in_the_file_are_all_told_and_nothing_is_started(lone: Daemon) -> None:
+    lone.file.write_text(lone.file.read_text().replace("grpc:", "grcp:").replace("listen:", "lissen:"))
+    lone.launch()
+    assert lone.process is not None
+    assert lone.process.wait(60) == 1
+    assert "did you mean grpc?" in lone.log
+    assert "did you mean listen?" in lone.log
