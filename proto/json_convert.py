@@ -165,7 +165,9 @@ def convert(data, out, frames, state):
             # Absent (receiver contract JSON-12), but in a list of values null is one, and keeps its place.
             position = read_literal(data, position, NULL)
             if is_array and kind == ANY_VALUE:
-                at = write_length(out, write_key(out, at, wire_key) + 1, at + 2, 1)
+                at = write_key(out, at, wire_key)
+                out[at] = 0
+                at += 1
         else:
             position, at = convert_scalar(data, position, out, at, kind, form, wire_key, child, state)
         if state[PAUSE] != RUNNING:
@@ -216,13 +218,11 @@ def close_container(frames, depth, out, at, state):
 def convert_scalar(data, position, out, at, kind, form, wire_key, child, state):
     """A string, boolean or number as a field: (position after it, position in `out` after what was written)."""
     first = data[position]
-    if first == QUOTE and form == TEXT:
-        start = write_key(out, at, wire_key) + 1
-        position, end = read_string(data, position + 1, out, start)
-        return position, write_length(out, start, end, 1)
-    start = at + SCRATCH_OFFSET
+    start = write_key(out, at, wire_key) + 1 if form == TEXT else at + SCRATCH_OFFSET
     if first == QUOTE:
         position, end = read_string(data, position + 1, out, start)
+        if form == TEXT:
+            return position, write_length(out, start, end, 1)
         if form == IGNORED:
             return position, at
         if form == HEX:

@@ -73,6 +73,7 @@ _INFINITY: Final = np.uint64(0x7FF0000000000000)
 _MAX_UNSIGNED_32: Final = np.uint64(2**32 - 1)
 _MAX_SIGNED_32: Final = np.uint64(2**31 - 1)
 _MAX_SIGNED_64: Final = np.uint64(2**63 - 1)
+_MAX_UNSIGNED_64: Final = np.uint64(2**64 - 1)
 
 _NAN_TEXT: Final = np.frombuffer(b"NaN", np.uint8)
 _INFINITY_TEXT: Final = np.frombuffer(b"Infinity", np.uint8)
@@ -249,13 +250,14 @@ def write_double(out, at, bits):
 @kernel
 def write_named_double(out, at, start, end):
     """A double from its name, as far as it has one (receiver contract JSON-11); else nothing."""
+    bits = _INFINITY
     if is_text(out, start, end, _NAN_TEXT):
-        return write_double(out, at, _NAN)
-    if is_text(out, start, end, _INFINITY_TEXT):
-        return write_double(out, at, _INFINITY)
-    if is_text(out, start, end, _MINUS_INFINITY_TEXT):
-        return write_double(out, at, _INFINITY | _SIGN)
-    return at
+        bits = _NAN
+    elif is_text(out, start, end, _MINUS_INFINITY_TEXT):
+        bits = _INFINITY | _SIGN
+    elif not is_text(out, start, end, _INFINITY_TEXT):
+        return at
+    return write_double(out, at, bits)
 
 
 @kernel
@@ -275,21 +277,22 @@ def write_number(out, at, start, end, form, wire_key, state):
             raise ValueError("a number that must be whole is not")
         below_zero = negative and value != _NONE
         fits = found == WHOLE and (not below_zero or form == INT or form == ENUM)
-        if form == TIME:
-            if fits:
-                return write_fixed(out, write_key(out, at, wire_key), value, 8)
-            refuse(state, NOT_A_TIME, _TRACE_ID_KEY)
-            return at
         # The least signed number has a magnitude one above the largest.
         magnitude = value - _ONE if below_zero else value
+        if form == TIME:
+            limit = _MAX_UNSIGNED_64
+        elif form == INT:
+            limit = _MAX_SIGNED_64
+        else:
+            limit = _MAX_SIGNED_32 if form == ENUM else _MAX_UNSIGNED_32
+        if fits and magnitude <= limit:
+            at = write_key(out, at, wire_key)
+            if form == TIME or form == FLAGS:
+                return write_fixed(out, at, value, 8 if form == TIME else 4)
+            return write_varint(out, at, ~magnitude if below_zero else value)
         if form != INT:
-            if not fits or magnitude > (_MAX_SIGNED_32 if form == ENUM else _MAX_UNSIGNED_32):
-                refuse(state, NOT_32_BITS, _TRACE_ID_KEY)
-                return at
-            if form == FLAGS:
-                return write_fixed(out, write_key(out, at, wire_key), value, 4)
-        if fits and magnitude <= _MAX_SIGNED_64:
-            return write_varint(out, write_key(out, at, wire_key), ~magnitude if below_zero else value)
+            refuse(state, NOT_A_TIME if form == TIME else NOT_32_BITS, _TRACE_ID_KEY)
+            return at
         # JavaScript writes whole doubles as integers, however large they are (receiver contract JSON-09).
     bits, certain = nearest_double(digits, exponent, exact)
     if not certain:
