@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import BodyPartReader, hdrs, web
 
+from exporters.embedded.block_compression import unpack_blocks
 from exporters.embedded.codecs import request_encoding
 from exporters.embedded.data import Data, unpacked
 from exporters.embedded.engine import Engine
@@ -52,6 +54,9 @@ class BodyReader:
         try:
             async for chunk in request.content.iter_any():
                 data.write(chunk)
+            if parameters.flag("decompress"):
+                packed, data = data, await self._workers.run(partial(self._without_blocks, data))
+                packed.close()
             return await self._asked(parameters.values.get("query", "").encode(), data)
         except BaseException:
             data.close()
@@ -61,7 +66,7 @@ class BodyReader:
         statement = _insert_in(head)
         if statement is not None:
             return Asked(statement, data)
-        text = await self._workers.run(lambda: unpacked(self._engine, data, self._max_bytes))
+        text = await self._workers.run(partial(unpacked, self._engine, data, self._max_bytes))
         data.close()
         joined = head + b"\n" + text if head and text else head or text
         statement = read_statement(joined)
@@ -96,6 +101,9 @@ class BodyReader:
             data.close()
             raise
         return data
+
+    def _without_blocks(self, data: Data) -> Data:
+        return self._data(unpack_blocks(unpacked(self._engine, data, self._max_bytes), self._max_bytes))
 
 
 def _insert_in(head: bytes) -> Statement | None:

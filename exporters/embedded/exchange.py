@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from uuid import uuid4
@@ -13,10 +13,12 @@ from aiohttp import hdrs, web
 
 from exporters.embedded import answer
 from exporters.embedded.answer import Packer, Step
+from exporters.embedded.block_compression import pack_blocks
 from exporters.embedded.body import Asked, BodyReader
 from exporters.embedded.codecs import answer_compressor
 from exporters.embedded.engine import Connection, Engine, Piece, Statistics
 from exporters.embedded.errors import DatabaseError
+from exporters.embedded.native import BlockFraming
 from exporters.embedded.query import Query
 from exporters.embedded.request import Account, Parameters, read_parameters, settle
 from exporters.embedded.sessions import Sessions
@@ -27,6 +29,20 @@ from exporters.embedded.workers import Workers
 _BUFFER_BYTES = 1 << 20
 # An answer that is held back to its end is kept in memory up to this size, and on disk beyond it.
 _SPOOL_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A piece of the answer as it goes over the wire. Compression may hold its bytes back: no data is not yet the end."""
+
+    data: bytes
+    statistics: Statistics
+    is_last: bool
+
+
+def _packed(work: Callable[[], Piece], packer: Packer) -> _Packed:
+    piece = work()
+    return _Packed(packer.rows(piece.data) if piece.data else b"", piece.statistics, not piece.data)
 
 
 class Exchange:
@@ -56,7 +72,7 @@ class Exchange:
             "X-ClickHouse-Exception-Tag": self._exception_tag,
             hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: answer.EXPOSED_HEADERS,
         }
-        self._work: asyncio.Future[Piece] | None = None
+        self._work: asyncio.Future[_Packed] | None = None
 
     async def answer(self) -> web.StreamResponse:
         """Do what the request asks."""
@@ -116,61 +132,66 @@ class Exchange:
             await self._workers.run(query.end)
         release()
 
-    async def _step(self, work: Callable[[], Piece]) -> Piece:
+    async def _step(self, work: Callable[[], Piece]) -> _Packed:
         """Run a part of the query in a thread. It goes on when the client leaves; `_end` then cancels it."""
-        self._work = self._workers.run(work)
+        self._work = self._workers.run(partial(_packed, work, self._packer))
         return await asyncio.shield(self._work)
 
     async def _run(self, query: Query) -> web.StreamResponse:
         parameters = self._parameters
         self._headers["X-ClickHouse-Query-Id"] = parameters.query_id
         self._headers["X-ClickHouse-Timezone"] = self._engine.timezone
-        piece = await self._step(query.begin)
         answer_format = query.statement.format.decode() or parameters.answer_format
-        if query.has_rows or piece.data:
+        framing: Step | None = None
+        if answer_format == "Native" and parameters.protocol_version:
+            one_block_each = query.statement.returns_rows_of_a_select
+            framing = BlockFraming(parameters.protocol_version, one_block_each=one_block_each).feed
+        self._packer = self._chosen_packer(framing)
+        part = await self._step(query.begin)
+        self._headers[hdrs.CONTENT_TYPE] = answer.PLAIN_TEXT
+        if query.has_rows or not part.is_last:
             self._headers["X-ClickHouse-Format"] = answer_format or "TSV"
             self._headers[hdrs.CONTENT_TYPE] = answer.content_type(answer_format or "TSV")
-        else:
-            self._headers[hdrs.CONTENT_TYPE] = answer.PLAIN_TEXT
-        framing: Step | None = None
-        self._packer = self._chosen_packer(framing)
+        limit = max(_BUFFER_BYTES, parameters.number("buffer_size"))
         hold_all = parameters.flag("wait_end_of_query")
-        limit = max(_BUFFER_BYTES, int(parameters.values.get("buffer_size") or 0))
         with SpooledTemporaryFile(_SPOOL_BYTES) as held:
-            statistics = piece.statistics
-            while piece.data and (hold_all or held.tell() < limit):
-                statistics = piece.statistics
-                held.write(self._packer.rows(piece.data))
-                piece = await self._step(query.next)
+            statistics = part.statistics
+            while not part.is_last and (hold_all or held.tell() < limit):
+                statistics = part.statistics
+                held.write(part.data)
+                part = await self._step(query.next)
             self._headers["X-ClickHouse-Summary"] = answer.summary(statistics)
             size = held.tell()
             held.seek(0)
-            if not piece.data and size <= _SPOOL_BYTES:
+            if part.is_last and size <= _SPOOL_BYTES:
                 return web.Response(body=held.read() + self._packer.end(), headers=self._headers)
             response = web.StreamResponse(headers=self._headers)
             await response.prepare(self._request)
-            while part := held.read(_BUFFER_BYTES):
-                await response.write(part)
-        await self._send_rest(query, piece, response)
+            while chunk := held.read(_BUFFER_BYTES):
+                await response.write(chunk)
+        await self._send_rest(query, part, response)
         return response
 
-    async def _send_rest(self, query: Query, piece: Piece, response: web.StreamResponse) -> None:
+    async def _send_rest(self, query: Query, part: _Packed, response: web.StreamResponse) -> None:
         try:
-            while piece.data:
-                await response.write(self._packer.rows(piece.data))
-                piece = await self._step(query.next)
+            while not part.is_last:
+                await response.write(part.data)
+                part = await self._step(query.next)
         except DatabaseError as late:
             framed = answer.late_exception(late.body(self._engine.version), self._exception_tag)
-            await response.write(self._packer.text(framed))
-        await response.write(self._packer.end())
+            await response.write(self._packer.text(framed) + self._packer.end())
+            # As a server does, leave out the last chunk: even a client that reads no frames sees that the answer is cut.
+            if self._request.transport is not None:
+                self._request.transport.close()
+        else:
+            await response.write(self._packer.end())
 
     def _chosen_packer(self, framing: Step | None) -> Packer:
         """How this client wants its answer packed; also sets the header that says so."""
         parameters = self._parameters
-        blocks: Step | None = None
-        if parameters.settings.get("enable_http_compression", "1") == "0":
-            return Packer(framing, blocks, None)
-        chosen = answer_compressor(self._request.headers.get(hdrs.ACCEPT_ENCODING, ""))
+        blocks = pack_blocks if parameters.flag("compress") else None
+        accepted = self._request.headers.get(hdrs.ACCEPT_ENCODING, "")
+        chosen = None if parameters.settings.get("enable_http_compression") == "0" else answer_compressor(accepted)
         if chosen is None:
             return Packer(framing, blocks, None)
         self._headers[hdrs.CONTENT_ENCODING], compressor = chosen

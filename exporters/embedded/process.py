@@ -6,8 +6,8 @@
         ...
 
 What is stored survives `kill -9` of either process. The child dies with its parent: the kernel kills it when the thread that
-started it ends (so start it from a thread that lives as long as the program, as the main thread does), and it stops by itself when
-the pipe that is its standard input ends.
+started it ends (so start it from a thread that lives as long as the program, as the main thread does), and it stops by itself
+when the pipe that is its standard input ends.
 """
 
 from __future__ import annotations

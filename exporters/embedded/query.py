@@ -106,6 +106,9 @@ class Query:
     def _prepare(self) -> None:
         settings = {"log_comment": self.tag, "implicit_select": "0", **self.parameters.settings}
         settings["log_comment"] = self.tag
+        if self.parameters.protocol_version:
+            # Blocks are walked on their way out (see `native`), and JSON in its binary form cannot be.
+            settings["output_format_native_write_json_as_string"] = "1"
         if self.kept:
             self._remember(settings)
         if self.parameters.database:

@@ -56,6 +56,13 @@ class Parameters:
         """A parameter that is 0 or 1."""
         return self.values.get(name, "0") not in ("", "0", "false")
 
+    def number(self, name: str) -> int:
+        """A parameter that is a whole number, 0 if it is missing. Raises DatabaseError 27."""
+        text = self.values.get(name) or "0"
+        if not text.isdecimal():
+            raise error(27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED", f"Parameter {name} is '{text}'; it must be a whole number")
+        return int(text)
+
     @property
     def session_timeout_s(self) -> int:
         """Seconds that the session outlives its last query. Raises DatabaseError 374."""
@@ -75,10 +82,7 @@ class Parameters:
     @property
     def protocol_version(self) -> int:
         """The revision of the native protocol that the client reads, 0 if it does not say."""
-        text = self.values.get("client_protocol_version", "0")
-        if not text.isdecimal():
-            raise error(27, "CANNOT_PARSE_INPUT_ASSERTION_FAILED", f"client_protocol_version '{text}' is not a number")
-        return int(text)
+        return self.number("client_protocol_version")
 
 
 def read_parameters(query: Iterable[tuple[str, str]], headers: Mapping[str, str]) -> Parameters:

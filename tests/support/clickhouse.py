@@ -21,11 +21,12 @@ from tests.support import genuine_clickhouse as genuine
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer. Header names compare without regard to case."""
+    """An HTTP answer. Header names compare without regard to case. `complete` is false if the body's last chunk is missing."""
 
     status: int
     headers: http.client.HTTPMessage
     body: bytes
+    complete: bool = True
 
 
 class Refusal(AssertionError):
@@ -63,8 +64,7 @@ class ClickHouse:
         try:
             target = f"{path}?{urlencode(parameters)}" if parameters else path
             connection.request(method, target, body, dict(headers or {}))
-            response = connection.getresponse()
-            return Answer(response.status, response.headers, response.read())
+            return _answer(connection.getresponse())
         finally:
             connection.close()
 
@@ -82,6 +82,13 @@ class ClickHouse:
         if answer.status != http.HTTPStatus.OK:
             raise Refusal(answer.body.decode())
         return answer.body
+
+
+def _answer(response: http.client.HTTPResponse) -> Answer:
+    try:
+        return Answer(response.status, response.headers, response.read())
+    except http.client.IncompleteRead as cut:
+        return Answer(response.status, response.headers, cut.partial, complete=False)
 
 
 @pytest.fixture(scope="session")
