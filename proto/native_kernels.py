@@ -16,7 +16,7 @@ from proto.words import copy, hash_bytes, is_equal, is_zero, write_hex
 
 # Where a count begins: a literal 0 has a type of its own, for which Numba would compile all that it is given to once more.
 ZERO = np.int64(0)
-LENGTH_GAP = 16  # room in front of a value whose length is known only when it is written
+LENGTH_GAP = 40  # room in front of a value whose length is known only when it is written
 
 
 @kernel

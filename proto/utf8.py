@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from proto.kernel import kernel
-from proto.words import copy, is_ascii
+from proto.words import copy, is_ascii, stay_apart
 
 REPLACEMENT_LENGTH = 3  # U+FFFD is EF BF BD
 
@@ -49,9 +49,12 @@ def sequence_length(data, position, end):
 @kernel
 def is_utf8(data, start, end):
     """Whether data[start:end] is well-formed UTF-8."""
-    if is_ascii(data, start, end):
-        return True
-    position = start
+    return is_ascii(data, start, end) or has_whole_characters(data, start, end)
+
+
+@kernel
+def has_whole_characters(data, position, end):
+    stay_apart()
     while position < end:
         length = sequence_length(data, position, end)
         if length < 0:

@@ -17,7 +17,7 @@ from proto.scan import MAX_VALUE_DEPTH
 from proto.spans import ARRAY, BOOL, BYTES, DOUBLE, EMPTY, INT, KVLIST, STRING
 from proto.utf8 import sequence_length
 from proto.wire import FIXED64, LENGTH_DELIMITED, VARINT, next_field, read_signed64
-from proto.words import as_double, compare, copy
+from proto.words import as_double, compare, copy, stay_apart
 
 MAX_NUMBER_TEXT = MAX_DOUBLE_TEXT
 # An entry of a key-value list in `work`.
@@ -76,6 +76,7 @@ def write_types(out, position, data, attribute, work):
 
 @kernel
 def write_number(out, position, value_type, number):
+    stay_apart()
     if value_type == INT:
         return write_integer(out, position, number)
     if value_type == DOUBLE:
@@ -88,6 +89,7 @@ def write_number(out, position, value_type, number):
 @kernel
 def write_base64(out, position, data, start, end):
     """Standard base64 with padding."""
+    stay_apart()
     while start < end:
         rest = end - start
         first = np.int64(data[start])
@@ -108,6 +110,7 @@ def write_nested(out, position, data, value_type, start, end, work, as_json):
 
     Without recursion: `work` is a stack of frames, one for each list that is open, with a list's sorted entries below its frame.
     """
+    stay_apart()
     top = NO_FRAME
     used = np.int64(0)
     while True:

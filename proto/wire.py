@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from proto.kernel import inlined_kernel, kernel
+from proto.words import stay_apart
 
 VARINT = 0
 FIXED64 = 1
@@ -96,6 +97,7 @@ def skip_group(data, position, end, field):
     digits of one number, modulo a prime: a start appends its field, an end takes it away again, and what is left in the end is
     zero if every group was ended by its own number.
     """
+    stay_apart()
     open_groups = field
     depth = 1
     while depth:

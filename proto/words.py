@@ -30,6 +30,9 @@ if config.DISABLE_JIT:
         """out[position : position + 8] = the word's bytes, little-endian."""
         out[position : position + 8] = np.frombuffer(int(word).to_bytes(8, "little"), np.uint8)
 
+    def stay_apart() -> None:
+        """Nothing to do where nothing is compiled."""
+
     def as_double(bits: int) -> np.float64:
         """The double whose bits an int64 holds."""
         return np.int64(bits).view(np.float64)
@@ -59,6 +62,16 @@ else:
             return context.get_dummy_value()
 
         return types.void(out, types.int64, types.uint64), build
+
+    @intrinsic
+    def stay_apart(typing_context: Any) -> tuple[Signature, Any]:
+        """Keep the compiler from copying the kernel that calls this into its callers: for what is rare, but large."""
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), build
 
     @intrinsic
     def as_double(typing_context: Any, bits: Any) -> tuple[Signature, Any]:
@@ -96,20 +109,32 @@ def is_ascii(data, start, end):
 def copy(out, position, data, start, length):
     """out[position : position + length] = data[start : start + length]; returns the position after it.
 
-    Where both arrays go on for another eight bytes, whole words are written, over the end too: what follows in `out` is
-    written later. A caller must therefore fill `out` from front to back.
+    Where both arrays go on for another 32 bytes, 32 are written at a time, over the end too: most texts are shorter, and then there
+    is no loop for the processor to guess. What follows in `out` is written later, so a caller must fill `out` from front to back.
     """
     if length < 0 or start < 0 or position < 0 or start + length > data.size or position + length > out.size:
         raise IndexError("range outside the data")
-    if start + length + 8 <= data.size and position + length + 8 <= out.size:
+    if start + length + 32 <= data.size and position + length + 32 <= out.size:
         done = 0
         while done < length:
-            store64(out, position + done, load64(data, start + done))
-            done += 8
+            for word in range(0, 32, 8):
+                store64(out, position + done + word, load64(data, start + done + word))
+            done += 32
     else:
         for index in range(length):
             out[position + index] = data[start + index]
     return position + length
+
+
+@unchecked_kernel
+def load_below64(data, start, length):
+    """data[start : start + length], fewer than eight bytes, as the low bytes of a word. The caller has checked the range."""
+    if start + 8 <= data.size:
+        return load64(data, start) & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
+    word = np.uint64(0)
+    for index in range(length):
+        word |= np.uint64(data[start + index]) << np.uint64(8 * index)
+    return word
 
 
 @unchecked_kernel
@@ -122,11 +147,8 @@ def is_equal(data, left, right, length):
         if load64(data, left + done) != load64(data, right + done):
             return False
         done += 8
-    while done < length:
-        if data[left + done] != data[right + done]:
-            return False
-        done += 1
-    return True
+    rest = length - done
+    return load_below64(data, left + done, rest) == load_below64(data, right + done, rest)
 
 
 @unchecked_kernel
@@ -154,11 +176,7 @@ def hash_bytes(data, start, length):
         state = (state ^ load64(data, start + done)) * HASH_MULTIPLIER
         state ^= state >> np.uint64(32)
         done += 8
-    tail = np.uint64(0)
-    while done < length:
-        tail = (tail << np.uint64(8)) | np.uint64(data[start + done])
-        done += 1
-    state = (state ^ tail) * HASH_MULTIPLIER
+    state = (state ^ load_below64(data, start + done, length - done)) * HASH_MULTIPLIER
     state ^= state >> np.uint64(29)
     return np.int64(state >> np.uint64(1))
 
