@@ -171,7 +171,7 @@ def run_loads(directory: Path, names: Sequence[str], contenders: Sequence[str], 
 
 
 def main() -> None:
-    """Run the loads asked for and print one table."""
+    """Run what is asked for and print one table, then a line for each of the rest."""
     names = [*LOADS, "embedded", "footprint"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one repetition of a quarter of the requests")
@@ -180,18 +180,16 @@ def main() -> None:
     arguments = parser.parse_args()
     quick, chosen = arguments.quick, arguments.load or names
     loads = [name for name in chosen if name in LOADS]
-    lines = []
     with TemporaryDirectory(prefix="spanhouse-bench-") as name:
         directory = Path(name)
         if loads:
-            lines.append(table(run_loads(directory, loads, arguments.contender or list(CONTENDERS), quick=quick)))
+            print(table(run_loads(directory, loads, arguments.contender or list(CONTENDERS), quick=quick)))
         if "embedded" in chosen:
             requests, repetitions = (150, 1) if quick else (600, REPETITIONS)
-            lines.append(embedded.report(embedded.compare(directory, requests=requests, repetitions=repetitions)))
+            print(embedded.report(embedded.compare(directory, requests=requests, repetitions=repetitions)))
         if "footprint" in chosen:
             load_seconds, idle_seconds = (10.0, 5.0) if quick else (footprint.LOAD_SECONDS, footprint.IDLE_SECONDS)
-            lines.append(footprint.report(footprint.watch(directory, load_seconds=load_seconds, idle_seconds=idle_seconds)))
-    print("\n".join(lines))
+            print(footprint.report(footprint.watch(directory, load_seconds=load_seconds, idle_seconds=idle_seconds)))
 
 
 if __name__ == "__main__":
