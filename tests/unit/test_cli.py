@@ -1,0 +1,176 @@
+"""The command line, without a daemon."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.cli import UserError, main, parser
+from collector.replay.files import files_of, requests_of
+from tests.support.messages import canonical_spans
+from tests.support.otlp_json import to_json
+from tests.support.requests import EPOCH, every_value_request, tree_request
+
+ROOT = Path(__file__).resolve().parents[2]
+SECOND = 10**9
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "collector", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_good_file_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-c", str(ROOT / "collector.yaml")]) == 0
+    assert capsys.readouterr().out == f"{ROOT / 'collector.yaml'} is valid\n"
+
+
+def test_every_mistake_in_a_file_is_told_with_line_and_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "collector.yaml"
+    file.write_text(
+        (ROOT / "collector.yaml").read_text().replace("grpc:", "grcp:").replace("compress", "compres") + "\nservise: {}\n"
+    )
+    assert main(["validate", "-c", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "2 problems" in told
+    assert "did you mean grpc?" in told
+    assert "did you mean service?" in told
+
+
+def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-c", "nowhere.yaml"]) == 1
+    assert "nowhere.yaml: cannot be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_the_schema_is_complete_sql_with_its_comments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "-c", str(ROOT / "collector.yaml")]) == 0
+    sql = capsys.readouterr().out
+    assert [statement.split()[1] for statement in sql.split(";\n\n")[:-1]] == ["DATABASE", "TABLE", "TABLE", "MATERIALIZED"]
+    assert "-- " in sql
+
+
+def test_the_version_names_what_a_report_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("spanhouse ")
+    assert any(line.startswith("numba ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["rnu"],
+        ["replay"],
+        ["replay", "x.pb", "--rate", "0"],
+        ["replay", "x.pb", "--concurrency", "0"],
+        ["demo", "--rate", "-1"],
+    ],
+)
+def test_wrong_usage_ends_with_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: spanhouse" in capsys.readouterr().err
+
+
+def test_help_loads_no_command() -> None:
+    script = "import sys; from collector.cli import parser; parser().format_help(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"numba", "numpy", "grpc", "aiohttp", "pydantic", "structlog"} & set(loaded)
+    assert {"run", "validate", "schema", "replay", "demo", "doctor", "version"} <= set(parser().format_help().split())
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m collector schema | head -1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_replay_without_a_receiver_is_one_clear_line(protocol: str, tmp_path: Path) -> None:
+    (tmp_path / "one.pb").write_bytes(tree_request(depth=1).SerializeToString())
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"127.0.0.1:{unused.getsockname()[1]}"
+        ended = run("replay", str(tmp_path / "one.pb"), "--protocol", protocol, "--endpoint", endpoint)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"spanhouse replay: nobody takes OTLP over {protocol} at {endpoint}; ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_replay_takes_every_form_of_file_and_directories(tmp_path: Path) -> None:
+    request = every_value_request()
+    body, text = request.SerializeToString(), to_json(request)
+    contents = {"a.pb": body, "b.pb.gz": gzip.compress(body), "c.json": text, "d.json.gz": gzip.compress(text)}
+    contents |= {"e.jsonl": text + b"\n" + text + b"\n", "notes.txt": b""}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    read = list(requests_of(files_of(tmp_path), move_to_now=False))
+    assert [item.source.name for item in read] == ["a.pb", "b.pb.gz", "c.json", "d.json.gz", "e.jsonl", "e.jsonl"]
+    for item in read:
+        assert list(canonical_spans(ExportTraceServiceRequest.FromString(item.body))) == list(canonical_spans(request))
+    assert {item.spans for item in read} == {2}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.pb", b"\xff", "cannot be read as an OTLP trace request"),
+        ("a.pb.gz", b"no gzip", "cannot be read as an OTLP trace request"),
+        ("a.json", b"[1", "cannot be read as an OTLP trace request"),
+        ("a.txt", b"", "is not known to be OTLP"),
+    ],
+)
+def test_a_file_that_is_no_request_is_told_by_name(tmp_path: Path, name: str, content: bytes, told: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=told):
+        list(requests_of(files_of(tmp_path / name), move_to_now=False))
+
+
+def test_moving_to_now_keeps_differences_also_between_files_that_share_a_trace(tmp_path: Path) -> None:
+    whole = tree_request(depth=4, seed=7, start_time_unix_nano=EPOCH)
+    halves = [ExportTraceServiceRequest(), ExportTraceServiceRequest()]
+    for number, span in enumerate(whole.resource_spans[0].scope_spans[0].spans):
+        span.events.add(time_unix_nano=span.start_time_unix_nano + 5)
+        halves[number % 2].resource_spans.add().scope_spans.add().spans.append(span)
+    other = tree_request(depth=1, seed=8, start_time_unix_nano=EPOCH - 1000 * SECOND)
+    for name, request in (("a.pb", halves[0]), ("b.pb", halves[1]), ("c.pb", other)):
+        (tmp_path / name).write_bytes(request.SerializeToString())
+    moved = [ExportTraceServiceRequest.FromString(item.body) for item in requests_of(files_of(tmp_path), move_to_now=True)]
+    spans = [[span for part in request.resource_spans for span in part.scope_spans[0].spans] for request in moved]
+    before = {span.span_id: span for span in whole.resource_spans[0].scope_spans[0].spans}
+    for group in spans[:2]:
+        for span in group:
+            assert span.end_time_unix_nano - span.start_time_unix_nano == 1000 * 10**6
+            assert span.events[0].time_unix_nano == span.start_time_unix_nano + 5
+            assert span.start_time_unix_nano - before[span.span_id].start_time_unix_nano > 0
+    # Both halves moved by the same amount, up to the time between the reading of the one and of the other.
+    shifts = [group[0].start_time_unix_nano - before[group[0].span_id].start_time_unix_nano for group in spans[:2]]
+    assert abs(shifts[0] - shifts[1]) < 60 * SECOND
+    assert spans[2][0].end_time_unix_nano - spans[0][0].end_time_unix_nano < 60 * SECOND
+
+
+def test_a_doctor_says_what_a_file_is_wrong_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "collector.yaml").write_text("receivers: {}\n")
+    assert main(["doctor", "-c", str(tmp_path / "collector.yaml")]) == 1
+    assert capsys.readouterr().out.startswith("fail  configuration: ")
+
+
+def test_a_doctor_finds_who_holds_a_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        text = (ROOT / "collector.yaml").read_text().replace("localhost:4317", f"127.0.0.1:{port}")
+        (tmp_path / "collector.yaml").write_text(text)
+        assert main(["doctor", "-c", str(tmp_path / "collector.yaml")]) == 1
+    line = next(line for line in capsys.readouterr().out.splitlines() if f":{port}" in line)
+    assert line.startswith("fail  receivers.otlp.protocols.grpc.endpoint: ")
+    assert "held by" in line

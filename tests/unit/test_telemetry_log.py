@@ -1,0 +1,77 @@
+"""The daemon's log: one line an event, for people or for programs, and never the values of variables."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from collector.logging import configure_logging
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Logging is the process's own: other tests get it back as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    configuration = structlog.get_config()
+    yield
+    structlog.configure(**configuration)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+def fail_with_a_secret() -> None:
+    password = "hunter2"
+    raise ValueError(f"wrong length: {len(password)}")
+
+
+def test_a_json_line_is_an_object_with_event_level_and_time() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+    structlog.get_logger().info("ready", port=4317)
+    line = json.loads(stream.getvalue())
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "ready", "level": "info", "port": 4317}
+
+
+def test_a_console_line_has_no_colours_where_there_is_no_terminal() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "console", stream)
+    structlog.get_logger().info("ready", port=4317)
+    assert stream.getvalue().endswith("ready port=4317\n")
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_lines_below_the_level_are_left_out() -> None:
+    stream = io.StringIO()
+    configure_logging("warn", "json", stream)
+    structlog.get_logger().info("ready")
+    structlog.get_logger().warning("trouble")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["trouble"]
+
+
+@pytest.mark.parametrize("encoding", ["json", "console"])
+def test_a_traceback_shows_no_values(encoding: str) -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json" if encoding == "json" else "console", stream)
+    try:
+        fail_with_a_secret()
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert "wrong length: 7" in stream.getvalue()
+    assert "fail_with_a_secret" in stream.getvalue()
+    assert '"hunter2"' not in stream.getvalue().replace('password = "hunter2"', "")
+    assert "'hunter2'" not in stream.getvalue()
+
+
+def test_warnings_of_libraries_come_in_the_same_form() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "json", stream)
+    logging.getLogger("asyncio").warning("slow %s", "callback")
+    logging.getLogger("asyncio").info("chatter")
+    (line,) = map(json.loads, stream.getvalue().splitlines())
+    assert (line["event"], line["logger"], line["level"]) == ("slow callback", "asyncio", "warning")
