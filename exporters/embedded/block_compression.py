@@ -38,7 +38,7 @@ def unpack_blocks(data: bytes, max_bytes: int) -> bytes:
     """Unpack a body of blocks.
 
     Raises:
-        DatabaseError: a cut body (33), a wrong checksum (40), an unknown method (89), broken data (271), or more than `max_bytes`
+        DatabaseError: a cut body (33), a wrong checksum or broken data (271), an unknown method (432), or more than `max_bytes`
             (229).
     """
     plain, position, total = [], 0, 0
@@ -57,7 +57,7 @@ def unpack_blocks(data: bytes, max_bytes: int) -> bytes:
             raise error(229, "QUERY_IS_TOO_LARGE", f"The unpacked body is larger than the maximum of {max_bytes} bytes")
         block = data[start:position]
         if _CHECKSUM.unpack_from(data, start - _CHECKSUM.size) != _checksum(block):
-            raise error(40, "CHECKSUM_DOESNT_MATCH", "Checksum doesn't match: corrupted data")
+            raise error(271, "CANNOT_DECOMPRESS", "Checksum doesn't match: corrupted data")
         plain.append(_unpack(method, block[_HEADER.size :], plain_size))
     return b"".join(plain)
 
@@ -72,7 +72,7 @@ def _unpack(method: int, payload: bytes, plain_size: int) -> bytes:
             case 0x02:  # not packed
                 plain = payload
             case _:
-                raise error(89, "UNKNOWN_COMPRESSION_METHOD", f"Unknown compression method byte {method:#04x}")
+                raise error(432, "UNKNOWN_CODEC", f"Unknown codec family code: {method}")
     except (lz4.block.LZ4BlockError, zstandard.ZstdError) as broken:
         raise error(271, "CANNOT_DECOMPRESS", f"Cannot decompress: {broken}") from None
     if len(plain) != plain_size:

@@ -188,7 +188,8 @@ def read_varint(data: bytes, position: int) -> tuple[int, int]:
 def column_of(type_name: str) -> Column:
     """The column of a type as ClickHouse writes its name. Raises DatabaseError 48 if its size cannot be told."""
     name, _, rest = type_name.partition("(")
-    arguments = _split(rest.removesuffix(")")) if rest else []
+    inner = rest.removesuffix(")")
+    arguments = _split(inner) if inner else []
     if name in _SHAPES:
         return column_of(_SHAPES[name])
     if name in _FIXED:
