@@ -19,6 +19,7 @@ from collector import metrics
 from collector.clock import SYSTEM, Clock
 from collector.embedded import EmbeddedDatabase
 from collector.health import Health
+from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
 from collector.query_port import QueryPort
@@ -87,6 +88,7 @@ class Daemon:
             await kernels
             receivers = Receivers(self._config, pipeline.entry, self._telemetry, pool, self._clock)
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
+            spare_the_collector()
             async with self._receiving(receivers, health):
                 _log.info("ready", **receivers.addresses(), **urls)
                 await self._until_stopped(*watched)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from numba import config, njit
 
@@ -31,20 +33,31 @@ def _cache_directory() -> Path:
         writable = os.access(directory, os.W_OK)
     except OSError:
         writable = False
-    # A fresh directory, for code from a well-known one that anybody can write to must not be run.
-    return directory if writable else Path(tempfile.mkdtemp(prefix="spanhouse-kernels-"))
+    return directory if writable else _private_copy(directory)
+
+
+def _private_copy(directory: Path) -> Path:
+    """A writable directory for this process alone, with what `directory` holds: Numba does not read a cache that it cannot write.
+
+    A fresh one, for code from a well-known directory that anybody can write to must not be run.
+    """
+    copy = Path(tempfile.mkdtemp(prefix="spanhouse-kernels-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    if directory.is_dir():
+        shutil.copytree(directory, copy, dirs_exist_ok=True)
+    return copy
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    config.CACHE_DIR = str(_cache_directory())
+    config.CACHE_DIR = str(_cache_directory())  # type: ignore[attr-defined]  # numba makes its settings at run time
 
-_OPTIONS = {"nogil": True, "boundscheck": True, "cache": True, "error_model": "numpy", "_nrt": False}
+_OPTIONS: Final[dict[str, Any]] = {"nogil": True, "boundscheck": True, "cache": True, "error_model": "numpy", "_nrt": False}
 
 
 def _compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
         dispatcher = njit(**(_OPTIONS | options))(function)
-        if not config.DISABLE_JIT:
+        if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # as above
             _save_under_lock(dispatcher)
         return dispatcher
 
@@ -61,7 +74,7 @@ def _save_under_lock(dispatcher: Any) -> None:
     save = cache_file.save
 
     def locked_save(key: Any, data: Any) -> None:
-        directory = Path(config.CACHE_DIR)
+        directory = Path(config.CACHE_DIR)  # type: ignore[attr-defined]  # as above
         directory.mkdir(parents=True, exist_ok=True)
         with (directory / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

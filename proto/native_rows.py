@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ class Columns:
 
     def __init__(self, table: Table) -> None:
         width = table.dtype.itemsize // 4
-        self._fields = table.dtype.fields or {}
+        self._fields: Mapping[str, Any] = table.dtype.fields or {}
         self._words = np.empty((width, len(table)), np.int32)
         kernels.transpose(table.view(np.int32).reshape(len(table), width), self._words)
 
@@ -49,7 +50,8 @@ class Columns:
             column: Integers = self._words[offset // 4].view(dtype)
             return column
         low, high = self._words[offset // 4 : offset // 4 + 2].view(np.uint32)
-        return low | high.astype(np.uint64) << np.uint64(32)
+        wide: Integers = low | high.astype(np.uint64) << np.uint64(32)
+        return wide
 
     def lists(self) -> Lists:
         """The attributes of each row."""
@@ -150,7 +152,8 @@ class Rows:
 def _members(starts: Integers, counts: Integers) -> Integers:
     """Row numbers of all runs, one run behind the other."""
     ends = np.cumsum(counts)
-    return np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
+    rows: Integers = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
+    return rows
 
 
 def _read_only(text: Bytes, offsets: Integers, lengths: Integers) -> Texts:

@@ -12,7 +12,7 @@ need only drop rows of `spans`; what nothing refers to is never written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -191,7 +191,7 @@ _DTYPES: Final = {
 def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The fields of a table that point elsewhere: their places in a row, in 32-bit words, and what each points into."""
     targets = {"service_name": "attributes", "scope": "scopes", "resource": "resources"}
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     for field in fields:
         if field.endswith("_offset"):
             targets[field] = _DATA
@@ -205,7 +205,7 @@ _REFERENCES: Final = {table: _references(dtype) for table, dtype in _DTYPES.item
 
 
 @kernel
-def _shift_references(rows, counts, words, shifts):
+def _shift_references(rows: Table, counts: Table, words: Table, shifts: Table) -> None:
     """Rows of joined tables: add to each of their `words` what the batch that they come from is to be shifted by.
 
     Shapes: rows (rows, words of a row) int32, counts (batches,), words (references,), shifts (batches, references) int64.

@@ -13,8 +13,8 @@ from typing import Final
 
 import numba
 import numpy as np
-from llvmlite import __version__ as llvmlite_version  # type: ignore[import-untyped]  # publishes no types
-from llvmlite.binding import get_host_cpu_name  # type: ignore[import-untyped]  # publishes no types
+from llvmlite import __version__ as llvmlite_version
+from llvmlite.binding import get_host_cpu_name
 from numba import config
 
 from proto.native_encode import encode

@@ -20,7 +20,7 @@ from proto.kernel import unchecked_kernel
 HIGH_BITS = np.uint64(0x8080808080808080)
 HASH_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, made odd
 
-if config.DISABLE_JIT:
+if config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba makes its settings at run time
 
     def load64(data: Any, position: int) -> np.uint64:
         """The little-endian word at data[position : position + 8]."""
@@ -41,7 +41,7 @@ else:
 
     def _pointer(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
         data = context.make_array(array_type)(context, builder, array).data
-        return builder.bitcast(cgutils.gep_inbounds(builder, data, position), ir.IntType(64).as_pointer())
+        return builder.bitcast(cgutils.gep_inbounds(builder, data, position), ir.IntType(64).as_pointer())  # type: ignore[no-untyped-call]  # untyped there
 
     @intrinsic
     def load64(typing_context: Any, data: Any, position: Any) -> tuple[Signature, Any]:
@@ -109,8 +109,8 @@ def is_ascii(data, start, end):
 def copy(out, position, data, start, length):
     """out[position : position + length] = data[start : start + length]; returns the position after it.
 
-    Where both arrays go on for another 32 bytes, 32 are written at a time, over the end too: most texts are shorter, and then there
-    is no loop for the processor to guess. What follows in `out` is written later, so a caller must fill `out` from front to back.
+    Where both arrays go on for another 32 bytes, 32 are written at a time, over the end too: most texts are shorter, and then
+    there is no loop for the processor to guess. What follows in `out` is written later: a caller must fill it from front to back.
     """
     if length < 0 or start < 0 or position < 0 or start + length > data.size or position + length > out.size:
         raise IndexError("range outside the data")

@@ -1,0 +1,78 @@
+"""The statements that make the tables, as they are printed and run."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporters.clickhouse.schema import SchemaSettings, column_definitions, quoted, statements
+from proto.native_encode import COLUMNS
+
+DAY_S = 86_400
+
+
+def joined(**settings: object) -> str:
+    return "\n".join(statements(SchemaSettings(**settings)))  # type: ignore[arg-type]  # the test's own keywords
+
+
+def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_other() -> None:
+    heads = [statement.split("\n", 1)[0] for statement in statements(SchemaSettings("traces", "spans"))]
+    assert heads == [
+        "CREATE DATABASE IF NOT EXISTS `traces`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_trace_id_ts`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_trace_id_ts_mv`",
+    ]
+
+
+def test_the_table_has_the_columns_that_are_written_in_their_order_and_with_their_types() -> None:
+    definitions = column_definitions("otel_traces")
+    assert list(definitions) == [column.name for column in COLUMNS]
+    for column in COLUMNS:
+        assert definitions[column.name].startswith(f"{column.type} ")
+
+
+@pytest.mark.parametrize(
+    ("ttl_s", "clause"),
+    [
+        (7 * DAY_S, "toIntervalDay(7)"),
+        (36 * 3600, "toIntervalHour(36)"),
+        (90 * 60, "toIntervalMinute(90)"),
+        (61, "toIntervalSecond(61)"),
+    ],
+)
+def test_the_time_to_live_is_in_the_largest_unit_that_divides_it(ttl_s: int, clause: str) -> None:
+    text = joined(ttl_s=ttl_s)
+    assert f"TTL toDateTime(Timestamp) + {clause}\nSETTINGS" in text
+    assert f"TTL toDateTime(Start) + {clause}\nSETTINGS" in text
+
+
+def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
+    assert "TTL" not in joined()
+    assert "ORDER BY (TraceId, Start)\nSETTINGS" in joined()
+
+
+def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_the_companion() -> None:
+    assert joined().count("non_replicated_deduplication_window = 1000") == 2
+
+
+@pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
+def test_replicated_engines_remember_inserts_by_themselves(engine: str) -> None:
+    text = joined(engine=engine, engine_parameters="'/tables/{shard}/{table}', '{replica}'")
+    assert f"ENGINE = {engine}('/tables/{{shard}}/{{table}}', '{{replica}}')" in text
+    assert "deduplication_window" not in text
+
+
+@pytest.mark.parametrize("cluster", ["main", "{cluster}"])
+def test_on_a_cluster_every_statement_runs_everywhere(cluster: str) -> None:
+    for statement in statements(SchemaSettings(cluster=cluster)):
+        assert statement.split("\n", 1)[0].endswith(f" ON CLUSTER '{cluster}'")
+
+
+def test_comments_reach_the_reader_and_no_field_is_left_unfilled() -> None:
+    text = joined(ttl_s=DAY_S)
+    assert "-- The shape that Grafana" in text
+    assert "{" not in text
+
+
+def test_names_are_quoted_whatever_they_hold() -> None:
+    assert quoted("a`b\\c") == "`a\\`b\\\\c`"

@@ -1,0 +1,60 @@
+"""What ClickHouse's answers mean for a retry."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporters.base import Outlook
+from exporters.clickhouse.client import ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable
+from exporters.clickhouse.errors import OUTLOOKS, export_error
+
+
+@pytest.mark.parametrize("code", [159, 202, 209, 210, 241, 252, 319, 999])
+def test_trouble_that_passes_is_retried_without_end(code: int) -> None:
+    assert OUTLOOKS[code] is Outlook.LATER
+
+
+@pytest.mark.parametrize("code", [27, 53, 62, 117])
+def test_data_at_fault_is_never_sent_again(code: int) -> None:
+    assert OUTLOOKS[code] is Outlook.NEVER
+
+
+@pytest.mark.parametrize("code", [60, 81, 164, 497, 516])
+def test_what_an_operator_can_put_right_is_retried_for_a_while(code: int) -> None:
+    assert OUTLOOKS[code] is Outlook.UNSURE
+
+
+def test_an_unknown_code_is_retried_for_a_while_under_its_own_name() -> None:
+    error = export_error(ClickHouseError(12345, "BRAND_NEW", "what is this", 500))
+    assert (error.outlook, error.reason) == (Outlook.UNSURE, "brand_new")
+    assert "what is this" in str(error)
+    assert export_error(ClickHouseError(12345, "", "nameless", 500)).reason == "code_12345"
+
+
+@pytest.mark.parametrize(
+    ("status", "outlook"),
+    [
+        (429, Outlook.LATER),
+        (502, Outlook.LATER),
+        (503, Outlook.LATER),
+        (504, Outlook.LATER),
+        (413, Outlook.NEVER),
+        (500, Outlook.UNSURE),
+    ],
+)
+def test_a_status_without_a_code_is_judged_by_itself(status: int, outlook: Outlook) -> None:
+    error = export_error(ClickHouseError(0, "", "no upstream", status))
+    assert (error.outlook, error.reason) == (outlook, f"http_{status}")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [
+        (ClickHouseTimeout("no answer", sent=True), "timeout"),
+        (ClickHouseUnavailable("reset", sent=True), "connection_lost"),
+        (ClickHouseUnavailable("refused", sent=False), "unreachable"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_tried_until_it_does(failure: ClickHouseUnavailable, reason: str) -> None:
+    error = export_error(failure)
+    assert (error.outlook, error.reason) == (Outlook.LATER, reason)

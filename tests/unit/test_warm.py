@@ -1,0 +1,48 @@
+"""After the kernels were loaded, no request makes a client wait for a compiler."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# In a process of its own, where no other test has compiled anything.
+SCRIPT = """
+import importlib
+from pathlib import Path
+from numba.core.dispatcher import Dispatcher
+from proto.native_encode import encode
+from proto.otlp_decode import decode
+from proto.otlp_json import json_to_protobuf
+from proto.spans import concatenate
+from proto.warm import is_warm, warm
+from proto.weights import stored_bytes
+from tests.support.otlp_json import to_json
+from tests.support.requests import every_value_request, generated_request
+from tests.support.traces import all_traces
+
+def compiled():
+    modules = [importlib.import_module(f"proto.{path.stem}") for path in Path("proto").glob("*.py") if path.stem != "__init__"]
+    kernels = {kernel for module in modules for kernel in vars(module).values() if isinstance(kernel, Dispatcher)}
+    return {(kernel.py_func.__module__, kernel.__name__, signature) for kernel in kernels for signature in kernel.signatures}
+
+warm()
+assert is_warm()
+before = compiled()
+bodies = [trace.body for trace in all_traces() if len(trace.body) < 200_000]
+bodies += [json_to_protobuf(to_json(request)).protobuf for request in (every_value_request(), generated_request())]
+batches = [decode(body).batch for body in bodies]
+encode(concatenate(batches))
+for batch in batches[:20]:
+    stored_bytes(batch)
+    encode(batch.select(slice(0, 1)))
+print(*sorted(map(str, compiled() - before)), sep="\\n")
+"""
+
+
+def test_no_kernel_is_compiled_after_the_daemon_is_ready() -> None:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert ended.stderr == ""
+    assert ended.stdout.strip() == ""
