@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proto import native_kernels as kernels
-from proto.spans import ABSENT, ARRAY, KVLIST, SpanBatch, Table, take
+from proto.spans import ABSENT, ARRAY, KVLIST, SpanBatch, Table, records, take
 from proto.value_text import WORK_BESIDES, WORK_PER_BYTE
 
 Bytes = NDArray[np.uint8]
@@ -71,7 +71,7 @@ class Rows:
 
     def __init__(self, batch: SpanBatch) -> None:
         self.data = batch.data
-        self.attributes = batch.attributes
+        self.attributes = records(batch.attributes)
         self.workspaces = batch.workspaces
         self.spans = Columns(batch.spans)
         self.scopes = Columns(batch.scopes)

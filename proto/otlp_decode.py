@@ -24,7 +24,7 @@ from proto.scan import (
     TABLES,
     scan_request,
 )
-from proto.spans import ATTRIBUTE, EVENT, LINK, RESOURCE, SCOPE, SPAN, STRING, SpanBatch, Table
+from proto.spans import ATTRIBUTE, EVENT, LINK, RESOURCE, SCOPE, SPAN, STRING, SpanBatch, Table, records
 from proto.utf8 import repair_column
 
 REASONS: Final = ("trace_id_length", "trace_id_zero", "span_id_length", "span_id_zero", "parent_span_id_length")
@@ -100,7 +100,7 @@ def decode(request: bytes, workspace: str = "default") -> Decoded:
     while True:
         scratch.state[:ENDS] = 0
         try:
-            overflow = scan_request(data, *scratch.tables.values(), scratch.state)
+            overflow = scan_request(data, *map(records, scratch.tables.values()), scratch.state)
         except (ValueError, IndexError) as error:
             raise MalformedRequest(f"not a valid ExportTraceServiceRequest: {error}", _path(scratch.state.tolist())) from None
         if overflow < 0:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from proto.kernel import kernel
@@ -169,6 +170,11 @@ class SpanBatch:
             self.attributes,
             self.workspaces,
         )
+
+
+def records(table: Table) -> Table:
+    """The table as a kernel takes it: where kernels run as plain Python, its rows need to be told that fields are attributes."""
+    return table.view(np.recarray) if config.DISABLE_JIT else table  # type: ignore[attr-defined]  # numba makes it at run time
 
 
 def take(table: Table, rows: NDArray[Any]) -> Table:

@@ -15,8 +15,8 @@ CREATE TABLE {database}.otel_traces (
     Timestamp DateTime64(9), TraceId String, SpanId String, ParentSpanId String, TraceState String,
     SpanName LowCardinality(String), SpanKind LowCardinality(String), ServiceName LowCardinality(String),
     ResourceAttributes Map(LowCardinality(String), String), ScopeName String, ScopeVersion String,
-    SpanAttributes Map(LowCardinality(String), String), Duration UInt64, StatusCode LowCardinality(String),
-    StatusMessage String,
+    SpanAttributes Map(LowCardinality(String), String),
+    Duration UInt64, StatusCode LowCardinality(String), StatusMessage String,
     Events Nested (Timestamp DateTime64(9), Name LowCardinality(String), Attributes Map(LowCardinality(String), String)),
     Links Nested (TraceId String, SpanId String, TraceState String, Attributes Map(LowCardinality(String), String)),
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
@@ -108,8 +108,8 @@ def test_map_keys_and_values_are_offered(clickhouse: ClickHouse, traces: str) ->
 
 def test_completion_reads_the_functions_table(clickhouse: ClickHouse) -> None:
     statement = (
-        "SELECT name, is_aggregate, case_insensitive, alias_to, origin, description, syntax, arguments, returned_value, examples, "
-        "categories FROM system.functions WHERE name = 'toDate' FORMAT JSONEachRow"
+        "SELECT name, is_aggregate, case_insensitive, alias_to, origin, description, syntax, arguments, returned_value, "
+        "examples, categories FROM system.functions WHERE name = 'toDate' FORMAT JSONEachRow"
     )
     assert json.loads(clickhouse.execute(statement))["name"] == "toDate"
 
@@ -162,7 +162,8 @@ def test_a_trace_by_its_id_has_tags_logs_and_references(clickhouse: ClickHouse, 
 def test_the_dashboards_count_rates_and_quantiles_and_draw_the_node_graph(clickhouse: ClickHouse, traces: str) -> None:
     statement = (
         "SELECT toStartOfInterval(toDateTime(Timestamp), INTERVAL 60 second) AS time, count(), "
-        f"countIf(StatusCode = 'Error') / count(), quantile(0.99)(Duration) FROM otel_traces WHERE {_WINDOW} AND SpanKind = 'Server' GROUP BY time ORDER BY time"
+        "countIf(StatusCode = 'Error') / count(), quantile(0.99)(Duration) FROM otel_traces "
+        f"WHERE {_WINDOW} AND SpanKind = 'Server' GROUP BY time ORDER BY time"
     )
     assert clickhouse.execute(statement, database=traces) == b"2026-09-01 10:00:00\t1\t1\t5000000\n"
     statement = (

@@ -1,0 +1,187 @@
+"""The embedded server under `kill -9`, a taken port, a locked directory, a dead parent."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from exporters.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
+
+_DEADLINE_S = 60
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
+    embedded = EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0"))
+    async with embedded, asyncio.TaskGroup() as tasks:
+        tasks.create_task(embedded.supervise())
+        yield embedded
+        await embedded.stop()
+
+
+def _post(server: EmbeddedServer, body: bytes, **parameters: str) -> bytes:
+    request = urllib.request.Request(f"{server.url}/?{urlencode(parameters)}", data=body)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer: bytes = response.read()
+        return answer
+
+
+async def _execute(server: EmbeddedServer, statement: str) -> bytes:
+    return await asyncio.to_thread(_post, server, statement.encode())
+
+
+async def _eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_DEADLINE_S):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_what_was_acknowledged_survives_kill_and_a_resent_token_stores_nothing_twice(server: EmbeddedServer) -> None:
+    await _execute(
+        server, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x SETTINGS non_replicated_deduplication_window = 1000"
+    )
+
+    def insert(batch: int) -> None:
+        rows = b"".join(b"%d\n" % number for number in range(batch * 1000, batch * 1000 + 1000))
+        _post(server, rows, query="INSERT INTO t FORMAT TSV", insert_deduplication_token=f"batch {batch}", async_insert="0")
+
+    async def insert_until_acknowledged(batch: int) -> None:
+        async with asyncio.timeout(_DEADLINE_S):
+            while True:
+                try:
+                    return await asyncio.to_thread(insert, batch)
+                except (OSError, http.client.HTTPException):
+                    await asyncio.sleep(0.05)
+
+    async def kill_twice() -> None:
+        for restarts in (1, 2):
+            pid = server.pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            await _eventually(lambda restarts=restarts: server.restarts == restarts)  # type: ignore[misc]  # a default binds it
+
+    async def insert_all() -> None:
+        for batch in range(60):
+            await insert_until_acknowledged(batch)
+            if batch % 7 == 0:
+                await insert_until_acknowledged(batch)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(insert_all())
+        tasks.create_task(kill_twice())
+    assert await _execute(server, "SELECT count(), uniqExact(x), max(x) FROM t") == b"60000\t60000\t59999\n"
+
+
+async def test_data_and_port_stay_over_a_restart(server: EmbeddedServer) -> None:
+    port = server.port
+    await _execute(server, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x")
+    await _execute(server, "INSERT INTO t VALUES (1)")
+    await server.stop()
+    assert server.pid is None
+    await server.start()
+    assert server.port == port
+    assert await _execute(server, "SELECT x FROM t") == b"1\n"
+
+
+async def test_a_directory_in_use_is_named_with_the_process_that_uses_it(server: EmbeddedServer, tmp_path: Path) -> None:
+    second = EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0"))
+    with pytest.raises(EmbeddedStartError, match=f"in use by the process with id {server.pid}; stop it"):
+        await second.start()
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(EmbeddedStartError, match=f"the port {port} of 127.0.0.1 is taken"):
+            await EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen=f"127.0.0.1:{port}")).start()
+
+
+async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EmbeddedStartError, match=r"the data directory .*file/clickhouse cannot be written"):
+        await EmbeddedServer(EmbeddedConfig(path=tmp_path / "file" / "clickhouse", listen="127.0.0.1:0")).start()
+
+
+async def test_stopping_lets_a_running_insert_end(server: EmbeddedServer) -> None:
+    await _execute(server, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x")
+    insert = asyncio.create_task(_execute(server, "INSERT INTO t SELECT number + sleepEachRow(0.2) FROM numbers(10)"))
+
+    async def runs() -> bool:
+        return await _execute(server, "SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow%'") != b"1\n"
+
+    async with asyncio.timeout(_DEADLINE_S):
+        while not await runs():
+            await asyncio.sleep(0.02)
+    await server.stop()
+    await insert
+    await server.start()
+    assert await _execute(server, "SELECT count() FROM t") == b"10\n"
+
+
+async def test_the_password_is_asked_for(tmp_path: Path) -> None:
+    config = EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0", user="spans", password="secret")
+    async with EmbeddedServer(config) as server:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            await asyncio.to_thread(_post, server, b"SELECT 1")
+        refused.value.close()
+        assert refused.value.code == 403
+        assert await asyncio.to_thread(lambda: _post(server, b"SELECT 1", user="spans", password="secret")) == b"1\n"
+
+
+async def test_files_of_the_machine_are_out_of_reach(server: EmbeddedServer) -> None:
+    for statement in (
+        "SELECT * FROM file('/etc/hostname', LineAsString)",
+        "SELECT * FROM `/etc/hostname`",
+        "SELECT 1 INTO OUTFILE '/tmp/out'",
+        "INSERT INTO FUNCTION file('/tmp/out') SELECT 1",
+        "INSERT INTO t FROM INFILE '/etc/hostname' FORMAT LineAsString",
+        "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
+        "CREATE TABLE f (x String) ENGINE = File(LineAsString, '/etc/hostname')",
+        "SELECT * FROM executable('x', TSV, 'x String')",
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            await _execute(server, statement)
+        refused.value.close()
+
+
+_PARENT = """
+import asyncio, sys
+from pathlib import Path
+from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
+
+async def main():
+    server = EmbeddedServer(EmbeddedConfig(path=Path(sys.argv[1]), listen="127.0.0.1:0"))
+    await server.start()
+    print("pid", server.pid, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_the_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _PARENT, str(tmp_path / "clickhouse")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = next(int(line.split()[1]) for line in parent.stdout if line.startswith("pid "))
+        parent.kill()
+    await _eventually(lambda: not _is_alive(pid))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

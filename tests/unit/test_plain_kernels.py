@@ -1,0 +1,39 @@
+"""Kernels as plain Python, for debugging and coverage: they must do what the compiled ones do."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from proto.native_encode import encode
+from proto.otlp_decode import decode
+from proto.spans import concatenate
+from tests.support.requests import every_value_request
+
+ROOT = Path(__file__).parents[2]
+
+
+def block_digest() -> str:
+    """SHA-256 of the block that a request with every field and type of value becomes, twice."""
+    # Without a compiler, NumPy points out the overflows that hashing lives on.
+    with np.errstate(over="ignore"):
+        batch = decode(every_value_request().SerializeToString()).batch
+        pieces = encode(concatenate([batch, batch])).pieces
+    return hashlib.sha256(b"".join(map(bytes, pieces))).hexdigest()
+
+
+def test_kernels_as_plain_python_write_the_same_block() -> None:
+    plain = subprocess.run(
+        [sys.executable, "-c", "from tests.unit.test_plain_kernels import block_digest; print(block_digest())"],
+        cwd=ROOT,
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert plain.stdout.strip() == block_digest()
