@@ -99,8 +99,8 @@ class SendingQueue(Section):
 
     enabled: bool = True
     """Whether batches are prepared while others are being sent; without it, one at a time."""
-    num_consumers: PositiveCount = 10
-    """How many batches are sent at once."""
+    num_consumers: PositiveCount = 2
+    """How many batches are sent at once: one on its way while the next is encoded. Each takes memory, here and in ClickHouse."""
     queue_size: PositiveCount = 1000
     """How much may wait, in the unit of `sizer`."""
     sizer: Literal["requests", "items", "bytes"] = "requests"
