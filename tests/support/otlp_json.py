@@ -68,7 +68,11 @@ class _Writer:
     def object(self, **members: Any) -> Json:
         """Members by their names in the .proto files; those that hold nothing left out, unless the dialect writes them."""
         if not self.dialect.empty_fields:
-            members = {name: value for name, value in members.items() if value not in (None, "", "0", 0, [])}
+            # A time of zero is the text "0"; a name may well be that text, too, and is none the emptier for it.
+            empty_texts = {name: ("", "0") if name.endswith("_unix_nano") else ("",) for name in members}
+            members = {
+                name: value for name, value in members.items() if value not in (None, 0, []) and value not in empty_texts[name]
+            }
         if self.dialect.snake_case:
             return members
         return {name[0] + name.title().replace("_", "")[1:]: value for name, value in members.items() if value is not None}
