@@ -70,5 +70,5 @@ async def test_a_query_beyond_its_time_is_stopped_on_the_server(client: ClickHou
         await client.query(sql, timeout_s=0.5, query_id="beyond_its_time")
     running = "SELECT count() AS n FROM system.processes WHERE query_id = 'beyond_its_time'"
     async with asyncio.timeout(30):
-        while (await client.query(running)).columns != {"n": [0]}:  # noqa: ASYNC110 - the state is another process's
+        while (await client.query(running)).columns != {"n": [0]}:
             await asyncio.sleep(0.05)

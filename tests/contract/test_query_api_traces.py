@@ -517,7 +517,7 @@ async def test_without_a_store_the_answer_is_503(unused_tcp_port: int) -> None:
 async def wait_until_gone(client: ClickHouseClient, marker: str) -> None:
     """Wait until the server runs no query that contains the marker."""
     async with asyncio.timeout(30):
-        while await count_running(client, marker):  # noqa: ASYNC110 - the state is another process's
+        while await count_running(client, marker):
             await asyncio.sleep(0.05)
 
 
@@ -554,7 +554,7 @@ async def test_a_query_is_stopped_when_its_client_leaves(api: Api) -> None:
     async with Running(api.client, QuerySettings(spans_table=view)) as slow:
         asking = asyncio.create_task(slow.get("/api/v1/services", **RANGE))
         async with asyncio.timeout(20):
-            while not await count_running(api.client, view):  # noqa: ASYNC110 - as above
+            while not await count_running(api.client, view):
                 await asyncio.sleep(0.05)
         asking.cancel()
         await wait_until_gone(api.client, view)

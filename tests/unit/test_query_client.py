@@ -214,7 +214,7 @@ async def test_a_query_whose_task_is_cancelled_is_killed(server: Server) -> None
     async with ClickHouseClient([server.url]) as client:
         task = asyncio.create_task(client.query("SELECT 1", query_id="unwanted"))
         async with asyncio.timeout(10):
-            while not server.requests:  # noqa: ASYNC110 - the other side of a socket has no event to wait for
+            while not server.requests:
                 await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
