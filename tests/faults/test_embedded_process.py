@@ -140,22 +140,6 @@ async def test_the_password_is_asked_for(tmp_path: Path) -> None:
         assert await asyncio.to_thread(lambda: _post(server, b"SELECT 1", user="spans", password="secret")) == b"1\n"
 
 
-async def test_files_of_the_machine_are_out_of_reach(server: EmbeddedServer) -> None:
-    for statement in (
-        "SELECT * FROM file('/etc/hostname', LineAsString)",
-        "SELECT * FROM `/etc/hostname`",
-        "SELECT 1 INTO OUTFILE '/tmp/out'",
-        "INSERT INTO FUNCTION file('/tmp/out') SELECT 1",
-        "INSERT INTO t FROM INFILE '/etc/hostname' FORMAT LineAsString",
-        "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
-        "CREATE TABLE f (x String) ENGINE = File(LineAsString, '/etc/hostname')",
-        "SELECT * FROM executable('x', TSV, 'x String')",
-    ):
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            await _execute(server, statement)
-        refused.value.close()
-
-
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
