@@ -1,8 +1,8 @@
 """The body of a request on its way to the engine: an anonymous file in memory that the engine reads as `/proc/self/fd/N`.
 
-Measured against its rivals with a Native block of 30,000 spans (docs/adr/0003-embedded-clickhouse.md): appended to the text of
-the statement, the block is refused by the engine; through chDB's insert stream it costs a third more CPU, and nothing unpacks it
-on the way. A file is read at the speed of any other source, packed or not, without a copy in Python.
+The rivals are measured in docs/adr/0003-embedded-clickhouse.md: appended to the text of the statement, the engine refuses a
+Native block; chDB's insert stream costs about the same as the file, but takes no packed data. The engine unpacks a file itself,
+so a packed body whose statement is in the URL is neither unpacked nor rewritten in Python.
 The body is complete before the engine sees its first byte, so a client that leaves halfway stores nothing.
 """
 
