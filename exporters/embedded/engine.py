@@ -58,6 +58,9 @@ class Engine:
         self._chdb = _load_chdb()
         config = write_engine_config(path / "engine", limits)
         self._address = str(path / "data")
+        # The function `file` reads any file of the machine, and no right can be withheld for a function. Ours goes before it,
+        # also inside the expressions of VALUES and of settings, which no reading of a statement would find.
+        self._chdb.create_function("file", _refuse_file, ["String"], "String")
         had_default = _prepare_default_database(path / "data" / "metadata")
         # The engine lives as long as one connection is open.
         self._keeper = self.connect(f"?config-file={config}")
@@ -184,6 +187,10 @@ def _piece(result: Any) -> Piece:
             elapsed_ns=int(result.elapsed() * 1e9),
         ),
     )
+
+
+def _refuse_file(_: str) -> str:
+    raise PermissionError("reading files is not allowed")
 
 
 def _prepare_default_database(metadata: Path) -> bool:

@@ -10,14 +10,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-# Everything that tables need, and nothing that reaches outside the database: no FILE, URL, S3, REMOTE or executable sources.
-# chDB by itself grants them all, because its caller is usually the owner of the machine; ours is any process on it.
-_GRANTS = (
-    "GRANT SHOW, SELECT, INSERT, ALTER, CREATE, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY ON *.*",
-    "GRANT SYSTEM, dictGet, INTROSPECTION, CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
-    "GRANT TABLE ENGINE ON *",
-    "GRANT SET DEFINER ON *",
+# Everything that tables need, and nothing that reaches outside the database. chDB by itself grants every source (files, URLs,
+# S3, other servers), every table engine, and dictionaries and functions that run commands, because its caller usually owns the
+# machine; ours is any process on it, and any web page that can make a browser send a POST to this port.
+_TABLE_ENGINES = (
+    *(
+        f"{kind}MergeTree"
+        for kind in ("", "Replacing", "Summing", "Aggregating", "Collapsing", "VersionedCollapsing", "Coalescing")
+    ),
+    *("Memory", "Null", "Log", "TinyLog", "StripeLog", "Set", "Join", "Buffer", "Merge", "GenerateRandom"),
 )
+_GRANTS = (
+    "GRANT SHOW, SELECT, INSERT, ALTER, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, dictGet ON *.*",
+    "GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY VIEW, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
+    "GRANT SYSTEM FLUSH, SYSTEM DROP CACHE, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM VIEWS, SYSTEM CLEANUP ON *.*",
+    "GRANT SET DEFINER ON *",
+    *(f"GRANT TABLE ENGINE ON {engine}" for engine in _TABLE_ENGINES),
+)
+# Settings that name files of the machine.
+_FIXED_SETTINGS = ("format_schema", "format_schema_source", "input_format_record_errors_file_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +79,14 @@ def write_engine_config(directory: Path, limits: EngineLimits) -> Path:
     if limits.max_threads:
         profile["max_threads"] = str(limits.max_threads)
     config = directory / "config.xml"
-    config.write_text(f"<clickhouse>{_elements(server)}</clickhouse>\n", encoding="utf-8")
+    requirement = "<table_engines_require_grant>true</table_engines_require_grant>"
+    access = f"<access_control_improvements>{requirement}</access_control_improvements>"
+    config.write_text(f"<clickhouse>{_elements(server)}{access}</clickhouse>\n", encoding="utf-8")
     grants = "".join(f"<query>{escape(grant)}</query>" for grant in _GRANTS)
+    fixed = "".join(f"<{setting}><const/></{setting}>" for setting in _FIXED_SETTINGS)
     users.write_text(
-        f"<clickhouse><profiles><default>{_elements(profile)}</default></profiles><quotas><default/></quotas>"
+        f"<clickhouse><profiles><default>{_elements(profile)}<constraints>{fixed}</constraints></default></profiles>"
+        "<quotas><default/></quotas>"
         "<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile>"
         f"<quota>default</quota><grants>{grants}</grants></default></users></clickhouse>\n",
         encoding="utf-8",

@@ -140,6 +140,36 @@ async def test_the_password_is_asked_for(tmp_path: Path) -> None:
         assert await asyncio.to_thread(lambda: _post(server, b"SELECT 1", user="spans", password="secret")) == b"1\n"
 
 
+async def test_files_commands_and_other_servers_are_out_of_reach(server: EmbeddedServer, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("a secret of this machine")
+    await _execute(server, "CREATE TABLE t (x String) ENGINE = MergeTree ORDER BY x")
+    dictionary = "CREATE DICTIONARY d (k UInt64, v String) PRIMARY KEY k SOURCE({}) LAYOUT(FLAT()) LIFETIME(0)"
+    for statement in (
+        f"SELECT file('{secret}')",
+        f"SELECT * FROM file('{secret}', LineAsString)",
+        f"SELECT * FROM `{secret}`",
+        f"INSERT INTO t VALUES (file('{secret}'))",
+        f"SELECT 1 INTO OUTFILE '{tmp_path}/out'",
+        f"INSERT INTO FUNCTION file('{tmp_path}/out') SELECT 1",
+        f"INSERT INTO t FROM INFILE '{secret}' FORMAT LineAsString",
+        f"CREATE TABLE f (x String) ENGINE = File(LineAsString, '{secret}')",
+        "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
+        "SELECT * FROM remote('127.0.0.1:1', system.one)",
+        "SELECT * FROM executable('id', TSV, 'x String')",
+        dictionary.format("EXECUTABLE(COMMAND 'id' FORMAT TSV)"),
+        dictionary.format(f"FILE(PATH '{secret}' FORMAT TSV)"),
+    ):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            await _execute(server, statement)
+        with refused.value as answer:
+            text = answer.read()
+        assert b"secret of this machine" not in text
+        assert b"SYNTAX_ERROR" not in text, statement
+    assert not (tmp_path / "out").exists()
+    await _execute(server, "INSERT INTO t VALUES ('tables work')")
+
+
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
