@@ -62,7 +62,11 @@ class HttpConnection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._stop_head_timer()
+        task = self._task_handler
         super().connection_lost(exc)
+        if task is not None and not self._in_request:
+            # It may be reading the rest of a refused body, and aiohttp does not tell it that nothing will come.
+            task.cancel()
 
     def handle_error(
         self,
