@@ -3,7 +3,7 @@
     python bench/stages.py [--load NAME] [--repetitions N]
 
 Requests are decoded one by one and written as one block, as the batcher would make it of them. What is missing from the sum
-beside the whole daemon's figure (`bench/ingest.py`) is the server, the journal, the pipeline and the event loop between them.
+beside the whole daemon's figure (`bench/ingest.py`) is the server, the pipeline and the event loop between them.
 """
 
 from __future__ import annotations

@@ -19,4 +19,5 @@ class Consumer(Protocol):
         Raises:
             collector.errors.Permanent: the same batch would fail again; nothing of it was taken.
             collector.errors.Retryable: nothing of it was taken, and it may be given again later.
+            collector.errors.Refused: nothing of it was taken, for it can never fit.
         """

@@ -74,7 +74,6 @@ class Daemon:
             EmbeddedStartError: the embedded ClickHouse does not start.
         """
         pool = ThreadPoolExecutor(_THREADS, "work")
-        kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
         async with AsyncExitStack() as rooms:
             rooms.callback(pool.shutdown)
             client = await rooms.enter_async_context(clickhouse_client(self._exporter))
@@ -82,12 +81,18 @@ class Daemon:
             self._watch_queue(pipeline)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
             health = Health(self._telemetry, {"clickhouse": lambda: store_trouble(pipeline, client)}, with_metrics=with_metrics)
-            urls = await rooms.enter_async_context(self._query_ports(client, health))
-            watched = [await self._database.ready()] if self._database else []
-            watched.append(await rooms.enter_async_context(self._storing(pipeline)))
-            await kernels
             receivers = Receivers(self._config, pipeline.entry, self._telemetry, pool, self._clock)
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
+            # Before the kernels, which may take a minute to compile and cannot be interrupted.
+            receivers.check_free()
+            urls = await rooms.enter_async_context(self._query_ports(client, health))
+            kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
+            watched = []
+            if self._database:
+                watched.append(await self._database.ready())
+                urls["clickhouse"] = self._database.url
+            watched.append(await rooms.enter_async_context(self._storing(pipeline)))
+            await kernels
             spare_the_collector()
             async with self._receiving(receivers, health):
                 _log.info("ready", **receivers.addresses(), **urls)

@@ -34,6 +34,11 @@ class EmbeddedDatabase:
         """How often it had to be started again."""
         return self._server.restarts
 
+    @property
+    def url(self) -> str:
+        """Where it answers, once ready."""
+        return self._server.url
+
     async def __aenter__(self) -> Self:
         _log.info("starting_clickhouse", path=self._path)
         self._task = asyncio.create_task(self._run(), name="embedded ClickHouse")

@@ -10,6 +10,7 @@ from collector.clock import Clock
 from collector.consumer import Consumer
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake, ReceiverTelemetry
+from collector.receivers.listen import check_free
 from collector.receivers.otlp_grpc import OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import Cors, GrpcSettings, HttpSettings, Keepalive
@@ -48,6 +49,18 @@ class Receivers:
                 intake = Intake(consumer, telemetry, pool, "http", name, clock.monotonic)
                 http_server = OtlpHttpServer(http_settings(protocols.http), intake, self.in_flight)
                 self._servers.append((f"{name}/http", protocols.http, http_server))
+
+    def check_free(self) -> None:
+        """Find taken ports before anything slow is done.
+
+        Raises:
+            ListenError: another program listens on one of them.
+        """
+        for name, settings, _ in self._servers:
+            receiver, protocol = name.rsplit("/", 1)
+            if isinstance(settings.address, TcpAddress):
+                setting = f"receivers.{receiver}.protocols.{protocol}.endpoint"
+                check_free(settings.address.host, settings.address.port, setting)
 
     async def start(self) -> None:
         """Listen on every address, or on none.

@@ -16,16 +16,18 @@ from numba import config, njit
 
 
 def _cache_directory() -> Path:
-    """A writable directory that belongs to exactly these sources.
+    """A writable directory that belongs to exactly these sources in this place.
 
     Numba looks only at the file of the kernel it loads, not at those of the kernels that were compiled into it; so a change
-    in one file would leave stale code of another in use. A directory named by a hash of all of them cannot be stale.
+    in one file would leave stale code of another in use. A directory named by a hash of all of them cannot be stale. Numba tells
+    equal files in two places apart, so the place is part of the name: otherwise "compiled" would be said of the wrong one.
     """
     root = os.environ.get("SPANHOUSE_KERNEL_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "spanhouse", "kernels"
     )
-    sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    package = Path(__file__).resolve().parent
+    sources = hashlib.sha256(bytes(package))
+    for path in sorted(package.glob("*.py")):
         sources.update(path.read_bytes())
     directory = Path(root, sources.hexdigest()[:16])
     try:

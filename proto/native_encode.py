@@ -1,34 +1,37 @@
 """SpanBatch to a block of ClickHouse's Native format: the columns of `otel_traces`, in the order of its definition.
 
-The mapping is COLUMNS at the end of this file: each names a column and its type and says how it is written. Facts of the
-format: a block is the number of columns and rows, then for each column its name, its type and its data; LowCardinality states its
-version before anything else of its column, then its dictionary and codes; an Array or Map is its cumulated sizes, then its
-elements.
+The mapping is COLUMNS at the end of this file: each names a column and its type, and says how it is written and when a block
+needs it. A block is the number of columns and rows, then for each column its name, its type and its data (`proto.native_data`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from proto import native_kernels as kernels
-from proto.native_rows import Bytes, Columns, Integers, Lists, Rows, Texts
+from proto.native_data import (
+    Pieces,
+    arrays,
+    dictionary,
+    ids,
+    known_texts,
+    low_cardinality,
+    maps,
+    numbers,
+    shared_maps,
+    strings,
+    version_of,
+)
+from proto.native_rows import Bytes, Integers, Rows, Texts
 from proto.spans import ABSENT, SpanBatch
 
 INT64_MAX: Final = np.uint64(2**63 - 1)
 KINDS: Final = ("", "Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS_CODES: Final = ("", "Unset", "Ok", "Error")
 DEFAULT_WORKSPACE: Final = "default"
-
-_DICTIONARY_VERSION: Final = np.uint64(1).tobytes()
-_HAS_DICTIONARY: Final = 1 << 9 | 1 << 10  # additional keys are in the block, and they are to be read
-_CODE_TYPES: Final = (np.uint8, np.uint16, np.uint32)
-
-Pieces = Iterable[Bytes | bytes]
-"""Column data in pieces, whose concatenation it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,7 @@ def encode(batch: SpanBatch, columns: Sequence[Column] | None = None) -> NativeB
 def _header(column: Column) -> bytes:
     name = column.name.encode()
     kind = column.type.encode()
-    version = _DICTIONARY_VERSION if "LowCardinality" in column.type else b""
-    return _varint(len(name)) + name + _varint(len(kind)) + kind + version
+    return _varint(len(name)) + name + _varint(len(kind)) + kind + version_of(column.type)
 
 
 def _varint(number: int) -> bytes:
@@ -84,109 +86,6 @@ def _varint(number: int) -> bytes:
         number >>= 7
     encoded.append(number)
     return bytes(encoded)
-
-
-# How data is written.
-
-
-def _numbers(column: Integers, dtype: type[np.generic]) -> Pieces:
-    yield np.ascontiguousarray(column, dtype).view(np.uint8)
-
-
-def _strings(texts: Texts) -> Pieces:
-    out = np.empty(int(texts.lengths.sum()) + 5 * len(texts.lengths), np.uint8)
-    yield out[: kernels.write_texts(out, 0, *texts)]
-
-
-def _ids(ids: Texts) -> Pieces:
-    out = np.empty(2 * int(ids.lengths.sum()) + 5 * len(ids.lengths), np.uint8)
-    yield out[: kernels.write_ids(out, 0, *ids)]
-
-
-def _sizes(counts: Integers) -> Pieces:
-    yield np.cumsum(counts, dtype=np.uint64).view(np.uint8)
-
-
-def _arrays(counts: Integers, elements: Pieces) -> Pieces:
-    yield from _sizes(counts)
-    yield from elements
-
-
-def _dictionary(texts: Texts, codes: Integers) -> Pieces:
-    """LowCardinality data behind its version: `texts` are those that differ. Nothing at all when there are no rows."""
-    if not len(codes):
-        return
-    size = len(texts.offsets)
-    width = 0 if size <= 1 << 8 else 1 if size <= 1 << 16 else 2
-    yield np.array([width | _HAS_DICTIONARY, size], np.uint64).view(np.uint8)
-    yield from _strings(texts)
-    yield np.uint64(len(codes)).tobytes()
-    yield codes.astype(_CODE_TYPES[width]).view(np.uint8)
-
-
-def _low_cardinality(texts: Texts, text_of_row: Integers | None = None) -> Pieces:
-    """Texts as LowCardinality; `text_of_row`, where given, says which of them each row has."""
-    codes, distinct = _indexed(
-        len(texts.offsets), lambda *tables: kernels.index_texts(tables[0], *texts, *tables[1:]), texts.data
-    )
-    yield from _dictionary(distinct, codes if text_of_row is None else codes[text_of_row])
-
-
-def _indexed(texts: int, index: Callable[..., int], data: Bytes) -> tuple[Integers, Texts]:
-    """Codes of so many texts, and the texts that differ, by an `index_...` kernel given room for both."""
-    codes = np.empty(texts, np.int32)
-    offsets = np.empty(texts, np.int64)
-    lengths = np.empty(texts, np.int64)
-    slots = np.zeros(1 << max(4, (2 * texts).bit_length()), np.int32)
-    size = index(codes, slots, offsets, lengths)
-    return codes, Texts(data, offsets[:size], lengths[:size])
-
-
-def _known_texts(names: Sequence[str]) -> Texts:
-    encoded = [name.encode() for name in names]
-    lengths = np.array([len(name) for name in encoded])
-    return Texts(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(lengths) - lengths, lengths)
-
-
-def _maps(rows: Rows, lists: Lists, list_of_row: Integers | None = None) -> Pieces:
-    """Attributes as Map(LowCardinality(String), String), behind its version.
-
-    `list_of_row`, where given, says which list each row has: what many rows share is worked out once and then copied.
-    """
-    total = int(lists.counts.sum())
-    codes, keys = _indexed(
-        total,
-        lambda codes, *tables: kernels.index_keys(codes, rows.data, rows.attributes, *lists, *tables),
-        rows.data,
-    )
-    values = np.empty(rows.most_value_bytes(total), np.uint8)
-    if list_of_row is None:
-        yield from _sizes(lists.counts)
-        yield from _dictionary(keys, codes)
-        yield values[: kernels.write_values(values, 0, rows.data, rows.attributes, *lists, rows.work)]
-        return
-    counts = lists.counts[list_of_row]
-    yield from _sizes(counts)
-    code_starts = np.cumsum(lists.counts) - lists.counts
-    codes = _runs(codes.view(np.uint8), 4 * code_starts[list_of_row], 4 * counts.astype(np.int64)).view(np.int32)
-    yield from _dictionary(keys, codes)
-    starts = np.empty(len(lists.starts), np.int64)
-    sizes = np.empty(len(lists.starts), np.int64)
-    kernels.write_value_runs(starts, sizes, values, rows.data, rows.attributes, *lists, rows.work)
-    yield _runs(values, starts[list_of_row], sizes[list_of_row])
-
-
-def _runs(source: Bytes, starts: Integers, sizes: Integers) -> Bytes:
-    out = np.empty(int(sizes.sum()), np.uint8)
-    kernels.write_runs(out, 0, source, starts, sizes)
-    return out
-
-
-def _shared_maps(rows: Rows, columns: Columns, row: Integers) -> Pieces:
-    """Maps of resources or scopes, of those alone that any span has."""
-    used, list_of_row = np.unique(row, return_inverse=True)
-    starts, counts = columns.lists()
-    return _maps(rows, Lists(starts[used], counts[used]), list_of_row)
 
 
 # What single columns hold.
@@ -202,7 +101,7 @@ def _duration(rows: Rows) -> Integers:
 
 def _enumerated(names: Sequence[str], numbers: Integers) -> Pieces:
     """Numbers as the names that follow the first of `names`, which stands for numbers without a name."""
-    yield from _dictionary(_known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
+    yield from dictionary(known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
 
 
 def _unnamed(names: Sequence[str], numbers: Integers) -> Integers:
@@ -216,12 +115,12 @@ def _is_named(names: Sequence[str], numbers: Integers) -> Integers:
 
 def _span_ids(rows: Rows, field: str, length: int) -> Pieces:
     offsets = rows.spans[f"{field}_offset"]
-    return _ids(Texts(rows.data, offsets, np.where(offsets == ABSENT, 0, length).astype(np.int32)))
+    return ids(Texts(rows.data, offsets, np.where(offsets == ABSENT, 0, length).astype(np.int32)))
 
 
 def _scope_strings(rows: Rows, field: str) -> Pieces:
     data, offsets, lengths = rows.texts(rows.scopes, field)
-    return _strings(Texts(data, offsets[rows.scope_of_span], lengths[rows.scope_of_span]))
+    return strings(Texts(data, offsets[rows.scope_of_span], lengths[rows.scope_of_span]))
 
 
 def _odd_event_times(rows: Rows) -> Pieces:
@@ -229,7 +128,7 @@ def _odd_event_times(rows: Rows) -> Pieces:
     times = rows.events["time_unix_nano"]
     owners = np.repeat(np.arange(len(rows.events_count)), rows.events_count)
     odd = np.bincount(owners[times > INT64_MAX], minlength=len(rows.events_count)) > 0
-    return _arrays(np.where(odd, rows.events_count, 0), _numbers(times[odd[owners]], np.uint64))
+    return arrays(np.where(odd, rows.events_count, 0), numbers(times[odd[owners]], np.uint64))
 
 
 def _has_events(rows: Rows) -> bool:
@@ -247,53 +146,53 @@ _TIME = "DateTime64(9)"
 
 
 def _of_events(name: str, kind: str, write: Callable[[Rows], Pieces], needed: Callable[[Rows], bool] = _has_events) -> Column:
-    return Column(f"Events.{name}", f"Array({kind})", lambda rows: _arrays(rows.events_count, write(rows)), needed)
+    return Column(f"Events.{name}", f"Array({kind})", lambda rows: arrays(rows.events_count, write(rows)), needed)
 
 
 def _of_links(name: str, kind: str, write: Callable[[Rows], Pieces], needed: Callable[[Rows], bool] = _has_links) -> Column:
-    return Column(f"Links.{name}", f"Array({kind})", lambda rows: _arrays(rows.links_count, write(rows)), needed)
+    return Column(f"Links.{name}", f"Array({kind})", lambda rows: arrays(rows.links_count, write(rows)), needed)
 
 
 COLUMNS: Final = (
-    Column("Timestamp", _TIME, lambda rows: _numbers(_clamped(rows.start), np.int64)),
+    Column("Timestamp", _TIME, lambda rows: numbers(_clamped(rows.start), np.int64)),
     Column("TraceId", _STRING, lambda rows: _span_ids(rows, "trace_id", 16)),
     Column("SpanId", _STRING, lambda rows: _span_ids(rows, "span_id", 8)),
     Column("ParentSpanId", _STRING, lambda rows: _span_ids(rows, "parent_span_id", 8)),
-    Column("TraceState", _STRING, lambda rows: _strings(rows.texts(rows.spans, "trace_state"))),
-    Column("SpanName", _SYMBOL, lambda rows: _low_cardinality(rows.texts(rows.spans, "name"))),
+    Column("TraceState", _STRING, lambda rows: strings(rows.texts(rows.spans, "trace_state"))),
+    Column("SpanName", _SYMBOL, lambda rows: low_cardinality(rows.texts(rows.spans, "name"))),
     Column("SpanKind", _SYMBOL, lambda rows: _enumerated(KINDS, rows.spans["kind"])),
-    Column("ServiceName", _SYMBOL, lambda rows: _low_cardinality(rows.service_names, rows.resource_of_span)),
-    Column("ResourceAttributes", _MAP, lambda rows: _shared_maps(rows, rows.resources, rows.resource_of_span)),
+    Column("ServiceName", _SYMBOL, lambda rows: low_cardinality(rows.service_names, rows.resource_of_span)),
+    Column("ResourceAttributes", _MAP, lambda rows: shared_maps(rows, rows.resources, rows.resource_of_span)),
     Column("ScopeName", _STRING, lambda rows: _scope_strings(rows, "name")),
     Column("ScopeVersion", _STRING, lambda rows: _scope_strings(rows, "version")),
-    Column("SpanAttributes", _MAP, lambda rows: _maps(rows, rows.spans.lists())),
-    Column("Duration", "UInt64", lambda rows: _numbers(_duration(rows), np.uint64)),
+    Column("SpanAttributes", _MAP, lambda rows: maps(rows, rows.spans.lists())),
+    Column("Duration", "UInt64", lambda rows: numbers(_duration(rows), np.uint64)),
     Column("StatusCode", _SYMBOL, lambda rows: _enumerated(STATUS_CODES, rows.spans["status_code"])),
-    Column("StatusMessage", _STRING, lambda rows: _strings(rows.texts(rows.spans, "status_message"))),
-    _of_events("Timestamp", _TIME, lambda rows: _numbers(_clamped(rows.events["time_unix_nano"]), np.int64)),
-    _of_events("Name", _SYMBOL, lambda rows: _low_cardinality(rows.texts(rows.events, "name"))),
-    _of_events("Attributes", _MAP, lambda rows: _maps(rows, rows.events.lists())),
-    _of_links("TraceId", _STRING, lambda rows: _ids(rows.texts(rows.links, "trace_id"))),
-    _of_links("SpanId", _STRING, lambda rows: _ids(rows.texts(rows.links, "span_id"))),
-    _of_links("TraceState", _STRING, lambda rows: _strings(rows.texts(rows.links, "trace_state"))),
-    _of_links("Attributes", _MAP, lambda rows: _maps(rows, rows.links.lists())),
+    Column("StatusMessage", _STRING, lambda rows: strings(rows.texts(rows.spans, "status_message"))),
+    _of_events("Timestamp", _TIME, lambda rows: numbers(_clamped(rows.events["time_unix_nano"]), np.int64)),
+    _of_events("Name", _SYMBOL, lambda rows: low_cardinality(rows.texts(rows.events, "name"))),
+    _of_events("Attributes", _MAP, lambda rows: maps(rows, rows.events.lists())),
+    _of_links("TraceId", _STRING, lambda rows: ids(rows.texts(rows.links, "trace_id"))),
+    _of_links("SpanId", _STRING, lambda rows: ids(rows.texts(rows.links, "span_id"))),
+    _of_links("TraceState", _STRING, lambda rows: strings(rows.texts(rows.links, "trace_state"))),
+    _of_links("Attributes", _MAP, lambda rows: maps(rows, rows.links.lists())),
     # From here on, what the standard shape loses.
     Column(
         "Workspace",
         _SYMBOL,
-        lambda rows: _low_cardinality(_known_texts(rows.workspaces), rows.resources["workspace"][rows.resource_of_span]),
+        lambda rows: low_cardinality(known_texts(rows.workspaces), rows.resources["workspace"][rows.resource_of_span]),
         lambda rows: rows.workspaces != (DEFAULT_WORKSPACE,),
     ),
     Column(
         "StartTimeUnixNano",
         "UInt64",
-        lambda rows: _numbers(np.where(rows.start > INT64_MAX, rows.start, np.uint64(0)), np.uint64),
+        lambda rows: numbers(np.where(rows.start > INT64_MAX, rows.start, np.uint64(0)), np.uint64),
         lambda rows: bool((rows.start > INT64_MAX).any()),
     ),
     Column(
         "EndTimeUnixNano",
         "UInt64",
-        lambda rows: _numbers(np.where(rows.end < rows.start, rows.end, np.uint64(0)), np.uint64),
+        lambda rows: numbers(np.where(rows.end < rows.start, rows.end, np.uint64(0)), np.uint64),
         lambda rows: bool((rows.end < rows.start).any()),
     ),
     Column(
@@ -305,71 +204,69 @@ COLUMNS: Final = (
     Column(
         "SpanKindNumber",
         "Int32",
-        lambda rows: _numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
+        lambda rows: numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
         lambda rows: bool(_unnamed(KINDS, rows.spans["kind"]).any()),
     ),
     Column(
         "StatusCodeNumber",
         "Int32",
-        lambda rows: _numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
+        lambda rows: numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
         lambda rows: bool(_unnamed(STATUS_CODES, rows.spans["status_code"]).any()),
     ),
-    Column(
-        "Flags", "UInt32", lambda rows: _numbers(rows.spans["flags"], np.uint32), lambda rows: bool(rows.spans["flags"].any())
-    ),
+    Column("Flags", "UInt32", lambda rows: numbers(rows.spans["flags"], np.uint32), lambda rows: bool(rows.spans["flags"].any())),
     Column(
         "ResourceAttributesTypes",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.resource_types, rows.resource_of_span),
+        lambda rows: low_cardinality(rows.resource_types, rows.resource_of_span),
         lambda rows: bool(rows.resource_types.lengths.any()),
     ),
     Column(
         "ResourceDroppedAttributesCount",
         "UInt32",
-        lambda rows: _numbers(rows.resources["dropped_attributes_count"][rows.resource_of_span], np.uint32),
+        lambda rows: numbers(rows.resources["dropped_attributes_count"][rows.resource_of_span], np.uint32),
         lambda rows: bool(rows.resources["dropped_attributes_count"].any()),
     ),
     Column(
         "ResourceSchemaUrl",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.texts(rows.resources, "schema_url"), rows.resource_of_span),
+        lambda rows: low_cardinality(rows.texts(rows.resources, "schema_url"), rows.resource_of_span),
         lambda rows: bool(rows.resources["schema_url_length"].any()),
     ),
     Column(
         "ScopeAttributes",
         _MAP,
-        lambda rows: _shared_maps(rows, rows.scopes, rows.scope_of_span),
+        lambda rows: shared_maps(rows, rows.scopes, rows.scope_of_span),
         lambda rows: bool(rows.scopes["attributes_count"].any()),
     ),
     Column(
         "ScopeAttributesTypes",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.scope_types, rows.scope_of_span),
+        lambda rows: low_cardinality(rows.scope_types, rows.scope_of_span),
         lambda rows: bool(rows.scope_types.lengths.any()),
     ),
     Column(
         "ScopeDroppedAttributesCount",
         "UInt32",
-        lambda rows: _numbers(rows.scopes["dropped_attributes_count"][rows.scope_of_span], np.uint32),
+        lambda rows: numbers(rows.scopes["dropped_attributes_count"][rows.scope_of_span], np.uint32),
         lambda rows: bool(rows.scopes["dropped_attributes_count"].any()),
     ),
     Column(
         "ScopeSchemaUrl",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.texts(rows.scopes, "schema_url"), rows.scope_of_span),
+        lambda rows: low_cardinality(rows.texts(rows.scopes, "schema_url"), rows.scope_of_span),
         lambda rows: bool(rows.scopes["schema_url_length"].any()),
     ),
     Column(
         "SpanAttributesTypes",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.span_types),
+        lambda rows: low_cardinality(rows.span_types),
         lambda rows: bool(rows.span_types.lengths.any()),
     ),
     *(
         Column(
             column,
             "UInt32",
-            lambda rows, field=field: _numbers(rows.spans[field], np.uint32),  # type: ignore[misc] # bound early on purpose
+            lambda rows, field=field: numbers(rows.spans[field], np.uint32),  # type: ignore[misc] # bound early on purpose
             lambda rows, field=field: bool(rows.spans[field].any()),  # type: ignore[misc] # as above
         )
         for column, field in (
@@ -381,31 +278,31 @@ COLUMNS: Final = (
     _of_events(
         "AttributesTypes",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.event_types),
+        lambda rows: low_cardinality(rows.event_types),
         lambda rows: _has_events(rows) and bool(rows.event_types.lengths.any()),
     ),
     _of_events(
         "DroppedAttributesCount",
         "UInt32",
-        lambda rows: _numbers(rows.events["dropped_attributes_count"], np.uint32),
+        lambda rows: numbers(rows.events["dropped_attributes_count"], np.uint32),
         lambda rows: _has_events(rows) and bool(rows.events["dropped_attributes_count"].any()),
     ),
     _of_links(
         "AttributesTypes",
         _SYMBOL,
-        lambda rows: _low_cardinality(rows.link_types),
+        lambda rows: low_cardinality(rows.link_types),
         lambda rows: _has_links(rows) and bool(rows.link_types.lengths.any()),
     ),
     _of_links(
         "DroppedAttributesCount",
         "UInt32",
-        lambda rows: _numbers(rows.links["dropped_attributes_count"], np.uint32),
+        lambda rows: numbers(rows.links["dropped_attributes_count"], np.uint32),
         lambda rows: _has_links(rows) and bool(rows.links["dropped_attributes_count"].any()),
     ),
     _of_links(
         "Flags",
         "UInt32",
-        lambda rows: _numbers(rows.links["flags"], np.uint32),
+        lambda rows: numbers(rows.links["flags"], np.uint32),
         lambda rows: _has_links(rows) and bool(rows.links["flags"].any()),
     ),
 )

@@ -11,12 +11,15 @@ import numpy as np
 
 from proto.kernel import kernel
 from proto.spans import ABSENT, STRING
-from proto.value_text import is_number, write_types, write_value
+from proto.value_leaves import is_number
+from proto.value_text import write_types, write_value
 from proto.words import copy, hash_bytes, is_equal, is_zero, write_hex
 
 # Where a count begins: a literal 0 has a type of its own, for which Numba would compile all that it is given to once more.
 ZERO = np.int64(0)
-LENGTH_GAP = 40  # room in front of a value whose length is known only when it is written
+# Room in front of a value whose length is known only when it is written. It moves down to its length then, by `copy`, which is 32
+# bytes ahead of itself: five for the length and those must fit.
+LENGTH_GAP = 40
 
 
 @kernel

@@ -15,15 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proto.errors import MalformedRequest
-from proto.scan import (
-    ENDS,
-    INVALID_UTF8,
-    REJECTED,
-    REJECTED_PATH,
-    STATE_SIZE,
-    TABLES,
-    scan_request,
-)
+from proto.scan import scan_request
+from proto.scan_state import ENDS, INVALID_UTF8, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
 from proto.spans import ATTRIBUTE, EVENT, LINK, RESOURCE, SCOPE, SPAN, STRING, SpanBatch, Table, records
 from proto.utf8 import repair_column
 

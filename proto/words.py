@@ -1,7 +1,7 @@
-"""Eight bytes at a time: unaligned loads and stores of 64-bit words, and the two byte loops that live on them.
+"""Eight bytes at a time: unaligned loads and stores of 64-bit words, and the byte loops that live on them.
 
-`load64` and `store64` do what one machine instruction does and check nothing, so they are called only by functions of this file,
-each of which checks its whole range once, before its loop.
+`load64` and `store64` do what one machine instruction does and check nothing. Whoever calls them has checked the range: the
+functions here once, before their loops; in the JSON kernels `read_string`, `find_key` and `move_up`, each before its access.
 """
 
 from __future__ import annotations

@@ -23,6 +23,25 @@ def listen_error(address: str, setting: str, cause: Exception) -> ListenError:
     )
 
 
+def check_free(host: str, port: int, setting: str) -> None:
+    """Find out that an address is taken before anything slow is done for the server that is to listen there.
+
+    It may be taken in the meantime, so the server still has to expect it.
+
+    Raises:
+        ListenError: another program listens there.
+    """
+    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            # Of several addresses of a name, such as an IPv6 one on a machine without it, some may be impossible.
+            if error.errno == errno.EADDRINUSE:
+                raise listen_error(f"{host}:{port}", setting, error) from None
+
+
 def claim_unix_path(path: str) -> None:
     """Make room for a unix socket: remove one that nobody listens on any more (NET-09).
 

@@ -24,7 +24,8 @@ CREATE TABLE {database}.otel_traces (
 CREATE TABLE {database}.otel_traces_trace_id_ts (TraceId String, Start DateTime, End DateTime)
     ENGINE = MergeTree PARTITION BY toDate(Start) ORDER BY (TraceId, Start);
 CREATE MATERIALIZED VIEW {database}.otel_traces_trace_id_ts_mv TO {database}.otel_traces_trace_id_ts AS
-    SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End FROM {database}.otel_traces WHERE TraceId != '' GROUP BY TraceId;
+    SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End FROM {database}.otel_traces
+    WHERE TraceId != '' GROUP BY TraceId;
 """
 _SPANS = [
     {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseTimeout
+from tests.support.waiting import until
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -69,6 +69,8 @@ async def test_a_query_beyond_its_time_is_stopped_on_the_server(client: ClickHou
     with pytest.raises(ClickHouseTimeout):
         await client.query(sql, timeout_s=0.5, query_id="beyond_its_time")
     running = "SELECT count() AS n FROM system.processes WHERE query_id = 'beyond_its_time'"
-    async with asyncio.timeout(30):
-        while (await client.query(running)).columns != {"n": [0]}:
-            await asyncio.sleep(0.05)
+
+    async def has_ended() -> bool:
+        return (await client.query(running)).columns == {"n": [0]}
+
+    await until(has_ended)

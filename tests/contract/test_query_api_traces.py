@@ -27,6 +27,7 @@ from tests.support.messages import canonical_spans
 from tests.support.requests import EPOCH, Shape, every_value_request, generated_request, key_values, tree_request
 from tests.support.rows import UPSTREAM_COLUMNS, Row, insert_statement, json_lines, rows_of
 from tests.support.traces import all_traces
+from tests.support.waiting import until
 
 RANGE = {"start": str(EPOCH - 10**9), "end": str(EPOCH + 3600 * 10**9)}
 SECOND = 10**9
@@ -514,11 +515,13 @@ async def test_without_a_store_the_answer_is_503(unused_tcp_port: int) -> None:
     assert answer.headers["Retry-After"]
 
 
-async def wait_until_gone(client: ClickHouseClient, marker: str) -> None:
-    """Wait until the server runs no query that contains the marker."""
-    async with asyncio.timeout(30):
-        while await count_running(client, marker):
-            await asyncio.sleep(0.05)
+async def wait_until_running(client: ClickHouseClient, marker: str, queries: int) -> None:
+    """Wait until the server runs so many queries that contain the marker."""
+
+    async def are_running() -> bool:
+        return await count_running(client, marker) == queries
+
+    await until(are_running)
 
 
 async def count_running(client: ClickHouseClient, marker: str) -> int:
@@ -546,15 +549,13 @@ async def test_a_query_that_takes_too_long_is_a_504_and_is_stopped(api: Api) -> 
     async with Running(api.client, QuerySettings(spans_table=view, timeout_s=0.5)) as slow:
         answer = await slow.get("/api/v1/services", **RANGE)
         assert (answer.status, answer.json["title"]) == (504, "Query timed out")
-        await wait_until_gone(api.client, view)
+        await wait_until_running(api.client, view, 0)
 
 
 async def test_a_query_is_stopped_when_its_client_leaves(api: Api) -> None:
     view = await slow_view(api)
     async with Running(api.client, QuerySettings(spans_table=view)) as slow:
         asking = asyncio.create_task(slow.get("/api/v1/services", **RANGE))
-        async with asyncio.timeout(20):
-            while not await count_running(api.client, view):
-                await asyncio.sleep(0.05)
+        await wait_until_running(api.client, view, 1)
         asking.cancel()
-        await wait_until_gone(api.client, view)
+        await wait_until_running(api.client, view, 0)

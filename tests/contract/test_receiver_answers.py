@@ -65,7 +65,7 @@ async def test_resp_04_a_warning_comes_with_a_full_success(both: Receivers) -> N
 
 
 async def test_resp_06_a_consumer_that_fails_is_never_a_partial_success(both: Receivers) -> None:
-    both.consumer.fail_with(Retryable("the journal is full"))
+    both.consumer.fail_with(Retryable("the queue is full"))
     assert (await raw_http(both.http.port, post(V3))).status == 503
     assert (await grpc_call(both, V3)).grpc_status == 14
 

@@ -21,7 +21,8 @@ from collector.receivers.otlp_grpc import SERVICE, OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import GrpcSettings, HttpSettings, Keepalive
 from tests.support.http2 import ENHANCE_YOUR_CALM, EXPORT, Http2Client, framed
-from tests.support.receivers import V1, Counts, ListConsumer, Receivers, post, raw_http, read_reply, receivers, until
+from tests.support.receivers import V1, Counts, ListConsumer, Receivers, post, raw_http, read_reply, receivers
+from tests.support.waiting import until
 
 
 async def test_net_09_both_servers_listen_on_unix_sockets_and_remove_them(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from collector.receivers.otlp_grpc import SERVICE
 from collector.receivers.settings import GrpcSettings
 from tests.support.http2 import EXPORT, Http2Client, framed
-from tests.support.receivers import V1, Receivers, receivers, until
+from tests.support.receivers import V1, Receivers, receivers
+from tests.support.waiting import until
 
 
 @pytest.fixture

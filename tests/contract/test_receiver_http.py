@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from collector.receivers.settings import HttpSettings
-from tests.support.receivers import V1, V1_JSON, Receivers, post, raw_http, read_reply, receivers, until
+from tests.support.receivers import V1, V1_JSON, Receivers, post, raw_http, read_reply, receivers
+from tests.support.waiting import until
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"

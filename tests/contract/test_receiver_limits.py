@@ -21,7 +21,8 @@ from collector.errors import Refused
 from collector.receivers.http_body import decompress
 from collector.receivers.settings import GrpcSettings, HttpSettings, size_limit
 from tests.support.http2 import EXPORT, Http2Client, framed
-from tests.support.receivers import V1, V4, Receivers, post, raw_http, read_reply, receivers, until
+from tests.support.receivers import V1, V4, Receivers, post, raw_http, read_reply, receivers
+from tests.support.waiting import until
 
 LIMIT = 1024
 

@@ -7,17 +7,17 @@ import http.client
 import os
 import signal
 import socket
-import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
+from tests.support.waiting import until
 
 _DEADLINE_S = 60
 
@@ -42,12 +42,6 @@ async def _execute(server: EmbeddedServer, statement: str) -> bytes:
     return await asyncio.to_thread(_post, server, statement.encode())
 
 
-async def _eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(_DEADLINE_S):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 async def test_what_was_acknowledged_survives_kill_and_a_resent_token_stores_nothing_twice(server: EmbeddedServer) -> None:
     await _execute(
         server, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x SETTINGS non_replicated_deduplication_window = 1000"
@@ -70,7 +64,7 @@ async def test_what_was_acknowledged_survives_kill_and_a_resent_token_stores_not
             pid = server.pid
             assert pid is not None
             os.kill(pid, signal.SIGKILL)
-            await _eventually(lambda restarts=restarts: server.restarts == restarts)  # type: ignore[misc]  # a default binds it
+            await until(lambda restarts=restarts: server.restarts == restarts)  # type: ignore[misc]  # a default binds it
 
     async def insert_all() -> None:
         for batch in range(60):
@@ -121,9 +115,7 @@ async def test_stopping_lets_a_running_insert_end(server: EmbeddedServer) -> Non
     async def runs() -> bool:
         return await _execute(server, "SELECT count() FROM system.processes WHERE query LIKE '%sleepEachRow%'") != b"1\n"
 
-    async with asyncio.timeout(_DEADLINE_S):
-        while not await runs():
-            await asyncio.sleep(0.02)
+    await until(runs)
     await server.stop()
     await insert
     await server.start()
@@ -187,11 +179,16 @@ asyncio.run(main())
 
 async def test_the_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _PARENT, str(tmp_path / "clickhouse")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout is not None
-        pid = next(int(line.split()[1]) for line in parent.stdout if line.startswith("pid "))
-        parent.kill()
-    await _eventually(lambda: not _is_alive(pid))
+    parent = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout is not None
+    line = b""
+    while not line.startswith(b"pid "):
+        line = await parent.stdout.readline()
+        assert line, "the parent ended before its server ran"
+    pid = int(line.split()[1])
+    parent.kill()
+    await parent.wait()
+    await until(lambda: not _is_alive(pid))
 
 
 def _is_alive(pid: int) -> bool:

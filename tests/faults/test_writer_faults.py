@@ -31,7 +31,7 @@ from tests.support.faulty_clickhouse import (
     reset_after_storing,
     reset_before_storing,
 )
-from tests.support.receivers import until
+from tests.support.waiting import until
 
 QUICK = RetryPolicy(initial_s=0.001, max_s=0.01, unsure_s=0.05)
 

@@ -17,7 +17,7 @@ from config.load import parse
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.faulty_clickhouse import FaultyClickHouse, fails_with, listening
-from tests.support.receivers import until
+from tests.support.waiting import until
 
 EXPORTER = "endpoint: {}, retry_on_failure: {{initial_interval: 1ms, max_interval: 10ms}}"
 

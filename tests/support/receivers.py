@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -133,14 +132,6 @@ async def receivers(
         finally:
             await both.http.stop(0)
             await both.grpc.stop(0)
-
-
-async def until(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    """Let other tasks run until a condition holds; fail when it does not within the deadline."""
-    give_up_at = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < give_up_at, "the awaited state did not come"
-        await asyncio.sleep(0.002)
 
 
 @dataclass

@@ -15,7 +15,8 @@ from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.queue import MemoryQueue, QueueLimits
 from tests.support.batches import numbered, numbers
-from tests.support.receivers import ListConsumer, until
+from tests.support.receivers import ListConsumer
+from tests.support.waiting import until
 
 HUGE = 1 << 30
 LONG_S = 3600.0

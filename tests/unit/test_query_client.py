@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable
+from tests.support.waiting import until
 
 Script = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TAG = "PU1FNUFH98pppppp"
@@ -213,9 +214,7 @@ async def test_a_query_whose_task_is_cancelled_is_killed(server: Server) -> None
     server.script = hang_unless_killing
     async with ClickHouseClient([server.url]) as client:
         task = asyncio.create_task(client.query("SELECT 1", query_id="unwanted"))
-        async with asyncio.timeout(10):
-            while not server.requests:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(server.requests))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
