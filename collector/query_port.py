@@ -9,6 +9,7 @@ from collector.api.routing import QuerySettings
 from collector.clock import Clock
 from collector.health import Health
 from collector.receivers.listen import listen_error
+from collector.tls import http_server_context
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
 from config.values import TcpAddress
@@ -38,6 +39,7 @@ class QueryPort:
     ) -> None:
         self._name = name
         self._address = settings.address
+        self._tls = settings.tls
         table = QuerySettings(spans_table=f"{exporter.database}.{exporter.traces_table_name}")
         self._runner = build_runner(build_application(client, table, extra_routes=health.routes(), now=clock.now))
         self.url = ""
@@ -48,15 +50,17 @@ class QueryPort:
 
         Raises:
             ListenError: the address cannot be listened on.
+            TlsError: the files for TLS cannot be used.
         """
+        context = http_server_context(self._tls, f"extensions.{self._name}.tls") if self._tls else None
         await self._runner.setup()
         host, port = self._address.host, self._address.port
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, ssl_context=context).start()
         except OSError as error:
             await self._runner.cleanup()
             raise listen_error(str(self._address), f"extensions.{self._name}.endpoint", error) from None
-        self.url = f"http://{TcpAddress(host, self._runner.addresses[0][1])}"
+        self.url = f"{'https' if context else 'http'}://{TcpAddress(host, self._runner.addresses[0][1])}"
 
     async def stop(self) -> None:
         """Cancel what is being answered, and close."""

@@ -43,11 +43,12 @@ class Receivers:
             protocols = config.receivers[name].protocols
             if protocols.grpc is not None:
                 intake = Intake(consumer, telemetry, pool, "grpc", name, clock.monotonic)
-                server = OtlpGrpcServer(grpc_settings(protocols.grpc), intake, self.in_flight)
+                server = OtlpGrpcServer(grpc_settings(protocols.grpc, f"receivers.{name}.protocols.grpc"), intake, self.in_flight)
                 self._servers.append((f"{name}/grpc", protocols.grpc, server))
             if protocols.http is not None:
                 intake = Intake(consumer, telemetry, pool, "http", name, clock.monotonic)
-                http_server = OtlpHttpServer(http_settings(protocols.http), intake, self.in_flight)
+                settings = http_settings(protocols.http, f"receivers.{name}.protocols.http")
+                http_server = OtlpHttpServer(settings, intake, self.in_flight)
                 self._servers.append((f"{name}/http", protocols.http, http_server))
 
     def check_free(self) -> None:
@@ -84,8 +85,8 @@ class Receivers:
         return {name: _shown(settings.address, server.port) for name, settings, server in self._servers}
 
 
-def grpc_settings(configured: OtlpGrpc) -> GrpcSettings:
-    """The configured keys as what the gRPC server takes."""
+def grpc_settings(configured: OtlpGrpc, key: str) -> GrpcSettings:
+    """The configured keys, which stand at `key`, as what the gRPC server takes."""
     keepalive = configured.keepalive
     server, policy = keepalive.server_parameters, keepalive.enforcement_policy
     host, port, unix_path = _taken_apart(configured.address)
@@ -104,11 +105,13 @@ def grpc_settings(configured: OtlpGrpc) -> GrpcSettings:
             max_connection_age_s=server.max_connection_age.seconds or None,
             max_connection_age_grace_s=server.max_connection_age_grace.seconds or None,
         ),
+        tls=configured.tls,
+        key=key,
     )
 
 
-def http_settings(configured: OtlpHttp) -> HttpSettings:
-    """The configured keys as what the HTTP server takes."""
+def http_settings(configured: OtlpHttp, key: str) -> HttpSettings:
+    """The configured keys, which stand at `key`, as what the HTTP server takes."""
     host, port, unix_path = _taken_apart(configured.address)
     # A connection that is old from the start serves one request, which is what `keep_alives_enabled: false` asks for.
     max_age_s = (configured.max_connection_age.seconds or None) if configured.keep_alives_enabled else _AT_ONCE_S
@@ -131,6 +134,8 @@ def http_settings(configured: OtlpHttp) -> HttpSettings:
             max_age_s=configured.cors.max_age,
         ),
         response_headers=tuple(configured.response_headers.items()),
+        tls=configured.tls,
+        key=key,
     )
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from config.section import Section
+from config.tls import ClientTls
 from config.values import Count, Duration, Identifier, PositiveCount, TcpAddress, TcpEndpoint
 
 _EMBEDDED = "embedded"
@@ -191,6 +192,8 @@ class ClickHouseExporter(Section):
     """The engine of tables that spanhouse creates."""
     traces_table_name: Identifier = "otel_traces"
     """The table of the spans."""
+    tls: ClientTls = ClientTls()
+    """Encryption of `https://` endpoints."""
     timeout: Duration = Duration.parse("30s")
     """How long one insert may take. The Collector's 5s are short for a server that is merging."""
     sending_queue: SendingQueue = SendingQueue()
@@ -201,7 +204,6 @@ class ClickHouseExporter(Section):
     """The ClickHouse that the daemon starts itself; of use only with `endpoint: embedded`."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "tls": "use an https:// endpoint, which is checked against the system's certificates",
         "json": "attributes are stored as maps, which every reader of the table knows",
         "ttl_days": "use ttl, such as 168h for seven days",
         "logs_table_name": "spanhouse takes spans only",
@@ -216,6 +218,13 @@ class ClickHouseExporter(Section):
         if _EMBEDDED in endpoints and len(endpoints) > 1:
             raise ValueError(f"must be either {_EMBEDDED} or servers, not both")
         return endpoints
+
+    @field_validator("tls")
+    @classmethod
+    def _one_word_on_encryption(cls, tls: ClientTls, info: ValidationInfo) -> ClientTls:
+        if tls.insecure and any(url.startswith("https:") for url in info.data.get("endpoint", ())):
+            raise ValueError("must not be insecure with an https:// endpoint: write http://, or leave insecure out")
+        return tls
 
     @field_validator("connection_params")
     @classmethod

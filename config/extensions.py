@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from config.section import Section
+from config.tls import ServerTls
 from config.values import TcpAddress, TcpEndpoint
 
 
@@ -12,9 +13,10 @@ class QueryExtension(Section):
 
     endpoint: TcpEndpoint = "localhost:4319"
     """Where to listen, as `host:port`. Only loopback unless you say otherwise."""
+    tls: ServerTls | None = None
+    """Encryption; without it, in clear text."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "tls": "put a proxy that ends TLS in front, or listen on loopback",
         "auth": "put a proxy that authenticates in front, or listen on loopback",
         "cors": "serve pages that query spans from the same origin, through a proxy",
     }

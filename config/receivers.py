@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
 from config.section import Section
+from config.tls import GrpcServerTls, ServerTls
 from config.values import Count, Duration, PositiveCount, TcpAddress, UnixAddress, zero_means
 
 _DEFAULT_LIMIT_MIB = 64
@@ -14,7 +15,6 @@ _DEFAULT_LIMIT_BYTES = _DEFAULT_LIMIT_MIB << 20
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 _SHARED_REFERENCE_ONLY = {
-    "tls": "put a proxy that ends TLS in front, or listen on loopback or a Unix socket",
     "auth": "put a proxy that authenticates in front, or listen on loopback or a Unix socket",
     "include_metadata": "leave it out: processors see spans, not the metadata of calls",
     "middlewares": "there are no extensions that would act as middleware",
@@ -92,6 +92,8 @@ class OtlpGrpc(_Listener):
     """How many calls one connection may have open at once; 0 sets no limit."""
     keepalive: Keepalive = Keepalive()
     """Pings, idle connections and reconnection."""
+    tls: GrpcServerTls | None = None
+    """Encryption; without it, in clear text."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         **_SHARED_REFERENCE_ONLY,
@@ -155,6 +157,8 @@ class OtlpHttp(_Listener):
     """Whether a connection serves more than one request."""
     cors: Cors = Cors()
     """Which web pages may send spans."""
+    tls: ServerTls | None = None
+    """Encryption; without it, in clear text."""
     response_headers: Mapping[str, str] = {}
     """Headers that every answer gets in addition."""
 

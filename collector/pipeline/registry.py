@@ -12,6 +12,7 @@ from collector.consumer import Consumer
 from collector.pipeline.batcher import Batcher
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.queue import MemoryQueue, QueueLimits
+from collector.tls import client_context
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.processors import BatchProcessor
 from exporters.base import Exporter, ExporterTelemetry
@@ -54,13 +55,19 @@ class Connection(NamedTuple):
 
 
 def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
-    """A client of the servers that an exporter writes to."""
+    """A client of the servers that an exporter writes to.
+
+    Raises:
+        TlsError: the files of `tls` cannot be used.
+    """
+    encrypted = any(url.startswith("https:") for url in settings.urls)
     return ClickHouseClient(
         settings.urls,
         user=settings.username,
         password=settings.password.get_secret_value(),
         database=settings.database,
         settings=settings.connection_params,
+        tls=client_context(settings.tls, "exporters.clickhouse.tls") if encrypted else None,
         max_connections=max_connections,
     )
 

@@ -14,6 +14,7 @@ from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake
 from collector.receivers.listen import claim_unix_path, listen_error
 from collector.receivers.settings import GrpcSettings, size_limit
+from collector.tls import grpc_credentials
 from proto.errors import MalformedRequest
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -44,8 +45,10 @@ class OtlpGrpcServer:
 
         Raises:
             ListenError: the address cannot be listened on.
+            TlsError: the files for TLS cannot be used.
         """
         settings = self._settings
+        credentials = grpc_credentials(settings.tls, f"{settings.key}.tls") if settings.tls else None
         server = grpc.aio.server(handlers=(self._export,), options=_channel_options(settings))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.unix_path is not None:
@@ -55,10 +58,10 @@ class OtlpGrpcServer:
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             address = f"{host}:{settings.port}"
         try:
-            port = server.add_insecure_port(address)
+            port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
         except RuntimeError as error:
             await server.stop(None)
-            raise listen_error(address, "receivers.otlp.protocols.grpc.endpoint", error) from None
+            raise listen_error(address, f"{settings.key}.endpoint", error) from None
         await server.start()
         self.port = port if settings.unix_path is None else 0
         self._server = server

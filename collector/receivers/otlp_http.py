@@ -17,6 +17,7 @@ from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake
 from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
 from collector.receivers.settings import HttpSettings, size_limit
+from collector.tls import HANDSHAKE_TIMEOUT_S, http_server_context
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
@@ -52,20 +53,27 @@ class OtlpHttpServer:
 
         Raises:
             ListenError: the address cannot be listened on.
+            TlsError: the files for TLS cannot be used.
         """
         settings = self._settings
         loop = asyncio.get_running_loop()
+        encryption: dict[str, Any] = {}
+        if settings.tls is not None:
+            context = http_server_context(settings.tls, f"{settings.key}.tls")
+            encryption = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
         if settings.unix_path is not None:
             claim_unix_path(settings.unix_path)
         try:
             if settings.unix_path is not None:
-                self._listener = await loop.create_unix_server(self._protocols, settings.unix_path)
+                self._listener = await loop.create_unix_server(self._protocols, settings.unix_path, **encryption)
             else:
-                self._listener = await loop.create_server(self._protocols, settings.host, settings.port, backlog=1024)
+                self._listener = await loop.create_server(
+                    self._protocols, settings.host, settings.port, backlog=1024, **encryption
+                )
                 self.port = self._listener.sockets[0].getsockname()[1]
         except OSError as error:
             address = settings.unix_path or f"{settings.host}:{settings.port}"
-            raise listen_error(address, "receivers.otlp.protocols.http.endpoint", error) from None
+            raise listen_error(address, f"{settings.key}.endpoint", error) from None
 
     async def stop(self, grace_s: float) -> None:
         """Take no more requests, let those in flight finish for at most `grace_s` seconds (NET-15)."""

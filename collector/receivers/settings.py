@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from config.tls import ServerTls
+
 DEFAULT_MAX_BYTES: Final = 64 << 20
 """Largest request, as received and after decompression (LIMIT-01, LIMIT-02, CONF-03)."""
 
@@ -51,6 +53,8 @@ class GrpcSettings:
         unix_path: listen on this unix socket instead.
         max_request_bytes: largest message, compressed or not.
         max_concurrent_streams: calls in flight on one connection; None leaves it to the peer.
+        tls: encryption; None for clear text.
+        key: where all of this stands in the configuration, for messages.
         workspace: whose spans these are.
     """
 
@@ -60,6 +64,8 @@ class GrpcSettings:
     max_request_bytes: int = DEFAULT_MAX_BYTES
     max_concurrent_streams: int | None = None
     keepalive: Keepalive = field(default_factory=Keepalive)
+    tls: ServerTls | None = None
+    key: str = "receivers.otlp.protocols.grpc"
     workspace: str = "default"
 
 
@@ -99,6 +105,8 @@ class HttpSettings:
         max_connections: open sockets; further ones are closed at once (NET-13).
         max_connection_age_s: answers on older connections say `Connection: close`; None lets them live (NET-11).
         response_headers: added to every answer.
+        tls: encryption; None for clear text.
+        key: where all of this stands in the configuration, for messages.
         workspace: whose spans these are.
     """
 
@@ -118,4 +126,6 @@ class HttpSettings:
     max_connection_age_s: float | None = None
     cors: Cors = field(default_factory=Cors)
     response_headers: tuple[tuple[str, str], ...] = ()
+    tls: ServerTls | None = None
+    key: str = "receivers.otlp.protocols.http"
     workspace: str = "default"

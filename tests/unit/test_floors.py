@@ -29,8 +29,8 @@ FLOORS = (
     {"receivers", "api", "pipeline"},
     {"processors"},
     {"query"},
-    {"telemetry"},
-    {"consumer", "metrics", "logging", "memory"},
+    {"telemetry", "tls"},
+    {"consumer", "metrics", "logging", "memory", "reloading"},
     {"errors", "clock"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
