@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import structlog
+from pydantic import SecretStr
 
 from config.exporters import ClickHouseExporter
 from config.model import Config
+from exporters.clickhouse.schema import workspace_tables
+from exporters.embedded.accounts import Account, password_digest
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
+from exporters.embedded.rights import SpanTables
 
 _log = structlog.get_logger(__name__)
+
+OWNER: Final = "spanhouse"
+"""The name of the account that writes and migrates."""
 
 
 class EmbeddedDatabase:
@@ -80,6 +88,19 @@ def embedded_exporter(config: Config) -> ClickHouseExporter | None:
     return next((exporter for exporter in exporters if exporter.is_embedded), None)
 
 
+def with_owner(config: Config) -> Config:
+    """The same configuration, in which an embedded exporter has the account of the database's owner.
+
+    Nobody but this process knows the password, which is another one at each start.
+    """
+    account = {"username": OWNER, "password": SecretStr(secrets.token_hex(32))}
+    exporters = {
+        name: exporter.model_copy(update=account) if exporter.is_embedded else exporter
+        for name, exporter in config.exporters.items()
+    }
+    return config.model_copy(update={"exporters": exporters})
+
+
 def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
     """The configured keys as what the server process takes."""
     embedded = settings.embedded
@@ -88,10 +109,11 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
         limits = EngineLimits(embedded.max_server_memory_usage, profile=profile)
     else:
         limits = EngineLimits(server_settings={"max_server_memory_usage": "0"}, profile=profile)
+    owner = Account(settings.username, password_digest(settings.password.get_secret_value()), None)
     return EmbeddedConfig(
         path=Path(embedded.path),
         listen=str(embedded.address),
-        user=settings.username,
-        password=settings.password.get_secret_value(),
+        accounts=(owner, Account()),
+        tables=SpanTables(settings.database, workspace_tables(settings.traces_table_name)),
         engine=limits,
     )

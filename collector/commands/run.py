@@ -18,7 +18,7 @@ import uvloop
 from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.commands.version import spanhouse_version
-from collector.embedded import EmbeddedDatabase, embedded_exporter
+from collector.embedded import EmbeddedDatabase, embedded_exporter, with_owner
 from collector.logging import configure_logging
 from collector.memory import keep_little
 from config.model import Config
@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 def execute(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end: 0 when every acknowledged span is stored, else 1."""
     keep_little()
-    config = configuration(arguments.config)
+    config = with_owner(configuration(arguments.config))
     logs = config.service.telemetry.logs
     configure_logging(logs.level, logs.encoding)
     version = spanhouse_version()

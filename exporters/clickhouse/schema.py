@@ -124,6 +124,16 @@ def column_definitions(name: str) -> Mapping[str, str]:
     return {found["name"]: found["definition"] for found in _COLUMN.finditer(_template(name))}
 
 
+def workspace_tables(spans_table: str) -> tuple[str, ...]:
+    """Names of the tables whose rows belong to workspaces: each has a column `Workspace`.
+
+    Args:
+        spans_table: name of the table of the spans, without a database.
+    """
+    with_workspace = (name for name in TEMPLATES if "Workspace" in column_definitions(name))
+    return tuple(spans_table + name.removeprefix(TEMPLATES[0]) for name in with_workspace)
+
+
 async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
     """Create what is missing: database, tables, view, and columns of tables that another writer made.
 

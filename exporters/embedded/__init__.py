@@ -4,6 +4,10 @@ Nothing outside this package knows that the server it talks to is embedded. The 
 not its listener, so the HTTP face is written here. `process` starts and watches the server process; everything else runs in it:
 
     server      one HTTP request: who asks, what is asked, how the answer is packed
+    origin      requests that other people's web pages make browsers send
+    accounts    who may ask
+    admission   what the one who asks may do and use
+    rights      how readers are held to reading, and to their workspaces
     request     the parameters and headers of a request
     statement   what kind of statement it is, where its data begins
     engine      connections to chDB, running and cancelling statements

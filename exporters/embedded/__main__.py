@@ -1,7 +1,8 @@
 """`python -m exporters.embedded --path DIR --listen 127.0.0.1:8123`: the server process.
 
 On standard output it prints one line of JSON when it is ready, or when it cannot start. It stops at SIGTERM or SIGINT and, with
-`--with-parent`, when its standard input ends: the process that started it is gone.
+`--with-parent`, when its standard input ends: the process that started it is gone. Who may ask stands in the environment (see
+`accounts`); by default `default` may read, from this machine.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import uvloop
 from aiohttp import web
 
+from exporters.embedded.accounts import ENVIRONMENT, Accounts
+from exporters.embedded.admission import Admission
 from exporters.embedded.engine import Engine
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.errors import DatabaseError
 from exporters.embedded.limits import ServerLimits
-from exporters.embedded.request import Account
+from exporters.embedded.rights import Rights, SpanTables
 from exporters.embedded.server import Server
 
 _PR_SET_PDEATHSIG = 1
@@ -38,6 +42,8 @@ class StartError(Exception):
 def main() -> int:
     """Run the server; returns the exit status."""
     arguments = _arguments()
+    # Spans are nobody else's business, whatever the machine lets its users read.
+    os.umask(0o077)
     if arguments.with_parent:
         _die_with_parent()
     try:
@@ -51,22 +57,30 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m exporters.embedded", description="ClickHouse's HTTP interface over chDB.")
     parser.add_argument("--path", type=Path, required=True, help="data directory")
     parser.add_argument("--listen", default="127.0.0.1:8123", help="host:port; port 0 takes a free one")
-    parser.add_argument("--user", default="default")
-    parser.add_argument("--password-env", default="", help="environment variable that holds the password")
+    parser.add_argument("--tables", type=_tables, default=SpanTables(), help="SpanTables as JSON: what readers may read")
+    parser.add_argument("--allowed-host", action="append", default=[], help="a name by which browsers may call the server")
     parser.add_argument("--limits", type=json.loads, default={}, help="EngineLimits as JSON")
     parser.add_argument("--server-limits", type=json.loads, default={}, help="ServerLimits as JSON")
     parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends or the parent dies")
     return parser.parse_args()
 
 
+def _tables(text: str) -> SpanTables:
+    values = json.loads(text)
+    return SpanTables(values["database"], tuple(values["names"]))
+
+
 async def _serve(arguments: argparse.Namespace) -> int:
     host, port = _address(arguments.listen)
     # Held to the end of the process, whatever ends it.
     lock = _lock(arguments.path)
-    account = Account(arguments.user, os.environ.pop(arguments.password_env, "") if arguments.password_env else "")
-    engine = _open_engine(arguments.path, EngineLimits(**arguments.limits))
+    handed_over = os.environ.pop(ENVIRONMENT, "")
+    accounts = Accounts.from_json(handed_over) if handed_over else Accounts()
+    rights = {account.name: Rights.of(account.reader.workspaces, account.reader.limits) for account in accounts if account.reader}
+    engine = _open_engine(arguments.path, EngineLimits(**arguments.limits), arguments.tables, rights)
     try:
-        runner = Server(engine, account, ServerLimits(**arguments.server_limits)).runner(shutdown_timeout_s=_DRAIN_S)
+        admission = Admission(accounts, rights, ServerLimits(**arguments.server_limits))
+        runner = Server(engine, admission, (host, *arguments.allowed_host)).runner(shutdown_timeout_s=_DRAIN_S)
         await runner.setup()
         try:
             port = await _listen(runner, host, port)
@@ -115,9 +129,9 @@ def _unwritable(path: Path, refused: OSError) -> StartError:
     return StartError(f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights")
 
 
-def _open_engine(path: Path, limits: EngineLimits) -> Engine:
+def _open_engine(path: Path, limits: EngineLimits, tables: SpanTables, rights: Mapping[str, Rights]) -> Engine:
     try:
-        return Engine(path, limits)
+        return Engine(path, limits, tables, rights.values())
     except ImportError as missing:
         raise StartError(f"chDB is not installed ({missing}); install the extra 'embedded'") from None
     except OSError as refused:

@@ -29,11 +29,6 @@ _TYPES = {
 Step = Callable[[bytes], bytes]
 PLAIN_TEXT = "text/plain; charset=UTF-8"
 
-EXPOSED_HEADERS = ",".join(
-    f"X-ClickHouse-{name}"
-    for name in ("Query-Id", "Summary", "Server-Display-Name", "Format", "Timezone", "Exception-Code", "Exception-Tag")
-)
-
 
 def content_type(answer_format: str) -> str:
     """The Content-Type that ClickHouse gives to an output format."""

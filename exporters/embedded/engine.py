@@ -6,19 +6,24 @@ Opening one costs half a millisecond, so every request has a fresh one and leave
 Every call blocks until the engine is done, without the GIL; callers run them in threads. A running statement is cancelled from
 another connection with KILL QUERY: chDB's own cancel call waits for the statement instead. chDB takes no query id, so a statement
 is recognised by a tag that its connection carries in the setting `log_comment`.
+
+A connection may do what the owner may, unless it was made with the rights of a reader: see `rights`.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
-from exporters.embedded.engine_config import EngineLimits, write_engine_config
+from exporters.embedded.engine_config import OWNER_SYSTEM_TABLES, PUBLIC_SYSTEM_TABLES, EngineLimits, write_engine_config
 from exporters.embedded.errors import from_engine
+from exporters.embedded.rights import Rights, SpanTables
+from exporters.embedded.statement import quote, quote_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,36 +53,39 @@ class Engine:
     Args:
         path: the data directory; created if it is missing.
         limits: memory and threads.
+        tables: what readers may read.
+        readers: the rights with which connections may be made.
 
     Raises:
         DatabaseError: the directory is in use, unreadable or damaged; the text says which.
         OSError: the directory cannot be written.
     """
 
-    def __init__(self, path: Path, limits: EngineLimits) -> None:
+    def __init__(self, path: Path, limits: EngineLimits, tables: SpanTables, readers: Iterable[Rights]) -> None:
         self._chdb = _load_chdb()
-        config = write_engine_config(path / "engine", limits)
+        config = write_engine_config(path / "engine", limits, tables, readers)
         self._address = str(path / "data")
         # The function `file` reads any file of the machine, and no right can be withheld for a function. Ours goes before it,
         # also inside the expressions of VALUES and of settings, which no reading of a statement would find.
         self._chdb.create_function("file", _refuse_file, ["String"], "String")
         had_default = _prepare_default_database(path / "data" / "metadata")
         # The engine lives as long as one connection is open.
-        self._keeper = self.connect(f"?config-file={config}")
+        self._keeper = self._connect({"config-file": str(config)})
         # chDB shows the machine's files as tables of `default`, and asks for rights on files whenever that database is used.
         # Without those rights it has to be the ordinary database that it is on disk.
         self._keeper.run("DETACH DATABASE default")
         self._keeper.run("ATTACH DATABASE default" if had_default else "CREATE DATABASE default ENGINE = Atomic")
+        self._detach_system_tables()
         answer = self._keeper.run("SELECT version(), displayName(), timezone(), revision()", "TSVRaw").data.decode()
         self.version, self.display_name, self.timezone, revision = answer.rstrip("\n").split("\t")
         self.revision = int(revision)
 
-    def connect(self, options: str = "") -> Connection:
-        """A connection with settings and temporary tables of its own."""
-        try:
-            return Connection(self._chdb.connect(self._address + options))
-        except RuntimeError as raised:
-            raise from_engine(raised) from None
+    def connect(self, rights: Rights | None = None) -> Connection:
+        """A connection with settings and temporary tables of its own; the owner's, unless it gets the rights of a reader."""
+        connection = self._connect({})
+        for statement in rights.restriction if rights is not None else ():
+            connection.run(statement)
+        return connection
 
     def kill(self, tag: str) -> None:
         """Cancel what runs under a tag, if it still runs."""
@@ -101,12 +109,32 @@ class Engine:
         """Stop the engine; no connection may be in use."""
         self._keeper.close()
 
+    def _connect(self, options: Mapping[str, str]) -> Connection:
+        tag = uuid4().hex
+        # A server lets SELECT be left out only where it is told to.
+        options = {**options, "log_comment": tag, "implicit_select": "0"}
+        try:
+            return Connection(self._chdb.connect(f"{self._address}?{'&'.join(map('='.join, options.items()))}"), tag)
+        except RuntimeError as raised:
+            raise from_engine(raised) from None
+
+    def _detach_system_tables(self) -> None:
+        """Take away what an engine of another release may have added, and what nobody needs, whatever it tells."""
+        statement = "SELECT name FROM system.tables WHERE database = 'system' AND name NOT IN {known:Array(String)}"
+        known = f"[{', '.join(map(quote, (*PUBLIC_SYSTEM_TABLES, *OWNER_SYSTEM_TABLES)))}]"
+        for name in self._keeper.run(statement, "TSVRaw", {"known": known}).data.decode().splitlines():
+            self._keeper.run(f"DETACH TABLE system.{quote_name(name)}")
+
 
 class Connection:
-    """A session of the engine. Its methods block, and must not be called by two threads at a time."""
+    """A session of the engine. Its methods block, and must not be called by two threads at a time.
 
-    def __init__(self, connection: Any) -> None:
+    `tag` is what running statements of this connection are known by.
+    """
+
+    def __init__(self, connection: Any, tag: str) -> None:
         self._connection = connection
+        self.tag = tag
 
     def run(
         self, statement: str | bytes, default_format: str = "TabSeparated", parameters: Mapping[str, str] | None = None
@@ -157,18 +185,6 @@ class Stream:
     def cancel(self) -> None:
         """Give up what has not been fetched; no other thread may be fetching."""
         self._connection.streaming_cancel_query(self._started)
-
-
-def quote(text: str) -> str:
-    """A string literal."""
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def quote_name(name: str) -> str:
-    """An identifier."""
-    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-    return f"`{escaped}`"
 
 
 def _piece(result: Any) -> Piece:

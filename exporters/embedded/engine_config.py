@@ -1,4 +1,4 @@
-"""What the engine is told at its start: memory, threads, and what the statements of clients may do.
+"""What the engine is told at its start: memory, threads, and what its connections may do.
 
 chDB reads the same configuration files as a ClickHouse server. They are written anew at every start, so that a changed limit
 takes effect and nothing that a user edits by hand is lost: the directory is ours.
@@ -6,13 +6,16 @@ takes effect and nothing that a user edits by hand is lost: the directory is our
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from exporters.embedded.rights import OWNER, SCOPE, Rights, SpanTables, owner_filter, size_filter, span_filter
+
 # Everything that tables need, and nothing that reaches outside the database. chDB by itself grants every source (files, URLs,
 # S3, other servers), every table engine, and dictionaries and functions that run commands, because its caller usually owns the
-# machine; ours is any process on it, and any web page that can make a browser send a POST to this port.
+# machine; ours need not.
 _TABLE_ENGINES = (
     *(
         f"{kind}MergeTree"
@@ -20,15 +23,30 @@ _TABLE_ENGINES = (
     ),
     *("Memory", "Null", "Log", "TinyLog", "StripeLog", "Set", "Join", "Buffer", "Merge", "GenerateRandom"),
 )
-_GRANTS = (
+_OWNER_GRANTS = (
     "GRANT SHOW, SELECT, INSERT, ALTER, DROP, UNDROP TABLE, TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, dictGet ON *.*",
     "GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY VIEW, CREATE ARBITRARY TEMPORARY TABLE ON *.*",
     "GRANT SYSTEM FLUSH, SYSTEM DROP CACHE, SYSTEM MERGES, SYSTEM TTL MERGES, SYSTEM VIEWS, SYSTEM CLEANUP ON *.*",
     "GRANT SET DEFINER ON *",
     *(f"GRANT TABLE ENGINE ON {engine}" for engine in _TABLE_ENGINES),
 )
-# Settings that name files of the machine.
-_FIXED_SETTINGS = ("format_schema", "format_schema_source", "input_format_record_errors_file_path")
+# Settings that name files of the machine, or other servers.
+_FIXED_SETTINGS = (
+    *("format_schema", "format_schema_source", "format_template_row", "format_template_resultset"),
+    *("input_format_record_errors_file_path", "format_avro_schema_registry_url"),
+)
+PUBLIC_SYSTEM_TABLES = (
+    *("aggregate_function_combinators", "columns", "data_type_families", "databases", "dictionaries", "formats", "functions"),
+    *("keywords", "numbers", "numbers_mt", "one", "settings", "table_engines", "table_functions", "tables", "time_zones"),
+    *("zeros", "zeros_mt"),
+)
+"""Tables of the database `system` that everybody may read: those that clients ask for, and which tell nothing of others."""
+
+OWNER_SYSTEM_TABLES = (
+    *("asynchronous_metrics", "data_skipping_indices", "detached_parts", "disks", "errors", "events", "merges", "metrics"),
+    *("mutations", "parts", "parts_columns", "processes", "projections", "server_settings", "warnings"),
+)
+"""Those that the owner may read. Rights cannot be withheld for the database `system`: the engine has no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,7 @@ class EngineLimits:
     profile: dict[str, str] = field(default_factory=dict)
 
 
-def write_engine_config(directory: Path, limits: EngineLimits) -> Path:
+def write_engine_config(directory: Path, limits: EngineLimits, tables: SpanTables, readers: Iterable[Rights]) -> Path:
     """Write config.xml and users.xml into `directory`; return the path of the first. Raises OSError."""
     directory.mkdir(parents=True, exist_ok=True)
     users = directory / "users.xml"
@@ -79,19 +97,49 @@ def write_engine_config(directory: Path, limits: EngineLimits) -> Path:
     if limits.max_threads:
         profile["max_threads"] = str(limits.max_threads)
     config = directory / "config.xml"
-    requirement = "<table_engines_require_grant>true</table_engines_require_grant>"
-    access = f"<access_control_improvements>{requirement}</access_control_improvements>"
-    config.write_text(f"<clickhouse>{_elements(server)}{access}</clickhouse>\n", encoding="utf-8")
-    grants = "".join(f"<query>{escape(grant)}</query>" for grant in _GRANTS)
-    fixed = "".join(f"<{setting}><const/></{setting}>" for setting in _FIXED_SETTINGS)
-    users.write_text(
-        f"<clickhouse><profiles><default>{_elements(profile)}<constraints>{fixed}</constraints></default></profiles>"
-        "<quotas><default/></quotas>"
-        "<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile>"
-        f"<quota>default</quota><grants>{grants}</grants></default></users></clickhouse>\n",
-        encoding="utf-8",
-    )
+    config.write_text(f"<clickhouse>{_elements(server)}</clickhouse>\n", encoding="utf-8")
+    users.write_text(f"<clickhouse>{_users(profile, tables, readers)}</clickhouse>\n", encoding="utf-8")
     return config
+
+
+def _users(profile: dict[str, str], tables: SpanTables, readers: Iterable[Rights]) -> str:
+    """What a users.xml holds: chDB's one user with what readers keep, and in the role `owner` the rest of its rights."""
+    fixed = "".join(f"<{setting}><const/></{setting}>" for setting in _FIXED_SETTINGS)
+    of_readers = "".join(
+        f"<{rights.profile}><constraints>{rights.constraints}</constraints></{rights.profile}>" for rights in readers
+    )
+    kept = ["GRANT SHOW DATABASES ON *.*", *(f"GRANT SELECT ON {tables.database}.{name}" for name in tables.names)]
+    policies = {
+        tables.database: dict.fromkeys(tables.names, span_filter()),
+        "system": {
+            **dict.fromkeys(OWNER_SYSTEM_TABLES, owner_filter()),
+            **dict.fromkeys(("columns", "tables"), size_filter(tables)),
+        },
+    }
+    # Unless it is restricted, a connection is the owner's: those that the engine makes for itself, to fill views and to carry
+    # out what the owner has started, must not lose rows to a policy.
+    profile = {SCOPE: OWNER, **profile}
+    return (
+        f"<profiles><default>{_elements(profile)}<constraints>{fixed}</constraints></default>{of_readers}</profiles>"
+        "<quotas><default/></quotas>"
+        f"<roles><{OWNER}>{_grants(_OWNER_GRANTS)}</{OWNER}></roles>"
+        "<users><default><password></password><networks><ip>::/0</ip></networks><profile>default</profile>"
+        f"<quota>default</quota>{_grants((*kept, f'GRANT {OWNER}'))}<databases>{_policies(policies)}</databases>"
+        "</default></users>"
+    )
+
+
+def _grants(grants: Iterable[str]) -> str:
+    return f"<grants>{''.join(f'<query>{escape(grant)}</query>' for grant in grants)}</grants>"
+
+
+def _policies(policies: dict[str, dict[str, str]]) -> str:
+    return "".join(
+        f"<{database}>"
+        + "".join(f"<{table}><filter>{escape(rows)}</filter></{table}>" for table, rows in tables.items())
+        + f"</{database}>"
+        for database, tables in policies.items()
+    )
 
 
 def _elements(values: dict[str, str]) -> str:

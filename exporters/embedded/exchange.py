@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from uuid import uuid4
 
 from aiohttp import hdrs, web
 
 from exporters.embedded import answer
+from exporters.embedded.admission import Admission, Caller
 from exporters.embedded.answer import Packer, Step
 from exporters.embedded.block_compression import pack_blocks
 from exporters.embedded.body import Asked, BodyReader
 from exporters.embedded.codecs import answer_compressor
 from exporters.embedded.engine import Connection, Engine, Piece, Statistics
-from exporters.embedded.errors import DatabaseError
+from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.native import BlockFraming
 from exporters.embedded.query import Query
-from exporters.embedded.request import Account, Parameters, read_parameters, settle
+from exporters.embedded.request import Parameters, read_parameters, settle
 from exporters.embedded.sessions import Sessions
 from exporters.embedded.statement import with_other_literals
 from exporters.embedded.workers import Workers
@@ -52,62 +52,71 @@ class Exchange:
         self,
         request: web.Request,
         engine: Engine,
-        account: Account,
+        admission: Admission,
         sessions: Sessions,
-        workers: Workers,
         *,
-        max_body_bytes: int,
+        from_this_machine: bool,
     ) -> None:
         self._request = request
         self._engine = engine
-        self._account = account
+        self._admission = admission
         self._sessions = sessions
-        self._workers = workers
-        self._body = BodyReader(engine, workers, max_body_bytes)
+        self._from_this_machine = from_this_machine
         self._parameters = Parameters()
         self._packer = Packer(None, None, None)
         self._exception_tag = answer.exception_tag()
         self._headers = {
             "X-ClickHouse-Server-Display-Name": engine.display_name,
             "X-ClickHouse-Exception-Tag": self._exception_tag,
-            hdrs.ACCESS_CONTROL_EXPOSE_HEADERS: answer.EXPOSED_HEADERS,
         }
         self._work: asyncio.Future[_Packed] | None = None
+        self._workers: Workers
 
     async def answer(self) -> web.StreamResponse:
         """Do what the request asks."""
         try:
             self._parameters = read_parameters(self._request.query.items(), self._request.headers)
-            user = self._account.admit(self._parameters, self._request.headers)
-            return await self._answer_for(user)
+            caller = self._admission.admit(self._parameters, self._request.headers, from_this_machine=self._from_this_machine)
+            with caller.workers.hold(caller.name, caller.max_requests):
+                return await self._answer_for(caller)
         except DatabaseError as refused:
             return self._refusal(refused)
 
-    async def _answer_for(self, user: str) -> web.StreamResponse:
-        connection, release = await self._connection_of(user)
+    async def _answer_for(self, caller: Caller) -> web.StreamResponse:
+        workers = self._workers = caller.workers
+        connection, release = await self._connection_of(caller)
         query: Query | None = None
         try:
-            asked = await self._body.read(self._request, self._parameters)
+            asked = await self._asked(caller)
             settle(self._parameters, self._request.headers)
-            query = await self._query(asked, connection)
-            with self._workers.admit(self._parameters.query_id, query.tag):
+            query = await self._query(asked, connection, caller)
+            with workers.admit(self._parameters.query_id, connection.tag):
                 return await self._run(query)
         finally:
             # Before the last byte of the answer: the client may go on in the same session at once.
-            await self._workers.outlive(self._end(query, release))
+            await workers.outlive(self._end(query, release))
 
-    async def _connection_of(self, user: str) -> tuple[Connection, Callable[[], None]]:
+    async def _connection_of(self, caller: Caller) -> tuple[Connection, Callable[[], None]]:
         """The connection to use, and how to let go of it."""
+        connect = partial(self._engine.connect, caller.rights)
         session_id = self._parameters.values.get("session_id", "")
         if not session_id:
-            connection = await self._workers.run(self._engine.connect)
+            connection = await self._workers.run(connect)
             return connection, connection.close
         timeout_s = self._parameters.session_timeout_s
-        session = self._sessions.take(user, session_id, must_exist=self._parameters.flag("session_check"))
+        session = self._sessions.take(caller.name, session_id, connect, must_exist=self._parameters.flag("session_check"))
         close = self._parameters.flag("close_session")
-        return session.connection, partial(self._sessions.give_back, user, session_id, timeout_s=timeout_s, close=close)
+        return session.connection, partial(self._sessions.give_back, caller.name, session_id, timeout_s=timeout_s, close=close)
 
-    async def _query(self, asked: Asked, connection: Connection) -> Query:
+    async def _asked(self, caller: Caller) -> Asked:
+        body = BodyReader(self._engine, self._workers, caller.max_body_bytes)
+        try:
+            async with asyncio.timeout(caller.body_timeout_s):
+                return await body.read(self._request, self._parameters)
+        except TimeoutError:
+            raise error(159, "TIMEOUT_EXCEEDED", f"The request took longer than {caller.body_timeout_s:g} seconds") from None
+
+    async def _query(self, asked: Asked, connection: Connection, caller: Caller) -> Query:
         statement = asked.statement
         if statement.verb == b"KILL" and self._workers.running:
             ids = await self._workers.control(partial(self._engine.query_ids, dict(self._workers.running)))
@@ -116,7 +125,7 @@ class Exchange:
             statement,
             self._parameters,
             connection,
-            tag=uuid4().hex,
+            caller.rights,
             kept="session_id" in self._parameters.values,
             by_get=self._request.method != hdrs.METH_POST,
             data=asked.data,
@@ -127,7 +136,7 @@ class Exchange:
         if query is not None:
             if self._work is not None and not self._work.done():
                 if query.kills_with_its_client:
-                    await self._workers.control(partial(self._engine.kill, query.tag))
+                    await self._workers.control(partial(self._engine.kill, query.connection.tag))
                 await asyncio.wait([self._work])
             await self._workers.run(query.end)
         release()

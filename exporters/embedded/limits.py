@@ -10,9 +10,33 @@ class ServerLimits:
     """What requests may use.
 
     Attributes:
-        max_body_bytes: the largest request body, packed or unpacked; it is held in memory.
-        max_queries: statements running at a time; the next one is refused with code 202, and clients try again.
+        max_body_bytes: the largest request body of the owner, packed or unpacked; it is held in memory.
+        max_queries: statements of the owner running at a time; the next one is refused with code 202, and clients try again.
+        max_reader_body_bytes: the largest request body of anybody else.
+        max_reader_queries: requests of all others at a time.
+        reader_body_timeout_s: how long anybody else may take to send a request.
     """
 
     max_body_bytes: int = 1 << 29
     max_queries: int = 64
+    max_reader_body_bytes: int = 1 << 22
+    max_reader_queries: int = 64
+    reader_body_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderLimits:
+    """What the queries of an account that may only read may use.
+
+    Attributes:
+        max_execution_time_s: seconds for one query.
+        max_memory_bytes: memory of one query.
+        max_result_rows, max_result_bytes: the largest answer.
+        max_queries: requests at a time; the next one is refused with code 202.
+    """
+
+    max_execution_time_s: int = 60
+    max_memory_bytes: int = 1 << 29
+    max_result_rows: int = 1_000_000
+    max_result_bytes: int = 1 << 28
+    max_queries: int = 16

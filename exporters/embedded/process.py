@@ -26,11 +26,12 @@ from typing import Any, Self
 
 import structlog
 
+from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.limits import ServerLimits
+from exporters.embedded.rights import SpanTables
 
 _log = structlog.get_logger(__name__)
-_PASSWORD_ENV = "SPANHOUSE_EMBEDDED_PASSWORD"  # noqa: S105 - the variable's name, not a password
 _FIRST_DELAY_S = 0.5
 _LONGEST_DELAY_S = 30.0
 # A server that has run so long was healthy: its next crash is not held against it.
@@ -48,7 +49,9 @@ class EmbeddedConfig:
     Attributes:
         path: data directory, one per server.
         listen: `host:port`; port 0 takes a free one, and keeps it over restarts.
-        user, password: the one account; without a password everybody who reaches the port may ask.
+        accounts: who may ask. Without an owner nobody can write.
+        tables: what those may read who may only read.
+        allowed_hosts: names by which browsers may call it, besides `localhost` and the one in `listen`.
         engine, server: bounds on memory, threads and requests.
         start_timeout_s: how long a start may take (a large database has to be loaded).
         stop_timeout_s: how long a stop waits for running statements before it kills.
@@ -56,8 +59,9 @@ class EmbeddedConfig:
 
     path: Path
     listen: str = "127.0.0.1:8123"
-    user: str = "default"
-    password: str = ""
+    accounts: tuple[Account, ...] = (Account(),)
+    tables: SpanTables = field(default_factory=SpanTables)
+    allowed_hosts: tuple[str, ...] = ()
     engine: EngineLimits = field(default_factory=EngineLimits)
     server: ServerLimits = field(default_factory=ServerLimits)
     start_timeout_s: float = 60.0
@@ -101,14 +105,16 @@ class EmbeddedServer:
         """
         self._stopping.clear()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporters.embedded", "--with-parent", "--password-env", _PASSWORD_ENV),
-            *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}", "--user", self._config.user),
+            *(sys.executable, "-m", "exporters.embedded", "--with-parent"),
+            *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}"),
+            *("--tables", json.dumps(dataclasses.asdict(self._config.tables))),
+            *(f"--allowed-host={name}" for name in self._config.allowed_hosts),
             *("--limits", json.dumps(dataclasses.asdict(self._config.engine))),
             *("--server-limits", json.dumps(dataclasses.asdict(self._config.server))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, _PASSWORD_ENV: self._config.password},
+            env={**os.environ, ENVIRONMENT: Accounts(self._config.accounts).to_json()},
         )
         self._process = process
         self._relay = asyncio.create_task(_relay_log(process))

@@ -8,10 +8,11 @@ import orjson
 
 from exporters.embedded import data as insert_data
 from exporters.embedded.data import Data
-from exporters.embedded.engine import Connection, Piece, Statistics, Stream, quote, quote_name
+from exporters.embedded.engine import Connection, Piece, Statistics, Stream
 from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.request import Parameters
-from exporters.embedded.statement import Statement, tokens
+from exporters.embedded.rights import Rights, of_the_statement, readonly
+from exporters.embedded.statement import Statement, assignments, quote_name, tokens
 
 _READONLY = 164
 # Statements that a server lets through with `readonly=2`.
@@ -38,7 +39,7 @@ class Query:
     """A statement to run, and the state of its run.
 
     Attributes:
-        tag: unique; the engine knows the statement by it.
+        rights: what a reader may do; None for the owner.
         kept: whether the connection is a session's, so that everything but the statement's own effect has to be undone.
         by_get: whether it came by GET, which may not change anything.
     """
@@ -46,7 +47,7 @@ class Query:
     statement: Statement
     parameters: Parameters
     connection: Connection
-    tag: str
+    rights: Rights | None
     kept: bool
     by_get: bool
     data: Data | None = None
@@ -68,6 +69,9 @@ class Query:
     def begin(self) -> Piece:
         """Start the statement and return the first piece of its answer, empty if that is all. Raises DatabaseError."""
         try:
+            if self.rights is not None:
+                # Before the request's settings are there, which could change the answer of the check.
+                self._check(self.rights)
             self._prepare()
             statement, parameters = self.statement, self.parameters
             if statement.insert is not None and self.data is not None:
@@ -104,23 +108,40 @@ class Query:
         self._restore()
 
     def _prepare(self) -> None:
-        settings = {"log_comment": self.tag, "implicit_select": "0", **self.parameters.settings}
-        settings["log_comment"] = self.tag
+        settings = dict(self.parameters.settings if self.rights is None else self.rights.within_bounds(self.parameters.settings))
+        # It carries the connection's tag.
+        settings.pop("log_comment", None)
         if self.parameters.protocol_version:
             # Blocks are walked on their way out (see `native`), and JSON in its binary form cannot be.
             settings["output_format_native_write_json_as_string"] = "1"
+        if self.by_get and self.rights is None and not self.kept:
+            settings.setdefault("readonly", "2")
         if self.kept:
             self._remember(settings)
         if self.parameters.database:
             self._use(self.parameters.database)
         for table in self.external:
             insert_data.load_table(self.connection, table.name, table.structure, table.format, table.data)
-        if self.by_get:
-            if not self.kept:
-                settings.setdefault("readonly", "2")
-            elif not self._is_harmless():
-                raise error(_READONLY, "READONLY", "default: Cannot execute query in readonly mode")
-        self.connection.run(f"SET {_assignments(settings)}")
+        if self.by_get and self.kept and not self._is_harmless():
+            raise readonly("execute query")
+        if settings:
+            self.connection.run(f"SET {assignments(settings)}")
+
+    def _check(self, rights: Rights) -> None:
+        """Let the engine's parser say what the statement is. Raises DatabaseError."""
+        if self.statement.insert is not None:
+            raise readonly("execute query")
+        if self.external:
+            raise readonly("create external tables")
+        try:
+            text = self.statement.text.decode().replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+        except UnicodeDecodeError:
+            raise error(62, "SYNTAX_ERROR", "The statement is not UTF-8") from None
+        try:
+            formatted = self.connection.run("SELECT formatQuerySingleLine({statement:String})", "TSVRaw", {"statement": text})
+        except DatabaseError as refused:
+            raise of_the_statement(refused) from None
+        rights.check(formatted.data)
 
     def _use(self, database: str) -> None:
         self.connection.run(f"USE {quote_name(database)}")
@@ -146,12 +167,8 @@ class Query:
 
     def _set_back(self) -> None:
         try:
-            self.connection.run(f"SET {_assignments(self._before)}")
+            self.connection.run(f"SET {assignments(self._before)}")
         except DatabaseError as refused:
             # The session has been made read-only by its user: it keeps what it has until it ends.
             if refused.code != _READONLY:
                 raise
-
-
-def _assignments(settings: dict[str, str]) -> str:
-    return ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())

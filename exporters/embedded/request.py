@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.errors import error
 
 DEFAULT_SESSION_TIMEOUT_S = 60
 MAX_SESSION_TIMEOUT_S = 3600
@@ -103,64 +100,3 @@ def settle(parameters: Parameters, headers: Mapping[str, str]) -> None:
     for name in parameters.settings:
         if not _SETTING.match(name):
             raise error(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The one user who may ask. Without a password everybody who names the user, or nobody, is let in."""
-
-    user: str = "default"
-    password: str = ""
-
-    def admit(self, parameters: Parameters, headers: Mapping[str, str]) -> str:
-        """The user's name.
-
-        Raises:
-            DatabaseError: 516 for a wrong name, password or mixture of ways to send them; 194 if Basic was used and a password
-                would have helped.
-        """
-        authorization = headers.get("Authorization", "")
-        named_in_headers = "X-ClickHouse-User" in headers or "X-ClickHouse-Key" in headers
-        if authorization:
-            if named_in_headers:
-                message = (
-                    "Invalid authentication: it is not allowed to use X-ClickHouse HTTP headers and Authorization HTTP header "
-                    "simultaneously"
-                )
-                raise error(516, "AUTHENTICATION_FAILED", message, of_session=False)
-            user, password = _basic(authorization)
-        elif named_in_headers:
-            if "user" in parameters.values or "password" in parameters.values:
-                message = (
-                    "Invalid authentication: it is not allowed to use X-ClickHouse HTTP headers and authentication via "
-                    "parameters simultaneously"
-                )
-                raise error(516, "AUTHENTICATION_FAILED", message, of_session=False)
-            user, password = headers.get("X-ClickHouse-User", "default"), headers.get("X-ClickHouse-Key", "")
-        else:
-            user, password = parameters.values.get("user") or "default", parameters.values.get("password", "")
-        user = user or "default"
-        known = hmac.compare_digest(user.encode(), self.user.encode())
-        proven = hmac.compare_digest(password.encode(), self.password.encode())
-        if known and proven:
-            return user
-        raise _refusal(user, by_basic=bool(authorization))
-
-
-def _basic(authorization: str) -> tuple[str, str]:
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        message = f"Invalid authentication: '{scheme}' HTTP Authorization scheme is not supported"
-        raise error(516, "AUTHENTICATION_FAILED", message, of_session=False)
-    try:
-        user, _, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        raise error(516, "AUTHENTICATION_FAILED", "Invalid authentication: not Base64", of_session=False) from None
-    return user, password
-
-
-def _refusal(user: str, *, by_basic: bool) -> DatabaseError:
-    message = f"{user}: Authentication failed: password is incorrect, or there is no user with such name"
-    if by_basic:
-        return error(194, "REQUIRED_PASSWORD", message, of_session=False)
-    return error(516, "AUTHENTICATION_FAILED", message, of_session=False)

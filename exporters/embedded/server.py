@@ -4,18 +4,21 @@ The event loop reads requests and writes answers; statements run in threads. Whe
 X-ClickHouse-Progress lines are not sent; answers are never compressed with br or snappy; async_insert is accepted and the insert
 is synchronous, which is the stronger promise; a SELECT is cancelled when its client leaves, whatever the settings say; inside the
 engine a query has an id of its own, so that `system.processes` shows another one than the client chose (KILL QUERY knows both).
+All accounts but the owner's only read: they have no SET, USE and external tables, `currentUser()` is `default` for all of them,
+of the tables in `system` they have the harmless ones, and limits beyond theirs are brought down when they come as parameters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
+
 from aiohttp import hdrs, web
 
+from exporters.embedded.admission import Admission
 from exporters.embedded.engine import Engine
 from exporters.embedded.exchange import Exchange
-from exporters.embedded.limits import ServerLimits
-from exporters.embedded.request import Account
+from exporters.embedded.origin import foreign, is_this_machine
 from exporters.embedded.sessions import Sessions
-from exporters.embedded.workers import Workers
 
 MAX_URL_BYTES = 1 << 20
 
@@ -29,18 +32,21 @@ Send queries from your program with POST method or GET /?query=...
 
 
 class Server:
-    """The HTTP face of an engine, which must outlive it. Only `account` may ask."""
+    """The HTTP face of an engine, which must outlive it.
 
-    def __init__(self, engine: Engine, account: Account, limits: ServerLimits) -> None:
+    Args:
+        allowed_hosts: the names by which browsers may call it, besides `localhost`.
+    """
+
+    def __init__(self, engine: Engine, admission: Admission, allowed_hosts: Collection[str]) -> None:
         self._engine = engine
-        self._account = account
-        self._limits = limits
-        self._sessions = Sessions(engine.connect)
-        self._workers = Workers(limits.max_queries)
+        self._admission = admission
+        self._allowed_hosts = frozenset(map(str.lower, allowed_hosts))
+        self._sessions = Sessions()
 
     def application(self) -> web.Application:
         """The application. Its runner must leave bodies packed and cancel handlers: see `runner`."""
-        application = web.Application()
+        application = web.Application(middlewares=[self._only_from_own_pages])
         application.router.add_get("/ping", self._alive)
         application.router.add_get("/replicas_status", self._alive)
         application.router.add_route("*", "/", self._root)
@@ -63,8 +69,17 @@ class Server:
         )
 
     async def _close(self, _: web.Application) -> None:
-        await self._workers.close()
+        await self._admission.close()
         self._sessions.close()
+
+    @web.middleware
+    async def _only_from_own_pages(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        refusal = foreign(request.headers, request.scheme, self._allowed_hosts)
+        if refusal:
+            return web.Response(status=403, text=f"{refusal}\n")
+        return await handler(request)
 
     async def _alive(self, _: web.Request) -> web.Response:
         return web.Response(text="Ok.\n", content_type="text/html", charset="UTF-8")
@@ -79,7 +94,6 @@ class Server:
             return web.Response(status=501)
         if request.method == hdrs.METH_GET and not request.query_string:
             return await self._alive(request)
-        exchange = Exchange(
-            request, self._engine, self._account, self._sessions, self._workers, max_body_bytes=self._limits.max_body_bytes
-        )
+        from_this_machine = is_this_machine(request.remote)
+        exchange = Exchange(request, self._engine, self._admission, self._sessions, from_this_machine=from_this_machine)
         return await exchange.answer()

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from exporters.embedded.engine import Connection
 from exporters.embedded.errors import error
 
+_MOST_OF_A_USER = 256
+
 
 @dataclass(slots=True)
 class Session:
@@ -23,27 +25,28 @@ class Session:
 
 
 class Sessions:
-    """The sessions of a server, by user and id.
+    """The sessions of a server, by user and id: nobody gets into another's, whatever id they give."""
 
-    Args:
-        connect: makes a connection; quick enough to be called on the event loop.
-    """
-
-    def __init__(self, connect: Callable[[], Connection]) -> None:
-        self._connect = connect
+    def __init__(self) -> None:
         self._sessions: dict[tuple[str, str], Session] = {}
 
-    def take(self, user: str, session_id: str, *, must_exist: bool) -> Session:
+    def take(self, user: str, session_id: str, connect: Callable[[], Connection], *, must_exist: bool) -> Session:
         """Lock a session for one query, making it if need be.
 
+        Args:
+            connect: makes its connection; quick enough to be called on the event loop.
+
         Raises:
-            DatabaseError: 372 if it must exist and does not, 373 if another query runs in it.
+            DatabaseError: 372 if it must exist and does not, 373 if another query runs in it, 202 if the user has too many.
         """
         session = self._sessions.get((user, session_id))
         if session is None:
             if must_exist:
                 raise error(372, "SESSION_NOT_FOUND", f"Session {session_id} not found", of_session=False)
-            session = self._sessions[user, session_id] = Session(self._connect())
+            if sum(owner == user for owner, _ in self._sessions) >= _MOST_OF_A_USER:
+                message = f"Too many sessions of user {user}. Maximum: {_MOST_OF_A_USER}"
+                raise error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", message, of_session=False)
+            session = self._sessions[user, session_id] = Session(connect())
         elif session.busy:
             message = f"Session {session_id} is locked by a concurrent client"
             raise error(373, "SESSION_IS_LOCKED", message, of_session=False)

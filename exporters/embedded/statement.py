@@ -14,8 +14,8 @@ from exporters.embedded.errors import error
 
 _TOKEN = re.compile(
     rb"""(?P<space>\s+|--[^\n]*|\#[ !][^\n]*|/\*(?:[^*]|\*(?!/))*\*/)
-    |(?P<string>'(?:[^'\\]|\\.|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
-    |(?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*")
+    |(?P<string>'(?:[^'\\]|\\.|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$|\xe2\x80\x98.*?\xe2\x80\x99)
+    |(?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*"|\xe2\x80\x9c.*?\xe2\x80\x9d)
     |(?P<word>[A-Za-z_]\w*)
     |(?P<number>\d[\w.]*)
     |(?P<sign>.)""",
@@ -214,3 +214,20 @@ def with_other_literals(text: bytes, replacements: Mapping[str, str]) -> bytes:
             parts += [text[position : token.start], b"'", other.encode(), b"'"]
             position = token.end
     return b"".join([*parts, text[position:]])
+
+
+def quote(text: str) -> str:
+    """A string literal."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def quote_name(name: str) -> str:
+    """An identifier."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def assignments(settings: Mapping[str, str]) -> str:
+    """What follows SET."""
+    return ", ".join(f"{name} = {quote(value)}" for name, value in settings.items())

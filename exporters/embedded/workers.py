@@ -1,8 +1,12 @@
-"""The threads that statements run in, and the list of what runs."""
+"""The threads that statements run in, and the list of what runs.
+
+The owner has threads of its own, so that readers who use all of theirs do not hold up what the daemon stores.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,7 +21,7 @@ class Workers:
     """Threads for statements, and a few more for what must get through when all of those are busy.
 
     Args:
-        max_queries: statements at a time; the next one is refused with code 202.
+        max_queries: requests at a time; the next one is refused with code 202.
     """
 
     def __init__(self, max_queries: int) -> None:
@@ -26,14 +30,26 @@ class Workers:
         self._statements = ThreadPoolExecutor(max_queries + 4, "statement")
         self._controls = ThreadPoolExecutor(2, "control")
         self._endings: set[asyncio.Task[None]] = set()
+        self._requests: Counter[str] = Counter()
         self.running: dict[str, str] = {}
         """The tags of running statements, by the query ids that clients know."""
 
     @contextmanager
-    def admit(self, query_id: str, tag: str) -> Iterator[None]:
-        """Count a statement as running. Raises DatabaseError 202 (too many) or 216 (the id is in use)."""
-        if len(self.running) >= self._max_queries:
+    def hold(self, name: str, most: int) -> Iterator[None]:
+        """Count a request of an account from its first byte to its last. Raises DatabaseError 202: it has `most` already."""
+        if self._requests[name] >= most:
+            raise error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many simultaneous queries for user {name}. Maximum: {most}")
+        if self._requests.total() >= self._max_queries:
             raise error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"Too many simultaneous queries. Maximum: {self._max_queries}")
+        self._requests[name] += 1
+        try:
+            yield
+        finally:
+            self._requests[name] -= 1
+
+    @contextmanager
+    def admit(self, query_id: str, tag: str) -> Iterator[None]:
+        """Count a statement as running. Raises DatabaseError 216 if the id is in use."""
         if query_id in self.running:
             message = f"Query with id = {query_id} is already running"
             raise error(216, "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING", message)

@@ -119,7 +119,7 @@ def test_a_query_ends_when_its_client_leaves(clickhouse: ClickHouse) -> None:
     statement = "SELECT sum(sipHash64(number)) AS left_alone FROM numbers(100000000000)"
     target = f"/?query={statement.replace(' ', '+')}&cancel_http_readonly_queries_on_client_close=1"
     with socket.create_connection(("127.0.0.1", clickhouse.http_port)) as client:
-        client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert _eventually(lambda: _running(clickhouse, "left_alone") == 1)
     assert _eventually(lambda: _running(clickhouse, "left_alone") == 0)
 
@@ -127,7 +127,7 @@ def test_a_query_ends_when_its_client_leaves(clickhouse: ClickHouse) -> None:
 def test_a_stream_ends_when_its_client_leaves(clickhouse: ClickHouse) -> None:
     target = "/?query=SELECT+number+AS+half_read+FROM+numbers(100000000000)&cancel_http_readonly_queries_on_client_close=1"
     with socket.create_connection(("127.0.0.1", clickhouse.http_port)) as client:
-        client.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert client.recv(100)
         assert _running(clickhouse, "half_read") == 1
     assert _eventually(lambda: _running(clickhouse, "half_read") == 0)
@@ -137,7 +137,7 @@ def test_an_insert_that_is_cut_stores_nothing(clickhouse: ClickHouse) -> None:
     table = f"cut_{uuid4().hex}"
     clickhouse.execute(f"CREATE TABLE {table} (x UInt64) ENGINE = MergeTree ORDER BY x")
     with socket.create_connection(("127.0.0.1", clickhouse.http_port)) as client:
-        head = f"POST /?query=INSERT+INTO+{table}+FORMAT+TSV HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = f"POST /?query=INSERT+INTO+{table}+FORMAT+TSV HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         client.sendall(head.encode() + b"4\r\n1\n2\n\r\n")
     clickhouse.execute("SELECT 1")
     assert clickhouse.execute(f"SELECT count() FROM {table}") == b"0\n"

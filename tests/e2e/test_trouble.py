@@ -14,6 +14,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
 from tests.support.daemon import EXPORT, ROOT, START_DEADLINE_S, Daemon, daemon_in, eventually
 from tests.support.requests import Shape, generated_request, one_span_request
 
@@ -29,7 +30,8 @@ def clickhouse_alone(daemon: Daemon) -> subprocess.Popen[bytes]:
     """A ClickHouse on the daemon's port and data, without the daemon."""
     listen = f"127.0.0.1:{daemon.ports.clickhouse}"
     command = [sys.executable, "-m", "exporters.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     process.stdout.readline()  # written once it is ready
     return process

@@ -16,15 +16,17 @@ from urllib.parse import urlencode
 
 import pytest
 
+from exporters.embedded.accounts import Account, password_digest
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
 from tests.support.waiting import until
 
 _DEADLINE_S = 60
+_OWNER = Account(reader=None)
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    embedded = EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0"))
+    embedded = EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0", accounts=(_OWNER,)))
     async with embedded, asyncio.TaskGroup() as tasks:
         tasks.create_task(embedded.supervise())
         yield embedded
@@ -123,12 +125,13 @@ async def test_stopping_lets_a_running_insert_end(server: EmbeddedServer) -> Non
 
 
 async def test_the_password_is_asked_for(tmp_path: Path) -> None:
-    config = EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0", user="spans", password="secret")
+    account = Account("spans", password_digest("secret"))
+    config = EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0", accounts=(account,))
     async with EmbeddedServer(config) as server:
         with pytest.raises(urllib.error.HTTPError) as refused:
             await asyncio.to_thread(_post, server, b"SELECT 1")
         refused.value.close()
-        assert refused.value.code == 403
+        assert refused.value.code == 401
         assert await asyncio.to_thread(lambda: _post(server, b"SELECT 1", user="spans", password="secret")) == b"1\n"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
 from tests.support import genuine_clickhouse as genuine
 
 
@@ -96,7 +98,9 @@ def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cl
     """The embedded server, in a process of its own as always."""
     path = tmp_path_factory.mktemp("embedded-clickhouse")
     command = [sys.executable, "-m", "exporters.embedded", "--with-parent", "--path", str(path), "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=genuine.ROOT) as process:
+    # As on a genuine server that was just installed, `default` may do everything.
+    environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=genuine.ROOT, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -1,0 +1,194 @@
+"""What readers may do, and how the engine is made to hold them to it.
+
+chDB runs every connection as its one user, so a reader is a connection that has given up rights which it cannot take back:
+
+- it has left the role `owner`, so it may select from the tables of the spans and nothing else;
+- it is in `readonly` mode, in which the engine refuses writes, and every change of that mode;
+- its profile fixes settings and bounds limits, in the statement, in subqueries and afterwards alike;
+- one of the fixed settings, the scope, names its workspaces: row policies on the tables of the spans compare them with it.
+
+Only one statement could take the role back, SET ROLE, and the client half of chDB writes files before the engine is asked
+(INTO OUTFILE). So what the engine's own parser makes of a statement has to be one statement that reads.
+
+`docs/adr/0005-readers-of-the-embedded-clickhouse.md` says what was tried.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.limits import ReaderLimits
+from exporters.embedded.statement import assignments, quote, tokens
+
+SCOPE: Final = "query_cache_tag"
+"""The setting that says whose rows a connection sees. It has no other effect, because queries are not cached here."""
+
+OWNER: Final = "owner"
+"""The scope of connections that nobody has restricted, and the role that they have."""
+
+_ANY, _SOME = "any", "some"
+_LEADING: Final = frozenset({b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"EXISTS", b"EXPLAIN", b"("})
+
+_FIXED: Final[Mapping[str, str]] = {
+    "readonly": "2",
+    "allow_ddl": "0",
+    "allow_introspection_functions": "0",
+    # The parser that judges a statement and the one that runs it have to be the same.
+    "dialect": "clickhouse",
+    "implicit_select": "0",
+    # Caches would be shared with those who see other rows.
+    "use_query_cache": "0",
+    "use_query_condition_cache": "0",
+    # The daemon's inserts come first.
+    "os_threads_nice_value_query": "5",
+    "send_logs_level": "none",
+}
+"""Settings of readers that nothing can change."""
+
+_MOST_TEMPORARY_BYTES: Final = 1 << 30
+_CEILINGS: Final[Mapping[str, int]] = {
+    "max_threads": 64,
+    "max_query_size": 1 << 18,
+    "max_untracked_memory": 1 << 22,
+    "max_recursive_cte_evaluation_depth": 1000,
+    "function_range_max_elements_in_block": 500_000_000,
+    # Beyond these, nesting ends the process instead of the query.
+    "max_parser_depth": 1000,
+    "max_parser_backtracks": 1_000_000,
+    "max_ast_depth": 1000,
+    "max_ast_elements": 50_000,
+    "max_expanded_ast_elements": 500_000,
+    "max_subquery_depth": 100,
+    "max_analyze_depth": 5000,
+}
+"""Settings that readers may lower and not raise: mostly ClickHouse's own defaults."""
+
+_OF_THE_CHECK: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?=\. \([A-Z_]+\)$)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class SpanTables:
+    """What readers may read.
+
+    Attributes:
+        database, names: the tables, each with a column `Workspace`.
+    """
+
+    database: str = "otel"
+    names: tuple[str, ...] = ("otel_traces", "otel_traces_trace_id_ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The rights of a reader.
+
+    Attributes:
+        workspaces: whose rows; None for everybody's.
+        limits: of each query.
+        profile: the name of its settings profile. A reader may change to any profile whose name it knows, and so to other
+            limits: names are secret.
+    """
+
+    workspaces: tuple[str, ...] | None
+    limits: ReaderLimits
+    profile: str
+
+    @classmethod
+    def of(cls, workspaces: tuple[str, ...] | None, limits: ReaderLimits) -> Rights:
+        """Rights with a profile of their own."""
+        return cls(workspaces, limits, f"reader_{secrets.token_hex(16)}")
+
+    @property
+    def restriction(self) -> list[str]:
+        """The statements that turn the owner's connection into a reader's."""
+        scope = _ANY if self.workspaces is None else "\n".join((_SOME, *self.workspaces))
+        fixed = {name: value for name, value in _FIXED.items() if name != "readonly"}
+        bounds = {name: str(most) for name, most in self._bounds.items()}
+        return [
+            "SET ROLE NONE",
+            f"SET {assignments({SCOPE: scope, **fixed, **bounds})}",
+            # chDB takes a profile's constraints and not its values, so these are set before.
+            f"SET profile = {quote(self.profile)}",
+            f"SET readonly = {_FIXED['readonly']}",
+        ]
+
+    @property
+    def constraints(self) -> str:
+        """The profile's constraints, as a users.xml has them."""
+        fixed = (f"<{name}><const/></{name}>" for name in (SCOPE, "log_comment", *_FIXED) if name != "readonly")
+        bounds = (f"<{name}><min>1</min><max>{most}</max></{name}>" for name, most in self._bounds.items())
+        ceilings = (f"<{name}><max>{most}</max></{name}>" for name, most in _CEILINGS.items())
+        return "".join((*fixed, *bounds, *ceilings))
+
+    def within_bounds(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """The settings of a request, with limits that are too high brought down: clients add to them what suits servers."""
+        return {name: self._bounded(name, value) for name, value in settings.items()}
+
+    def check(self, formatted: bytes) -> None:
+        """Refuse a statement that a reader may not run.
+
+        Args:
+            formatted: what `formatQuerySingleLine` makes of it: one statement, without comments, with plain quotes.
+
+        Raises:
+            DatabaseError: 164 if it does more than read, 358 if it writes a file, 497 if it shows sizes of others' data.
+        """
+        words = [token.text.upper() if token.kind == "word" else token.text for token in tokens(formatted)]
+        pairs = set(pairwise(words))
+        if not words or words[0] not in _LEADING or (b"PARALLEL", b"WITH") in pairs:
+            raise readonly("execute query")
+        if (b"INTO", b"OUTFILE") in pairs:
+            raise error(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
+        if words[0] == b"EXPLAIN" and self.workspaces is not None:
+            raise error(497, "ACCESS_DENIED", "Not enough privileges. EXPLAIN would count the rows of other workspaces")
+
+    @property
+    def _bounds(self) -> dict[str, int]:
+        limits = self.limits
+        return {
+            "max_execution_time": limits.max_execution_time_s,
+            "max_memory_usage": limits.max_memory_bytes,
+            "max_result_rows": limits.max_result_rows,
+            "max_result_bytes": limits.max_result_bytes,
+            "max_temporary_data_on_disk_size_for_query": _MOST_TEMPORARY_BYTES,
+        }
+
+    def _bounded(self, name: str, value: str) -> str:
+        most = self._bounds.get(name)
+        if most is None or not value.isdecimal():
+            return value
+        # For all of these, 0 means no limit.
+        return str(min(int(value) or most, most))
+
+
+def span_filter() -> str:
+    """The row policy of a table of spans."""
+    return (
+        f"getSetting('{SCOPE}') IN ('{OWNER}', '{_ANY}') OR Workspace IN arrayPopFront(splitByChar('\\n', getSetting('{SCOPE}')))"
+    )
+
+
+def owner_filter() -> str:
+    """The row policy of a table that nobody but the owner may read."""
+    return f"getSetting('{SCOPE}') = '{OWNER}'"
+
+
+def size_filter(tables: SpanTables) -> str:
+    """The row policy of a system table that counts rows: those who see some workspaces do not see the count of all."""
+    return f"splitByChar('\\n', getSetting('{SCOPE}'))[1] != '{_SOME}' OR database != {quote(tables.database)}"
+
+
+def of_the_statement(refused: DatabaseError) -> DatabaseError:
+    """The parser's complaint about a statement, without the query that asked the parser."""
+    return DatabaseError(refused.code, _OF_THE_CHECK.sub("", refused.text))
+
+
+def readonly(what: str) -> DatabaseError:
+    """What a server says to those who may only read."""
+    return error(164, "READONLY", f"default: Cannot {what} in readonly mode")
