@@ -116,6 +116,34 @@ EMBEDDED_RESTARTS: Final = Definition(
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
 PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
+# Reasons: unauthenticated, permission_denied, invalid (a header), host, origin, busy, and what is no request.
+QUERY_REFUSED: Final = Definition(
+    "spanhouse_query_refused_requests",
+    "counter",
+    "Requests to the query port that were refused before they were answered, by reason.",
+    ("extension", "reason"),
+)
+
+# Of the journal on disk.
+JOURNAL_BYTES: Final = Definition("spanhouse_journal_bytes", "gauge", "Bytes that the files of the journal take.")
+JOURNAL_CAPACITY: Final = Definition("spanhouse_journal_capacity_bytes", "gauge", "Bytes that they may take.")
+JOURNAL_MEMORY_BYTES: Final = Definition(
+    "spanhouse_journal_memory_bytes", "gauge", "Bytes of memory that requests take which are on disk as well."
+)
+JOURNAL_APPENDED_SPANS: Final = Definition("spanhouse_journal_appended_spans", "counter", "Spans written to the journal.")
+JOURNAL_REPLAYED_SPANS: Final = Definition(
+    "spanhouse_journal_replayed_spans", "counter", "Spans read back from disk, after a restart or a long wait.", _EXPORTER
+)
+JOURNAL_DAMAGED_BYTES: Final = Definition(
+    "spanhouse_journal_damaged_bytes", "counter", "Bytes of the journal that were cut off or set aside as unreadable."
+)
+JOURNAL_SYNC_SECONDS: Final = Definition(
+    "spanhouse_journal_sync_seconds",
+    "histogram",
+    "Seconds that it took to make what was written last beyond a power cut.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+
 BUILD_INFO: Final = Definition("spanhouse_build_info", "gauge", "Always 1; the labels tell versions.", ("version", "python"))
 
 METRICS: Final = (
@@ -147,3 +175,11 @@ METRICS: Final = (
     BUILD_INFO,
 )
 """Every metric of the daemon, in the order in which `/metrics` shows them."""
+    QUERY_REFUSED,
+    JOURNAL_BYTES,
+    JOURNAL_CAPACITY,
+    JOURNAL_MEMORY_BYTES,
+    JOURNAL_APPENDED_SPANS,
+    JOURNAL_REPLAYED_SPANS,
+    JOURNAL_DAMAGED_BYTES,
+    JOURNAL_SYNC_SECONDS,

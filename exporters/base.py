@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
@@ -34,12 +36,54 @@ class ExportError(Exception):
         self.outlook = outlook
 
 
+@dataclass(slots=True)
+class Delivery:
+    """What became of spans.
+
+    Attributes:
+        stored: workspace → spans that the destination has.
+        dropped: reason → workspace → spans that were given up.
+    """
+
+    stored: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = field(default_factory=dict)
+
+    def store(self, workspaces: Mapping[str, int]) -> None:
+        """Spans were stored."""
+        self.stored.update(workspaces)
+
+    def drop(self, reason: str, workspaces: Mapping[str, int]) -> None:
+        """Spans were given up, for one reason."""
+        self.dropped.setdefault(reason, Counter()).update(workspaces)
+
+    def add(self, other: Delivery) -> None:
+        """Count what another delivery counts as well."""
+        self.store(other.stored)
+        for reason, workspaces in other.dropped.items():
+            self.drop(reason, workspaces)
+
+
+class Destination(Protocol):
+    """Where batches end."""
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        """Store every span of `batch`, or drop it by a rule that counts it. Never raises for what goes wrong out there.
+
+        Args:
+            name: of the batch. The same spans under the same name are stored once, however often they are given.
+        """
+
+
 class Shipment(Protocol):
     """Spans in the form in which they leave; every `send` sends the same bytes under the same name."""
 
     @property
     def spans(self) -> int:
         """Number of spans in it."""
+
+    @property
+    def workspaces(self) -> Mapping[str, int]:
+        """Workspace → spans of it."""
 
     @property
     def nbytes(self) -> int:
@@ -63,8 +107,11 @@ class Exporter(Protocol):
             ExportError: it is not ready.
         """
 
-    async def prepare(self, batch: SpanBatch) -> Sequence[Shipment]:
+    async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Shipment]:
         """The shipments that together hold every span of `batch` once.
+
+        Args:
+            name: of the batch; the names of its shipments follow from it, so that a batch which is prepared again is stored once.
 
         Raises:
             ExportError: they could not be made; none was sent.

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 import structlog
 
-from exporters.base import Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
+from exporters.base import Delivery, Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
+from exporters.tally import spans_by_workspace
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +65,7 @@ class RetryPolicy:
 
 
 class Sender:
-    """A consumer that returns when every span of a batch is stored, or was dropped and counted.
+    """A destination that returns when every span of a batch is stored, or was dropped and counted.
 
     Args:
         exporter: makes the shipments.
@@ -107,22 +108,27 @@ class Sender:
             else:
                 return
 
-    async def consume(self, batch: SpanBatch) -> None:
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         """Store the spans. Never raises for what the destination does: that is counted, logged, and retried or given up."""
-        shipments = await self._persist(partial(self._exporter.prepare, batch), len(batch))
+        delivered = Delivery()
+        workspaces = spans_by_workspace(batch)
+        prepare = partial(self._exporter.prepare, batch, name)
+        shipments = await self._persist(prepare, workspaces, delivered)
         # What is sent again is the encoded form; the batch itself, several times as large, is needed no more.
-        del batch
+        del batch, prepare
         for shipment in shipments or ():
-            seconds = await self._persist(partial(self._send, shipment), shipment.spans)
+            seconds = await self._persist(partial(self._send, shipment), shipment.workspaces, delivered)
             if seconds is not None:
                 self._telemetry.stored(shipment.spans, shipment.nbytes, seconds)
+                delivered.store(shipment.workspaces)
+        return delivered
 
     async def _send(self, shipment: Shipment) -> float:
         started = self._monotonic()
         await shipment.send(self._timeout_s)
         return self._monotonic() - started
 
-    async def _persist(self, work: Callable[[], Awaitable[T]], spans: int) -> T | None:
+    async def _persist(self, work: Callable[[], Awaitable[T]], workspaces: Mapping[str, int], delivered: Delivery) -> T | None:
         """What `work` returns once it succeeds; None when it was given up, and the spans with it."""
         started = self._monotonic()
         failures = 0
@@ -132,7 +138,9 @@ class Sender:
             except ExportError as error:
                 failures += 1
                 if self._retry.gives_up(error.outlook, self._monotonic() - started):
+                    spans = sum(workspaces.values())
                     self._telemetry.dropped(spans, error.reason)
+                    delivered.drop(error.reason, workspaces)
                     self._log.error("spans_dropped", spans=spans, reason=error.reason, attempts=failures, error=str(error))
                     return None
                 self._telemetry.retried(error.reason)

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-import structlog
-
-from collector.consumer import Consumer
-from collector.errors import CollectorError, Retryable
 from collector.pipeline.batching import BatchLimits
-from collector.pipeline.queue import Queue, QueueStatistics, Taken
+from collector.queues.contract import Queue, QueueStatistics, Taken
+from exporters.base import Delivery, Destination
+from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from proto.weights import stored_bytes
-
-_log = structlog.get_logger(__name__)
-
-
-class DropTelemetry(Protocol):
-    """Where a batcher counts what it must give up."""
-
-    def dropped(self, spans: int, reason: str) -> None:
-        """Spans were given up because what follows in the pipeline will never take them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +32,40 @@ class Remainder:
 
 
 class Batcher:
-    """A consumer that queues spans and hands them on in batches.
+    """Takes spans from a queue and hands them on in batches.
 
-    The cost for a request is that of `Queue.put`: no task, no timer. While all `in_flight` places are taken, what comes
+    A request that is put costs it nothing: no task, no timer. While all `in_flight` places are taken, what comes
     gathers, so batches grow with the load, up to the limits.
 
     Args:
-        queue: holds the spans until the next consumer has taken responsibility for them.
+        queue: holds the spans until the destination has them.
         limits: how large and how old a batch becomes.
-        next_consumer: where batches go.
+        destination: where batches go.
         in_flight: how many batches are on their way at once.
         executor: threads that join and cut batches.
-        telemetry: where to count.
     """
 
     def __init__(
         self,
-        queue: Queue,
+        queue: Queue[Any],
         limits: BatchLimits,
-        next_consumer: Consumer,
+        destination: Destination,
         in_flight: int,
         executor: Executor,
-        telemetry: DropTelemetry,
     ) -> None:
         self._queue = queue
         self._limits = limits
-        self._next = next_consumer
+        self._destination = destination
         self._free = asyncio.Semaphore(in_flight)
         self._executor = executor
-        self._telemetry = telemetry
         self._deadline: float | None = None
         self._time_limit: asyncio.Timeout | None = None
         self._stopped = asyncio.Event()
 
-    async def consume(self, batch: SpanBatch) -> None:
-        """Queue the spans. Raises as `Queue.put`."""
-        await self._queue.put(batch)
+    @property
+    def queue(self) -> Queue[Any]:
+        """Where its spans come from."""
+        return self._queue
 
     def statistics(self) -> QueueStatistics:
         """The state of the queue."""
@@ -111,10 +99,13 @@ class Batcher:
         while True:
             await self._free.acquire()
             await self._due()
-            taken = self._queue.take(self._limits.most_spans, self._limits.max_bytes)
-            if taken is None:
+            taken = await self._queue.take(self._limits.most_spans, self._limits.max_bytes)
+            if taken is not None:
+                tasks.create_task(self._hand_on(taken))
+            elif self._queue.closed:
                 return
-            tasks.create_task(self._hand_on(taken))
+            else:
+                self._free.release()
 
     async def _due(self) -> None:
         """Wait until what is queued should go; at shutdown that is at once."""
@@ -130,28 +121,22 @@ class Batcher:
 
     async def _hand_on(self, taken: Taken) -> None:
         try:
-            pieces = await asyncio.get_running_loop().run_in_executor(self._executor, self._assemble, taken)
+            batch, cuts = await asyncio.get_running_loop().run_in_executor(self._executor, self._assemble, taken)
+            name = await self._queue.cut(taken, cuts)
+            pieces = [(batch.select(cut), f"{name}-{number}") for number, cut in enumerate(cuts) if cut.start < cut.stop]
+            del batch
+            pieces.reverse()
+            delivery = Delivery()
             while pieces:
-                # Popped, so that the next consumer alone decides how long the piece stays in memory.
-                await self._offer(pieces.pop())
-            self._queue.commit(taken)
+                # Popped, so that the destination alone decides how long the piece stays in memory.
+                delivery.add(await self._destination.deliver(*pieces.pop()))
+            self._queue.commit(taken, delivery)
         finally:
             self._free.release()
 
-    def _assemble(self, taken: Taken) -> list[SpanBatch]:
-        """One batch of what was taken, cut by the limits; the pieces in reverse order."""
-        batch = concatenate(taken.batches)
-        taken.batches.clear()
-        pieces = [batch.select(run) for run in self._limits.cuts(stored_bytes(batch))]
-        pieces.reverse()
-        return pieces
-
-    async def _offer(self, piece: SpanBatch) -> None:
-        while True:
-            try:
-                return await self._next.consume(piece)
-            except Retryable as error:
-                await asyncio.sleep(error.delay_s)
-            except CollectorError as error:
-                _log.error("spans_dropped", spans=len(piece), reason="refused", error=str(error))
-                return self._telemetry.dropped(len(piece), "refused")
+    def _assemble(self, taken: Taken) -> tuple[SpanBatch, Sequence[slice]]:
+        """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""
+        batches, cuts = taken.load()
+        # Nothing is left of what was taken where a queue has lost it all.
+        batch = concatenate(batches or [decode(b"").batch])
+        return batch, list(self._limits.cuts(stored_bytes(batch))) if cuts is None else cuts

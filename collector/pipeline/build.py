@@ -1,4 +1,4 @@
-"""Builds the pipeline that `collector.yaml` describes, back to front: exporters, processors, entry."""
+"""Builds the pipeline that `collector.yaml` describes: an entry, what holds the spans, and a batcher in front of each way out."""
 
 from __future__ import annotations
 
@@ -6,46 +6,80 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from collector.clock import SYSTEM, Clock
-from collector.consumer import Consumer
+from collector.journal.journal import Journal
 from collector.pipeline.batcher import Batcher, Remainder
-from collector.pipeline.queue import QueueStatistics
-from collector.pipeline.registry import EXPORTERS, PROCESSORS, PipelineTelemetry, Surroundings, default_batching, retry_policy
+from collector.pipeline.registry import (
+    EXPORTERS,
+    PipelineTelemetry,
+    Surroundings,
+    batch_limits,
+    default_batching,
+    queue_limits,
+    retry_policy,
+)
+from collector.queues.contract import Entrance, Queue, QueueStatistics
+from collector.queues.memory import MemoryQueue
 from config.exporters import SendingQueue
 from config.model import Config
-from config.processors import BatchProcessor
+from exporters.base import Delivery, Destination
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.send import Sender
 from proto.spans import SpanBatch
 
 
 class FanOut:
-    """Gives each batch to all exporters; it is stored when all have it."""
+    """Gives each batch to all exporters; it is delivered when all have it, and as well as the worst of them has done."""
 
-    def __init__(self, consumers: Sequence[Consumer]) -> None:
-        self._consumers = consumers
+    def __init__(self, destinations: Sequence[Destination]) -> None:
+        self._destinations = destinations
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        async with asyncio.TaskGroup() as tasks:
+            deliveries = [
+                tasks.create_task(each.deliver(batch, f"{name}-{number}")) for number, each in enumerate(self._destinations)
+            ]
+        return min((each.result() for each in deliveries), key=lambda delivery: delivery.stored.total())
+
+
+class Entry:
+    """The pipeline as receivers see it."""
+
+    def __init__(self, entrance: Entrance) -> None:
+        self._entrance = entrance
+
+    def check_open(self) -> None:
+        """Raises as `Entrance.check_open`."""
+        self._entrance.check_open()
 
     async def consume(self, batch: SpanBatch) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for consumer in self._consumers:
-                tasks.create_task(consumer.consume(batch))
+        """Raises as `Entrance.put`."""
+        await self._entrance.put(batch)
 
 
 class Pipeline:
-    """Processors, queue and exporters, from what receivers give to what is stored.
+    """Queue, batchers and exporters, from what receivers give to what is stored.
 
     Attributes:
         entry: where receivers give their spans.
+        queues: what waits, by the id of the exporter that it waits for; with several exporters and no journal there is one
+            queue, under the id of the first.
         exporters: senders by the id of their exporter.
     """
 
     def __init__(
-        self, entry: Consumer, batchers: Sequence[Batcher], exporters: Mapping[str, Sender], clients: Sequence[ClickHouseClient]
+        self,
+        entrance: Entrance,
+        batchers: Mapping[str, Batcher],
+        exporters: Mapping[str, Sender],
+        clients: Sequence[ClickHouseClient],
     ) -> None:
-        self.entry = entry
+        self.entry = Entry(entrance)
+        self.queues: Mapping[str, Queue[Any]] = {name: batcher.queue for name, batcher in batchers.items()}
         self.exporters = exporters
+        self._entrance = entrance
         self._batchers = batchers
         self._clients = clients
 
@@ -60,29 +94,28 @@ class Pipeline:
         """Store what comes in, until `drain`. Tables are created as soon as there is a server, spans or not."""
         async with asyncio.TaskGroup() as tasks:
             openings = [tasks.create_task(sender.open()) for sender in self.exporters.values()]
-            await asyncio.gather(*(tasks.create_task(batcher.run()) for batcher in self._batchers))
+            await asyncio.gather(*(tasks.create_task(batcher.run()) for batcher in self._batchers.values()))
             for opening in openings:
                 opening.cancel()
 
     async def drain(self, deadline_s: float) -> Remainder:
         """Let nothing more in, store what is queued, and say what is left after `deadline_s` seconds. `run` must be running."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + deadline_s
-        left = Remainder(0, 0)
-        for batcher in self._batchers:
-            left += await batcher.drain(max(0.0, deadline - loop.time()))
-        return left
+        self._entrance.close()
+        left = await asyncio.gather(*(batcher.drain(deadline_s) for batcher in self._batchers.values()))
+        return sum(left, Remainder(0, 0))
 
     def statistics(self) -> QueueStatistics:
-        """What was acknowledged and is not stored yet."""
-        return self._batchers[0].statistics()
+        """What was acknowledged and is not stored yet, by the exporter that has most of it before it."""
+        return max((queue.statistics() for queue in self.queues.values()), key=lambda state: state.spans)
 
     def troubles(self) -> dict[str, str]:
         """Exporters that cannot store at the moment, by id, and why."""
         return {name: sender.trouble for name, sender in self.exporters.items() if sender.trouble}
 
 
-def build(config: Config, telemetry: PipelineTelemetry, executor: Executor, clock: Clock = SYSTEM) -> Pipeline:
+def build(
+    config: Config, telemetry: PipelineTelemetry, executor: Executor, clock: Clock = SYSTEM, journal: Journal | None = None
+) -> Pipeline:
     """The pipeline of a checked configuration, to be entered (`async with`), run and drained. Touches no network.
 
     Args:
@@ -90,11 +123,12 @@ def build(config: Config, telemetry: PipelineTelemetry, executor: Executor, cloc
         telemetry: where to count.
         executor: threads for joining, encoding and compressing batches.
         clock: for ages, deadlines and durations.
+        journal: what holds the spans; without one they are held in memory.
     """
     names = config.service.pipelines.traces
-    settings = [config.exporters[name] for name in names.exporters]
-    surroundings = Surroundings(_tightest([each.sending_queue for each in settings]), executor, telemetry, clock)
-    connections = [EXPORTERS[type(each)](each, surroundings) for each in settings]
+    settings = {name: config.exporters[name] for name in names.exporters}
+    surroundings = Surroundings(executor, telemetry, clock)
+    connections = [EXPORTERS[type(each)](each, surroundings) for each in settings.values()]
     senders = {
         name: Sender(
             connection.exporter,
@@ -104,19 +138,21 @@ def build(config: Config, telemetry: PipelineTelemetry, executor: Executor, cloc
             each.timeout.seconds,
             clock.monotonic,
         )
-        for name, each, connection in zip(names.exporters, settings, connections, strict=True)
+        for (name, each), connection in zip(settings.items(), connections, strict=True)
     }
-    processors = [(name, config.processors[name]) for name in names.processors]
-    consumer: Consumer = FanOut(list(senders.values())) if len(senders) > 1 else next(iter(senders.values()))
-    batchers: list[Batcher] = []
-    if not any(isinstance(each, BatchProcessor) for _, each in processors):
-        processors.append((names.exporters[0], default_batching(surroundings.queue)))
-    for name, each in reversed(processors):
-        consumer = PROCESSORS[type(each)](name, each, consumer, surroundings)
-        if isinstance(consumer, Batcher):
-            batchers.insert(0, consumer)
-    return Pipeline(consumer, batchers, senders, [connection.client for connection in connections])
+    # There is one queue in memory, in front of all exporters, so the tightest of their settings count.
+    sending = min((each.sending_queue for each in settings.values()), key=lambda queue: queue.max_bytes)
+    batching = next((each for each in map(config.processors.__getitem__, names.processors)), default_batching(sending))
 
+    def batcher(queue: Queue[Any], destination: Destination, in_front: SendingQueue) -> Batcher:
+        return Batcher(queue, batch_limits(batching), destination, in_front.num_consumers if in_front.enabled else 1, executor)
 
-def _tightest(queues: Sequence[SendingQueue]) -> SendingQueue:
-    return min(queues, key=lambda queue: queue.max_bytes)
+    entrance: Entrance
+    if journal is None:
+        entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
+        destination = FanOut(list(senders.values())) if len(senders) > 1 else next(iter(senders.values()))
+        batchers = {names.exporters[0]: batcher(queue, destination, sending)}
+    else:
+        entrance = journal
+        batchers = {name: batcher(journal.cursors[name], senders[name], each.sending_queue) for name, each in settings.items()}
+    return Pipeline(entrance, batchers, senders, [connection.client for connection in connections])

@@ -1,4 +1,4 @@
-"""The one table of components: what is built from each kind of settings in `collector.yaml`."""
+"""The one table of components, and what the settings in `collector.yaml` mean for the parts of a pipeline."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 from collector.clock import Clock
-from collector.consumer import Consumer
-from collector.pipeline.batcher import Batcher
 from collector.pipeline.batching import BatchLimits
-from collector.pipeline.queue import MemoryQueue, QueueLimits
+from collector.queues.memory import QueueLimits
 from collector.tls import client_context
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.processors import BatchProcessor
@@ -39,8 +37,6 @@ class PipelineTelemetry(Protocol):
 class Surroundings:
     """What components are built with, besides their own settings."""
 
-    queue: SendingQueue
-    """The tightest of the exporters' sending queues: there is one queue, in front of all of them."""
     executor: Executor
     """Threads for work that takes long and frees the interpreter."""
     telemetry: PipelineTelemetry
@@ -105,7 +101,8 @@ def default_batching(queue: SendingQueue) -> BatchProcessor:
     )
 
 
-def _queue_limits(settings: SendingQueue, batch_spans: int) -> QueueLimits:
+def queue_limits(settings: SendingQueue, batch_spans: int) -> QueueLimits:
+    """The bounds of a queue in memory, in front of batches of so many spans."""
     max_bytes, max_spans = settings.max_bytes, None
     match settings.sizer:
         case "bytes":
@@ -124,26 +121,15 @@ def _clickhouse(settings: ClickHouseExporter, surroundings: Surroundings) -> Con
     return Connection(ClickHouseWriter(client, writing, surroundings.executor), client)
 
 
-def _batch(name: str, settings: BatchProcessor, next_consumer: Consumer, surroundings: Surroundings) -> Batcher:
-    limits = BatchLimits(
+def batch_limits(settings: BatchProcessor) -> BatchLimits:
+    """How large and how old a batch becomes."""
+    return BatchLimits(
         min_spans=settings.send_batch_size,
         max_spans=settings.send_batch_max_size,
         max_bytes=min(settings.max_bytes, _MOST_BATCH_BYTES),
         timeout_s=settings.timeout.seconds,
     )
-    queue = surroundings.queue
-    return Batcher(
-        MemoryQueue(_queue_limits(queue, settings.send_batch_size), surroundings.clock.monotonic),
-        limits,
-        next_consumer,
-        queue.num_consumers if queue.enabled else 1,
-        surroundings.executor,
-        surroundings.telemetry.exporter(name),
-    )
 
 
 EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {ClickHouseExporter: _clickhouse}
 """Type of settings → what builds the exporter."""
-
-PROCESSORS: Final[Mapping[type, Callable[[str, Any, Consumer, Surroundings], Consumer]]] = {BatchProcessor: _batch}
-"""Type of settings → what builds the processor, given its id and the consumer that follows it."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -19,6 +17,7 @@ from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, Click
 from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 from exporters.clickhouse.partitions import by_days
 from exporters.clickhouse.schema import SchemaSettings, quoted
+from exporters.tally import spans_by_workspace
 from proto.native_encode import COLUMNS, Column, NativeBlock, encode
 from proto.spans import SpanBatch
 
@@ -60,11 +59,13 @@ class _Body:
         columns: of the block, in its order.
         data: the block, compressed.
         spans: rows of the block.
+        workspaces: spans of each workspace.
     """
 
     columns: tuple[str, ...]
     data: bytes
     spans: int
+    workspaces: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,10 @@ class Insert:
     @property
     def spans(self) -> int:
         return self.body.spans
+
+    @property
+    def workspaces(self) -> Mapping[str, int]:
+        return self.body.workspaces
 
     @property
     def nbytes(self) -> int:
@@ -94,15 +99,12 @@ class ClickHouseWriter:
         client: connections to servers that hold the same data.
         settings: how spans are written.
         executor: threads in which blocks are built and compressed.
-        run_id: what the tokens of this writer start with; never used twice. A random one when None.
     """
 
-    def __init__(self, client: ClickHouseClient, settings: WriterSettings, executor: Executor, run_id: str | None = None) -> None:
+    def __init__(self, client: ClickHouseClient, settings: WriterSettings, executor: Executor) -> None:
         self._client = client
         self._settings = settings
         self._executor = executor
-        self._run_id = run_id or uuid.uuid4().hex
-        self._batch_numbers = itertools.count()
         self._table = settings.schema.qualified_table
         self._opening = asyncio.Lock()
         self._columns: tuple[Column, ...] | None = None
@@ -133,11 +135,14 @@ class ClickHouseWriter:
             _log.warning("columns_missing", table=self._table, columns=missing, consequence="what they would hold is not stored")
         return tuple(column for column in COLUMNS if column.name in existing)
 
-    async def prepare(self, batch: SpanBatch) -> Sequence[Insert]:
-        """The inserts of a batch: one, unless its spans lie in very many days. Raises ExportError."""
+    async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Insert]:
+        """The inserts of a batch: one, unless its spans lie in very many days. Raises ExportError.
+
+        Args:
+            name: what the tokens of the inserts start with.
+        """
         await self.open()
         columns = self._columns or COLUMNS
-        name = f"{self._run_id}-{next(self._batch_numbers)}"
         try:
             bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, batch, columns)
         except Exception as error:
@@ -149,7 +154,7 @@ class ClickHouseWriter:
         bodies = []
         for part in by_days(batch):
             block = encode(part, columns)
-            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), block.rows))
+            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), block.rows, spans_by_workspace(part)))
         return bodies
 
     async def insert(self, body: _Body, token: str, timeout_s: float) -> None:

@@ -43,17 +43,15 @@ def database(clickhouse: ClickHouse) -> Iterator[str]:
 
 
 @asynccontextmanager
-async def writer_to(
-    clickhouse: ClickHouse, database: str, *, run_id: str | None = None, **settings: object
-) -> AsyncIterator[ClickHouseWriter]:
+async def writer_to(clickhouse: ClickHouse, database: str, **settings: object) -> AsyncIterator[ClickHouseWriter]:
     writing = WriterSettings(SchemaSettings(database=database), **settings)  # type: ignore[arg-type]  # the test's own keywords
     with ThreadPoolExecutor(1) as executor:
         async with ClickHouseClient([clickhouse.url], database=database) as client:
-            yield ClickHouseWriter(client, writing, executor, run_id)
+            yield ClickHouseWriter(client, writing, executor)
 
 
 async def store(writer: ClickHouseWriter, batch: SpanBatch) -> None:
-    for insert in await writer.prepare(batch):
+    for insert in await writer.prepare(batch, uuid4().hex):
         await insert.send(TIMEOUT_S)
 
 
@@ -118,7 +116,7 @@ async def test_spans_of_workspaces_keep_their_workspace(clickhouse: ClickHouse, 
 async def test_an_insert_that_is_sent_again_is_stored_once_in_table_and_companion(clickhouse: ClickHouse, database: str) -> None:
     batch = numbered(0, 5000, step_ns=86_400_000_000_000 // 100)  # over fifty days, so that there are many partitions
     async with writer_to(clickhouse, database) as writer:
-        inserts = [*await writer.prepare(batch), *await writer.prepare(numbered(5000, 100))]
+        inserts = [*await writer.prepare(batch, "a"), *await writer.prepare(numbered(5000, 100), "b")]
         for insert in inserts:
             for _ in range(3):
                 await insert.send(TIMEOUT_S)
@@ -139,7 +137,7 @@ async def test_equal_spans_of_different_batches_are_all_stored(clickhouse: Click
 async def test_a_large_block_stays_one_block_so_that_its_repetition_is_recognised(clickhouse: ClickHouse, database: str) -> None:
     batch = concatenate([numbered(first, 5_000) for first in range(0, 100_000, 5_000)])
     async with writer_to(clickhouse, database) as writer:
-        (insert,) = await writer.prepare(batch)
+        (insert,) = await writer.prepare(batch, "a")
         await insert.send(TIMEOUT_S)
         await insert.send(TIMEOUT_S)
     assert number(clickhouse, f"SELECT count() FROM {database}.otel_traces") == 100_000

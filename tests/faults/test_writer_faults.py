@@ -13,7 +13,7 @@ import pytest
 
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
-from collector.pipeline.queue import MemoryQueue, QueueLimits
+from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.send import RetryPolicy, Sender
@@ -69,7 +69,8 @@ class Line:
         self.writer = ClickHouseWriter(self.client, settings, executor)
         self.sender = Sender(self.writer, "clickhouse", self.account, QUICK, timeout_s)
         limits = BatchLimits(min_spans=10, max_spans=10, max_bytes=1 << 20, timeout_s=0.01)
-        self.batcher = Batcher(MemoryQueue(QueueLimits(1 << 20)), limits, self.sender, 2, executor, self.account)
+        self.queue = MemoryQueue(QueueLimits(1 << 20))
+        self.batcher = Batcher(self.queue, limits, self.sender, 2, executor)
 
     async def settle(self) -> None:
         await until(lambda: self.batcher.statistics().spans == 0)
@@ -106,7 +107,7 @@ async def test_after_trouble_that_passes_every_span_is_stored_once(fault: Fault,
     server = FaultyClickHouse(faults=deque([fault, None, fault, fault]))
     async with listening(server) as endpoint, line_to(endpoint) as line:
         for first in range(0, 100, 10):
-            await line.batcher.consume(numbered(first, 10))
+            await line.queue.put(numbered(first, 10))
         await line.settle()
         assert server.numbers == list(range(100))
         assert line.account.stored_spans == 100
@@ -117,7 +118,7 @@ async def test_after_trouble_that_passes_every_span_is_stored_once(fault: Fault,
 async def test_an_insert_that_was_stored_but_not_confirmed_in_time_is_not_stored_again() -> None:
     server = FaultyClickHouse(faults=deque([never_confirmed]))
     async with listening(server) as endpoint, line_to(endpoint, timeout_s=0.2) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         assert server.numbers == list(range(10))
         assert line.account.stored_spans == 10
@@ -127,9 +128,9 @@ async def test_an_insert_that_was_stored_but_not_confirmed_in_time_is_not_stored
 async def test_a_repeated_insert_is_the_same_bytes_under_the_same_token() -> None:
     server = FaultyClickHouse(faults=deque([fails_with(252, "TOO_MANY_PARTS"), reset_after_storing]))
     async with listening(server) as endpoint, line_to(endpoint) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
-        await line.batcher.consume(numbered(10, 10))
+        await line.queue.put(numbered(10, 10))
         await line.settle()
     first, second, third, other = server.attempts
     assert first.token == second.token == third.token != other.token
@@ -142,9 +143,9 @@ async def test_a_repeated_insert_is_the_same_bytes_under_the_same_token() -> Non
 async def test_data_that_would_fail_again_is_dropped_and_what_follows_is_stored() -> None:
     server = FaultyClickHouse(faults=deque([fails_with(53, "TYPE_MISMATCH", 400)]))
     async with listening(server) as endpoint, line_to(endpoint) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
-        await line.batcher.consume(numbered(10, 10))
+        await line.queue.put(numbered(10, 10))
         await line.settle()
         assert server.numbers == list(range(10, 20))
         assert line.account.drops == {"type_mismatch": 10}
@@ -154,7 +155,7 @@ async def test_data_that_would_fail_again_is_dropped_and_what_follows_is_stored(
 async def test_a_wrong_password_that_nobody_puts_right_drops_by_that_name() -> None:
     server = FaultyClickHouse(faults=deque([fails_with(516, "AUTHENTICATION_FAILED", 403)] * 1000))
     async with listening(server) as endpoint, line_to(endpoint) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         assert line.account.drops == {"authentication_failed": 10}
         assert "516" in line.sender.trouble
@@ -165,7 +166,7 @@ async def test_spans_wait_for_a_server_that_is_absent_at_the_start() -> None:
         port = reserved.getsockname()[1]
     async with line_to(f"http://127.0.0.1:{port}") as line:
         opening = asyncio.create_task(line.sender.open())
-        await line.batcher.consume(numbered(0, 30))
+        await line.queue.put(numbered(0, 30))
         await until(lambda: line.account.retries["unreachable"] > 3)
         assert line.sender.trouble
         assert line.batcher.statistics().spans == 30
@@ -190,10 +191,10 @@ async def test_a_server_that_goes_away_and_comes_back_gets_every_span_once() -> 
         port = int(endpoint.rpartition(":")[2])
         line_context = line_to(endpoint)
         line = await line_context.__aenter__()
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
     for first in range(10, 100, 10):
-        await line.batcher.consume(numbered(first, 10))
+        await line.queue.put(numbered(first, 10))
     await until(lambda: line.account.retries["unreachable"] > 3)
     async with listening(server, port):
         await line.settle()
@@ -208,7 +209,7 @@ async def test_at_shutdown_what_an_absent_server_did_not_take_is_said() -> None:
     batches = [numbered(0, 10), numbered(10, 15)]
     async with line_to(f"http://127.0.0.1:{port}") as line:
         for batch in batches:
-            await line.batcher.consume(batch)
+            await line.queue.put(batch)
         left = await line.batcher.drain(0.1)
     assert left == Remainder(25, sum(batch.nbytes for batch in batches))
     assert line.account.stored_spans == 0
@@ -217,10 +218,10 @@ async def test_at_shutdown_what_an_absent_server_did_not_take_is_said() -> None:
 async def test_tables_that_vanish_are_made_again() -> None:
     server = FaultyClickHouse(faults=deque([None, fails_with(60, "UNKNOWN_TABLE", 404)]))
     async with listening(server) as endpoint, line_to(endpoint) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         made = len(created_tables(server))
-        await line.batcher.consume(numbered(10, 10))
+        await line.queue.put(numbered(10, 10))
         await line.settle()
         assert server.numbers == list(range(20))
         assert len(created_tables(server)) == 2 * made
@@ -229,7 +230,7 @@ async def test_tables_that_vanish_are_made_again() -> None:
 async def test_failing_table_creation_holds_spans_back_until_it_succeeds() -> None:
     server = FaultyClickHouse(schema_faults=deque([answers(503), None, fails_with(999, "KEEPER_EXCEPTION")]))
     async with listening(server) as endpoint, line_to(endpoint) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         assert server.numbers == list(range(10))
         assert line.account.retries == {"http_503": 1, "keeper_exception": 1}
@@ -239,7 +240,7 @@ async def test_without_the_right_to_create_only_columns_that_exist_are_written()
     upstream = ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"]
     server = FaultyClickHouse(columns=upstream)
     async with listening(server) as endpoint, line_to(endpoint, WriterSettings(create_schema=False)) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         assert server.numbers == list(range(10))
         names = ", ".join(f"`{name}`" for name in ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"])
@@ -250,7 +251,7 @@ async def test_without_the_right_to_create_only_columns_that_exist_are_written()
 async def test_without_the_right_to_look_all_columns_are_written() -> None:
     server = FaultyClickHouse(columns=None)
     async with listening(server) as endpoint, line_to(endpoint, WriterSettings(create_schema=False)) as line:
-        await line.batcher.consume(numbered(0, 10))
+        await line.queue.put(numbered(0, 10))
         await line.settle()
         assert server.numbers == list(range(10))
         assert "`Duration`" in server.attempts[0].statement
@@ -263,7 +264,7 @@ async def test_spans_of_very_many_days_go_in_several_inserts_with_tokens_of_thei
         async with listening(server) as endpoint, ClickHouseClient([endpoint], database="otel") as client:
             account = Account()
             sender = Sender(ClickHouseWriter(client, WriterSettings(), executor), "clickhouse", account, QUICK, 10.0)
-            await sender.consume(numbered(0, 120, start_time_unix_nano=0, step_ns=day_ns))
+            await sender.deliver(numbered(0, 120, start_time_unix_nano=0, step_ns=day_ns), "a")
     assert [len(numbers) for numbers in server.stored.values()] == [50, 50, 20]
     assert server.numbers == list(range(120))
     assert account.stored_spans == 120

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
 
-from collector.errors import Refused, Retryable
+from collector.errors import Retryable
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
-from collector.pipeline.queue import MemoryQueue, QueueLimits
+from collector.queues.memory import MemoryQueue, QueueLimits
+from exporters.base import Delivery
+from exporters.tally import spans_by_workspace
+from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.receivers import ListConsumer
 from tests.support.waiting import until
@@ -22,12 +26,17 @@ HUGE = 1 << 30
 LONG_S = 3600.0
 
 
-class Drops:
-    def __init__(self) -> None:
-        self.reasons: list[tuple[int, str]] = []
+class Destination(ListConsumer):
+    """Keeps batches under their names."""
 
-    def dropped(self, spans: int, reason: str) -> None:
-        self.reasons.append((spans, reason))
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[str] = []
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        self.given.append(name)
+        await self.consume(batch)
+        return Delivery(Counter(spans_by_workspace(batch)))
 
 
 def limits(min_spans: int = 10, max_spans: int = 0, max_bytes: int = HUGE, timeout_s: float = LONG_S) -> BatchLimits:
@@ -36,75 +45,76 @@ def limits(min_spans: int = 10, max_spans: int = 0, max_bytes: int = HUGE, timeo
 
 @asynccontextmanager
 async def running(
-    consumer: ListConsumer, policy: BatchLimits, *, in_flight: int = 2, max_bytes: int = HUGE, drops: Drops | None = None
-) -> AsyncIterator[Batcher]:
+    consumer: Destination, policy: BatchLimits, *, in_flight: int = 2, max_bytes: int = HUGE
+) -> AsyncIterator[tuple[MemoryQueue, Batcher]]:
     """A batcher at work; it is drained at the end if the test has not done so."""
     with ThreadPoolExecutor(1) as executor:
-        batcher = Batcher(MemoryQueue(QueueLimits(max_bytes)), policy, consumer, in_flight, executor, drops or Drops())
+        queue = MemoryQueue(QueueLimits(max_bytes))
+        batcher = Batcher(queue, policy, consumer, in_flight, executor)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(batcher.run())
-            yield batcher
+            yield queue, batcher
             await batcher.drain(10.0)
 
 
 async def test_requests_are_joined_until_there_are_enough_spans() -> None:
-    consumer = ListConsumer()
-    async with running(consumer, limits(min_spans=10)) as batcher:
+    consumer = Destination()
+    async with running(consumer, limits(min_spans=10)) as (queue, _):
         for first in range(0, 9, 3):
-            await batcher.consume(numbered(first, 3))
+            await queue.put(numbered(first, 3))
         assert consumer.batches == []
-        await batcher.consume(numbered(9, 1))
+        await queue.put(numbered(9, 1))
         await until(lambda: bool(consumer.batches))
     assert [numbers(batch) for batch in consumer.batches] == [list(range(10))]
 
 
 async def test_requests_are_joined_until_they_are_heavy_enough() -> None:
-    consumer = ListConsumer()
+    consumer = Destination()
     size = numbered(0).nbytes
-    async with running(consumer, limits(min_spans=0, max_bytes=3 * size)) as batcher:
+    async with running(consumer, limits(min_spans=0, max_bytes=3 * size)) as (queue, _):
         for number in range(3):
-            await batcher.consume(numbered(number))
+            await queue.put(numbered(number))
         await until(lambda: bool(consumer.batches))
     assert consumer.names == ["0", "1", "2"]
 
 
 async def test_a_lone_span_goes_when_its_time_is_up() -> None:
-    consumer = ListConsumer()
-    async with running(consumer, limits(min_spans=10, timeout_s=0.02)) as batcher:
-        await batcher.consume(numbered(7))
+    consumer = Destination()
+    async with running(consumer, limits(min_spans=10, timeout_s=0.02)) as (queue, _):
+        await queue.put(numbered(7))
         await until(lambda: consumer.spans == 1)
-        await batcher.consume(numbered(8))
+        await queue.put(numbered(8))
         await until(lambda: consumer.spans == 2)
     assert [numbers(batch) for batch in consumer.batches] == [[7], [8]]
 
 
 async def test_a_batch_over_the_most_spans_is_cut_and_every_span_arrives_once() -> None:
-    consumer = ListConsumer()
-    async with running(consumer, limits(min_spans=10, max_spans=10)) as batcher:
-        await batcher.consume(numbered(0, 25))
+    consumer = Destination()
+    async with running(consumer, limits(min_spans=10, max_spans=10)) as (queue, _):
+        await queue.put(numbered(0, 25))
         await until(lambda: consumer.spans == 25)
     assert [len(batch) for batch in consumer.batches] == [10, 10, 5]
     assert consumer.names == [str(number) for number in range(25)]
 
 
 async def test_a_batch_whose_rows_would_be_too_heavy_is_cut() -> None:
-    consumer = ListConsumer()
+    consumer = Destination()
     # 20 spans that share 50,000 bytes of resource: small in memory, but each row repeats them.
-    async with running(consumer, limits(min_spans=1, max_bytes=210_000)) as batcher:
-        await batcher.consume(numbered(0, 20, filler=50_000))
+    async with running(consumer, limits(min_spans=1, max_bytes=210_000)) as (queue, _):
+        await queue.put(numbered(0, 20, filler=50_000))
         await until(lambda: consumer.spans == 20)
     assert [len(batch) for batch in consumer.batches] == [4] * 5
 
 
 async def test_while_all_places_are_taken_what_comes_gathers_into_one_batch() -> None:
-    consumer = ListConsumer()
+    consumer = Destination()
     gate = asyncio.Event()
     consumer.before = lambda _: gate.wait()
-    async with running(consumer, limits(min_spans=1), in_flight=1) as batcher:
-        await batcher.consume(numbered(0))
+    async with running(consumer, limits(min_spans=1), in_flight=1) as (queue, batcher):
+        await queue.put(numbered(0))
         await until(lambda: batcher.statistics().batches == 1)
         for number in range(1, 50):
-            await batcher.consume(numbered(number))
+            await queue.put(numbered(number))
         gate.set()
         await until(lambda: consumer.spans == 50)
     assert len(consumer.batches) <= 3
@@ -112,15 +122,15 @@ async def test_while_all_places_are_taken_what_comes_gathers_into_one_batch() ->
 
 
 async def test_the_bound_holds_for_queued_and_sent_spans_together_and_frees_when_they_are_stored() -> None:
-    consumer = ListConsumer()
+    consumer = Destination()
     gate = asyncio.Event()
     consumer.before = lambda _: gate.wait()
     size = numbered(0).nbytes
-    async with running(consumer, limits(min_spans=1), max_bytes=3 * size) as batcher:
+    async with running(consumer, limits(min_spans=1), max_bytes=3 * size) as (queue, batcher):
         for number in range(3):
-            await batcher.consume(numbered(number))
+            await queue.put(numbered(number))
         with pytest.raises(Retryable):
-            await batcher.consume(numbered(3))
+            await queue.put(numbered(3))
         assert batcher.statistics().nbytes == 3 * size
         gate.set()
         await until(lambda: batcher.statistics().nbytes == 0)
@@ -128,49 +138,35 @@ async def test_the_bound_holds_for_queued_and_sent_spans_together_and_frees_when
 
 
 async def test_draining_sends_what_has_gathered_without_waiting_for_its_time() -> None:
-    consumer = ListConsumer()
-    async with running(consumer, limits(min_spans=1000)) as batcher:
-        await batcher.consume(numbered(0, 5))
+    consumer = Destination()
+    async with running(consumer, limits(min_spans=1000)) as (queue, batcher):
+        await queue.put(numbered(0, 5))
         assert await batcher.drain(10.0) == Remainder(0, 0)
         with pytest.raises(Retryable, match="shutting down"):
-            await batcher.consume(numbered(5))
+            await queue.put(numbered(5))
     assert consumer.spans == 5
 
 
 async def test_draining_says_what_is_left_when_its_time_is_up() -> None:
-    consumer = ListConsumer()
+    consumer = Destination()
     consumer.before = lambda _: asyncio.Event().wait()
     batches = [numbered(0, 5), numbered(5, 5)]
-    async with running(consumer, limits(min_spans=5, max_spans=5)) as batcher:
+    async with running(consumer, limits(min_spans=5, max_spans=5)) as (queue, batcher):
         for batch in batches:
-            await batcher.consume(batch)
+            await queue.put(batch)
         assert await batcher.drain(0.05) == Remainder(10, sum(batch.nbytes for batch in batches))
     assert consumer.batches == []
 
 
-async def test_a_consumer_without_room_is_asked_again_and_gets_every_span_once() -> None:
-    consumer = ListConsumer()
-    refusals = iter(range(2))
-
-    def refuse_twice(_: object) -> None:
-        if next(refusals, None) is not None:
-            raise Retryable("full", delay_s=0.001)
-
-    consumer.before = refuse_twice
-    async with running(consumer, limits(min_spans=1)) as batcher:
-        await batcher.consume(numbered(0, 3))
-        await until(lambda: batcher.statistics().spans == 0)
-    assert consumer.names == ["0", "1", "2"]
-
-
-async def test_what_the_next_consumer_never_takes_is_counted_as_dropped() -> None:
-    consumer = ListConsumer()
-    consumer.fail_with(Refused("too large", "too_large"))
-    drops = Drops()
-    async with running(consumer, limits(min_spans=1), drops=drops) as batcher:
-        await batcher.consume(numbered(0, 3))
-        await until(lambda: batcher.statistics().spans == 0)
-    assert drops.reasons == [(3, "refused")]
+async def test_every_piece_of_every_batch_has_a_name_of_its_own_and_is_accounted_for() -> None:
+    consumer = Destination()
+    async with running(consumer, limits(min_spans=10, max_spans=10)) as (queue, _):
+        await queue.put(numbered(0, 25))
+        await until(lambda: consumer.spans == 25)
+        await queue.put(numbered(25, 10))
+        await until(lambda: queue.statistics().spans == 0)
+    assert len(set(consumer.given)) == 4
+    assert (queue.account.accepted, queue.account.settled.stored) == ({"default": 35}, {"default": 35})
 
 
 def test_limits_that_are_off_are_infinite() -> None:

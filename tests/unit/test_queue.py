@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from collector.errors import Refused, Retryable
-from collector.pipeline.queue import MemoryQueue, QueueLimits
+from collector.queues.memory import MemoryQueue, QueueLimits
+from exporters.base import Delivery
 from tests.support.batches import numbered, numbers
 
 LONG_S = 60.0
@@ -31,13 +32,13 @@ async def test_batches_leave_in_the_order_in_which_they_came() -> None:
     queue = room_for(10)
     for number in range(5):
         await queue.put(numbered(number))
-    taken = queue.take(max_spans=3, max_bytes=1 << 30)
-    rest = queue.take(max_spans=3, max_bytes=1 << 30)
+    taken = await queue.take(max_spans=3, max_bytes=1 << 30)
+    rest = await queue.take(max_spans=3, max_bytes=1 << 30)
     assert taken is not None
     assert rest is not None
     assert [numbers(batch) for batch in (*taken.batches, *rest.batches)] == [[0], [1], [2], [3], [4]]
     assert (taken.spans, rest.spans) == (3, 2)
-    assert queue.take(max_spans=3, max_bytes=1 << 30) is None
+    assert await queue.take(max_spans=3, max_bytes=1 << 30) is None
 
 
 async def test_retry_08_what_would_exceed_the_bound_is_refused_and_may_come_back() -> None:
@@ -54,12 +55,12 @@ async def test_retry_08_what_would_exceed_the_bound_is_refused_and_may_come_back
 async def test_what_was_taken_counts_against_the_bound_until_it_is_committed() -> None:
     queue = room_for(1)
     await queue.put(numbered(0))
-    taken = queue.take(max_spans=9, max_bytes=1 << 30)
+    taken = await queue.take(max_spans=9, max_bytes=1 << 30)
     assert taken is not None
     with pytest.raises(Retryable):
         await queue.put(numbered(1))
     assert queue.statistics().spans == 1
-    queue.commit(taken)
+    queue.commit(taken, Delivery())
     await queue.put(numbered(1))
     assert queue.statistics().spans == 1
 
@@ -72,10 +73,10 @@ async def test_retry_08_a_burst_waits_for_room_and_is_let_in_in_its_order() -> N
             tasks.create_task(queue.put(numbered(number)))
         for number in (0, 1, 2):
             await queue.wait(1, 1)
-            taken = queue.take(max_spans=9, max_bytes=1 << 30)
+            taken = await queue.take(max_spans=9, max_bytes=1 << 30)
             assert taken is not None
             assert numbers(taken.batches[0]) == [number]
-            queue.commit(taken)
+            queue.commit(taken, Delivery())
     statistics = queue.statistics()
     assert (statistics.spans, statistics.nbytes, statistics.batches, statistics.refused_spans) == (0, 0, 0, 0)
     assert statistics.peak_bytes == statistics.capacity_bytes
@@ -86,9 +87,9 @@ async def test_retry_08_a_burst_that_finds_no_room_in_time_is_refused() -> None:
     await queue.put(numbered(0))
     with pytest.raises(Retryable, match="queue is full"):
         await queue.put(numbered(1))
-    taken = queue.take(max_spans=9, max_bytes=1 << 30)
+    taken = await queue.take(max_spans=9, max_bytes=1 << 30)
     assert taken is not None
-    queue.commit(taken)
+    queue.commit(taken, Delivery())
     assert queue.statistics().batches == 0
 
 
@@ -100,11 +101,11 @@ async def test_who_gives_up_waiting_for_room_leaves_no_span_behind() -> None:
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.wait({waiting})
-    taken = queue.take(max_spans=9, max_bytes=1 << 30)
+    taken = await queue.take(max_spans=9, max_bytes=1 << 30)
     assert taken is not None
-    queue.commit(taken)
+    queue.commit(taken, Delivery())
     await behind
-    rest = queue.take(max_spans=9, max_bytes=1 << 30)
+    rest = await queue.take(max_spans=9, max_bytes=1 << 30)
     assert rest is not None
     assert [numbers(batch) for batch in rest.batches] == [[2]]
 
@@ -122,10 +123,10 @@ async def test_a_bound_in_spans_lets_a_large_batch_in_when_it_is_alone() -> None
     await queue.put(numbered(0, 5))
     with pytest.raises(Retryable):
         await queue.put(numbered(5))
-    taken = queue.take(max_spans=1, max_bytes=1)
+    taken = await queue.take(max_spans=1, max_bytes=1)
     assert taken is not None
     assert taken.spans == 5
-    queue.commit(taken)
+    queue.commit(taken, Delivery())
     await queue.put(numbered(5))
 
 
@@ -141,7 +142,7 @@ async def test_a_closed_queue_lets_nothing_in_and_gives_out_what_it_has() -> Non
         await queue.put(numbered(2))
     await queue.wait(spans=1000, nbytes=1 << 40)
     assert queue.closed
-    taken = queue.take(max_spans=9, max_bytes=1 << 30)
+    taken = await queue.take(max_spans=9, max_bytes=1 << 30)
     assert taken is not None
     assert taken.spans == 1
 
@@ -154,12 +155,12 @@ async def test_the_age_is_that_of_the_oldest_batch_which_is_not_committed() -> N
     clock.now_s += 5
     await queue.put(numbered(1))
     assert queue.waiting().age_s == 5
-    taken = queue.take(max_spans=1, max_bytes=1 << 20)
+    taken = await queue.take(max_spans=1, max_bytes=1 << 20)
     assert taken is not None
     clock.now_s += 1
     assert queue.waiting().age_s == 1
     assert queue.statistics().oldest_age_s == 6
-    queue.commit(taken)
+    queue.commit(taken, Delivery())
     assert queue.statistics().oldest_age_s == 1
 
 

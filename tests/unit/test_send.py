@@ -45,6 +45,10 @@ class Parcel:
     nbytes: int = 100
     attempts: int = 0
 
+    @property
+    def workspaces(self) -> dict[str, int]:
+        return {"default": self.spans}
+
     async def send(self, timeout_s: float) -> None:
         self.attempts += 1
         if self.faults:
@@ -64,7 +68,7 @@ class Parcels:
         if self.opening:
             raise self.opening.pop(0)
 
-    async def prepare(self, batch: SpanBatch) -> Sequence[Shipment]:
+    async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Shipment]:
         if self.preparing:
             raise self.preparing.pop(0)
         self.parcels = [Parcel(1, self.sending), Parcel(len(batch) - 1, [])]
@@ -81,7 +85,7 @@ def sender(exporter: Parcels, counts: Counts, policy: RetryPolicy = QUICK) -> Se
 
 async def test_every_shipment_of_a_batch_is_sent_once_and_counted() -> None:
     counts, exporter = Counts(), Parcels()
-    await sender(exporter, counts).consume(numbered(0, 5))
+    await sender(exporter, counts).deliver(numbered(0, 5), "a")
     assert counts.stored_spans == 5
     assert [parcel.attempts for parcel in exporter.parcels] == [1, 1]
     assert (counts.drops, counts.retries) == ([], [])
@@ -90,7 +94,7 @@ async def test_every_shipment_of_a_batch_is_sent_once_and_counted() -> None:
 @pytest.mark.parametrize("outlook", [Outlook.LATER, Outlook.UNSURE])
 async def test_a_shipment_that_fails_is_sent_again_until_it_is_stored(outlook: Outlook) -> None:
     counts, exporter = Counts(), Parcels(sending=[fault(outlook, "too_many_parts")] * 3)
-    await sender(exporter, counts).consume(numbered(0, 5))
+    await sender(exporter, counts).deliver(numbered(0, 5), "a")
     assert [parcel.attempts for parcel in exporter.parcels] == [4, 1]
     assert counts.stored_spans == 5
     assert counts.retries == ["too_many_parts"] * 3
@@ -98,7 +102,8 @@ async def test_a_shipment_that_fails_is_sent_again_until_it_is_stored(outlook: O
 
 async def test_only_the_shipment_that_is_beyond_hope_is_dropped_and_counted_by_its_reason() -> None:
     counts, exporter = Counts(), Parcels(sending=[fault(Outlook.LATER), fault(Outlook.NEVER, "type_mismatch")])
-    await sender(exporter, counts).consume(numbered(0, 5))
+    delivery = await sender(exporter, counts).deliver(numbered(0, 5), "a")
+    assert (delivery.stored, delivery.dropped) == ({"default": 4}, {"type_mismatch": {"default": 1}})
     assert counts.drops == [(1, "type_mismatch")]
     assert counts.stored_spans == 4
     assert counts.retries == ["trouble"]
@@ -106,7 +111,7 @@ async def test_only_the_shipment_that_is_beyond_hope_is_dropped_and_counted_by_i
 
 async def test_a_batch_that_cannot_be_prepared_is_dropped_whole() -> None:
     counts = Counts()
-    await sender(Parcels(preparing=[fault(Outlook.NEVER, "encoding_failed")]), counts).consume(numbered(0, 5))
+    await sender(Parcels(preparing=[fault(Outlook.NEVER, "encoding_failed")]), counts).deliver(numbered(0, 5), "a")
     assert counts.drops == [(5, "encoding_failed")]
     assert counts.stored_spans == 0
 
@@ -114,7 +119,7 @@ async def test_a_batch_that_cannot_be_prepared_is_dropped_whole() -> None:
 async def test_a_fault_of_ours_is_tried_again_and_loses_no_span() -> None:
     counts = Counts()
     exporter = Parcels(sending=[RuntimeError("a slip")])
-    await sender(exporter, counts).consume(numbered(0, 5))
+    await sender(exporter, counts).deliver(numbered(0, 5), "a")
     assert counts.stored_spans == 5
     assert counts.retries == ["internal_error"]
 
@@ -123,14 +128,16 @@ async def test_what_need_not_pass_by_itself_is_given_up_after_a_while() -> None:
     counts = Counts()
     policy = RetryPolicy(initial_s=0.001, max_s=0.001, unsure_s=0.01)
     exporter = Parcels(sending=[fault(Outlook.UNSURE, "authentication_failed")] * 10_000)
-    await sender(exporter, counts, policy).consume(numbered(0, 5))
+    await sender(exporter, counts, policy).deliver(numbered(0, 5), "a")
     assert counts.drops == [(1, "authentication_failed")]
     assert counts.stored_spans == 4
 
 
 async def test_without_retries_the_first_failure_is_the_last() -> None:
     counts = Counts()
-    await sender(Parcels(sending=[fault(Outlook.LATER, "timeout")]), counts, RetryPolicy(enabled=False)).consume(numbered(0, 5))
+    await sender(Parcels(sending=[fault(Outlook.LATER, "timeout")]), counts, RetryPolicy(enabled=False)).deliver(
+        numbered(0, 5), "a"
+    )
     assert counts.drops == [(1, "timeout")]
     assert counts.retries == []
 
@@ -145,7 +152,7 @@ async def test_opening_is_tried_until_it_succeeds_and_trouble_is_told_meanwhile(
     opening.cancel()
     await asyncio.wait({opening})
     await sender(exporter, counts).open()
-    await opened.consume(numbered(0, 2))
+    await opened.deliver(numbered(0, 2), "a")
     assert opened.trouble == ""
 
 

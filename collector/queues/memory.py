@@ -1,4 +1,4 @@
-"""The queue between receivers and the pipeline: bounded in bytes, first in first out, and nothing leaves it before it is stored.
+"""The queue in memory: bounded in bytes, first in first out, and nothing leaves it before it is stored.
 
 What `take` hands out still counts against the bound until it is committed, so the bound covers waiting spans and those on their
 way to the store alike.
@@ -8,90 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple
 
 from collector.errors import Refused, Retryable
+from collector.ledger import Account
+from collector.queues.contract import CLOSED, QueueStatistics, Taken, Waiting
+from collector.queues.demand import Demand
+from exporters.base import Delivery
+from exporters.tally import spans_by_workspace
 from proto.spans import SpanBatch
-
-_CLOSED: Final = "the collector is shutting down"
-
-
-class Waiting(NamedTuple):
-    """What has not been taken yet: spans, bytes, and seconds since the oldest of it came (0 when there is nothing)."""
-
-    spans: int
-    nbytes: int
-    age_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class QueueStatistics:
-    """The state of a queue.
-
-    Attributes:
-        spans, nbytes: what waits or is on its way; it has been acknowledged and is not stored yet.
-        batches: number of batches put and not committed.
-        capacity_bytes: the bound.
-        peak_bytes: the most that `nbytes` has been.
-        oldest_age_s: seconds since the oldest of it came; 0 when there is nothing.
-        refused_spans: spans that were not let in because the queue was full, since the start.
-    """
-
-    spans: int
-    nbytes: int
-    batches: int
-    capacity_bytes: int
-    peak_bytes: int
-    oldest_age_s: float
-    refused_spans: int
-
-
-@dataclass(slots=True)
-class Taken:
-    """Batches that were handed out in the order in which they came, to be committed once they are stored."""
-
-    batches: list[SpanBatch]
-    count: int
-    spans: int
-    nbytes: int
-    since: float
-
-
-class Queue(Protocol):
-    """A queue with one taker. Belongs to one event loop."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether nothing more is let in."""
-
-    async def put(self, batch: SpanBatch) -> None:
-        """Take responsibility for the spans of a batch.
-
-        Raises:
-            collector.errors.Retryable: there is no room, or the queue is closed.
-            collector.errors.Refused: there never will be room for so large a batch (kind `too_large`).
-        """
-
-    def waiting(self) -> Waiting:
-        """What could be taken now."""
-
-    async def wait(self, spans: float, nbytes: float, timeout_s: float | None = None) -> None:
-        """Return when at least so many spans or bytes wait, when the queue is closed, or after `timeout_s` seconds."""
-
-    def take(self, max_spans: float, max_bytes: float) -> Taken | None:
-        """The oldest batches that keep within both limits, at least one; None when nothing waits."""
-
-    def commit(self, taken: Taken) -> None:
-        """Forget what was taken: it is stored, or dropped by a rule that counted it."""
-
-    def statistics(self) -> QueueStatistics:
-        """The state of the queue."""
-
-    def close(self) -> None:
-        """Let nothing more in; what is in can still be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +75,21 @@ class MemoryQueue:
         self._held_spans = self._held_bytes = self._waiting_spans = self._waiting_bytes = 0
         self._peak_bytes = 0
         self._refused_spans = 0
-        self._wanted_spans: float = 0
-        self._wanted_bytes: float = 0
-        self._wanted: asyncio.Future[None] | None = None
+        self._demand = Demand()
+        self._run_id = uuid.uuid4().hex
+        self._cuts = 0
+        self.account = Account()
 
     @property
     def closed(self) -> bool:
         return self._closed
 
-    async def put(self, batch: SpanBatch) -> None:
+    def check_open(self) -> None:
         if self._closed:
-            raise Retryable(_CLOSED)
+            raise Retryable(CLOSED)
+
+    async def put(self, batch: SpanBatch) -> None:
+        self.check_open()
         spans, nbytes = len(batch), batch.nbytes
         if nbytes > self._limits.max_bytes:
             self._refused_spans += spans
@@ -197,8 +130,8 @@ class MemoryQueue:
         self._waiting_spans += spans
         self._waiting_bytes += nbytes
         self._peak_bytes = max(self._peak_bytes, self._held_bytes)
-        if self._wanted is not None and self._has_wanted():
-            self._wake()
+        self.account.accepted.update(spans_by_workspace(batch))
+        self._demand.offer(self._waiting_spans, self._waiting_bytes)
 
     def _admit(self) -> None:
         while self._arrivals and self._has_room(self._arrivals[0].spans, self._arrivals[0].nbytes):
@@ -211,23 +144,10 @@ class MemoryQueue:
         return Waiting(self._waiting_spans, self._waiting_bytes, age_s)
 
     async def wait(self, spans: float, nbytes: float, timeout_s: float | None = None) -> None:
-        self._wanted_spans, self._wanted_bytes = spans, nbytes
-        if self._closed or self._has_wanted():
-            return
-        self._wanted = asyncio.get_running_loop().create_future()
-        try:
-            await asyncio.wait((self._wanted,), timeout=timeout_s)
-        finally:
-            self._wanted = None
+        if not self._closed and self._waiting_spans < spans and self._waiting_bytes < nbytes:
+            await self._demand.wait(spans, nbytes, timeout_s)
 
-    def _has_wanted(self) -> bool:
-        return self._waiting_spans >= self._wanted_spans or self._waiting_bytes >= self._wanted_bytes
-
-    def _wake(self) -> None:
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
-
-    def take(self, max_spans: float, max_bytes: float) -> Taken | None:
+    async def take(self, max_spans: float, max_bytes: float) -> Taken | None:
         if not self._entries:
             return None
         since = self._entries[0].since
@@ -247,8 +167,13 @@ class MemoryQueue:
         self._taken.append(taken)
         return taken
 
-    def commit(self, taken: Taken) -> None:
-        self._taken = [other for other in self._taken if other is not taken]
+    async def cut(self, taken: Taken, cuts: Sequence[slice]) -> str:
+        self._cuts += 1
+        return f"{self._run_id}-{self._cuts}"
+
+    def commit(self, taken: Taken, delivery: Delivery) -> None:
+        self._taken.remove(taken)
+        self.account.settled.add(delivery)
         self._held_spans -= taken.spans
         self._held_bytes -= taken.nbytes
         self._admit()
@@ -268,5 +193,5 @@ class MemoryQueue:
     def close(self) -> None:
         self._closed = True
         while self._arrivals:
-            self._arrivals.popleft().admitted.set_exception(Retryable(_CLOSED))
-        self._wake()
+            self._arrivals.popleft().admitted.set_exception(Retryable(CLOSED))
+        self._demand.wake()

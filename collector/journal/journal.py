@@ -1,0 +1,335 @@
+"""The journal: requests are on disk before they are acknowledged, and stay there until every exporter has stored them.
+
+It is a directory:
+
+    lock                      held by the process that uses it
+    FIRST_SPAN-SEED.journal   requests, in files of limited size (`records.py`, `segments.py`)
+    EXPORTER-ID.cuts          one exporter's way through them (`cuts.py`)
+    reserve                   room on a full disk for lines of these logs, without which nothing could ever be deleted
+    corrupt/                  copies of what was damaged
+
+A position in the journal is a number of spans: how many had been accepted before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from collector import metrics
+from collector.clock import Clock
+from collector.errors import Refused, Retryable
+from collector.journal.cursor import DAMAGED, Cursor
+from collector.journal.directory import sync_directory
+from collector.journal.group_commit import GroupCommit
+from collector.journal.opening import open_journal
+from collector.journal.segments import Segment
+from collector.journal.settings import JournalSettings
+from collector.queues.contract import CLOSED
+from collector.telemetry import Telemetry
+from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
+
+FULL: Final = "journal_full"
+"""Why spans were dropped that waited while newer ones came, with `on_full: drop_oldest`."""
+EXPIRED: Final = "journal_max_age"
+"""Why spans were dropped that waited for longer than `max_age`."""
+
+_RESERVE_BYTES: Final = 1 << 20
+_TICK_S: Final = 1.0
+_PAUSE_S: Final = 1.0
+"""How long requests are refused unread after one did not fit."""
+_AGES: Final = 8
+"""With `max_age`, a file holds what came within an eighth of it."""
+
+
+class Journal:
+    """Where receivers put spans and exporters find them. Belongs to one event loop; enter it (`async with`) to use it.
+
+    Args:
+        settings: how it is kept.
+        exporters: ids of those that must store every span.
+        executor: threads that read.
+        telemetry: where to count.
+        clock: the time.
+
+    Raises:
+        JournalError: the directory cannot be used, or another process uses it.
+    """
+
+    def __init__(
+        self, settings: JournalSettings, exporters: Sequence[str], executor: Executor, telemetry: Telemetry, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._clock = clock
+        self._syncer = ThreadPoolExecutor(1, "journal")
+        self._rolled: list[int] = []
+        self._dirty = self._new_names = False
+        opened = open_journal(settings, exporters, self._roll, clock)
+        self._lock, self._store, self._reader = opened.lock, opened.store, opened.reader
+        begun_at = self._store.end_span
+        telemetry.count(metrics.JOURNAL_DAMAGED_BYTES, (), opened.damaged_bytes)
+        observe = telemetry.histogram(metrics.JOURNAL_SYNC_SECONDS, ()).observe
+        self._commit = GroupCommit(self._sync, self._syncer, observe)
+        self._cut_commits = [GroupCommit(log.sync, self._syncer, observe) for log in opened.logs.values()]
+        self.cursors: Mapping[str, Cursor] = {
+            name: Cursor(name, log, self._store, self._reader, executor, commit if settings.sync == "always" else None, self)
+            for (name, log), commit in zip(opened.logs.items(), self._cut_commits, strict=True)
+        }
+        telemetry.read(metrics.JOURNAL_BYTES, (), lambda: self._store.segments.nbytes)
+        telemetry.read(metrics.JOURNAL_CAPACITY, (), lambda: settings.max_bytes)
+        telemetry.read(metrics.JOURNAL_MEMORY_BYTES, (), lambda: self._store.kept_bytes)
+        telemetry.read(metrics.JOURNAL_APPENDED_SPANS, (), lambda: self._store.end_span - begun_at)
+        self._closed = False
+        self._full = False
+        self._failure = ""
+        self._refused_until_s = 0.0
+        self._room = asyncio.Lock()
+        self._deleting: asyncio.Task[None] | None = None
+        self._ticking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._reserve()
+        self._ticking = asyncio.create_task(self._tick_on(), name="journal")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for task in (self._ticking, self._deleting):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+        if self._settings.sync != "never":
+            await self._sync_all()
+        self._store.segments.end()
+        self._syncer.shutdown()
+        for descriptor in (*self._rolled, self._lock):
+            os.close(descriptor)
+        for cursor in self.cursors.values():
+            cursor.log.close()
+
+    # The way in.
+
+    def close(self) -> None:
+        """Let nothing more in."""
+        self._closed = True
+
+    def check_open(self) -> None:
+        if self._closed:
+            raise Retryable(CLOSED)
+        if self._clock.monotonic() < self._refused_until_s:
+            raise Retryable(self.trouble)
+
+    async def put(self, batch: SpanBatch) -> None:
+        if self._closed:
+            raise Retryable(CLOSED)
+        size = self._store.size_of(batch)
+        if size > self._settings.max_bytes:
+            self._store.refused_spans += len(batch)
+            raise Refused(
+                f"the request takes {size} bytes, more than the whole journal ({self._settings.max_bytes})", "too_large"
+            )
+        if self._store.segments.nbytes + size > self._settings.max_bytes:
+            await self._make_room_for(size, len(batch))
+        try:
+            kept = self._store.append(batch)
+        except OSError as error:
+            raise self._not_written(error, len(batch)) from error
+        self._written()
+        self._store.shrink()
+        for cursor in self.cursors.values():
+            cursor.added(kept)
+        if self._settings.sync == "always":
+            try:
+                await self._commit.wait()
+            except OSError as error:
+                # What is in the file's pages now may never reach the disk, though the next sync will say so.
+                self._store.segments.end()
+                raise self._not_written(error, len(batch)) from error
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be let in at the moment, as a sentence; empty when it can."""
+        if self._failure:
+            return self._failure
+        if self._full:
+            held = self._store.segments.nbytes
+            return f"the journal is full: {held} of {self._settings.max_bytes} bytes wait to be stored"
+        return ""
+
+    def _written(self) -> None:
+        self._dirty = True
+        if self._failure:
+            _log.info("journal_writable_again", after=self._failure)
+        self._failure = ""
+
+    def _not_written(self, error: OSError, spans: int) -> Retryable:
+        trouble = f"the journal cannot be written: {error.strerror}"
+        if self._failure != trouble:
+            _log.error("journal_not_written", error=str(error), consequence="requests are refused")
+        self._failure = trouble
+        return self._refusal(spans)
+
+    def _refusal(self, spans: int) -> Retryable:
+        self._store.refused_spans += spans
+        self._refused_until_s = self._clock.monotonic() + _PAUSE_S
+        return Retryable(self.trouble)
+
+    # Room.
+
+    async def _make_room_for(self, size: int, spans: int) -> None:
+        """Find room for a request. Raises Retryable."""
+        async with self._room:
+            self._begin_new_file_if_done()
+            self._collect()
+            if self._deleting is not None:
+                await asyncio.wait({self._deleting})
+            if self._settings.on_full == "drop_oldest":
+                await self._drop_oldest(size)
+        if self._store.segments.nbytes + size > self._settings.max_bytes:
+            if not self._full:
+                _log.error("journal_full", bytes=self._store.segments.nbytes, max_bytes=self._settings.max_bytes)
+            self._full = True
+            raise self._refusal(spans)
+
+    async def _drop_oldest(self, size: int) -> None:
+        segments = self._store.segments
+        for segment in segments.all.copy():
+            if segments.nbytes + size <= self._settings.max_bytes:
+                return
+            await self._drop(segment, FULL)
+            if self._deleting is not None:
+                await asyncio.wait({self._deleting})
+
+    async def _drop_expired(self) -> None:
+        segments, max_age_s = self._store.segments, self._settings.max_age_s
+        if segments.current is not None and self._store.age_s(segments.current.first_ns) > max_age_s / _AGES:
+            segments.end()
+        for segment in segments.all.copy():
+            if segment is segments.current or self._store.age_s(segments.last_ns(segment)) < max_age_s:
+                return
+            await self._drop(segment, EXPIRED)
+
+    async def _drop(self, segment: Segment, reason: str) -> None:
+        """Give up what waits in a file, by rule."""
+        segments = self._store.segments
+        if segment is segments.current:
+            segments.end()
+        stop = segments.stop_span(segment, self._store.end_span)
+        whole = (segment.first_span, stop)
+        read = asyncio.get_running_loop().run_in_executor
+        reading = await read(self._syncer, self._reader.read, [segment], 0, *whole, float("inf"), float("inf"))
+        for name, cursor in self.cursors.items():
+            spans = await cursor.drop(reading.records, stop, reason)
+            if spans:
+                _log.error("spans_dropped", exporter=name, spans=spans, reason=reason)
+                self._telemetry.exporter(name).dropped(spans, reason)
+
+    def taken(self) -> None:
+        self._store.forget(min(cursor.next_span for cursor in self.cursors.values()))
+
+    def replayed(self, exporter: str, spans: int, damaged_bytes: int) -> None:
+        self._telemetry.count(metrics.JOURNAL_REPLAYED_SPANS, (exporter,), spans)
+        self._telemetry.count(metrics.JOURNAL_DAMAGED_BYTES, (), damaged_bytes)
+
+    def settled(self, exporter: str, lost: int) -> None:
+        if lost:
+            _log.error("spans_dropped", exporter=exporter, spans=lost, reason=DAMAGED)
+            self._telemetry.exporter(exporter).dropped(lost, DAMAGED)
+        self._full = False
+        self._refused_until_s = 0.0
+        self._collect()
+
+    def make_room(self) -> None:
+        with suppress(OSError):
+            (self._settings.directory / "reserve").unlink(missing_ok=True)
+
+    def _reserve(self) -> None:
+        """Hold room for the logs, if there is any."""
+        with suppress(OSError):
+            file = os.open(self._settings.directory / "reserve", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(file, 0, _RESERVE_BYTES)
+            finally:
+                os.close(file)
+
+    def _begin_new_file_if_done(self) -> None:
+        """A file that is appended to cannot be deleted, though nothing in it may be wanted any more."""
+        current = self._store.segments.current
+        if current is not None and not self._needed(current):
+            self._store.segments.end()
+
+    def _needed(self, segment: Segment) -> bool:
+        stop = self._store.segments.stop_span(segment, self._store.end_span)
+        return any(cursor.log.needs(segment.first_span, stop) for cursor in self.cursors.values())
+
+    def _collect(self) -> None:
+        """Delete, by and by, the files that nobody needs."""
+        segments = self._store.segments
+        if self._deleting is None and any(each is not segments.current and not self._needed(each) for each in segments.all):
+            self._deleting = asyncio.create_task(self._delete(), name="journal deletion")
+
+    async def _delete(self) -> None:
+        segments = self._store.segments
+        done = [each for each in segments.all if each is not segments.current and not self._needed(each)]
+        try:
+            # Else a power cut might leave a log that still asks for what is gone.
+            if all(cursor.log.flush() for cursor in self.cursors.values()):
+                if self._settings.sync != "never":
+                    await asyncio.gather(*(commit.wait() for commit in self._cut_commits))
+                for segment in done:
+                    segments.delete(segment)
+                self._new_names = True
+        except OSError as error:
+            _log.error("journal_not_deleted", error=str(error))
+        finally:
+            self._deleting = None
+
+    # The disk.
+
+    def _roll(self, descriptor: int) -> None:
+        """A file is full."""
+        if self._settings.sync == "never":
+            os.close(descriptor)
+        else:
+            self._rolled.append(descriptor)
+
+    def _sync(self) -> None:
+        """Make all requests last that were appended before. Runs in a thread."""
+        self._dirty = False
+        rolled = self._rolled[:]
+        current = self._store.segments.file
+        for descriptor in rolled:
+            os.fdatasync(descriptor)
+        if current >= 0:
+            os.fdatasync(current)
+        if self._new_names:
+            self._new_names = False
+            sync_directory(self._settings.directory)
+        for descriptor in rolled:
+            self._rolled.remove(descriptor)
+            os.close(descriptor)
+
+    async def _sync_all(self) -> None:
+        try:
+            await asyncio.gather(*(commit.wait() for commit in (self._commit, *self._cut_commits)))
+        except OSError as error:
+            _log.error("journal_not_synced", error=str(error))
+
+    async def _tick_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.sync_interval_s if self._settings.sync == "interval" else _TICK_S)
+            if self._settings.sync == "interval" and self._dirty:
+                await self._sync_all()
+            if self._settings.max_age_s:
+                await self._drop_expired()
+            self._reserve()
+            self._collect()

@@ -1,0 +1,124 @@
+"""Opens a journal: locks it, recovers what is in it, and finds each exporter's place."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from collector.clock import Clock
+from collector.journal.cuts import SUFFIX, CutLog, file_name
+from collector.journal.directory import JournalError, lock
+from collector.journal.reading import Reader
+from collector.journal.recovery import Recovered, recover
+from collector.journal.segments import Segments
+from collector.journal.settings import JournalSettings
+from collector.journal.store import Store
+from collector.journal.taken import UNKNOWN
+
+_log = structlog.get_logger(__name__)
+
+_FEWEST_SEGMENTS = 8
+"""A file is never larger than this part of the journal, so that there is always one that can go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a journal is made of.
+
+    Attributes:
+        lock: descriptor that holds the directory until it is closed.
+        store: the requests.
+        reader: reads them back.
+        logs: of each exporter, by its id.
+        damaged_bytes: what was cut off or set aside.
+    """
+
+    lock: int
+    store: Store
+    reader: Reader
+    logs: dict[str, CutLog]
+    damaged_bytes: int
+
+
+def open_journal(settings: JournalSettings, exporters: Sequence[str], close: Callable[[int], None], clock: Clock) -> Opened:
+    """Lock and recover the journal of a directory, which is made if it is not there.
+
+    Args:
+        settings: how it is kept.
+        exporters: ids of those that must store every span.
+        close: what to do with the descriptor of a file that is full.
+        clock: the time.
+
+    Raises:
+        JournalError: the directory cannot be used, or another process uses it.
+    """
+    held = lock(settings.directory)
+    try:
+        return _open(settings, exporters, close, clock, held)
+    except OSError as error:
+        os.close(held)
+        raise JournalError(f"the journal in {settings.directory} cannot be used: {error}") from error
+
+
+def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[int], None], clock: Clock, held: int) -> Opened:
+    segments = Segments(settings.directory, min(settings.segment_bytes, settings.max_bytes // _FEWEST_SEGMENTS), close)
+    reader = Reader(settings.directory / "corrupt")
+    found = recover(segments, reader)
+    logs = {path: CutLog.load(path) for path in sorted(settings.directory.glob(f"*{SUFFIX}"))}
+    for log in logs.values():
+        _catch_up(found, log)
+    placed = _place(settings.directory, exporters, list(logs.values()), found)
+    store = Store(segments, found.end_span, found.accepted, settings.max_bytes, settings.memory_bytes, clock)
+    damaged_lines = sum(log.damaged for log in logs.values())
+    if damaged_lines:
+        _log.error("journal_log_damaged", lines=damaged_lines)
+    waiting = {name: found.end_span - log.next_span for name, log in placed.items()}
+    _log.info(
+        "journal_opened",
+        directory=str(settings.directory),
+        bytes=segments.nbytes,
+        waiting=waiting,
+        unfinished={name: len(log.cuts) for name, log in placed.items()},
+    )
+    return Opened(held, store, reader, placed, found.damaged_bytes)
+
+
+def _catch_up(found: Recovered, log: CutLog) -> None:
+    """A log may know of spans whose files are deleted, or damaged at their end: their positions are not given again."""
+    if log.next_span > found.end_span:
+        found.end_span = log.next_span
+        found.accepted = log.before + log.settled.stored
+        for workspaces in log.settled.dropped.values():
+            found.accepted.update(workspaces)
+        found.accepted[UNKNOWN] += found.end_span - found.accepted.total()
+
+
+def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found: Recovered) -> dict[str, CutLog]:
+    """The log of each exporter: its own, else a new one that begins at the end of the journal.
+
+    If none of them has been here before, one takes over the place of an exporter that is gone: it has been renamed or replaced,
+    and what waited for the other would be lost.
+    """
+    by_name = {log.path.stem.rpartition("-")[0]: log for log in logs}
+    placed = {name: by_name.pop(file_name(name)) for name in exporters if file_name(name) in by_name}
+    gone = sorted(by_name.items(), key=lambda item: item[1].next_span, reverse=True)
+    if not placed and gone:
+        former, log = gone.pop()
+        heir = exporters[0]
+        log.rename(heir)
+        placed[heir] = log
+        _log.warning("journal_exporter_replaced", former=former, exporter=heir)
+    for former, log in gone:
+        spans = found.end_span - log.next_span + sum(cut.stop - cut.start for cut in log.cuts.values())
+        _log.warning("journal_exporter_forgotten", exporter=former, spans_not_stored=spans)
+        log.close()
+        log.path.unlink()
+    for name in exporters:
+        if name not in placed:
+            placed[name] = CutLog.create(directory, name, found.end_span, Counter(found.accepted))
+    return placed

@@ -1,0 +1,70 @@
+"""What a journal holds after whatever ended the process that wrote it: the files are checked from the newest backwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import orjson
+import structlog
+
+from collector.journal.placement import spans_placed
+from collector.journal.reading import Reader
+from collector.journal.records import ACCOUNT, Damage
+from collector.journal.segments import Segment, Segments
+from collector.journal.taken import UNKNOWN
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Recovered:
+    """The state of the files.
+
+    Attributes:
+        end_span: position behind the last span.
+        accepted: workspace → spans before it. Spans of which nothing can be read any more count as of no workspace.
+        damaged_bytes: bytes that were cut off or set aside.
+    """
+
+    end_span: int = 0
+    accepted: Counter[str] = field(default_factory=Counter)
+    damaged_bytes: int = 0
+
+
+def recover(segments: Segments, reader: Reader) -> Recovered:
+    """Check the files of a journal, and cut off a torn end.
+
+    Raises:
+        OSError: a file cannot be read, or a torn one not be cut.
+    """
+    found = Recovered()
+    for segment in reversed(segments.all.copy()):
+        before = _check(segment, segments, reader, found, newest=segment is segments.all[-1])
+        if before is not None:
+            found.accepted.update(before)
+            break
+    found.accepted[UNKNOWN] += found.end_span - found.accepted.total()
+    return found
+
+
+def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovered, *, newest: bool) -> Counter[str] | None:
+    """Count what one file holds; returns what was accepted before it, if it tells."""
+    before: Counter[str] | None = None
+    found.end_span = max(found.end_span, segment.first_span)
+    for item in segment.read():
+        if isinstance(item, Damage):
+            if newest and item.stop == segment.size:
+                _log.warning("journal_end_cut_off", file=segment.path.name, offset=item.offset, bytes=item.stop - item.offset)
+                found.damaged_bytes += item.stop - item.offset
+                segments.truncate(segment, item.offset)
+            else:
+                found.damaged_bytes += reader.set_aside(segment, item)
+        elif item.kind == ACCOUNT:
+            before = Counter(orjson.loads(item.body))
+        else:
+            found.end_span = max(found.end_span, item.stop_span)
+            found.accepted.update(spans_placed(item.placement, item.spans))
+    if not segment.size:
+        segments.delete(segment)
+    return before

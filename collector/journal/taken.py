@@ -1,0 +1,106 @@
+"""Spans that a cursor has handed out: from memory, or read back and decoded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from collector.journal.cuts import Cut
+from collector.journal.placement import placed, spans_placed
+from collector.journal.records import Record
+from collector.queues.contract import Loaded, Taken
+from proto.errors import MalformedRequest
+from proto.otlp_decode import decode
+from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
+
+UNKNOWN = ""
+"""The workspace of spans of which nothing can be read."""
+
+
+@dataclass(slots=True, eq=False)
+class JournalTaken(Taken):
+    """A range of the journal.
+
+    Attributes:
+        start, stop: positions in the journal.
+        firsts, counts: position of the first span of each batch, and its number of spans.
+        records: what `load` decodes; empty when the batches were still in memory.
+        cut: as which it is known already.
+        lost: workspace → spans in the range that cannot be read.
+    """
+
+    start: int
+    stop: int
+    firsts: list[int]
+    counts: list[int]
+    records: list[Record] = field(default_factory=list)
+    cut: Cut | None = None
+    lost: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def read(cls, records: list[Record], start: int, stop: int, nbytes: int, cut: Cut | None = None) -> JournalTaken:
+        """What was read of a range."""
+        spans = sum(record.spans for record in records)
+        missing = stop - start - spans
+        return cls(
+            batches=[],
+            count=len(records),
+            spans=spans,
+            nbytes=nbytes,
+            since=records[0].received_ns / 1e9 if records else 0.0,
+            start=start,
+            stop=stop,
+            firsts=[record.first_span for record in records],
+            counts=[record.spans for record in records],
+            records=records,
+            cut=cut,
+            lost=Counter({UNKNOWN: missing} if missing else {}),
+        )
+
+    def load(self) -> Loaded:
+        batches, self.batches = self.batches, []
+        records, self.records = self.records, []
+        for index, record in enumerate(records):
+            batch = self._decoded(record)
+            self.counts[index] = len(batch) if batch is not None else 0
+            if batch is not None:
+                batches.append(batch)
+                self.lost[UNKNOWN] += max(0, record.spans - len(batch))
+        if self.cut is None:
+            return Loaded(batches)
+        bounds = self._in_batch(self.cut.bounds)
+        return Loaded(batches, [slice(start, stop) for start, stop in pairwise(bounds.tolist())])
+
+    def bounds(self, cuts: Sequence[slice]) -> list[int]:
+        """Positions in the journal where pieces of the joined batch begin, and where the last one ends."""
+        starts = np.array([cut.start for cut in cuts], np.int64)
+        ends = np.cumsum(self.counts, dtype=np.int64)
+        batch = np.searchsorted(ends, starts, side="right")
+        firsts = np.array(self.firsts, np.int64)
+        positions: list[int] = (firsts[batch] + starts - (ends - self.counts)[batch]).tolist()
+        return [*positions, self.stop]
+
+    def _in_batch(self, positions: Sequence[int]) -> NDArray[np.int64]:
+        """Indices of spans of the joined batch that lie at these positions of the journal, or next behind them."""
+        before = np.array(positions, np.int64)[:, None] - np.array(self.firsts, np.int64)[None, :]
+        indices: NDArray[np.int64] = np.clip(before, 0, np.array(self.counts, np.int64)[None, :]).sum(axis=1)
+        return indices
+
+    def _decoded(self, record: Record) -> SpanBatch | None:
+        """The spans of a record; None when none can be read any more, which counts them as lost."""
+        try:
+            # The body is whole, so this is the request that was acknowledged, and the same spans come out of it again.
+            batch = placed(decode(record.body).batch, record.placement)  # type: ignore[arg-type]  # any buffer does
+        except MalformedRequest as error:
+            _log.error("journal_request_unreadable", spans=record.spans, error=str(error))
+            self.lost.update(spans_placed(record.placement, record.spans))
+            return None
+        return batch
