@@ -16,15 +16,17 @@ from typing import Final
 import structlog
 
 from collector import metrics
+from collector.access import Gates
 from collector.clock import SYSTEM, Clock
 from collector.embedded import EmbeddedDatabase
 from collector.health import Health
 from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
-from collector.query_port import QueryPort
+from collector.query_port import QueryPort, new_guard
 from collector.receiving import Receivers
 from collector.telemetry import Telemetry
+from config.extensions import QueryExtension
 from config.model import Config
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from proto.warm import is_warm, warm
@@ -81,11 +83,14 @@ class Daemon:
             self._watch_queue(pipeline)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
             health = Health(self._telemetry, {"clickhouse": lambda: store_trouble(pipeline, client)}, with_metrics=with_metrics)
-            receivers = Receivers(self._config, pipeline.entry, self._telemetry, pool, self._clock)
+            gates = Gates(self._config, self._clock)
+            receivers = Receivers(
+                self._config, pipeline.entry, self._telemetry, pool, self._clock, gates, lambda: queue_fill(pipeline)
+            )
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            urls = await rooms.enter_async_context(self._query_ports(client, health))
+            urls = await rooms.enter_async_context(self._query_ports(client, health, gates))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []
             if self._database:
@@ -100,12 +105,16 @@ class Daemon:
         return self._stored_all
 
     @asynccontextmanager
-    async def _query_ports(self, client: ClickHouseClient, health: Health) -> AsyncIterator[dict[str, str]]:
+    async def _query_ports(self, client: ClickHouseClient, health: Health, gates: Gates) -> AsyncIterator[dict[str, str]]:
         """Every `query` extension, serving while the context lasts; the URL of each by its id."""
         async with AsyncExitStack() as open_ports:
             urls = {}
             for name in self._config.service.extensions:
-                port = QueryPort(name, self._config.extensions[name], self._exporter, client, health, self._clock)
+                extension = self._config.extensions[name]
+                if not isinstance(extension, QueryExtension):
+                    continue
+                guard = new_guard(name, extension, gates, self._telemetry, self._clock)
+                port = QueryPort(name, extension, self._exporter, client, health, self._clock, guard)
                 await port.start()
                 open_ports.push_async_callback(port.stop)
                 urls[name] = port.url
@@ -164,6 +173,12 @@ class Daemon:
         if database is not None:
             read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
         read(metrics.QUEUE_REFUSED_SPANS, labels, lambda: statistics().refused_spans)
+
+
+def queue_fill(pipeline: Pipeline) -> float:
+    """How full the queue is, from 0 to 1."""
+    state = pipeline.statistics()
+    return state.nbytes / state.capacity_bytes
 
 
 async def store_trouble(pipeline: Pipeline, client: ClickHouseClient) -> str:

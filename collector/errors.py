@@ -35,8 +35,10 @@ class Retryable(CollectorError):
 class Refused(CollectorError):
     """Not let in. `kind` names the reason and fixes the answer."""
 
-    def __init__(self, message: str, kind: str) -> None:
+    def __init__(self, message: str, kind: str, delay_s: float = 1.0) -> None:
         super().__init__(message)
+        self.delay_s = delay_s
+        """How long to wait before the next try, in seconds; of use only for kinds that may be sent again."""
         self.kind = kind
         """One of the rows of the answers table: `too_large`, `unsupported_encoding`, `unsupported_media_type`, ..."""
 

@@ -55,6 +55,14 @@ REFUSED_BY_REASON: Final = Definition(
 FAILED_REQUESTS: Final = Definition(
     "spanhouse_receiver_failed_requests", "counter", "Requests that were not taken, by reason.", (*_RECEIVER, "reason")
 )
+# Reasons: bytes or spans for a limit, share for more than a fair share of a queue that is nearly full. An empty workspace stands
+# for those that came after the first thousand.
+THROTTLED_REQUESTS: Final = Definition(
+    "spanhouse_workspace_throttled_requests",
+    "counter",
+    "Requests of a workspace that were told to come later.",
+    ("receiver", "workspace", "reason"),
+)
 # Against service.max_in_flight_bytes.
 IN_FLIGHT_BYTES: Final = Definition("spanhouse_receiver_in_flight_bytes", "gauge", "Bytes of requests not yet answered.")
 
@@ -108,14 +116,6 @@ QUEUE_REFUSED_SPANS: Final = Definition(
     "otelcol_exporter_enqueue_failed_spans", "counter", "Spans that were not let in because the queue was full.", _EXPORTER
 )
 
-# Of the ClickHouse that the daemon starts itself.
-EMBEDDED_RESTARTS: Final = Definition(
-    "spanhouse_embedded_restarts", "counter", "Times that the embedded ClickHouse was started again after a crash."
-)
-
-PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
-PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
-PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
 # Reasons: unauthenticated, permission_denied, invalid (a header), host, origin, busy, and what is no request.
 QUERY_REFUSED: Final = Definition(
     "spanhouse_query_refused_requests",
@@ -144,6 +144,14 @@ JOURNAL_SYNC_SECONDS: Final = Definition(
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
 
+# Of the ClickHouse that the daemon starts itself.
+EMBEDDED_RESTARTS: Final = Definition(
+    "spanhouse_embedded_restarts", "counter", "Times that the embedded ClickHouse was started again after a crash."
+)
+
+PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
+PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
+PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
 BUILD_INFO: Final = Definition("spanhouse_build_info", "gauge", "Always 1; the labels tell versions.", ("version", "python"))
 
 METRICS: Final = (
@@ -153,6 +161,7 @@ METRICS: Final = (
     REFUSED_SPANS,
     REFUSED_BY_REASON,
     FAILED_REQUESTS,
+    THROTTLED_REQUESTS,
     IN_FLIGHT_BYTES,
     SENT_SPANS,
     SENT_BYTES,
@@ -168,13 +177,6 @@ METRICS: Final = (
     QUEUE_PEAK_BYTES,
     QUEUE_OLDEST_SECONDS,
     QUEUE_REFUSED_SPANS,
-    EMBEDDED_RESTARTS,
-    PROCESS_CPU_SECONDS,
-    PROCESS_RESIDENT_BYTES,
-    PROCESS_UPTIME_SECONDS,
-    BUILD_INFO,
-)
-"""Every metric of the daemon, in the order in which `/metrics` shows them."""
     QUERY_REFUSED,
     JOURNAL_BYTES,
     JOURNAL_CAPACITY,
@@ -183,3 +185,10 @@ METRICS: Final = (
     JOURNAL_REPLAYED_SPANS,
     JOURNAL_DAMAGED_BYTES,
     JOURNAL_SYNC_SECONDS,
+    EMBEDDED_RESTARTS,
+    PROCESS_CPU_SECONDS,
+    PROCESS_RESIDENT_BYTES,
+    PROCESS_UPTIME_SECONDS,
+    BUILD_INFO,
+)
+"""Every metric of the daemon, in the order in which `/metrics` shows them."""

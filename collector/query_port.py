@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
+from collector.access import Gates
 from collector.api.app import build_application, build_runner
+from collector.api.guard import Guard
 from collector.api.routing import QuerySettings
 from collector.clock import Clock
 from collector.health import Health
 from collector.receivers.listen import listen_error
+from collector.telemetry import Telemetry
 from collector.tls import http_server_context
 from config.exporters import ClickHouseExporter
+from config.exposure import is_loopback
 from config.extensions import QueryExtension
 from config.values import TcpAddress
 from exporters.clickhouse.client import ClickHouseClient
@@ -26,6 +32,7 @@ class QueryPort:
         client: how to reach it; the caller closes it.
         health: answers for health and metrics.
         clock: for default time ranges.
+        guard: who may ask.
     """
 
     def __init__(
@@ -36,12 +43,14 @@ class QueryPort:
         client: ClickHouseClient,
         health: Health,
         clock: Clock,
+        guard: Guard,
     ) -> None:
         self._name = name
         self._address = settings.address
         self._tls = settings.tls
         table = QuerySettings(spans_table=f"{exporter.database}.{exporter.traces_table_name}")
-        self._runner = build_runner(build_application(client, table, extra_routes=health.routes(), now=clock.now))
+        application = build_application(client, table, guard=guard, extra_routes=health.routes(), now=clock.now)
+        self._runner = build_runner(application)
         self.url = ""
         """Where it answers, once started."""
 
@@ -65,3 +74,15 @@ class QueryPort:
     async def stop(self) -> None:
         """Cancel what is being answered, and close."""
         await self._runner.cleanup()
+
+
+def new_guard(name: str, settings: QueryExtension, gates: Gates, telemetry: Telemetry, clock: Clock) -> Guard:
+    """The guard of a `query` extension."""
+    return Guard(
+        gates.gate("read", settings.auth, from_header=settings.workspaces.from_header),
+        hosts=settings.allowed_hosts,
+        checks_hosts=is_loopback(settings.address.host),
+        metrics_without_auth=settings.metrics_without_auth,
+        refused=partial(telemetry.query_refused, name),
+        monotonic=clock.monotonic,
+    )

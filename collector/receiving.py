@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final
 
+from collector.access import Gates
 from collector.clock import Clock
 from collector.consumer import Consumer
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake, ReceiverTelemetry
+from collector.receivers.limits import Rates, WorkspaceLimits
 from collector.receivers.listen import check_free
 from collector.receivers.otlp_grpc import OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import Cors, GrpcSettings, HttpSettings, Keepalive
+from config.access import ReceiverWorkspaces
+from config.access import WorkspaceLimits as ConfiguredLimits
 from config.model import Config
 from config.receivers import OtlpGrpc, OtlpHttp
 from config.values import Duration, TcpAddress, UnixAddress
@@ -31,22 +38,44 @@ class Receivers:
         consumer: takes the spans.
         telemetry: where to count.
         pool: threads that decode large requests.
-        clock: spaces log lines.
+        clock: spaces log lines, and fills what workspaces may send.
+        gates: know who may send.
+        fill: how full the queue is that takes the spans, from 0 to 1.
     """
 
     def __init__(
-        self, config: Config, consumer: Consumer, telemetry: ReceiverTelemetry, pool: ThreadPoolExecutor, clock: Clock
+        self,
+        config: Config,
+        consumer: Consumer,
+        telemetry: ReceiverTelemetry,
+        pool: ThreadPoolExecutor,
+        clock: Clock,
+        gates: Gates,
+        fill: Callable[[], float],
     ) -> None:
         self.in_flight = InFlight(config.service.max_in_flight_bytes)
         self._servers: list[tuple[str, OtlpGrpc | OtlpHttp, OtlpGrpcServer | OtlpHttpServer]] = []
         for name in config.service.pipelines.traces.receivers:
-            protocols = config.receivers[name].protocols
+            receiver = config.receivers[name]
+            protocols = receiver.protocols
+            workspaces = receiver.workspaces
+            intake_of = partial(
+                Intake,
+                consumer,
+                telemetry,
+                pool,
+                receiver=name,
+                monotonic=clock.monotonic,
+                limits=_limits(workspaces, partial(telemetry.throttled, name), fill, clock),
+                workspace_attribute=workspaces.from_resource_attribute,
+            )
+            gate_of = partial(gates.gate, "ingest", from_header=workspaces.from_header)
             if protocols.grpc is not None:
-                intake = Intake(consumer, telemetry, pool, "grpc", name, clock.monotonic)
+                intake = intake_of("grpc", gate=gate_of(protocols.grpc.auth))
                 server = OtlpGrpcServer(grpc_settings(protocols.grpc, f"receivers.{name}.protocols.grpc"), intake, self.in_flight)
                 self._servers.append((f"{name}/grpc", protocols.grpc, server))
             if protocols.http is not None:
-                intake = Intake(consumer, telemetry, pool, "http", name, clock.monotonic)
+                intake = intake_of("http", gate=gate_of(protocols.http.auth))
                 settings = http_settings(protocols.http, f"receivers.{name}.protocols.http")
                 http_server = OtlpHttpServer(settings, intake, self.in_flight)
                 self._servers.append((f"{name}/http", protocols.http, http_server))
@@ -83,6 +112,22 @@ class Receivers:
     def addresses(self) -> dict[str, str]:
         """Where each receiver listens, by `receiver/protocol`; with the port in use where 0 was asked for."""
         return {name: _shown(settings.address, server.port) for name, settings, server in self._servers}
+
+
+def _limits(
+    workspaces: ReceiverWorkspaces, refused: Callable[[str, str], None], fill: Callable[[], float], clock: Clock
+) -> WorkspaceLimits:
+    """What workspaces may send to a receiver, over both protocols together."""
+    single = {name: _rates(limits) for name, limits in workspaces.limits_of.items()}
+    return WorkspaceLimits(_rates(workspaces.limits), single, fill, refused, clock.monotonic)
+
+
+def _rates(configured: ConfiguredLimits) -> Rates:
+    return Rates(
+        bytes_per_s=configured.bytes_per_second or math.inf,
+        spans_per_s=configured.spans_per_second or math.inf,
+        burst_s=configured.burst.seconds,
+    )
 
 
 def grpc_settings(configured: OtlpGrpc, key: str) -> GrpcSettings:

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -33,16 +34,21 @@ from collector.metrics import (
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     PROCESS_UPTIME_SECONDS,
+    QUERY_REFUSED,
     REFUSED_BY_REASON,
     REFUSED_SPANS,
     RETRIED_BATCHES,
     SEND_FAILED_SPANS,
     SENT_BYTES,
     SENT_SPANS,
+    THROTTLED_REQUESTS,
     Definition,
 )
 
 Labels = tuple[str, ...]
+
+_MOST_LABELS: Final = 1000
+"""Different sets of labels of a metric, where labels come from outside."""
 
 
 class Histogram:
@@ -108,6 +114,19 @@ class Telemetry:
     def failed(self, receiver: str, transport: str, kind: str) -> None:
         """A request was not taken; `kind` is a row of the answers table."""
         self._counts[FAILED_REQUESTS][receiver, transport, kind] += 1
+
+    def throttled(self, receiver: str, workspace: str, reason: str) -> None:
+        """A request of a workspace was told to come later: `bytes` or `spans` over its limit, or `share` over its fair one."""
+        counts = self._counts[THROTTLED_REQUESTS]
+        labels = (receiver, workspace, reason)
+        # Names of workspaces come from outside: there must not be more of them than can be shown.
+        counts[labels if labels in counts or len(counts) < _MOST_LABELS else (receiver, "", reason)] += 1
+
+    # What the query port counts.
+
+    def query_refused(self, extension: str, reason: str) -> None:
+        """A request to a query port was refused before it was answered; `reason` is from a small fixed set."""
+        self._counts[QUERY_REFUSED][extension, reason] += 1
 
     def exporter(self, exporter: str) -> ExporterTelemetry:
         """Where the exporter of this id counts."""

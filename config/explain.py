@@ -67,8 +67,14 @@ def unknown_key(section: type[Section] | None, path: KeyPath, document: Document
 
 def _section_at(model: type[Section], location: tuple[int | str, ...]) -> type[Section] | None:
     section: type[Section] | None = model
-    for key in location:
-        section = section.subsection(str(key)) if section is not None else None
+    keys = iter(location)
+    for key in keys:
+        if section is None:
+            return None
+        item = section.item_section(str(key))
+        if item is not None:
+            next(keys, None)  # the item's position or name
+        section = item or section.subsection(str(key))
     return section
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.section import Section
 from config.tls import ServerTls
 from config.values import TcpAddress, TcpEndpoint
@@ -16,8 +17,19 @@ class QueryExtension(Section):
     tls: ServerTls | None = None
     """Encryption; without it, in clear text."""
 
+    auth: Auth | None = None
+    """Who may read; without it, whoever reaches the address. `/healthz` and `/readyz` answer everybody."""
+    metrics_without_auth: bool = False
+    """Whether `/metrics` answers everybody. Else it asks for a token that reads every workspace, since it tells of all."""
+    insecure_listen: bool = False
+    """Consent to listen beyond this machine although whoever comes is let in."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which clients reach it, as a proxy in front may pass on. While it listens on loopback, requests for any other
+    name than loopback's and these are refused, so that no web page can make a name of its own lead here."""
+    workspaces: QueryWorkspaces = QueryWorkspaces()
+    """Which workspace a query sees."""
+
     reference_only: ClassVar[Mapping[str, str]] = {
-        "auth": "put a proxy that authenticates in front, or listen on loopback",
         "cors": "serve pages that query spans from the same origin, through a proxy",
     }
 
@@ -27,11 +39,11 @@ class QueryExtension(Section):
         return TcpAddress.parse(self.endpoint)
 
 
-Extension = QueryExtension
-EXTENSIONS: Mapping[str, type[Extension]] = {"query": QueryExtension}
+Extension = QueryExtension | TokensExtension
+EXTENSIONS: Mapping[str, type[Extension]] = {"query": QueryExtension, "tokens": TokensExtension}
 """Every extension of this release by its type."""
 
-_AUTHENTICATION = "put a proxy that authenticates in front, or listen on loopback or a Unix socket"
+_AUTHENTICATION = "use the tokens extension, which knows bearer tokens, basic authentication and client certificates"
 
 REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
     "health_check": "use /healthz and /readyz on the endpoint of the query extension",
@@ -41,7 +53,7 @@ REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
     "memory_limiter": "leave it out: memory is bounded by request, batch and queue sizes",
     "basicauth": _AUTHENTICATION,
     "bearertokenauth": _AUTHENTICATION,
-    "oidc": _AUTHENTICATION,
+    "oidc": "use the tokens extension, or put a proxy that authenticates in front",
     "headers_setter": "exporters set no headers of the client's",
     "jaegerremotesampling": "configure samplers in the services",
     "jaeger_query": "use the query extension",

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from config.document import Document, read_document
 from config.explain import explain, unknown_key
+from config.exposure import check_access
 from config.model import KINDS, Config, Kind
 from config.problems import ConfigError, KeyPath, Problem, alternatives, key_path
 from config.references import check_component_id, check_listeners, check_references
@@ -87,6 +88,7 @@ class _Builder:
             return None
         config = Config.model_validate({**components, "service": service})
         self.problems += check_listeners(config, self.document)
+        self.problems += check_access(config, self.document)
         return None if self.problems else config
 
     def _components(self, kind: Kind, value: Any) -> dict[str, Section]:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
+from config.access import Auth, ReceiverWorkspaces
 from config.section import Section
 from config.tls import GrpcServerTls, ServerTls
 from config.values import Count, Duration, PositiveCount, TcpAddress, UnixAddress, zero_means
@@ -15,7 +16,6 @@ _DEFAULT_LIMIT_BYTES = _DEFAULT_LIMIT_MIB << 20
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 _SHARED_REFERENCE_ONLY = {
-    "auth": "put a proxy that authenticates in front, or listen on loopback or a Unix socket",
     "include_metadata": "leave it out: processors see spans, not the metadata of calls",
     "middlewares": "there are no extensions that would act as middleware",
 }
@@ -74,6 +74,11 @@ class _Listener(Section):
         parse = UnixAddress.parse if info.data.get("transport") == "unix" else TcpAddress.parse
         parse(text)
         return text
+
+    auth: Auth | None = None
+    """Who may send; without it, whoever reaches the address."""
+    insecure_listen: bool = False
+    """Consent to listen beyond this machine although whoever comes is let in. The Collector has no such key."""
 
     @property
     def address(self) -> TcpAddress | UnixAddress:
@@ -207,6 +212,8 @@ class OtlpReceiver(Section):
 
     protocols: OtlpProtocols
     """The protocols that are on."""
+    workspaces: ReceiverWorkspaces = ReceiverWorkspaces()
+    """Which workspace spans go to, and how much each may send."""
 
 
 Receiver = OtlpReceiver

@@ -3,9 +3,9 @@
 `python -m config.reference` brings the page up to date: it replaces what follows the marker.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -63,10 +63,18 @@ def _absence_table(subject: str, absent: Iterable[tuple[str, str]]) -> Iterator[
 def _keys(prefix: str, model: type[Section]) -> Iterator[tuple[str, str, str]]:
     for name, field in model.model_fields.items():
         subsection = model.subsection(name)
-        if subsection is None:
-            yield prefix + name, _default(field), " ".join((field.description or "").split())
-        else:
+        if subsection is not None:
             yield from _keys(f"{prefix}{name}.", subsection)
+            continue
+        yield prefix + name, _default(field), " ".join((field.description or "").split())
+        item = model.item_section(name)
+        if item is not None:
+            yield from _keys(f"{prefix}{name}{_place(field)}.", item)
+
+
+def _place(field: FieldInfo) -> str:
+    """How an item of a list or mapping is written."""
+    return ".NAME" if get_origin(field.annotation) is Mapping else "[]"
 
 
 def _absent(prefix: str, model: type[Section]) -> Iterator[tuple[str, str]]:
@@ -91,7 +99,7 @@ def _written(value: Any) -> str:
     match value:
         case bool():
             return str(value).lower()
-        case SecretStr() | "":
+        case None | SecretStr() | "":
             return '""'
         case dict():
             return "{}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from config.document import Document
+from config.extensions import QueryExtension
 from config.model import KINDS, Config
 from config.problems import KeyPath, Problem, alternatives, key_path, printable
 from config.values import TcpAddress, UnixAddress
@@ -71,7 +72,8 @@ def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddre
         if exporter.is_embedded:
             yield ("exporters", name, "embedded", "listen"), exporter.embedded.address
     for name, extension in config.extensions.items():
-        yield ("extensions", name, "endpoint"), extension.address
+        if isinstance(extension, QueryExtension):
+            yield ("extensions", name, "endpoint"), extension.address
 
 
 def _at(value: Any, path: KeyPath) -> Any:

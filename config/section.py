@@ -32,6 +32,13 @@ class Section(BaseModel):
         return None
 
     @classmethod
+    def item_section(cls, key: str) -> "type[Section] | None":
+        """The section that each item is of the list or mapping that stands under `key`, or None where there is no such."""
+        field = cls.model_fields.get(key)
+        annotations = get_args(field.annotation) if field is not None and cls.subsection(key) is None else ()
+        return next((each for each in annotations if isinstance(each, type) and issubclass(each, Section)), None)
+
+    @classmethod
     def instead_of(cls, key: str) -> str | None:
         """What to do without `key`, if it is one that only the OpenTelemetry Collector has; None for other keys."""
         stem, slash, _ = key.partition("/")

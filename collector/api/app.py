@@ -14,30 +14,42 @@ import orjson
 from aiohttp import web
 
 from collector.api import latencies, services, traces
+from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
 from collector.api.routing import JSON, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.http_connection import ConnectionLimits, Connections
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
 
 ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES)
+
+_GUARD: Final = web.AppKey("guard", Guard)
+_MAX_BODY_BYTES: Final = 64 << 10
+"""Queries are in URLs; what has a body is a request to change something, and small."""
+_LIMITS: Final = ConnectionLimits(max_connections=512, linger_s=1.0)
 
 
 def build_application(
     client: ClickHouseClient,
     settings: QuerySettings | None = None,
     *,
+    guard: Guard | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
     """The application that answers queries. The caller owns `client` and closes it.
 
     Args:
+        guard: who may ask; everybody, in any workspace, when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    application = web.Application(middlewares=[problems])
+    guard = guard or Guard()
+    application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
+    application.on_response_prepare.append(protect)
+    application[_GUARD] = guard
     application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
     application[SETTINGS] = settings
     application[NOW] = now
@@ -54,4 +66,15 @@ def build_application(
 
 def build_runner(application: web.Application) -> web.AppRunner:
     """A runner that cancels a request's handler, and with it its query, when the client leaves."""
-    return web.AppRunner(application, handler_cancellation=True, access_log=None)
+    return _Runner(application)
+
+
+class _Runner(web.AppRunner):
+    """Serves over connections with limits."""
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        refuse = self.app[_GUARD].refuse_head
+        return Connections(
+            server.request_handler, _LIMITS, refuse, request_factory=server.request_factory, handler_cancellation=True
+        )

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from collector.api import params, rendering, schemas
-from collector.api.routing import JSON, NOW, SETTINGS, STORE, Route
+from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
 from collector.query.percentiles import find_latencies
 
@@ -28,7 +28,7 @@ async def list_latencies(request: web.Request) -> web.Response:
         kind=params.KIND.read(query),
         after=NAME_CURSOR.read(query),
         limit=limit + 1,
-        workspace=request.app[SETTINGS].workspace,
+        workspace=request[CALLER].workspace,
     )
     return rendering.json_response(
         {

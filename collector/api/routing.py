@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from collector.access import Caller
 from collector.api.params import Parameter, refuse_unknown
-from collector.query.store import DEFAULT_WORKSPACE, SpanStore
+from collector.query.store import SpanStore
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
@@ -23,16 +24,16 @@ class QuerySettings:
         spans_table: as written by the exporter, with or without a database.
         timeout_s: limit of one query to the store.
         max_spans: of a larger trace only the earliest so many spans are read.
-        workspace: whose spans are seen.
     """
 
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
     max_spans: int = 100_000
-    workspace: str = DEFAULT_WORKSPACE
 
 
 STORE: Final = web.AppKey("store", SpanStore)
+CALLER: Final = web.RequestKey("caller", Caller)
+"""Who asks; the guard puts it there."""
 SETTINGS: Final = web.AppKey("settings", QuerySettings)
 NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])  # type: ignore[arg-type]  # a callable type is no class
 

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from collector.api import params, rendering, schemas
-from collector.api.routing import JSON, NOW, SETTINGS, STORE, Route
+from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.query.services import find_services
 
 LIMIT: Final = params.limit(100, 1000, "services")
@@ -52,7 +52,7 @@ async def list_services(request: web.Request) -> web.Response:
         end=end,
         after=NAME_CURSOR.read(query),
         limit=limit + 1,
-        workspace=request.app[SETTINGS].workspace,
+        workspace=request[CALLER].workspace,
     )
     return rendering.json_response(
         {

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from collector.api import params, rendering, schemas
 from collector.api.problems import BadParameter, Problem
-from collector.api.routing import JSON, NOW, PROTOBUF, SETTINGS, STORE, Route
+from collector.api.routing import CALLER, JSON, NOW, PROTOBUF, SETTINGS, STORE, Route
 from collector.query.critical_path import Overflow, find_critical_path
 from collector.query.otlp import to_traces_data
 from collector.query.search import TraceSearch, decode_cursor, encode_cursor, find_traces
@@ -42,7 +42,7 @@ async def search_traces(request: web.Request) -> web.Response:
         kind=params.KIND.read(query),
         attributes=tuple(params.ATTRIBUTE.read_all(query)),
         limit=LIMIT.read(query),
-        workspace=request.app[SETTINGS].workspace,
+        workspace=request[CALLER].workspace,
     )
     text = params.CURSOR.read(query)
     cursor = None
@@ -105,8 +105,9 @@ async def get_critical_path(request: web.Request) -> web.Response:
 
 async def _find(request: web.Request) -> Spans:
     trace_id = params.path_trace_id(request)
-    settings = request.app[SETTINGS]
-    spans = await find_trace(request.app[STORE], trace_id, workspace=settings.workspace, max_spans=settings.max_spans)
+    spans = await find_trace(
+        request.app[STORE], trace_id, workspace=request[CALLER].workspace, max_spans=request.app[SETTINGS].max_spans
+    )
     if spans is None:
         raise Problem(404, "Unknown trace", f"There is no span of trace {trace_id}; it may not have arrived yet.")
     return spans

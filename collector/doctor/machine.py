@@ -12,6 +12,7 @@ from typing import Final
 
 from collector.doctor.finding import Finding
 from config.exporters import ClickHouseExporter
+from config.extensions import QueryExtension
 from config.model import Config
 from config.values import TcpAddress, UnixAddress
 from proto.warm import cache_directory, is_warm
@@ -67,7 +68,9 @@ def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]
         if protocols.http is not None:
             yield f"receivers.{name}.protocols.http.endpoint", protocols.http.address
     for name in config.service.extensions:
-        yield f"extensions.{name}.endpoint", config.extensions[name].address
+        extension = config.extensions[name]
+        if isinstance(extension, QueryExtension):
+            yield f"extensions.{name}.endpoint", extension.address
     for name in config.service.pipelines.traces.exporters:
         if config.exporters[name].is_embedded:
             yield f"exporters.{name}.embedded.listen", config.exporters[name].embedded.address

@@ -172,7 +172,7 @@ def answer_to(error: Exception) -> Answer:
         case Retryable():
             return _answer("unavailable", str(error), delay_s=error.delay_s)
         case Refused():
-            return _answer(error.kind if error.kind in ANSWERS else INTERNAL, str(error))
+            return _answer(error.kind if error.kind in ANSWERS else INTERNAL, str(error), delay_s=error.delay_s)
         case _:
             return _answer(INTERNAL, "internal error; the collector's log has the details")
 

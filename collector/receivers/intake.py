@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeVar
 
 import structlog
 
+from collector.access import Caller, Gate, Headers, no_certificate
 from collector.consumer import Consumer
 from collector.errors import Rejection
 from collector.receivers.answers import INTERNAL, Answer, answer_to
-from collector.receivers.spaced_log import SpacedLog
+from collector.receivers.limits import WorkspaceLimits
+from collector.receivers.placement import amounts, place
+from collector.spaced_log import SpacedLog
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
 
@@ -38,6 +41,9 @@ class ReceiverTelemetry(Protocol):
 
     def failed(self, receiver: str, transport: str, kind: str) -> None:
         """A request was not taken; `kind` is a row of the answers table."""
+
+    def throttled(self, receiver: str, workspace: str, reason: str) -> None:
+        """A request of a workspace was told to come later: `bytes` or `spans` over its limit, or `share` over its fair one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,9 @@ class Intake:
         transport: "grpc" or "http".
         receiver: id of the receiver in the configuration.
         monotonic: seconds of a clock that never goes back; spaces log lines.
+        gate: who may send, and into which workspace; everybody when None.
+        limits: how much each workspace may send; None for any amount.
+        workspace_attribute: the resource attribute that names the workspace of its spans; empty for none.
     """
 
     def __init__(
@@ -76,15 +85,33 @@ class Intake:
         transport: Literal["grpc", "http"],
         receiver: str = "otlp",
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        gate: Gate | None = None,
+        limits: WorkspaceLimits | None = None,
+        workspace_attribute: str = "",
     ) -> None:
         self._consumer = consumer
         self._telemetry = telemetry
         self._pool = pool
         self._transport = transport
         self._receiver = receiver
+        self._gate = gate or Gate("ingest")
+        self._limits = limits
+        self._workspace_attribute = workspace_attribute.encode()
         self._log = SpacedLog(structlog.get_logger(__name__).bind(receiver=receiver, transport=transport), monotonic)
 
-    async def take(self, body: bytes, encoding: Encoding, workspace: str) -> Outcome:
+    def admit(self, headers: Headers, certificate: Callable[[], Iterable[str]] = no_certificate) -> Caller:
+        """Let a request in by its head, before its body is read; see `Gate.admit`.
+
+        Raises:
+            Refused: it may not come in, or not now.
+        """
+        caller = self._gate.admit(headers, certificate)
+        if self._limits is not None:
+            self._limits.check(caller.workspace)
+        return caller
+
+    async def take(self, body: bytes, encoding: Encoding, caller: Caller) -> Outcome:
         """Decode one uncompressed ExportTraceServiceRequest and pass its valid spans on.
 
         Returning means that the consumer has taken responsibility for every span that the outcome does not list as refused.
@@ -99,12 +126,23 @@ class Intake:
             converted = await self.in_pool(json_to_protobuf, body) if large else json_to_protobuf(body)
             body, warnings = converted.protobuf, converted.warnings
         if len(body) <= _INLINE_BYTES:
-            decoded = decode(body, workspace)
+            decoded = decode(body, caller.workspace)
         else:
-            decoded = await self.in_pool(decode, body, workspace)
-        spans = len(decoded.batch.spans)
+            decoded = await self.in_pool(decode, body, caller.workspace)
+        batch = decoded.batch
+        if self._workspace_attribute:
+            batch, misplaced = place(batch, self._workspace_attribute, caller)
+            warnings = (*warnings, *misplaced)
+        sent = amounts(batch, len(body)) if self._limits is not None else {}
+        if self._limits is not None and self._workspace_attribute:
+            for workspace in sent:
+                self._limits.check(workspace)
+        spans = len(batch.spans)
         if spans:
-            await self._consumer.consume(decoded.batch)
+            await self._consumer.consume(batch)
+        if self._limits is not None:
+            for workspace, (size, number) in sent.items():
+                self._limits.charge(workspace, size, number)
         self._telemetry.accepted(self._receiver, self._transport, spans, len(body))
         if not decoded.rejected and not warnings:
             return TAKEN

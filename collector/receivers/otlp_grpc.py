@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Never
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
+from collector.errors import Refused
 from collector.receivers.answers import success_body
 from collector.receivers.health import Health
 from collector.receivers.in_flight import InFlight
@@ -35,7 +37,7 @@ class OtlpGrpcServer:
     def __init__(self, settings: GrpcSettings, intake: Intake, in_flight: InFlight) -> None:
         self._settings = settings
         self._health = Health(("", SERVICE))
-        self._export = _Export(intake, in_flight, settings.workspace)
+        self._export = _Export(intake, in_flight)
         self._server: Any = None
         self.port = 0
         """The port in use once started; 0 for a unix socket."""
@@ -82,16 +84,19 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
     never answers a call whose message is missing or cut off (GRPC-10). The bytes on the wire are the same.
     """
 
-    def __init__(self, intake: Intake, in_flight: InFlight, workspace: str) -> None:
+    def __init__(self, intake: Intake, in_flight: InFlight) -> None:
         self._intake = intake
         self._in_flight = in_flight
-        self._workspace = workspace
         self._handler = grpc.stream_unary_rpc_method_handler(self._serve)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._handler if handler_call_details.method == EXPORT else None
 
     async def _serve(self, _: Any, context: Any) -> bytes:
+        try:
+            caller = self._intake.admit(dict(context.invocation_metadata()), lambda: _names_in(context.auth_context()))
+        except Refused as error:
+            await self._refuse(context, error)
         request = await context.read()
         if request is grpc.aio.EOF:
             # Missing, cut off, over the size limit or not to be decompressed. Of the last two the library has told the peer
@@ -101,7 +106,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         try:
             self._in_flight.reserve(size)
             try:
-                outcome = await self._intake.take(request, "protobuf", self._workspace)
+                outcome = await self._intake.take(request, "protobuf", caller)
             finally:
                 self._in_flight.release(size)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
@@ -113,6 +118,12 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         answer = self._intake.failed(error)
         await context.abort(_STATUS_CODES[answer.grpc_code], answer.message, answer.trailers())
         raise error  # `abort` has raised already, which the type checker cannot know
+
+
+def _names_in(certificate: Mapping[str, Iterable[bytes]]) -> Iterator[str]:
+    """The common name and the alternative names in the peer's certificate."""
+    for kind in ("x509_common_name", "x509_subject_alternative_name"):
+        yield from (name.decode(errors="replace") for name in certificate.get(kind, ()))
 
 
 def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:

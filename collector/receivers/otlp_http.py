@@ -8,11 +8,12 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 
+from collector.access import CHALLENGE, names_in
 from collector.errors import Refused
+from collector.http_connection import SERVER, ConnectionLimits, Connections, HttpConnection
 from collector.receivers.answers import Answer, success_body, too_large
 from collector.receivers.cors import CorsPolicy
 from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress, read_body
-from collector.receivers.http_connection import SERVER, HttpConnection
 from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake
 from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
@@ -21,8 +22,7 @@ from collector.tls import HANDSHAKE_TIMEOUT_S, http_server_context
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
-# aiohttp takes 0 for "no limit" in some places and for "at once" in others.
-_FOREVER_S: Final = 10.0 * 365 * 86400
+# aiohttp takes 0 for "no limit".
 _AT_ONCE_S: Final = 0.001
 
 
@@ -42,7 +42,15 @@ class OtlpHttpServer:
         self._path = "/" + settings.traces_url_path.strip("/")
         self._max_bytes = size_limit(settings.max_request_bytes)
         self._cors = CorsPolicy(settings.cors) if settings.cors.allowed_origins else None
-        self._protocols = _Connections(self._answer, settings, intake)
+        limits = ConnectionLimits(
+            max_header_bytes=settings.max_header_bytes,
+            header_timeout_s=settings.header_timeout_s,
+            idle_timeout_s=settings.idle_timeout_s,
+            linger_s=settings.linger_s,
+            max_connections=settings.max_connections,
+            max_connection_age_s=settings.max_connection_age_s,
+        )
+        self._protocols = Connections(self._answer, limits, self._refuse_head, auto_decompress=False)
         self._listener: asyncio.Server | None = None
         self._stopping = False
         self.port = 0
@@ -92,13 +100,8 @@ class OtlpHttpServer:
             release_unix_path(self._settings.unix_path)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = cast("HttpConnection", request.protocol)
-        connection.request_begins()
-        try:
-            response = await self._respond(request)
-        finally:
-            connection.request_ends()
-        if self._stopping or connection.is_old or not self._settings.keep_alives:
+        response = await self._respond(request)
+        if self._stopping or cast("HttpConnection", request.protocol).is_old or not self._settings.keep_alives:
             response.force_close()
         return response
 
@@ -117,6 +120,7 @@ class OtlpHttpServer:
 
     async def _take(self, request: web.BaseRequest, encoding: Encoding | None) -> bytes:
         """Check, read, decompress and take in a request; the body of the answer (HTTP-19: cheap checks first)."""
+        caller = self._intake.admit(request.headers, lambda: names_in(request.get_extra_info("peercert")))
         coding = self._admitted_coding(request)
         if encoding is None:
             raise Refused(
@@ -132,7 +136,7 @@ class OtlpHttpServer:
             if coding != "identity":
                 body = await self._decompressed(coding, body)
                 lease.grow(len(body))
-            outcome = await self._intake.take(body, encoding, self._settings.workspace)
+            outcome = await self._intake.take(body, encoding, caller)
         return success_body(outcome.rejection, outcome.warnings, as_json=encoding == "json")
 
     def _admitted_coding(self, request: web.BaseRequest) -> str:
@@ -161,6 +165,12 @@ class OtlpHttpServer:
             return decompress(coding, body, self._max_bytes)
         return await self._intake.in_pool(decompress, coding, body, self._max_bytes)
 
+    def _refuse_head(self, error: Exception) -> web.Response:
+        """The answer to what is no request, in JSON."""
+        answer = self._intake.failed(error)
+        headers = SERVER | {"Content-Type": "application/json"}
+        return web.Response(body=answer.body(as_json=True), status=answer.http_status, headers=headers)
+
     def _refusal(self, request: web.BaseRequest, encoding: Encoding | None, answer: Answer) -> web.Response:
         """An error in the request's own encoding, or in JSON when that is unknown (ERR-01, ERR-02)."""
         encoding = encoding or "json"
@@ -169,6 +179,8 @@ class OtlpHttpServer:
             headers["Retry-After"] = answer.retry_after
         if answer.kind == "method_not_allowed":
             headers["Allow"] = "POST"
+        if answer.kind == "unauthenticated":
+            headers["WWW-Authenticate"] = CHALLENGE
         response = web.Response(body=answer.body(as_json=encoding == "json"), status=answer.http_status, headers=headers)
         if not request.content.is_eof():
             response.force_close()
@@ -181,30 +193,6 @@ class OtlpHttpServer:
         if self._cors is not None:
             headers.update(self._cors.answer_headers(request.headers))
         return headers
-
-
-class _Connections(web.Server):
-    """Makes our kind of connection for each socket."""
-
-    def __init__(self, handler: Any, settings: HttpSettings, intake: Intake) -> None:
-        super().__init__(handler)
-        self._connection_settings = settings
-        self._intake = intake
-
-    def __call__(self) -> HttpConnection:
-        settings = self._connection_settings
-        return HttpConnection(
-            self,
-            settings,
-            self._intake,
-            loop=self._loop,
-            access_log=None,
-            auto_decompress=False,
-            keepalive_timeout=_FOREVER_S if settings.idle_timeout_s is None else settings.idle_timeout_s,
-            lingering_time=settings.linger_s,
-            max_line_size=settings.max_header_bytes,
-            max_field_size=settings.max_header_bytes,
-        )
 
 
 def _encoding(request: web.BaseRequest) -> Encoding | None:

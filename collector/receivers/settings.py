@@ -55,7 +55,6 @@ class GrpcSettings:
         max_concurrent_streams: calls in flight on one connection; None leaves it to the peer.
         tls: encryption; None for clear text.
         key: where all of this stands in the configuration, for messages.
-        workspace: whose spans these are.
     """
 
     host: str = "localhost"
@@ -66,7 +65,6 @@ class GrpcSettings:
     keepalive: Keepalive = field(default_factory=Keepalive)
     tls: ServerTls | None = None
     key: str = "receivers.otlp.protocols.grpc"
-    workspace: str = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +105,6 @@ class HttpSettings:
         response_headers: added to every answer.
         tls: encryption; None for clear text.
         key: where all of this stands in the configuration, for messages.
-        workspace: whose spans these are.
     """
 
     host: str = "localhost"
@@ -128,4 +125,3 @@ class HttpSettings:
     response_headers: tuple[tuple[str, str], ...] = ()
     tls: ServerTls | None = None
     key: str = "receivers.otlp.protocols.http"
-    workspace: str = "default"

@@ -48,7 +48,8 @@ async def proxy(target: str, context: ssl.SSLContext) -> AsyncIterator[str]:
 
 
 async def answer(url: str, **tls: Any) -> Any:
-    async with clickhouse_client(ClickHouseExporter.model_validate({"endpoint": url, "tls": tls})) as client:
+    exporter = ClickHouseExporter.model_validate({"endpoint": url, "database": "default", "tls": tls})
+    async with clickhouse_client(exporter) as client:
         return (await client.query("SELECT 1 AS one", timeout_s=10)).columns["one"]
 
 

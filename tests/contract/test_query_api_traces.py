@@ -260,8 +260,8 @@ async def test_other_workspaces_are_not_seen(api: Api) -> None:
     assert [item["service"] for item in (await api.json("/api/v1/latencies", **RANGE))["services"]] == ["shop"]
     for below in ("", "/waterfall", "/critical-path"):
         assert (await api.get(f"/api/v1/traces/{hex_of(2)}{below}")).status == 404
-    async with Running(api.client, QuerySettings(workspace="other")) as other:
-        assert trace_ids(await other.json("/api/v1/traces", **RANGE)) == [hex_of(2)]
+    async with api.session.get(f"{api.url}/api/v1/traces", params=RANGE, headers={"X-Workspace-Id": "other"}) as answer:
+        assert trace_ids(await answer.json()) == [hex_of(2)]
 
 
 async def test_short_ids_are_padded_and_unknown_or_malformed_ones_are_problems(api: Api) -> None:

@@ -63,6 +63,15 @@ class ListConsumer:
         return sum(len(batch) for batch in self.batches)
 
     @property
+    def workspaces(self) -> Counter[str]:
+        """Number of spans in each workspace."""
+        found: Counter[str] = Counter()
+        for batch in self.batches:
+            resources = batch.scopes["resource"][batch.spans["scope"]]
+            found.update(batch.workspaces[index] for index in batch.resources["workspace"][resources])
+        return found
+
+    @property
     def names(self) -> list[str]:
         """Names of all spans, in order of arrival."""
         return [
@@ -80,6 +89,7 @@ class Counts:
     accepted_requests: Counter[str] = field(default_factory=Counter)
     refused_spans: Counter[str] = field(default_factory=Counter)
     failed_requests: Counter[str] = field(default_factory=Counter)
+    throttled_requests: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def accepted(self, receiver: str, transport: str, spans: int, size: int) -> None:
         self.accepted_spans += spans
@@ -90,6 +100,9 @@ class Counts:
 
     def failed(self, receiver: str, transport: str, kind: str) -> None:
         self.failed_requests[kind] += 1
+
+    def throttled(self, receiver: str, workspace: str, reason: str) -> None:
+        self.throttled_requests[workspace, reason] += 1
 
 
 @dataclass
@@ -109,9 +122,12 @@ class Receivers:
 
 @asynccontextmanager
 async def receivers(
-    *, grpc: GrpcSettings | None = None, http: HttpSettings | None = None, in_flight_bytes: int = 256 << 20
+    *, grpc: GrpcSettings | None = None, http: HttpSettings | None = None, in_flight_bytes: int = 256 << 20, **intake: Any
 ) -> AsyncIterator[Receivers]:
-    """Start both receivers, on free ports of the loopback unless the settings name a unix socket."""
+    """Start both receivers, on free ports of the loopback unless the settings name a unix socket.
+
+    `intake` are further arguments of both intakes.
+    """
     # The daemon compiles its kernels before it listens; no client should wait for that.
     decode(json_to_protobuf(V1_JSON).protobuf)
     consumer, counts, in_flight = ListConsumer(), Counts(), InFlight(in_flight_bytes)
@@ -122,8 +138,8 @@ async def receivers(
             consumer,
             counts,
             in_flight,
-            OtlpGrpcServer(grpc, Intake(consumer, counts, pool, "grpc"), in_flight),
-            OtlpHttpServer(http, Intake(consumer, counts, pool, "http"), in_flight),
+            OtlpGrpcServer(grpc, Intake(consumer, counts, pool, "grpc", **intake), in_flight),
+            OtlpHttpServer(http, Intake(consumer, counts, pool, "http", **intake), in_flight),
         )
         await both.grpc.start()
         await both.http.start()

@@ -45,7 +45,7 @@ def http(config: Config) -> OtlpHttp:
 
 @pytest.mark.parametrize("file", [ROOT / "collector.yaml", *EXAMPLES], ids=lambda file: file.name)
 def test_every_file_that_comes_with_spanhouse_is_valid(file: Path) -> None:
-    config = load(file, {"CLICKHOUSE_PASSWORD": "secret"})
+    config = load(file, {"CLICKHOUSE_PASSWORD": "secret", "METRICS_TOKEN": "secret-of-16-or-more"})
     assert config.service.pipelines.traces.exporters == ("clickhouse",)
 
 

@@ -29,8 +29,9 @@ FLOORS = (
     {"receivers", "api", "pipeline"},
     {"processors"},
     {"query"},
-    {"telemetry", "tls"},
-    {"consumer", "metrics", "logging", "memory", "reloading"},
+    {"telemetry", "tls", "access"},
+    {"tokens", "http_connection"},
+    {"consumer", "metrics", "logging", "memory", "reloading", "spaced_log"},
     {"errors", "clock"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""

@@ -1,0 +1,155 @@
+"""HTTP connections: what aiohttp's have not got, namely a time limit for request heads, a bound on their number, and an age."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web_protocol import RequestHandler
+
+from collector.errors import Refused
+from proto.errors import MalformedRequest
+
+SERVER: Final = {"Server": "spanhouse"}
+
+# aiohttp takes 0 for "no limit" in some places and for "at once" in others.
+_FOREVER_S: Final = 10.0 * 365 * 86400
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """What a client may do with connections.
+
+    Attributes:
+        max_header_bytes: longest request line and longest header.
+        header_timeout_s: longest wait for a request's head; None: any.
+        idle_timeout_s: longest wait for the next request; None: any.
+        linger_s: how long to read on after refusing an unread body, so that the client sees the answer instead of a broken
+            connection.
+        max_connections: open sockets; further ones are closed at once.
+        max_connection_age_s: older connections should not be used again; None lets them live.
+    """
+
+    max_header_bytes: int = 16384
+    header_timeout_s: float | None = 10.0
+    idle_timeout_s: float | None = 120.0
+    linger_s: float = 10.0
+    max_connections: int = 4096
+    max_connection_age_s: float | None = None
+
+
+Handler = Callable[[Any], Awaitable[web.StreamResponse]]
+Refusal = Callable[[Exception], web.Response]
+"""Counts and logs why a connection or a request head was refused, and gives the answer."""
+
+
+class Connections(web.Server):
+    """Makes a limited connection for each socket.
+
+    Args:
+        handler: answers requests.
+        limits: of the connections.
+        refuse: answers what is no request.
+        options: further ones of aiohttp's `Server` and of its connections.
+    """
+
+    def __init__(self, handler: Handler, limits: ConnectionLimits, refuse: Refusal, **options: Any) -> None:
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            connection = cast("HttpConnection", request.protocol)
+            connection.request_begins()
+            try:
+                return await handler(request)
+            finally:
+                connection.request_ends()
+
+        super().__init__(
+            handle,
+            access_log=None,
+            keepalive_timeout=_FOREVER_S if limits.idle_timeout_s is None else limits.idle_timeout_s,
+            lingering_time=limits.linger_s,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            **options,
+        )
+        self._limits = limits
+        self._refuse = refuse
+
+    def __call__(self) -> HttpConnection:
+        return HttpConnection(self, self._limits, self._refuse, loop=self._loop, **self._kwargs)
+
+
+class HttpConnection(RequestHandler):
+    """Closes itself when a request's head takes too long (receiver contract NET-13) or too many others are open."""
+
+    __slots__ = ("_head_timer", "_in_request", "_limits", "_opened_at_s", "_refuse")
+
+    def __init__(self, manager: web.Server, limits: ConnectionLimits, refuse: Refusal, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._limits = limits
+        self._refuse = refuse
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._in_request = False
+        self._opened_at_s = 0.0
+
+    @property
+    def is_old(self) -> bool:
+        """Whether the client should open a new connection after this answer (NET-11)."""
+        age_s = self._limits.max_connection_age_s
+        return age_s is not None and self._loop.time() - self._opened_at_s >= age_s
+
+    def request_begins(self) -> None:
+        self._in_request = True
+        self._stop_head_timer()
+
+    def request_ends(self) -> None:
+        self._in_request = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._opened_at_s = self._loop.time()
+        manager = self._manager
+        if manager is not None and len(manager.connections) > self._limits.max_connections:
+            self._refuse(Refused(f"more than {self._limits.max_connections} connections are open", "unavailable"))
+            self.force_close()
+
+    def data_received(self, data: bytes) -> None:
+        timeout_s = self._limits.header_timeout_s
+        if timeout_s is not None and not self._in_request and self._head_timer is None:
+            self._head_timer = self._loop.call_later(timeout_s, self.force_close)
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop_head_timer()
+        task = self._task_handler
+        super().connection_lost(exc)
+        if task is not None and not self._in_request:
+            # It may be reading the rest of a refused body, and aiohttp does not tell it that nothing will come.
+            task.cancel()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is not a request at all, such as one with an endless header (LIMIT-10)."""
+        error: Exception
+        if isinstance(exc, LineTooLong):
+            error = Refused(f"a header or the URL is longer than {self._limits.max_header_bytes} bytes", "header_too_large")
+        elif status < 500:
+            error = MalformedRequest("not a valid HTTP request", "request head")
+        else:
+            error = exc if isinstance(exc, Exception) else RuntimeError(message)
+        response = self._refuse(error)
+        response.force_close()
+        return response
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,0 +1,75 @@
+"""Checks that nobody is let in by mistake: what listeners say about access, and where tokens stand."""
+
+import ipaddress
+from collections.abc import Iterator
+
+from config.access import HASHED, Auth, TokensExtension
+from config.document import Document
+from config.extensions import QueryExtension
+from config.model import Config
+from config.problems import KeyPath, Problem, alternatives, key_path
+from config.receivers import OtlpGrpc, OtlpHttp
+from config.values import TcpAddress
+
+_OPTIONS = (
+    "listen on localhost; or name a tokens extension in auth, or the clients' authorities in tls.client_ca_file; "
+    "or say insecure_listen: true where every machine that reaches this address may do as it likes"
+)
+
+
+def check_access(config: Config, document: Document) -> Iterator[Problem]:
+    """Find listeners that let everybody in from outside, authenticators that are none, and tokens in clear."""
+    used = set()
+    for path, listener in _listeners(config):
+        if listener.auth is not None:
+            used.add(listener.auth.authenticator)
+            yield from _authenticator(config, listener.auth, (*path, "auth", "authenticator"), document)
+        address = listener.address
+        asks = listener.auth is not None or (listener.tls is not None and listener.tls.client_ca_file)
+        if isinstance(address, TcpAddress) and not (is_loopback(address.host) or asks or listener.insecure_listen):
+            message = f"listens on {address}, beyond this machine, and lets in whoever comes"
+            yield _problem(document, (*path, "endpoint"), message, _OPTIONS)
+    for name, extension in config.extensions.items():
+        if isinstance(extension, TokensExtension):
+            if name not in used:
+                yield _problem(document, ("extensions", name), "is named by no listener", f"say auth: {{authenticator: {name}}}")
+            yield from _tokens_in_clear(extension, ("extensions", name, "tokens"), document)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a listener on this host can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension]]:
+    for name, receiver in config.receivers.items():
+        for protocol, server in (("grpc", receiver.protocols.grpc), ("http", receiver.protocols.http)):
+            if server is not None:
+                yield ("receivers", name, "protocols", protocol), server
+    for name, extension in config.extensions.items():
+        if isinstance(extension, QueryExtension):
+            yield ("extensions", name), extension
+
+
+def _authenticator(config: Config, auth: Auth, path: KeyPath, document: Document) -> Iterator[Problem]:
+    known = [name for name, extension in config.extensions.items() if isinstance(extension, TokensExtension)]
+    if auth.authenticator not in known:
+        remedy = "define extensions.tokens, and list it in service.extensions"
+        hint = alternatives(auth.authenticator, known, "there are") or remedy
+        yield _problem(document, path, "is not the id of a tokens extension", hint)
+
+
+def _tokens_in_clear(extension: TokensExtension, path: KeyPath, document: Document) -> Iterator[Problem]:
+    for position, token in enumerate(extension.tokens):
+        at = (*path, position, "token")
+        in_clear = token.token is not None and not token.token.get_secret_value().startswith(HASHED)
+        if in_clear and at not in document.written:
+            hint = f"write {HASHED} and what `printf %s TOKEN | sha256sum` prints, or ${{env:NAME}}, or use token_file"
+            yield _problem(document, at, "must not stand in the file in clear", hint)
+
+
+def _problem(document: Document, path: KeyPath, message: str, hint: str = "") -> Problem:
+    return Problem(key_path(path), document.line(path), message, hint)
