@@ -87,9 +87,7 @@ class Cursor:
         self._demand = Demand()
         self._closed = False
         self._read_at: tuple[Segment, int] | None = None
-        accepted = store.accepted.copy()
-        accepted.subtract(log.before)
-        self.account = Account(accepted, log.settled)
+        self.account = Account(store.accepted - log.before, log.settled)
 
     @property
     def closed(self) -> bool:

@@ -139,6 +139,7 @@ class Journal:
             )
         if self._store.segments.nbytes + size > self._settings.max_bytes:
             await self._make_room_for(size, len(batch))
+        self._end_old_file()
         try:
             kept = self._store.append(batch)
         except OSError as error:
@@ -209,12 +210,17 @@ class Journal:
             if self._deleting is not None:
                 await asyncio.wait({self._deleting})
 
+    def _end_old_file(self) -> None:
+        """With `max_age`, let no file hold what came over a long time, as it goes as a whole."""
+        current, max_age_s = self._store.segments.current, self._settings.max_age_s
+        if max_age_s and current is not None and self._store.age_s(current.first_ns) > max_age_s / _AGES:
+            self._store.segments.end()
+
     async def _drop_expired(self) -> None:
-        segments, max_age_s = self._store.segments, self._settings.max_age_s
-        if segments.current is not None and self._store.age_s(segments.current.first_ns) > max_age_s / _AGES:
-            segments.end()
+        segments = self._store.segments
+        self._end_old_file()
         for segment in segments.all.copy():
-            if segment is segments.current or self._store.age_s(segments.last_ns(segment)) < max_age_s:
+            if segment is segments.current or self._store.age_s(segment.last_ns) < self._settings.max_age_s:
                 return
             await self._drop(segment, EXPIRED)
 

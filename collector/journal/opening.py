@@ -18,7 +18,6 @@ from collector.journal.recovery import Recovered, recover
 from collector.journal.segments import Segments
 from collector.journal.settings import JournalSettings
 from collector.journal.store import Store
-from collector.journal.taken import UNKNOWN
 
 _log = structlog.get_logger(__name__)
 
@@ -95,7 +94,7 @@ def _catch_up(found: Recovered, log: CutLog) -> None:
         found.accepted = log.before + log.settled.stored
         for workspaces in log.settled.dropped.values():
             found.accepted.update(workspaces)
-        found.accepted[UNKNOWN] += found.end_span - found.accepted.total()
+        found.account_for_all()
 
 
 def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found: Recovered) -> dict[str, CutLog]:

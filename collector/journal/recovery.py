@@ -31,6 +31,12 @@ class Recovered:
     accepted: Counter[str] = field(default_factory=Counter)
     damaged_bytes: int = 0
 
+    def account_for_all(self) -> None:
+        """Let the spans of which nothing is known be of no workspace."""
+        unknown = self.end_span - self.accepted.total()
+        if unknown:
+            self.accepted[UNKNOWN] += unknown
+
 
 def recover(segments: Segments, reader: Reader) -> Recovered:
     """Check the files of a journal, and cut off a torn end.
@@ -44,7 +50,7 @@ def recover(segments: Segments, reader: Reader) -> Recovered:
         if before is not None:
             found.accepted.update(before)
             break
-    found.accepted[UNKNOWN] += found.end_span - found.accepted.total()
+    found.account_for_all()
     return found
 
 

@@ -34,7 +34,7 @@ class Segment:
         first_span: position of its first span.
         seed: of its checksums.
         size: bytes in it that are records.
-        first_ns: when its first request came.
+        first_ns, last_ns: when its first and its last request came.
     """
 
     path: Path
@@ -42,6 +42,7 @@ class Segment:
     seed: int
     size: int = 0
     first_ns: int = 0
+    last_ns: int = 0
 
     def read(self, offset: int = 0) -> Iterator[Record | Damage]:
         """Its records from `offset` on, and what is damaged between them.
@@ -94,7 +95,7 @@ class Segments:
             if name:
                 seed, status = int(name[2], 16), path.stat()
                 begun_ns = _received_ns(path, seed) or status.st_mtime_ns
-                self.all.append(Segment(path, int(name[1]), seed, status.st_size, begun_ns))
+                self.all.append(Segment(path, int(name[1]), seed, status.st_size, begun_ns, status.st_mtime_ns))
         self.nbytes = sum(segment.size for segment in self.all)
 
     @property
@@ -170,11 +171,6 @@ class Segments:
         """Position behind a file: where the next begins, or the end of the journal."""
         following = self.all.index(segment) + 1
         return self.all[following].first_span if following < len(self.all) else end_span
-
-    def last_ns(self, segment: Segment) -> int:
-        """A time at which the last request of a file had come."""
-        following = self.all.index(segment) + 1
-        return self.all[following].first_ns if following < len(self.all) else segment.path.stat().st_mtime_ns
 
     def at(self, span: int) -> int:
         """Index of the file in which a position lies; 0 when it lies before all of them."""

@@ -97,6 +97,7 @@ class Store:
             if opening:
                 self.segments.delete(segment)
             raise
+        segment.last_ns = received_ns
         self.peak_bytes = max(self.peak_bytes, self.segments.nbytes)
         offset += sum(map(len, opening))
         kept = Kept(self.end_span, spans, batch.nbytes, received_ns, batch, segment, offset)
