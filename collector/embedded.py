@@ -6,23 +6,22 @@ import asyncio
 import secrets
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import structlog
 from pydantic import SecretStr
 
+from config.embedded import OWNER, EmbeddedUser
 from config.exporters import ClickHouseExporter
 from config.model import Config
 from exporters.clickhouse.schema import workspace_tables
-from exporters.embedded.accounts import Account, password_digest
+from exporters.embedded.accounts import Account, Reader, password_digest
 from exporters.embedded.engine_config import EngineLimits
+from exporters.embedded.limits import ReaderLimits
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
 from exporters.embedded.rights import SpanTables
 
 _log = structlog.get_logger(__name__)
-
-OWNER: Final = "spanhouse"
-"""The name of the account that writes and migrates."""
 
 
 class EmbeddedDatabase:
@@ -113,7 +112,20 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
     return EmbeddedConfig(
         path=Path(embedded.path),
         listen=str(embedded.address),
-        accounts=(owner, Account()),
+        accounts=(owner, *map(_account, embedded.readers)),
         tables=SpanTables(settings.database, workspace_tables(settings.traces_table_name)),
+        allowed_hosts=embedded.allowed_hosts,
         engine=limits,
     )
+
+
+def _account(user: EmbeddedUser) -> Account:
+    limits = ReaderLimits(
+        max_execution_time_s=int(user.max_execution_time.seconds),
+        max_memory_bytes=user.max_memory_usage,
+        max_result_rows=user.max_result_rows,
+        max_result_bytes=user.max_result_bytes,
+        max_queries=user.max_concurrent_queries,
+    )
+    digest = user.password_sha256 or password_digest(user.password.get_secret_value())
+    return Account(user.name, digest, Reader(None if user.sees_every_workspace else user.workspaces, limits))

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from config.embedded import EmbeddedDatabase
 from config.section import Section
 from config.tls import ClientTls
-from config.values import Count, Duration, Identifier, PositiveCount, TcpAddress, TcpEndpoint
+from config.values import Count, Duration, Identifier, PositiveCount
 
 _EMBEDDED = "embedded"
 _DEFAULT_PORTS = {"http": 8123, "https": 8443}
@@ -143,24 +144,6 @@ class RetryOnFailure(Section):
         return value
 
 
-class EmbeddedDatabase(Section):
-    """The ClickHouse that the daemon starts itself when `endpoint` is `embedded`."""
-
-    path: Annotated[str, Field(min_length=1)] = "./spanhouse-data"
-    """The directory of its data; relative to the working directory."""
-    listen: TcpEndpoint = "127.0.0.1:8123"
-    """Where its HTTP interface listens, for the daemon, Grafana and clients."""
-    max_server_memory_usage: Count = 2_147_483_648
-    """The most memory that the database takes, in bytes; 0 leaves it to ClickHouse."""
-    max_memory_usage: Count = 1_073_741_824
-    """The most memory that one query takes, in bytes; 0 leaves it to ClickHouse."""
-
-    @property
-    def address(self) -> TcpAddress:
-        """`listen`, taken apart."""
-        return TcpAddress.parse(self.listen)
-
-
 class ClickHouseExporter(Section):
     """Stores spans in ClickHouse, in the table that the Collector's exporter made known."""
 
@@ -171,7 +154,7 @@ class ClickHouseExporter(Section):
     ] = (_EMBEDDED,)
     """`embedded`, or `http(s)://host:port`; several servers as a list or with commas between them."""
     username: str = "default"
-    """The database user."""
+    """The database user; not for the embedded database, which has users of its own under `embedded.users`."""
     password: SecretStr = SecretStr("")
     """The user's password; take it from the environment: `${env:CLICKHOUSE_PASSWORD}`."""
     database: Identifier = "otel"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from config.access import HASHED, Auth, TokensExtension
 from config.document import Document
+from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
@@ -18,7 +19,7 @@ _OPTIONS = (
 
 
 def check_access(config: Config, document: Document) -> Iterator[Problem]:
-    """Find listeners that let everybody in from outside, authenticators that are none, and tokens in clear."""
+    """Find listeners that let everybody in from outside, authenticators that are none, tokens in clear, and users of nothing."""
     used = set()
     for path, listener in _listeners(config):
         if listener.auth is not None:
@@ -34,6 +35,9 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
             if name not in used:
                 yield _problem(document, ("extensions", name), "is named by no listener", f"say auth: {{authenticator: {name}}}")
             yield from _tokens_in_clear(extension, ("extensions", name, "tokens"), document)
+    for name, exporter in config.exporters.items():
+        if exporter.is_embedded:
+            yield from _embedded_database(exporter, ("exporters", name), document)
 
 
 def is_loopback(host: str) -> bool:
@@ -69,6 +73,21 @@ def _tokens_in_clear(extension: TokensExtension, path: KeyPath, document: Docume
         if in_clear and at not in document.written:
             hint = f"write {HASHED} and what `printf %s TOKEN | sha256sum` prints, or ${{env:NAME}}, or use token_file"
             yield _problem(document, at, "must not stand in the file in clear", hint)
+
+
+def _embedded_database(exporter: ClickHouseExporter, path: KeyPath, document: Document) -> Iterator[Problem]:
+    for key, is_set in (("username", exporter.username != "default"), ("password", exporter.password.get_secret_value())):
+        if is_set:
+            hint = "list who may read under embedded.users"
+            yield _problem(
+                document, (*path, key), "is for servers: in an embedded database the daemon has a user of its own", hint
+            )
+    address = exporter.embedded.address
+    without = [user.name for user in exporter.embedded.readers if not user.has_password]
+    if without and not is_loopback(address.host):
+        message = f"listens on {address}, beyond this machine, and there is no password for {', '.join(without)}"
+        hint = "give every user in embedded.users a password, or listen on 127.0.0.1"
+        yield _problem(document, (*path, "embedded", "listen"), message, hint)
 
 
 def _problem(document: Document, path: KeyPath, message: str, hint: str = "") -> Problem:

@@ -27,6 +27,10 @@ def with_exporter(settings: str, environment: Mapping[str, str] | None = None) -
     return read(f"{GRPC_ONLY}exporters:\n  clickhouse:\n{indented}{USES}", environment)
 
 
+def with_server(settings: str, environment: Mapping[str, str] | None = None) -> Config:
+    return with_exporter(f"endpoint: http://localhost:8123\n{settings}", environment)
+
+
 def with_receiver(protocols: str) -> Config:
     return read(f"receivers: {{otlp: {{protocols: {protocols}}}}}\nexporters: {{clickhouse: }}\n{USES}")
 
@@ -45,7 +49,8 @@ def http(config: Config) -> OtlpHttp:
 
 @pytest.mark.parametrize("file", [ROOT / "collector.yaml", *EXAMPLES], ids=lambda file: file.name)
 def test_every_file_that_comes_with_spanhouse_is_valid(file: Path) -> None:
-    config = load(file, {"CLICKHOUSE_PASSWORD": "secret", "METRICS_TOKEN": "secret-of-16-or-more"})
+    server = {"CLICKHOUSE_ENDPOINT": "http://clickhouse:8123", "CLICKHOUSE_PASSWORD": "secret"}
+    config = load(file, {**server, "METRICS_TOKEN": "secret-of-16-or-more", "GRAFANA_PASSWORD": "secret"})
     assert config.service.pipelines.traces.exporters == ("clickhouse",)
 
 
@@ -151,7 +156,7 @@ def test_settings_of_clickhouse_become_text() -> None:
 )
 def test_variables_are_put_in_once(written: str, value: str) -> None:
     environment = {"WHO": "ann", "EMPTY": "", "NESTED": "${env:WHO}"}
-    assert with_exporter(f"username: {written}", environment).exporters["clickhouse"].username == value
+    assert with_server(f"username: {written}", environment).exporters["clickhouse"].username == value
 
 
 def test_variables_may_hold_numbers_booleans_and_durations() -> None:
@@ -166,13 +171,13 @@ def test_variables_may_hold_numbers_booleans_and_durations() -> None:
 
 
 def test_a_variable_of_digits_can_be_a_password() -> None:
-    password = with_exporter("password: ${env:P}", {"P": "0123"}).exporters["clickhouse"].password
+    password = with_server("password: ${env:P}", {"P": "0123"}).exporters["clickhouse"].password
     assert password.get_secret_value() == "0123"
 
 
 @pytest.mark.parametrize("word", ["no", "on", "y", "1:30", "2024-01-01", "0b1", "1_000", ".inf"])
 def test_words_that_older_yaml_took_for_something_else_are_text(word: str) -> None:
-    assert with_exporter(f"username: {word}").exporters["clickhouse"].username == word
+    assert with_server(f"username: {word}").exporters["clickhouse"].username == word
 
 
 def test_aliases_and_merge_keys_are_followed_and_own_keys_win() -> None:
@@ -200,7 +205,7 @@ def test_a_configuration_does_not_change() -> None:
 
 
 def test_a_password_is_in_no_rendering_of_the_configuration() -> None:
-    config = with_exporter("password: hunter2")
+    config = with_server("password: hunter2")
     assert config.exporters["clickhouse"].password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(config) + str(config) + config.model_dump_json() + repr(config.model_dump())
 
