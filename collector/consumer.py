@@ -10,6 +10,13 @@ from proto.spans import SpanBatch
 class Consumer(Protocol):
     """Anything that spans can be given to."""
 
+    def check_open(self) -> None:
+        """Find out, before a request is even read, whether there is any use in that.
+
+        Raises:
+            collector.errors.Retryable: nothing would be taken now.
+        """
+
     async def consume(self, batch: SpanBatch) -> None:
         """Take responsibility for every span of `batch`.
 

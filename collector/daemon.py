@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -19,11 +19,13 @@ from collector import metrics
 from collector.access import Gates
 from collector.clock import SYSTEM, Clock
 from collector.embedded import EmbeddedDatabase
-from collector.health import Health
+from collector.health import Check, Health
+from collector.journaling import open_journal
 from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
 from collector.query_port import QueryPort, new_guard
+from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
 from collector.telemetry import Telemetry
 from config.extensions import QueryExtension
@@ -59,7 +61,9 @@ class Daemon:
         self._stop = asyncio.Event()
         self._deadline_s: float | None = None
         self._telemetry = Telemetry(version, clock)
-        self._stored_all = True
+        self.keeps = False
+        """Whether what is not stored outlives the process."""
+        self._lost_nothing = True
 
     def stop(self) -> None:
         """Ask the daemon to end in order."""
@@ -69,20 +73,28 @@ class Daemon:
         """Run until `stop` is called, or until something breaks that cannot be mended.
 
         Returns:
-            Whether everything that was acknowledged has been stored.
+            Whether everything that was acknowledged is stored, or in the journal.
 
         Raises:
             ListenError: an address cannot be listened on.
             EmbeddedStartError: the embedded ClickHouse does not start.
+            JournalError: the journal cannot be used.
         """
         pool = ThreadPoolExecutor(_THREADS, "work")
         async with AsyncExitStack() as rooms:
             rooms.callback(pool.shutdown)
             client = await rooms.enter_async_context(clickhouse_client(self._exporter))
-            pipeline = await rooms.enter_async_context(build(self._config, self._telemetry, pool, self._clock))
-            self._watch_queue(pipeline)
+            journal = open_journal(self._config, pool, self._telemetry, self._clock)
+            if journal is not None:
+                self.keeps = True
+                await rooms.enter_async_context(journal)
+            pipeline = await rooms.enter_async_context(build(self._config, self._telemetry, pool, self._clock, journal))
+            self._watch_queues(pipeline)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
-            health = Health(self._telemetry, {"clickhouse": lambda: store_trouble(pipeline, client)}, with_metrics=with_metrics)
+            checks: dict[str, Check] = {"clickhouse": lambda: store_trouble(pipeline, client)}
+            if journal is not None:
+                checks["journal"] = journal.check
+            health = Health(self._telemetry, checks, with_metrics=with_metrics)
             gates = Gates(self._config, self._clock)
             receivers = Receivers(
                 self._config, pipeline.entry, self._telemetry, pool, self._clock, gates, lambda: queue_fill(pipeline)
@@ -102,7 +114,7 @@ class Daemon:
             async with self._receiving(receivers, health):
                 _log.info("ready", **receivers.addresses(), **urls)
                 await self._until_stopped(*watched)
-        return self._stored_all
+        return self._lost_nothing
 
     @asynccontextmanager
     async def _query_ports(self, client: ClickHouseClient, health: Health, gates: Gates) -> AsyncIterator[dict[str, str]]:
@@ -128,8 +140,12 @@ class Daemon:
             yield running
         finally:
             left = await pipeline.drain(self._seconds_left())
-            self._stored_all = not left.spans
-            if left.spans:
+            self._lost_nothing = self.keeps or not left.spans
+            if left.spans and self.keeps:
+                _log.warning(
+                    "spans_kept", spans=left.spans, bytes=left.nbytes, note="the next start stores them from the journal"
+                )
+            elif left.spans:
                 _log.error("spans_lost", spans=left.spans, bytes=left.nbytes, reason="no time left to store them")
             # What broke the pipeline, if anything did, is the reason for the end and is told as such.
             await running
@@ -161,17 +177,20 @@ class Daemon:
             return self._shutdown_s
         return max(0.0, self._deadline_s - asyncio.get_running_loop().time())
 
-    def _watch_queue(self, pipeline: Pipeline) -> None:
-        labels = (self._config.service.pipelines.traces.exporters[0],)
-        read, statistics = self._telemetry.read, pipeline.statistics
+    def _watch_queues(self, pipeline: Pipeline) -> None:
+        for name, queue in pipeline.queues.items():
+            self._watch_queue((name,), queue.statistics)
+        database = self._database
+        if database is not None:
+            self._telemetry.read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
+
+    def _watch_queue(self, labels: tuple[str], statistics: Callable[[], QueueStatistics]) -> None:
+        read = self._telemetry.read
         read(metrics.QUEUE_SIZE, labels, lambda: statistics().nbytes)
         read(metrics.QUEUE_CAPACITY, labels, lambda: statistics().capacity_bytes)
         read(metrics.QUEUE_SPANS, labels, lambda: statistics().spans)
         read(metrics.QUEUE_PEAK_BYTES, labels, lambda: statistics().peak_bytes)
         read(metrics.QUEUE_OLDEST_SECONDS, labels, lambda: statistics().oldest_age_s)
-        database = self._database
-        if database is not None:
-            read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
         read(metrics.QUEUE_REFUSED_SPANS, labels, lambda: statistics().refused_spans)
 
 

@@ -97,7 +97,10 @@ class QueueBatch(Section):
 
 
 class SendingQueue(Section):
-    """What waits in memory between the receivers and ClickHouse."""
+    """What waits in memory between the receivers and ClickHouse.
+
+    With the journal extension only `num_consumers` and `batch` count.
+    """
 
     enabled: bool = True
     """Whether batches are prepared while others are being sent; without it, one at a time."""
@@ -115,7 +118,7 @@ class SendingQueue(Section):
     """The size of what is sent at once."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "storage": "leave it out: spans wait in memory, bounded by max_bytes",
+        "storage": "use the journal extension, which keeps spans on disk for all exporters",
         "wait_for_result": "leave it out: a span is acknowledged when the queue has it",
     }
 

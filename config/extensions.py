@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
+from config.journal import JournalExtension
 from config.section import Section
 from config.tls import ServerTls
 from config.values import TcpAddress, TcpEndpoint
@@ -39,8 +40,8 @@ class QueryExtension(Section):
         return TcpAddress.parse(self.endpoint)
 
 
-Extension = QueryExtension | TokensExtension
-EXTENSIONS: Mapping[str, type[Extension]] = {"query": QueryExtension, "tokens": TokensExtension}
+Extension = QueryExtension | TokensExtension | JournalExtension
+EXTENSIONS: Mapping[str, type[Extension]] = {"query": QueryExtension, "tokens": TokensExtension, "journal": JournalExtension}
 """Every extension of this release by its type."""
 
 _AUTHENTICATION = "use the tokens extension, which knows bearer tokens, basic authentication and client certificates"
@@ -49,7 +50,7 @@ REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
     "health_check": "use /healthz and /readyz on the endpoint of the query extension",
     "pprof": "use a sampling profiler from outside, by process id",
     "zpages": "use /metrics on the endpoint of the query extension",
-    "file_storage": "leave it out: spans wait in memory, bounded by sending_queue.max_bytes",
+    "file_storage": "use the journal extension, which keeps spans on disk for all exporters",
     "memory_limiter": "leave it out: memory is bounded by request, batch and queue sizes",
     "basicauth": _AUTHENTICATION,
     "bearertokenauth": _AUTHENTICATION,

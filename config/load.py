@@ -11,7 +11,7 @@ from config.explain import explain, unknown_key
 from config.exposure import check_access
 from config.model import KINDS, Config, Kind
 from config.problems import ConfigError, KeyPath, Problem, alternatives, key_path
-from config.references import check_component_id, check_listeners, check_references
+from config.references import check_component_id, check_listeners, check_references, check_single
 from config.section import Section
 from config.service import Service
 
@@ -84,6 +84,7 @@ class _Builder:
             service = None
             self._problem(("service",), "is required: it puts the components together")
         self.problems += check_references(self.document)
+        self.problems += check_single(self.document)
         if self.problems or self.document.problems or service is None:
             return None
         config = Config.model_validate({**components, "service": service})

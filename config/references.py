@@ -51,6 +51,22 @@ def check_references(document: Document) -> Iterator[Problem]:
                 yield _problem(document, (kind.section, name), "is defined but not used", hint)
 
 
+def check_single(document: Document) -> Iterator[Problem]:
+    """Find a second one where there can be but one."""
+    for path, component, reason in (
+        (("service", "extensions"), "journal", "there is one journal, for all exporters"),
+        ((*_PIPELINE, "processors"), "batch", "spans are batched once, in front of the exporters"),
+    ):
+        named = _at(document.value, path)
+        positions = [
+            position
+            for position, name in enumerate(named if isinstance(named, list) else [])
+            if isinstance(name, str) and name.partition("/")[0] == component
+        ]
+        for position in positions[1:]:
+            yield _problem(document, (*path, position), f"names a second {component}", reason)
+
+
 def check_listeners(config: Config, document: Document) -> Iterator[Problem]:
     """Find servers that would listen on the same address."""
     taken: dict[TcpAddress | UnixAddress, KeyPath] = {}

@@ -8,7 +8,6 @@ import importlib
 import os
 import platform
 import signal
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.commands.version import spanhouse_version
 from collector.embedded import EmbeddedDatabase, embedded_exporter, with_owner
+from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
 from config.model import Config
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Run until a signal asks for the end: 0 when every acknowledged span is stored, else 1."""
+    """Run until a signal asks for the end: 0 when every acknowledged span is stored or in the journal, else 1."""
     keep_little()
     config = with_owner(configuration(arguments.config))
     logs = config.service.telemetry.logs
@@ -40,11 +40,11 @@ def execute(arguments: argparse.Namespace) -> int:
     _log.info("starting", version=version, python=platform.python_version(), config=str(arguments.config), pid=os.getpid())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            stored_all = runner.run(_run(config, version))
-        except (OSError, EmbeddedStartError) as error:
+            lost_nothing = runner.run(_run(config, version))
+        except (OSError, EmbeddedStartError, JournalError) as error:
             raise UserError(str(error)) from error
-    _log.info("stopped", everything_stored=stored_all)
-    return OK if stored_all else FAILED
+    _log.info("stopped", nothing_lost=lost_nothing)
+    return OK if lost_nothing else FAILED
 
 
 async def _run(config: Config, version: str) -> bool:
@@ -54,21 +54,22 @@ async def _run(config: Config, version: str) -> bool:
         # Loading the daemon's modules takes a second, in which ClickHouse starts.
         daemons = await asyncio.to_thread(importlib.import_module, "collector.daemon")
         daemon: Daemon = daemons.Daemon(config, version, database)
-        _obey_signals(daemon.stop)
+        _obey_signals(daemon)
         return await daemon.run()
 
 
-def _obey_signals(stop: Callable[[], None]) -> None:
+def _obey_signals(daemon: Daemon) -> None:
     """Let the first SIGTERM or SIGINT stop the daemon in order, and the second at once."""
     asked: list[signal.Signals] = []
 
     def end(number: signal.Signals) -> None:
         if asked:
-            _log.error("leaving_at_once", signal=number.name, consequence="what is not stored yet is lost")
+            consequence = "what is not stored yet stays in the journal" if daemon.keeps else "what is not stored yet is lost"
+            _log.error("leaving_at_once", signal=number.name, consequence=consequence)
             os._exit(128 + number)
         asked.append(number)
         _log.info("stop_requested", signal=number.name, note="a second signal ends the daemon at once")
-        stop()
+        daemon.stop()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -156,6 +156,10 @@ class Journal:
                 self._store.segments.end()
                 raise self._not_written(error, len(batch)) from error
 
+    async def check(self) -> str:
+        """`trouble`, for who asks whether the daemon is ready."""
+        return self.trouble
+
     @property
     def trouble(self) -> str:
         """Why nothing can be let in at the moment, as a sentence; empty when it can."""

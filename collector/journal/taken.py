@@ -73,7 +73,8 @@ class JournalTaken(Taken):
             self.counts[index] = len(batch) if batch is not None else 0
             if batch is not None:
                 batches.append(batch)
-                self.lost[UNKNOWN] += max(0, record.spans - len(batch))
+                if len(batch) < record.spans:
+                    self.lost[UNKNOWN] += record.spans - len(batch)
         if self.cut is None:
             return Loaded(batches)
         bounds = self._in_batch(self.cut.bounds)

@@ -105,7 +105,9 @@ class Intake:
 
         Raises:
             Refused: it may not come in, or not now.
+            Retryable: nobody's request could be taken now.
         """
+        self._consumer.check_open()
         caller = self._gate.admit(headers, certificate)
         if self._limits is not None:
             self._limits.check(caller.workspace)

@@ -80,10 +80,18 @@ class Daemon:
     def file(self) -> Path:
         return self.directory / "collector.yaml"
 
-    def configure(self, *, clickhouse: Mapping[str, Any] | None = None, service: Mapping[str, Any] | None = None) -> None:
-        """Write `collector.yaml`: the embedded ClickHouse, unless `clickhouse` says otherwise."""
+    def configure(
+        self,
+        *,
+        clickhouse: Mapping[str, Any] | None = None,
+        service: Mapping[str, Any] | None = None,
+        journal: Mapping[str, Any] | None = None,
+        batch: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write `collector.yaml`: the embedded ClickHouse, unless `clickhouse` says otherwise; and a journal if `journal` is given."""
         ports = self.ports
         embedded = {"path": str(self.directory / "data"), "listen": f"127.0.0.1:{ports.clickhouse}"}
+        kept = {} if journal is None else {"journal": {"directory": str(self.directory / "journal"), **journal}}
         document = {
             "receivers": {
                 "otlp": {
@@ -93,7 +101,7 @@ class Daemon:
                     }
                 }
             },
-            "processors": {"batch": None},
+            "processors": {"batch": batch},
             "exporters": {
                 "clickhouse": {
                     "endpoint": "embedded",
@@ -102,9 +110,9 @@ class Daemon:
                     **(clickhouse or {}),
                 }
             },
-            "extensions": {"query": {"endpoint": f"127.0.0.1:{ports.query}"}},
+            "extensions": {"query": {"endpoint": f"127.0.0.1:{ports.query}"}, **kept},
             "service": {
-                "extensions": ["query"],
+                "extensions": ["query", *kept],
                 "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
                 "telemetry": {"logs": {"encoding": "json"}},
                 **(service or {}),

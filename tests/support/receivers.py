@@ -45,6 +45,9 @@ class ListConsumer:
         self.batches: list[SpanBatch] = []
         self.before: Callable[[SpanBatch], Any] | None = None
 
+    def check_open(self) -> None:
+        """Always."""
+
     async def consume(self, batch: SpanBatch) -> None:
         if self.before is not None:
             waiting = self.before(batch)

@@ -105,14 +105,6 @@ def test_a_plain_key_without_a_value_has_its_default() -> None:
     assert with_exporter("username:\nsending_queue:\nconnection_params:") == with_exporter("")
 
 
-def test_processors_keep_the_order_in_which_they_are_named() -> None:
-    config = read(
-        f"{GRPC_ONLY}processors: {{batch: , batch/2: , batch/1: }}\nexporters: {{clickhouse: }}\n"
-        "service: {pipelines: {traces: {receivers: [otlp], processors: [batch/2, batch, batch/1], exporters: [clickhouse]}}}"
-    )
-    assert config.service.pipelines.traces.processors == ("batch/2", "batch", "batch/1")
-
-
 @pytest.mark.parametrize(
     ("written", "urls"),
     [

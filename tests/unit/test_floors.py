@@ -24,14 +24,14 @@ FLOORS = (
     {"replay", "demo", "doctor"},
     {"cli"},  # loads commands by their names when they are asked for, and is where they find what a mistake of a user is
     {"daemon"},
-    {"embedded", "receiving", "query_port"},
+    {"embedded", "receiving", "query_port", "journaling"},
     {"health"},
     {"receivers", "api", "pipeline"},
-    {"processors"},
-    {"query"},
+    {"processors", "journal"},
+    {"query", "queues"},
     {"telemetry", "tls", "access"},
     {"tokens", "http_connection"},
-    {"consumer", "metrics", "logging", "memory", "reloading", "spaced_log"},
+    {"consumer", "ledger", "metrics", "logging", "memory", "reloading", "spaced_log"},
     {"errors", "clock"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
