@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO
 
 import structlog
 
@@ -50,4 +50,15 @@ def _renderers(encoding: Encoding, *, colours: bool) -> list[structlog.typing.Pr
     if encoding == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     # Never tracebacks with the values of variables: they may hold a password, or somebody's spans.
-    return [structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0)]
+    return [
+        _escape_controls,
+        structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0),
+    ]
+
+
+def _escape_controls(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Show control characters instead of sending them to a terminal: peers choose some of the texts."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in value)
+    return event

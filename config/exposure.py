@@ -10,7 +10,7 @@ from config.extensions import QueryExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
 from config.receivers import OtlpGrpc, OtlpHttp
-from config.values import TcpAddress
+from config.values import TcpAddress, UnixAddress
 
 _OPTIONS = (
     "listen on localhost; or name a tokens extension in auth, or the clients' authorities in tls.client_ca_file; "
@@ -38,6 +38,17 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
     for name, exporter in config.exporters.items():
         if exporter.is_embedded:
             yield from _embedded_database(exporter, ("exporters", name), document)
+
+
+def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
+    """Listeners beyond this machine that deserve a warning at every start: their keys, and what is to be said of them."""
+    for path, listener in _listeners(config):
+        if isinstance(listener.address, UnixAddress) or is_loopback(listener.address.host):
+            continue
+        if listener.auth is None and not (listener.tls is not None and listener.tls.client_ca_file):
+            yield key_path(path), "whoever reaches it is let in"
+        elif listener.tls is None:
+            yield key_path(path), "tokens and spans travel in clear text; add tls, unless a proxy in front encrypts"
 
 
 def is_loopback(host: str) -> bool:

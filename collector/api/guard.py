@@ -77,7 +77,8 @@ class Guard:
         self._max_requests = max_requests
         self._refused = refused
         self._log = SpacedLog(structlog.get_logger(__name__), monotonic)
-        self._running = 0
+        self.running = 0
+        """How many requests are being answered."""
 
     def middleware(self) -> Middleware:
         """Checks each request, and tells handlers who asks."""
@@ -95,11 +96,11 @@ class Guard:
                 raise
             if caller is not None:
                 request[CALLER] = caller
-            self._running += 1
+            self.running += 1
             try:
                 return await handler(request)
             finally:
-                self._running -= 1
+                self.running -= 1
 
         return check
 
@@ -119,8 +120,8 @@ class Guard:
         self._log.warning("query_refused", reason=reason, detail=detail)
 
     def _check_room(self) -> None:
-        if self._running >= self._max_requests:
-            detail = f"{self._running} requests are being answered, which is as many as may be at once."
+        if self.running >= self._max_requests:
+            detail = f"{self.running} requests are being answered, which is as many as may be at once."
             raise _Refusal("busy", 503, "Too many requests", detail, headers={"Retry-After": "1"})
 
     def _check_host(self, request: web.Request) -> None:

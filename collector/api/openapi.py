@@ -16,9 +16,22 @@ _PATH_PARAMETERS: Final = {
     "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros."
 }
 _PROBLEMS: Final = {
-    "400": "A parameter cannot be understood.",
+    "400": "A parameter or header cannot be understood.",
+    "401": "The daemon asks for a token, and none came that it knows.",
+    "403": "The token does not allow this, or the request comes from another site.",
     "503": "The span store cannot be reached or is busy.",
     "504": "The query took longer than it may.",
+}
+_SECURITY_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A token of a `tokens` extension."},
+    "basic": {"type": "http", "scheme": "basic", "description": "The token's name, and the token as password."},
+}
+_WORKSPACE: Final = {
+    "name": "X-Workspace-Id",
+    "in": "header",
+    "required": False,
+    "description": "The workspace that is asked; needed where the token has several. `X-Scope-OrgID` means the same.",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "default"},
 }
 
 
@@ -32,7 +45,9 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
             "description": "Traces, latencies and services. Nanoseconds are strings, because they exceed 2^53.",
         },
         "paths": {route.path: {"get": _operation(route)} for route in routes},
-        "components": {"schemas": COMPONENTS},
+        "components": {"schemas": COMPONENTS, "securitySchemes": _SECURITY_SCHEMES},
+        # The last stands for a daemon that asks nobody.
+        "security": [{"bearer": []}, {"basic": []}, {}],
     }
 
 
@@ -44,6 +59,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "parameters": [
             *(_path_parameter(name) for name in re.findall(r"{(\w+)}", route.path)),
             *(_query_parameter(parameter) for parameter in route.parameters),
+            _WORKSPACE,
         ],
         "responses": {
             "200": {

@@ -21,6 +21,7 @@ from collector.embedded import EmbeddedDatabase, embedded_exporter, with_owner
 from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
+from config.exposure import open_listeners
 from config.model import Config
 from exporters.embedded.process import EmbeddedStartError
 
@@ -38,6 +39,10 @@ def execute(arguments: argparse.Namespace) -> int:
     configure_logging(logs.level, logs.encoding)
     version = spanhouse_version()
     _log.info("starting", version=version, python=platform.python_version(), config=str(arguments.config), pid=os.getpid())
+    for key, what in open_listeners(config):
+        _log.warning("open_listener", key=key, note=what)
+    # What is written holds spans: nobody else's business on a shared machine. The group keeps what it was given.
+    os.umask(os.umask(0o077) | 0o007)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             lost_nothing = runner.run(_run(config, version))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Never
 
@@ -9,11 +10,11 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
-from collector.errors import Refused
+from collector.errors import Refused, Retryable
 from collector.receivers.answers import success_body
 from collector.receivers.health import Health
 from collector.receivers.in_flight import InFlight
-from collector.receivers.intake import TAKEN, Intake
+from collector.receivers.intake import TAKEN, Intake, Outcome
 from collector.receivers.listen import claim_unix_path, listen_error
 from collector.receivers.settings import GrpcSettings, size_limit
 from collector.tls import grpc_credentials
@@ -37,7 +38,7 @@ class OtlpGrpcServer:
     def __init__(self, settings: GrpcSettings, intake: Intake, in_flight: InFlight) -> None:
         self._settings = settings
         self._health = Health(("", SERVICE))
-        self._export = _Export(intake, in_flight)
+        self._export = _Export(intake, in_flight, settings)
         self._server: Any = None
         self.port = 0
         """The port in use once started; 0 for a unix socket."""
@@ -84,34 +85,47 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
     never answers a call whose message is missing or cut off (GRPC-10). The bytes on the wire are the same.
     """
 
-    def __init__(self, intake: Intake, in_flight: InFlight) -> None:
+    def __init__(self, intake: Intake, in_flight: InFlight, settings: GrpcSettings) -> None:
         self._intake = intake
         self._in_flight = in_flight
+        self._max_calls = settings.max_calls
+        self._body_timeout_s = settings.body_timeout_s
+        self._calls = 0
         self._handler = grpc.stream_unary_rpc_method_handler(self._serve)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
         return self._handler if handler_call_details.method == EXPORT else None
 
     async def _serve(self, _: Any, context: Any) -> bytes:
+        self._calls += 1
         try:
-            caller = self._intake.admit(dict(context.invocation_metadata()), lambda: _names_in(context.auth_context()))
-        except Refused as error:
+            outcome = await self._take(context)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             await self._refuse(context, error)
-        request = await context.read()
+        finally:
+            self._calls -= 1
+        return b"" if outcome is TAKEN else success_body(outcome.rejection, outcome.warnings, as_json=False)
+
+    async def _take(self, context: Any) -> Outcome:
+        """Check a call's head, read its message, and take that in."""
+        if self._calls > self._max_calls:
+            raise Retryable(f"{self._max_calls} calls are in flight, which is as many as may be; try again shortly")
+        caller = self._intake.admit(dict(context.invocation_metadata()), lambda: _names_in(context.auth_context()))
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                request = await context.read()
+        except TimeoutError:
+            raise Refused(f"the message did not arrive within {self._body_timeout_s:g} seconds", "slow_body") from None
         if request is grpc.aio.EOF:
             # Missing, cut off, over the size limit or not to be decompressed. Of the last two the library has told the peer
             # already, and ignores this answer.
-            await self._refuse(context, MalformedRequest("no complete message could be read from the call"))
+            raise MalformedRequest("no complete message could be read from the call")
         size = len(request)
+        self._in_flight.reserve(size)
         try:
-            self._in_flight.reserve(size)
-            try:
-                outcome = await self._intake.take(request, "protobuf", caller)
-            finally:
-                self._in_flight.release(size)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            await self._refuse(context, error)
-        return b"" if outcome is TAKEN else success_body(outcome.rejection, outcome.warnings, as_json=False)
+            return await self._intake.take(request, "protobuf", caller)
+        finally:
+            self._in_flight.release(size)
 
     async def _refuse(self, context: Any, error: Exception) -> Never:
         """Fail the call. No metadata has been sent before, so the status travels alone (GRPC-05)."""

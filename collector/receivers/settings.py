@@ -53,6 +53,8 @@ class GrpcSettings:
         unix_path: listen on this unix socket instead.
         max_request_bytes: largest message, compressed or not.
         max_concurrent_streams: calls in flight on one connection; None leaves it to the peer.
+        max_calls: calls in flight on all connections; further ones are told to come back.
+        body_timeout_s: longest wait for a call's whole message (NET-13).
         tls: encryption; None for clear text.
         key: where all of this stands in the configuration, for messages.
     """
@@ -62,6 +64,8 @@ class GrpcSettings:
     unix_path: str | None = None
     max_request_bytes: int = DEFAULT_MAX_BYTES
     max_concurrent_streams: int | None = None
+    max_calls: int = 4096
+    body_timeout_s: float = 60.0
     keepalive: Keepalive = field(default_factory=Keepalive)
     tls: ServerTls | None = None
     key: str = "receivers.otlp.protocols.grpc"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -294,3 +295,35 @@ async def test_net_15_idle_connections_do_not_hold_up_the_stop() -> None:
 async def test_stop_before_start_is_harmless() -> None:
     await new_grpc(GrpcSettings()).stop(1)
     await new_http(replace(HttpSettings(), port=0)).stop(1)
+
+
+async def test_net_13_a_grpc_call_whose_message_does_not_come_is_ended() -> None:
+    async with (
+        receivers(grpc=GrpcSettings(body_timeout_s=0.05)) as both,
+        grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel,
+    ):
+        call = channel.stream_unary(EXPORT)(timeout=10)
+        assert await call.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert both.counts.failed_requests == {"slow_body": 1}
+        assert await channel.unary_unary(EXPORT)(V1, timeout=10) == b""
+
+
+async def test_net_13_only_so_many_grpc_calls_are_in_flight() -> None:
+    async with (
+        receivers(grpc=GrpcSettings(max_calls=2)) as both,
+        grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel,
+    ):
+        silent = [channel.stream_unary(EXPORT)(timeout=60) for _ in range(2)]
+
+        async def is_refused() -> bool:
+            call = channel.unary_unary(EXPORT)(V1, timeout=10)
+            return await call.code() is grpc.StatusCode.UNAVAILABLE
+
+        await until(is_refused)
+        for call in silent:
+            call.cancel()
+        await until(lambda: _not(is_refused()))
+
+
+async def _not(answer: Awaitable[bool]) -> bool:
+    return not await answer

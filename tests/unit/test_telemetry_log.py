@@ -75,3 +75,24 @@ def test_warnings_of_libraries_come_in_the_same_form() -> None:
     logging.getLogger("asyncio").info("chatter")
     (line,) = map(json.loads, stream.getvalue().splitlines())
     assert (line["event"], line["logger"], line["level"]) == ("slow callback", "asyncio", "warning")
+
+
+def test_texts_of_peers_send_no_control_characters_to_a_terminal() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "console", stream)
+    structlog.get_logger().warning("refused", path="/\x1b[31m\n2026 [error] forged", name="a\x9bb", word="größer")
+    logging.getLogger("library").warning("said %s", "\x1b]0;title\x07")
+    text = stream.getvalue()
+    assert len(text.splitlines()) == 2
+    assert all(letter.isprintable() or letter == "\n" for letter in text)
+    assert "word=größer" in text
+
+
+def test_a_traceback_keeps_its_lines() -> None:
+    stream = io.StringIO()
+    configure_logging("info", "console", stream)
+    try:
+        fail_with_a_secret()
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert len(stream.getvalue().splitlines()) > 3

@@ -1,0 +1,346 @@
+"""Who may read over the query port, and that an attacker sees nothing of another workspace, whatever is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from collector.access import Gate
+from collector.api.app import ROUTES, build_application, build_runner
+from collector.api.guard import Guard
+from collector.tokens import Tokens
+from config.access import TokensExtension
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.schema import SchemaSettings, apply
+from tests.support.requests import EPOCH, key_values
+from tests.support.rows import insert_statement, json_lines, rows_of
+from tests.support.waiting import until
+
+MINE = "mine-token-0123456789"
+BOTH = "both-token-0123456789"
+EVERY = "every-token-0123456789"
+INGEST = "ingest-token-0123456789"
+RANGE = {"start": str(EPOCH - 10**9), "end": str(EPOCH + 3600 * 10**9)}
+SECRET = "secret-service"
+SECRET_TRACE = f"{2:032x}"
+MY_TRACE = f"{1:032x}"
+
+
+def bearer(token: str, **headers: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+
+
+def reading_gate() -> Gate:
+    settings = {
+        "tokens": [
+            {"name": "mine", "token": MINE, "role": "read", "workspaces": ["mine"]},
+            {"name": "both", "token": BOTH, "role": "read", "workspaces": ["mine", "theirs"]},
+            {"name": "every", "token": EVERY, "role": "read", "workspaces": "*"},
+            {"name": "ingest", "token": INGEST, "role": "ingest", "workspaces": "*"},
+        ]
+    }
+    return Gate("read", Tokens(TokensExtension.model_validate(settings), "extensions.tokens"))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Port:
+    """A running query port with a guard."""
+
+    url: str
+    session: aiohttp.ClientSession
+    refused: Counter[str] = field(default_factory=Counter)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None, method: str = "GET", **query: str) -> Answer:
+        async with self.session.request(method, self.url + path, params=query, headers=headers) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+
+@asynccontextmanager
+async def port(client: ClickHouseClient, gate: Gate | None = None, **guard: Any) -> AsyncIterator[Port]:
+    refused: Counter[str] = Counter()
+
+    def count(reason: str) -> None:
+        refused[reason] += 1
+
+    async def own(_: web.Request) -> web.Response:
+        return web.Response(text="open")
+
+    application = build_application(
+        client,
+        guard=Guard(gate, refused=count, **guard),
+        extra_routes=[web.get(path, own) for path in ("/healthz", "/readyz", "/metrics")],
+        now=lambda: EPOCH + 60 * 10**9,
+    )
+    runner = build_runner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        yield Port(f"http://127.0.0.1:{runner.addresses[0][1]}", session, refused)
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client(embedded_clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
+    """A database with a trace in the workspace `mine`, and one in `theirs` that has a service of the same and of another name."""
+    database = f"access_{uuid.uuid4().hex}"
+    async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
+        await apply(client, SchemaSettings(database=database))
+        for workspace, trace, services in (("mine", 1, ("shop",)), ("theirs", 2, ("shop", SECRET)), ("theirs", 1, (SECRET,))):
+            data = TracesData()
+            for number, service in enumerate(services):
+                resource_spans = data.resource_spans.add()
+                resource_spans.resource.attributes.extend(key_values({"service.name": service}))
+                span = resource_spans.scope_spans.add().spans.add(name=f"{workspace} does", kind=2)
+                span.trace_id, span.span_id = trace.to_bytes(16, "big"), (number + 1 + 10 * trace).to_bytes(8, "big")
+                span.start_time_unix_nano, span.end_time_unix_nano = EPOCH + number, EPOCH + number + 10**6
+            rows = rows_of(data, workspace)
+            await client.insert(insert_statement(rows), json_lines(rows))
+        yield client
+        await client.command(f"DROP DATABASE {database}", database="default")
+
+
+PATHS = [route.path.replace("{trace_id}", trace) for route in ROUTES for trace in (MY_TRACE, SECRET_TRACE)]
+FILTERS: list[dict[str, str]] = [
+    {},
+    {"service": SECRET},
+    {"service": "' OR Workspace = 'theirs' --"},
+    {"service": "shop\\' OR 1=1 OR \\'"},
+    {"operation": "theirs does"},
+    {"attribute": "service.name=" + SECRET},
+    {"workspace": "theirs"},
+    {"param_workspace": "theirs"},
+    {"x-workspace-id": "theirs"},
+    {"X-Workspace-Id": "theirs"},
+    {"limit": "1000"},
+]
+HEADERS: list[dict[str, str]] = [
+    {},
+    {"X-Workspace-Id": "theirs"},
+    {"X-Scope-OrgID": "theirs"},
+    {"X-Workspace-Id": "mine", "X-Scope-OrgID": "theirs"},
+    {"X-Scope-OrgID": "mine|theirs"},
+    {"X-Workspace-Id": "*"},
+    {"X-Workspace-Id": "mine' OR '1'='1"},
+    {"X-ClickHouse-User": "default", "X-ClickHouse-Database": "system"},
+    {"Cookie": "workspace=theirs", "X-Forwarded-User": "admin"},
+]
+
+
+async def test_an_attackers_walk_shows_nothing_of_another_workspace(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        seen: Counter[int] = Counter()
+        for path, parameters, headers in itertools.product(PATHS, FILTERS, HEADERS):
+            answer = await query.get(path, bearer(MINE, **headers), **{**RANGE, **parameters})
+            seen[answer.status] += 1
+            assert answer.status in (200, 400, 403, 404)
+            if answer.status == 200:
+                # A refusal may repeat what was asked for; an answer must not know of it.
+                assert SECRET.encode() not in answer.body
+                assert b"theirs does" not in answer.body
+                assert SECRET_TRACE.encode() not in answer.body
+            if SECRET_TRACE in path:
+                assert answer.status != 200
+        assert seen[200] > 0
+        # The same questions find it for those who may see it.
+        answer = await query.get(f"/api/v1/traces/{SECRET_TRACE}", bearer(EVERY, x_workspace_id="theirs"))
+        assert SECRET.encode() in answer.body
+
+
+async def test_a_cursor_of_another_workspace_leads_nowhere(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        theirs = bearer(BOTH, x_workspace_id="theirs")
+        for path in ("/api/v1/traces", "/api/v1/services", "/api/v1/latencies"):
+            page = (await query.get(path, theirs, **RANGE, limit="1")).json
+            assert page["nextCursor"]
+            answer = await query.get(path, bearer(MINE), **RANGE, cursor=page["nextCursor"])
+            assert SECRET.encode() not in answer.body
+            assert b"theirs does" not in answer.body
+
+
+async def test_an_id_of_another_workspace_is_unknown_rather_than_forbidden(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        theirs = await query.get(f"/api/v1/traces/{SECRET_TRACE}", bearer(MINE))
+        nobodys = await query.get(f"/api/v1/traces/{99:032x}", bearer(MINE))
+        assert theirs.status == nobodys.status == 404
+        assert theirs.body.replace(SECRET_TRACE.encode(), b"") == nobodys.body.replace(f"{99:032x}".encode(), b"")
+
+
+async def test_a_shared_trace_id_shows_the_spans_of_the_workspace_alone(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        mine = (await query.get(f"/api/v1/traces/{MY_TRACE}", bearer(BOTH, x_workspace_id="mine"))).body
+        theirs = (await query.get(f"/api/v1/traces/{MY_TRACE}", bearer(BOTH, x_workspace_id="theirs"))).body
+        assert b"mine does" in mine
+        assert b"theirs does" not in mine
+        assert b"theirs does" in theirs
+        assert b"mine does" not in theirs
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "reason"),
+    [
+        ({}, 401, "unauthenticated"),
+        (bearer("wrong-token-0123456789"), 401, "unauthenticated"),
+        (bearer(INGEST), 403, "permission_denied"),
+        (bearer(MINE, x_workspace_id="theirs"), 403, "permission_denied"),
+        (bearer(MINE, x_workspace_id="a b"), 400, "invalid"),
+        (bearer(BOTH), 400, "invalid"),
+    ],
+)
+async def test_refusals_are_problems_with_a_reason(
+    client: ClickHouseClient, headers: dict[str, str], status: int, reason: str
+) -> None:
+    async with port(client, reading_gate()) as query:
+        for path in ("/api/v1/services", "/openapi.json", "/nowhere", "/metrics"):
+            answer = await query.get(path, headers)
+            assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+            assert answer.json["status"] == status
+            assert ("WWW-Authenticate" in answer.headers) == (status == 401)
+        assert query.refused == {reason: 4}
+
+
+async def test_basic_authentication_lets_browsers_in(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        pair = base64.b64encode(f"mine:{MINE}".encode()).decode()
+        assert (await query.get("/api/v1/services", {"Authorization": f"Basic {pair}"})).status == 200
+
+
+async def test_health_is_open_and_metrics_are_for_those_who_see_all(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        assert [(await query.get(path)).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
+        assert (await query.get("/metrics", bearer(MINE))).status == 403
+        assert (await query.get("/metrics", bearer(EVERY))).status == 200
+    async with port(client, reading_gate(), metrics_without_auth=True) as query:
+        assert (await query.get("/metrics")).status == 200
+    async with port(client) as query:
+        assert (await query.get("/metrics")).status == 200
+
+
+async def test_without_authentication_a_header_names_any_workspace(client: ClickHouseClient) -> None:
+    async with port(client) as query:
+        found = await query.get("/api/v1/services", {"X-Scope-OrgID": "theirs"}, **RANGE)
+        assert [service["name"] for service in found.json["services"]] == [SECRET, "shop"]
+        assert (await query.get("/api/v1/services", **RANGE)).json["services"] == []
+    async with port(client, Gate("read", from_header=False)) as query:
+        assert (await query.get("/api/v1/services", {"X-Scope-OrgID": "theirs"}, **RANGE)).status == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:4319", "127.0.0.1:1", "[::1]:4319", "LOCALHOST", "spans.example.com"])
+async def test_on_loopback_its_own_names_are_served(client: ClickHouseClient, host: str) -> None:
+    async with port(client, hosts=["Spans.example.com"], checks_hosts=True) as query:
+        assert (await query.get("/openapi.json", {"Host": host})).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:4319", "localhost.evil.example", "127.0.0.1.evil.example", "[", "10.0.0.1"]
+)
+async def test_on_loopback_other_names_are_refused(client: ClickHouseClient, host: str) -> None:
+    async with port(client, hosts=["spans.example.com"], checks_hosts=True) as query:
+        answer = await query.get("/openapi.json", {"Host": host})
+        assert (answer.status, query.refused) == (403, {"host": 1})
+        assert (await query.get("/healthz", {"Host": host})).status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost:4319", 200),
+        ("https://spans.example.com", 200),
+        ("http://localhost:3000", 403),
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+    ],
+)
+async def test_other_origins_are_refused_and_get_no_cors_headers(client: ClickHouseClient, origin: str, status: int) -> None:
+    async with port(client, hosts=["spans.example.com"]) as query:
+        for method in ("GET", "OPTIONS"):
+            headers = {"Host": "localhost:4319", "Origin": origin, "Access-Control-Request-Method": "GET"}
+            answer = await query.get("/openapi.json", headers, method)
+            assert answer.status == (405 if status == 200 and method == "OPTIONS" else status)
+            assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+
+
+async def test_every_answer_tells_browsers_to_be_careful(client: ClickHouseClient) -> None:
+    async with port(client, reading_gate()) as query:
+        for path, headers in (
+            ("/healthz", {}),
+            ("/api/v1/services", {}),
+            ("/api/v1/services", bearer(MINE)),
+            ("/nowhere", bearer(MINE)),
+        ):
+            answer = (await query.get(path, headers)).headers
+            assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+            assert answer["X-Content-Type-Options"] == "nosniff"
+            assert answer["X-Frame-Options"] == "DENY"
+            assert answer["Referrer-Policy"] == "no-referrer"
+            assert answer["Cache-Control"] == "no-store"
+            assert answer["Server"] == "spanhouse"
+
+
+async def test_only_so_many_requests_are_answered_at_once(client: ClickHouseClient) -> None:
+    gate = asyncio.Event()
+
+    async def wait(_: web.Request) -> web.Response:
+        await gate.wait()
+        return web.Response()
+
+    guard = Guard(max_requests=2)
+    runner = build_runner(build_application(client, guard=guard, extra_routes=[web.get("/slow", wait)]))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession() as session:
+        waiting = [asyncio.create_task(session.get(f"{url}/slow")) for _ in range(2)]
+        await until(lambda: guard.running == 2)
+        async with session.get(f"{url}/slow") as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        gate.set()
+        assert [(await each).status for each in waiting] == [200, 200]
+        async with session.get(f"{url}/slow") as served:
+            assert served.status == 200
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 20_000 + b"\r\n\r\n", 431),
+        (b"\x16\x03\x01 this is no HTTP\r\n\r\n", 400),
+    ],
+)
+async def test_what_is_no_request_gets_a_problem(client: ClickHouseClient, head: bytes, status: int) -> None:
+    async with port(client) as query:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(query.url.rpartition(":")[2]))
+        writer.write(head)
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        assert int(answer.split()[1]) == status
+        assert b"problem+json" in answer
+        assert b"nosniff" in answer
+        assert b"aiohttp" not in answer
+        assert sum(query.refused.values()) == 1

@@ -1,0 +1,125 @@
+"""Passwords and tokens are nowhere in what the daemon says: configurations shown, errors, logs, metrics, answers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import logging
+import pprint
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import structlog
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from collector.access import Gates
+from collector.clock import Clock
+from collector.errors import CollectorError
+from collector.logging import configure_logging
+from collector.receivers.answers import answer_to
+from collector.receivers.intake import Intake
+from collector.telemetry import Telemetry
+from config.load import parse
+from config.problems import ConfigError
+from tests.support.receivers import ListConsumer
+
+# Long enough to be found nowhere by chance.
+SECRETS = st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=20, max_size=60).filter(
+    lambda text: "$" not in text and not text.startswith("sha256:")
+)
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Logging is the process's own: other tests get it back as it was."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    configuration = structlog.get_config()
+    yield
+    structlog.configure(**configuration)
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+
+
+def document(**clickhouse: object) -> bytes:
+    auth = {"authenticator": "tokens"}
+    token = {"role": "ingest", "workspaces": ["shop"]}
+    return yaml.safe_dump(
+        {
+            "receivers": {"otlp": {"protocols": {"grpc": {"auth": auth}}}},
+            "exporters": {
+                "clickhouse": {"endpoint": "http://db:8123", "password": "${env:PASSWORD}", "timeout": "5s", **clickhouse}
+            },
+            "extensions": {
+                "tokens": {
+                    "tokens": [
+                        {"name": "in-environment", "token": "${env:TOKEN}", **token},
+                        {"name": "in-file", "token_file": "${env:FILE}", **token},
+                    ]
+                }
+            },
+            "service": {
+                "extensions": ["tokens"],
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}},
+            },
+        }
+    ).encode()
+
+
+def assert_silent(text: str, *secrets: str) -> None:
+    for secret in secrets:
+        assert secret not in text
+        assert repr(secret)[1:-1] not in text
+        assert hashlib.sha256(secret.encode()).hexdigest() not in text
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(secrets=st.lists(SECRETS, min_size=4, max_size=4, unique=True))
+def test_no_secret_is_shown(tmp_path: Path, secrets: list[str]) -> None:
+    password, token, in_file, wrong = secrets
+    file = tmp_path / "token"
+    file.write_text(in_file)
+    environment = {"PASSWORD": password, "TOKEN": token, "FILE": str(file)}
+    stream = io.StringIO()
+    configure_logging("debug", "console", stream)
+
+    config = parse(document(), environment, "collector.yaml")
+    shown = [repr(config), str(config), config.model_dump_json(), pprint.pformat(config.model_dump())]
+    for mistake in ({"timeout": "5"}, {"passwords": "x"}, {"endpoint": f"http://user:{password}@db:8123"}):
+        with pytest.raises(ConfigError) as caught:
+            parse(document(**mistake), environment, "collector.yaml")
+        shown += [str(caught.value), repr(caught.value)]
+
+    telemetry = Telemetry("1")
+    gate = Gates(config, Clock()).gate("ingest", config.receivers["otlp"].protocols.grpc.auth, from_header=True)
+    assert gate.admit({"authorization": f"Bearer {token}"}).principal.name == "in-environment"
+    assert gate.admit({"authorization": f"Bearer {in_file}"}).principal.name == "in-file"
+    with ThreadPoolExecutor(1) as pool:
+        intake = Intake(ListConsumer(), telemetry, pool, "grpc", gate=gate)
+        pair = base64.b64encode(f"in-file:{wrong}".encode()).decode()
+        for headers in (
+            {"authorization": f"Bearer {wrong}"},
+            {"authorization": f"Basic {pair}"},
+            {"authorization": wrong},
+            {"authorization": f"Bearer {token}", "x-workspace-id": "other"},
+        ):
+            with pytest.raises(CollectorError) as refused:
+                intake.admit(headers)
+            shown += [
+                repr(refused.value),
+                intake.failed(refused.value).body(as_json=True).decode(),
+                str(answer_to(refused.value)),
+            ]
+        assert_silent("".join(shown), pair)
+    shown += [
+        stream.getvalue(),
+        telemetry.exposition().decode(),
+        repr(vars(gate)),
+        repr(gate.admit({"authorization": f"Bearer {token}"})),
+    ]
+    assert_silent("\n".join(shown), *secrets)
+    assert "request_not_taken" in stream.getvalue()
