@@ -88,7 +88,7 @@ class Daemon:
         journal: Mapping[str, Any] | None = None,
         batch: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write `collector.yaml`: the embedded ClickHouse, unless `clickhouse` says otherwise; and a journal if `journal` is given."""
+        """Write `collector.yaml`: the embedded ClickHouse unless `clickhouse` says otherwise, a journal if `journal` is given."""
         ports = self.ports
         embedded = {"path": str(self.directory / "data"), "listen": f"127.0.0.1:{ports.clickhouse}"}
         kept = {} if journal is None else {"journal": {"directory": str(self.directory / "journal"), **journal}}
