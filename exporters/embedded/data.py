@@ -17,6 +17,9 @@ from exporters.embedded.engine import Connection, Engine, Piece
 from exporters.embedded.errors import error
 from exporters.embedded.statement import Insert
 
+# What a small query of the engine takes in memory besides its data.
+_ENGINE_OWN_BYTES = 64 << 20
+
 
 class Data:
     """Bytes for the engine. Close it when the statement has ended.
@@ -95,11 +98,16 @@ def unpacked(engine: Engine, data: Data, max_bytes: int) -> bytes:
     # Python has no codec for these; the engine has.
     connection = engine.connect()
     try:
+        # The only bound that the engine has on what unpacked data may become.
+        connection.run(f"SET max_memory_usage = {4 * max_bytes + _ENGINE_OWN_BYTES}")
         connection.run("CREATE TEMPORARY TABLE _packed (bytes String) ENGINE = Memory")
         connection.run(_from_file(b"INSERT INTO _packed", b"", b"RawBLOB", data))
-        return connection.run("SELECT bytes FROM _packed", "RawBLOB").data
+        plain = connection.run("SELECT bytes FROM _packed", "RawBLOB").data
     finally:
         connection.close()
+    if len(plain) > max_bytes:
+        raise error(229, "QUERY_IS_TOO_LARGE", f"The body is larger than the maximum of {max_bytes} bytes")
+    return plain
 
 
 def _from_file(head: bytes, settings: bytes, data_format: bytes, data: Data) -> bytes:

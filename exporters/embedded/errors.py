@@ -11,7 +11,9 @@ _CODE = re.compile(r"Code: (\d+)\. DB::")
 _INNER = re.compile(r"^Code: \d+\. DB::Exception: Code:")
 _OF_OUR_FILE = re.compile(
     r": \(in file/uri /proc/self/fd/\d+\)|: While executing File|: data for INSERT was parsed from file|"
-    r"(?<=\.) \([A-Z0-9_]+\) \(version [\d.]+\)\.(?= \()| \(version [\d.]+\)\.?(?= \([A-Z0-9_]+\)$)"
+    r"(?<=\.) \([A-Z0-9_]+\) \(version [\d.]+\)\.(?= \()| \(version [\d.]+\)\.?(?= \([A-Z0-9_]+\)$)|"
+    # Where in our own code a function was refused.
+    r"\n\nAt:\n(?:  [^\n]*\n?)+"
 )
 
 # What a ClickHouse 26.7 server answers for each code from 1 to 1010; every other code is 500.

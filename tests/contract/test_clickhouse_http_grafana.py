@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.clickhouse import ClickHouse
 
+READERS_TOO = True
+
 _TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 _TABLES = """
 CREATE TABLE {database}.otel_traces (
@@ -19,13 +21,15 @@ CREATE TABLE {database}.otel_traces (
     Duration UInt64, StatusCode LowCardinality(String), StatusMessage String,
     Events Nested (Timestamp DateTime64(9), Name LowCardinality(String), Attributes Map(LowCardinality(String), String)),
     Links Nested (TraceId String, SpanId String, TraceState String, Attributes Map(LowCardinality(String), String)),
+    Workspace LowCardinality(String) DEFAULT 'default',
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1
 ) ENGINE = MergeTree PARTITION BY toDate(Timestamp) ORDER BY (ServiceName, SpanName, toDateTime(Timestamp));
-CREATE TABLE {database}.otel_traces_trace_id_ts (TraceId String, Start DateTime, End DateTime)
+CREATE TABLE {database}.otel_traces_trace_id_ts (
+    TraceId String, Start DateTime, End DateTime, Workspace LowCardinality(String) DEFAULT 'default')
     ENGINE = MergeTree PARTITION BY toDate(Start) ORDER BY (TraceId, Start);
 CREATE MATERIALIZED VIEW {database}.otel_traces_trace_id_ts_mv TO {database}.otel_traces_trace_id_ts AS
-    SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End FROM {database}.otel_traces
-    WHERE TraceId != '' GROUP BY TraceId;
+    SELECT TraceId, min(Timestamp) AS Start, max(Timestamp) AS End, Workspace FROM {database}.otel_traces
+    WHERE TraceId != '' GROUP BY TraceId, Workspace;
 """
 _SPANS = [
     {
@@ -68,12 +72,15 @@ _WINDOW = "Timestamp >= toDateTime(1788255000) AND Timestamp <= toDateTime(17882
 
 @pytest.fixture
 def traces(clickhouse: ClickHouse) -> str:
-    database = f"traces_{uuid4().hex}"
-    clickhouse.execute(f"CREATE DATABASE {database}")
+    owner = clickhouse.as_owner
+    # Readers read in the database of the spans alone.
+    database = "otel" if clickhouse.kind == "reader" else f"traces_{uuid4().hex}"
+    owner.execute(f"DROP DATABASE IF EXISTS {database} SYNC")
+    owner.execute(f"CREATE DATABASE {database}")
     for statement in _TABLES.format(database=database).split(";")[:-1]:
-        clickhouse.execute(statement)
+        owner.execute(statement)
     rows = "\n".join(json.dumps(span) for span in _SPANS).encode()
-    answer = clickhouse.post(rows, query=f"INSERT INTO {database}.otel_traces FORMAT JSONEachRow", async_insert="0")
+    answer = owner.post(rows, query=f"INSERT INTO {database}.otel_traces FORMAT JSONEachRow", async_insert="0")
     assert answer.status == 200, answer.body
     return database
 
@@ -90,12 +97,12 @@ def test_the_editors_list_databases_tables_and_columns(clickhouse: ClickHouse, t
     tables = clickhouse.execute(f'SHOW TABLES FROM "{traces}"').decode().splitlines()
     assert {"otel_traces", "otel_traces_trace_id_ts"} <= set(tables)
     columns = [line.split("\t")[:2] for line in clickhouse.execute(f'DESC TABLE "{traces}"."otel_traces"').decode().splitlines()]
-    assert len(columns) == 22
+    assert len(columns) == 23
     assert ["SpanAttributes", "Map(LowCardinality(String), String)"] in columns
     keys = clickhouse.execute(
         "SELECT name, type, table FROM system.columns WHERE database = {db:String} AND table = 'otel_traces'", param_db=traces
     )
-    assert len(keys.splitlines()) == 22
+    assert len(keys.splitlines()) == 23
 
 
 def test_map_keys_and_values_are_offered(clickhouse: ClickHouse, traces: str) -> None:

@@ -1,7 +1,7 @@
 """A pytest plugin: ClickHouse, embedded and genuine, each started once per session when a test first asks for it.
 
 `clickhouse` runs a test against both. Where no genuine server can be had the tests run against the embedded one alone, and the
-session says why.
+session says why. In modules that say `READERS_TOO = True` a test runs a third time, as somebody who may only read.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
-from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
+from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts, password_digest
 from tests.support import genuine_clickhouse as genuine
+
+OWNER = "owner"
+"""Name and password of the account that may write, where `default` may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,25 @@ class ClickHouse:
     """A running ClickHouse.
 
     Attributes:
-        kind: `embedded` or `genuine`.
+        kind: `embedded`, `genuine`, or `reader` for an embedded one where `default` may only read.
         http_port: of 127.0.0.1.
         tcp_port: of the native protocol; 0 for the embedded one, which does not speak it.
+        credentials: headers of every request.
     """
 
     kind: str
     http_port: int
     tcp_port: int = 0
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+    def as_user(self, name: str, password: str) -> ClickHouse:
+        """The same server, asked by somebody else."""
+        return replace(self, credentials={"X-ClickHouse-User": name, "X-ClickHouse-Key": password})
+
+    @property
+    def as_owner(self) -> ClickHouse:
+        """The same server, asked by somebody who may write."""
+        return self.as_user(OWNER, OWNER) if self.kind == "reader" else self
 
     @property
     def url(self) -> str:
@@ -65,7 +81,7 @@ class ClickHouse:
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=60)
         try:
             target = f"{path}?{urlencode(parameters)}" if parameters else path
-            connection.request(method, target, body, dict(headers or {}))
+            connection.request(method, target, body, {**self.credentials, **(headers or {})})
             return _answer(connection.getresponse())
         finally:
             connection.close()
@@ -93,22 +109,36 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
         return Answer(response.status, response.headers, cut.partial, complete=False)
 
 
-@pytest.fixture(scope="session")
-def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
-    """The embedded server, in a process of its own as always."""
-    path = tmp_path_factory.mktemp("embedded-clickhouse")
+@contextmanager
+def embedded_server(path: Path, accounts: Iterable[Account], *arguments: str) -> Iterator[int]:
+    """The embedded server, in a process of its own as always; its port."""
     command = [sys.executable, "-m", "exporters.embedded", "--with-parent", "--path", str(path), "--listen", "127.0.0.1:0"]
-    # As on a genuine server that was just installed, `default` may do everything.
-    environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=genuine.ROOT, env=environment) as process:
+    environment = {**os.environ, ENVIRONMENT: Accounts(accounts).to_json()}
+    with subprocess.Popen(
+        [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=genuine.ROOT, env=environment
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            words = json.loads(process.stdout.readline())
-            yield ClickHouse("embedded", words["ready"]["port"])
+            yield json.loads(process.stdout.readline())["ready"]["port"]
         finally:
             process.stdin.close()
             process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """The embedded server; as on a genuine one that was just installed, `default` may do everything."""
+    with embedded_server(tmp_path_factory.mktemp("embedded-clickhouse"), [Account(reader=None)]) as port:
+        yield ClickHouse("embedded", port)
+
+
+@pytest.fixture(scope="session")
+def reader_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """The embedded server as the daemon starts it: `default` may read."""
+    accounts = [Account(OWNER, password_digest(OWNER), None), Account()]
+    with embedded_server(tmp_path_factory.mktemp("reader-clickhouse"), accounts) as port:
+        yield ClickHouse("reader", port)
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +159,7 @@ def clickhouse(request: pytest.FixtureRequest) -> ClickHouse:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "clickhouse" in metafunc.fixturenames:
         kinds = ["embedded"] if _why_not_genuine() else ["embedded", "genuine"]
+        kinds += ["reader"] if getattr(metafunc.module, "READERS_TOO", False) else []
         metafunc.parametrize("clickhouse", kinds, indirect=True, scope="session")
 
 

@@ -1,0 +1,98 @@
+"""What readers of the embedded ClickHouse may use, and what is left to the daemon when they use all of it."""
+
+from __future__ import annotations
+
+import gzip
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.clickhouse import Answer, ClickHouse
+from tests.support.daemon import eventually
+from tests.support.readers import House, house_in
+
+_READERS = 4
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    limits = f'{{"max_reader_queries": {_READERS}, "max_reader_body_bytes": 100000, "reader_body_timeout_s": 0.5}}'
+    with house_in(tmp_path_factory.mktemp("house"), "--server-limits", limits) as house:
+        yield house
+
+
+def _code(answer: Answer) -> str:
+    return str(answer.headers["X-ClickHouse-Exception-Code"])
+
+
+@contextmanager
+def _slow_queries(reader: ClickHouse, owner: ClickHouse, count: int) -> Iterator[None]:
+    """So many queries of a reader, running until the context ends."""
+    statement = "SELECT count(sleepEachRow(3)) AS slow FROM numbers(20) SETTINGS max_block_size = 1"
+    threads = [threading.Thread(target=reader.post, args=(statement,)) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    mark = "query LIKE '%AS slow%' AND query NOT LIKE '%system.processes%'"
+    try:
+        statement = f"SELECT count() FROM system.processes WHERE {mark}"
+        eventually(lambda: int(owner.execute(statement)) == count, "slow queries that run")
+        yield
+    finally:
+        owner.execute(f"KILL QUERY WHERE {mark} ASYNC")
+        for thread in threads:
+            thread.join(60)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"max_execution_time": "0"}, {"max_execution_time": "3600"}], ids=str)
+def test_a_query_ends_when_its_time_is_over(house: House, parameters: dict[str, str]) -> None:
+    statement = "SELECT count(sleepEachRow(1)) FROM numbers(100) SETTINGS max_block_size = 1"
+    assert _code(house.cut.post(statement, None, **parameters)) == "159"
+
+
+def test_a_query_ends_when_its_memory_is_used_up(house: House) -> None:
+    assert _code(house.cut.post("SELECT length(groupArray(number)) FROM numbers(100000000)")) == "241"
+
+
+def test_an_answer_ends_when_it_has_too_many_rows(house: House) -> None:
+    assert _code(house.cut.post("SELECT number FROM numbers(11)", wait_end_of_query="1")) == "396"
+    assert len(house.cut.execute("SELECT number FROM numbers(10)").split()) == 10
+
+
+def test_a_reader_has_so_many_queries_at_a_time_and_others_are_not_held_up(house: House) -> None:
+    with socket.create_connection(("127.0.0.1", house.cut.http_port)) as client:
+        # A request counts from its head on, so that one that never ends holds up its sender alone.
+        client.sendall(b"POST /?user=cut&password=pw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
+        eventually(lambda: _code(house.cut.post("SELECT 1")) == "202", "a refusal")
+        assert house.ann.post("SELECT 1").status == 200
+
+
+def test_a_body_is_small_and_comes_soon(house: House) -> None:
+    assert _code(house.ann.post(f"SELECT '{'x' * 100_000}'")) == "229"
+    with socket.create_connection(("127.0.0.1", house.ann.http_port)) as client:
+        head = "POST /?user=ann&password=pw HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nSELECT"
+        client.sendall(head.encode())
+        assert client.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_small_body_does_not_become_a_large_one(house: House) -> None:
+    packed = gzip.compress(b" " * (64 << 20))
+    assert _code(house.ann.post(packed, {"Content-Encoding": "gzip"})) == "229"
+
+
+def test_a_flood_of_readers_leaves_the_daemon_its_share(house: House) -> None:
+    with _slow_queries(house.ann, house.owner, _READERS):
+        assert _code(house.ben.post("SELECT 1")) == "202"
+        for number in range(20):
+            house.owner.execute(f"INSERT INTO otel.otel_traces (TraceId, Workspace) VALUES ('flood', 'flood{number}')")
+        statement = "SELECT count() FROM otel.otel_traces WHERE TraceId = 'flood'"
+        assert house.owner.execute(statement) == b"20\n"
+    eventually(lambda: house.ben.post("SELECT 1").status == 200, "room for readers")
+
+
+def test_sessions_are_bounded(house: House) -> None:
+    codes = {_code(house.ann.post("SELECT 1", session_id=f"many{number}")) for number in range(300)}
+    assert codes == {"None", "202"}
+    assert house.ben.post("SELECT 1", session_id="one").status == 200
