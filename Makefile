@@ -1,10 +1,11 @@
-# `make run` starts the daemon, `make test` runs every check. Both set up .venv on first use.
+# `make run` starts the daemon, `make test` runs every check, `make audit` looks for known vulnerabilities. All set up .venv on first
+# use.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check environment
+.PHONY: run test check audit environment
 environment: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -24,3 +25,6 @@ check: $(STAMP)
 
 test: check
 	@$(BIN)/pytest -q
+
+audit: $(STAMP)
+	@.ci/audit
