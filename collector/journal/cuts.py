@@ -194,7 +194,7 @@ class CutLog:
             "next_number": self._next_number,
             "stop": self.next_span,
             "before": self.before,
-            "cuts": list(self.cuts.values()),
+            "cuts": [list(cut) for cut in self.cuts.values()],
         } | _written(self.settled)
         data = _line(state) * 2
         fresh = self.path.with_suffix(".new")

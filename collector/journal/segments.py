@@ -21,9 +21,6 @@ from collector.journal.records import Damage, Record
 _NAME: Final = re.compile(r"(\d{20})-([0-9a-f]{16})\.journal")
 _CHUNK_BYTES: Final = 4 << 20
 
-WriteV = Callable[[int, Sequence[Any], int], int]
-"""As `os.pwritev`."""
-
 
 @dataclass(slots=True, eq=False)
 class Segment:
@@ -76,16 +73,12 @@ class Segments:
         directory: where they are.
         segment_bytes: a new file is begun rather than let one grow beyond this, unless by a single record.
         close: what to do with the descriptor of a file that is full.
-        pwritev: how to write.
     """
 
-    def __init__(
-        self, directory: Path, segment_bytes: int, close: Callable[[int], None] = os.close, pwritev: WriteV = os.pwritev
-    ) -> None:
+    def __init__(self, directory: Path, segment_bytes: int, close: Callable[[int], None] = os.close) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
         self._close = close
-        self._pwritev = pwritev
         self._file = -1
         self.all: list[Segment] = []
         self.current: Segment | None = None
@@ -139,7 +132,7 @@ class Segments:
         offset = at = segment.size
         try:
             while views:
-                written = self._pwritev(self._file, views, at)
+                written = os.pwritev(self._file, views, at)
                 at += written
                 while views and written >= len(views[0]):
                     written -= len(views.pop(0))

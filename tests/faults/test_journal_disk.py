@@ -1,4 +1,4 @@
-"""A journal on a disk that is full, read-only, slow or failing: clients must come back later, and nothing acknowledged is lost."""
+"""A journal on a disk that is full, read-only, slow or failing: clients come back later, and nothing acknowledged is lost."""
 
 from __future__ import annotations
 
@@ -120,11 +120,13 @@ def test_short_writes_are_continued(tmp_path_factory: pytest.TempPathFactory, mo
         return os.pwrite(descriptor, b"".join(map(bytes, buffers))[:most], offset)
 
     directory = tmp_path_factory.mktemp("short")
-    segments = Segments(directory, 1 << 20, pwritev=short)
+    segments = Segments(directory, 1 << 20)
     segment = segments.begin(0, 1)
     contents = [os.urandom(size) for size in sizes]
-    for first, content in enumerate(contents):
-        segments.append(segment, record(segments, first, content))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "pwritev", short)
+        for first, content in enumerate(contents):
+            segments.append(segment, record(segments, first, content))
     segments.end()
     assert bodies(Segments(directory, 1 << 20)) == contents
 
@@ -134,11 +136,7 @@ def test_short_writes_are_continued(tmp_path_factory: pytest.TempPathFactory, mo
 def test_a_write_that_fails_half_way_leaves_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int, can_be_cut: bool
 ) -> None:
-    failing = False
-
     def fails(descriptor: int, buffers: Sequence[Any], offset: int) -> int:
-        if not failing:
-            return os.pwritev(descriptor, buffers, offset)
         if offset > segment.size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return os.pwrite(descriptor, b"".join(map(bytes, buffers))[:written], offset) or 1
@@ -146,16 +144,15 @@ def test_a_write_that_fails_half_way_leaves_no_trace(
     def no_cut(descriptor: int, size: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    segments = Segments(tmp_path, 1 << 20, pwritev=fails)
+    segments = Segments(tmp_path, 1 << 20)
     segment = segments.begin(0, 1)
     segments.append(segment, record(segments, 0, b"first" * 20))
-    failing = True
     with monkeypatch.context() as patched:
+        patched.setattr(os, "pwritev", fails)
         if not can_be_cut:
             patched.setattr(os, "ftruncate", no_cut)
         with pytest.raises(OSError, match=r"space|Input"):
             segments.append(segment, record(segments, 1, b"second" * 20))
-    failing = False
     segments.append(segment, record(segments, 1, b"third"))
     segments.end()
     assert bodies(Segments(tmp_path, 1 << 20)) == [b"first" * 20, b"third"]

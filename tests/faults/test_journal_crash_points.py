@@ -1,0 +1,132 @@
+"""A crash before and half way through every single change that the journal makes to its directory.
+
+A workload runs once. Whenever the journal is about to write, create, rename or delete, and half way through every write, the
+directory is copied as a crash would leave it, together with what had been acknowledged and what the store had by then. From each
+copy a new process goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.journal import cuts
+from collector.pipeline.batching import BatchLimits
+from proto.spans import SpanBatch
+from proto.warm import warm
+from tests.support.batches import numbered
+from tests.support.journals import Deposit, crash_image, line_in
+from tests.support.waiting import until
+
+SPANS = 60
+CUT_SMALL = BatchLimits(min_spans=6, max_spans=4, max_bytes=1 << 20, timeout_s=0.0)
+OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=3, max_bytes=1 << 20, timeout_s=0.0)
+
+
+@dataclass
+class Crash:
+    """What a crash at one moment leaves, here and in the store."""
+
+    moment: str
+    directory: Path
+    acknowledged: set[int]
+    stored: dict[str, list[int]]
+
+
+@dataclass
+class Crashes:
+    """Copies the directory whenever it is about to change."""
+
+    directory: Path
+    copies: Path
+    deposit: Deposit = field(default_factory=Deposit)
+    acknowledged: set[int] = field(default_factory=set)
+    seen: list[Crash] = field(default_factory=list)
+    copying: bool = False
+
+    def crash(self, moment: str) -> None:
+        if not self.copying:
+            self.copying = True
+            image = crash_image(self.directory, self.copies / str(len(self.seen)))
+            stored = {name: list(numbers) for name, numbers in self.deposit.stored.items()}
+            self.seen.append(Crash(moment, image, set(self.acknowledged), stored))
+            self.copying = False
+
+    def watch(self, patched: pytest.MonkeyPatch) -> None:
+        """Crash from now on."""
+        pwrite, pwritev = os.pwrite, os.pwritev
+
+        def write_line(descriptor: int, data: bytes, offset: int) -> int:
+            self.crash("before a line")
+            pwrite(descriptor, data[: len(data) // 2], offset)
+            self.crash("half a line")
+            return pwrite(descriptor, data, offset)
+
+        def write_record(descriptor: int, buffers: Sequence[Any], offset: int) -> int:
+            self.crash("before a record")
+            whole = b"".join(map(bytes, buffers))
+            pwrite(descriptor, whole[: len(whole) // 2], offset)
+            self.crash("half a record")
+            return pwritev(descriptor, buffers, offset)
+
+        patched.setattr(os, "pwrite", write_line)
+        patched.setattr(os, "pwritev", write_record)
+        for owner, name in ((os, "open"), (os, "truncate"), (Path, "unlink"), (Path, "rename")):
+            patched.setattr(owner, name, self._before(getattr(owner, name), name))
+        self.deposit.before = self._before_storing
+
+    def _before(self, work: Callable[..., Any], name: str) -> Callable[..., Any]:
+        def crashing(*args: Any, **keywords: Any) -> Any:
+            self.crash(f"before {name}")
+            return work(*args, **keywords)
+
+        return crashing
+
+    async def _before_storing(self, batch: SpanBatch) -> None:
+        self.crash("insert in flight")
+        # Some batches are overtaken by those behind them.
+        if len(self.deposit.given) % 4 == 1:
+            await asyncio.sleep(0.03)
+
+
+async def go_on(crash: Crash) -> list[int]:
+    """What the store has once a new process, with other limits, has gone on from a crash."""
+    deposit = Deposit(stored=dict(crash.stored))
+    async with line_in(crash.directory, {"clickhouse": deposit}, OTHER_LIMITS, segment_bytes=5000) as line:
+        await until(lambda: line.waiting() == 0)
+        account = line.journal.cursors["clickhouse"].account
+        assert account.accepted.total() == account.settled.stored.total(), crash.moment
+        assert not account.settled.dropped, crash.moment
+    return deposit.numbers
+
+
+@pytest.mark.parametrize("sync", ["interval", "always", "never"])
+async def test_no_crash_loses_or_doubles_a_span(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sync: str) -> None:
+    warm()
+    crashes = Crashes(tmp_path / "journal", tmp_path / "copies")
+    monkeypatch.setattr(cuts, "_REWRITTEN_BYTES", 500)
+    with monkeypatch.context() as patched:
+        async with line_in(
+            crashes.directory, {"clickhouse": crashes.deposit}, CUT_SMALL, sync=sync, sync_interval_s=0.01, segment_bytes=900
+        ) as line:
+            crashes.watch(patched)
+            for first in range(0, SPANS, 3):
+                await line.journal.put(numbered(first, 3))
+                crashes.acknowledged.update(range(first, first + 3))
+                await asyncio.sleep(0)
+            await until(lambda: line.waiting() == 0)
+            crashes.crash("all stored")
+    assert crashes.deposit.numbers == list(range(SPANS))
+    moments = {crash.moment for crash in crashes.seen}
+    assert moments >= {"before a record", "half a record", "before a line", "half a line", "before unlink", "before rename"}
+
+    for crash in crashes.seen:
+        numbers = await go_on(crash)
+        assert len(set(numbers)) == len(numbers), f"doubled after {crash.moment}"
+        assert crash.acknowledged <= set(numbers), f"lost after {crash.moment}"
