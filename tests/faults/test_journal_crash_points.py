@@ -25,6 +25,7 @@ from tests.support.journals import Deposit, crash_image, line_in
 from tests.support.waiting import until
 
 SPANS = 60
+PER_REQUEST = 3
 CUT_SMALL = BatchLimits(min_spans=6, max_spans=4, max_bytes=1 << 20, timeout_s=0.0)
 OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=3, max_bytes=1 << 20, timeout_s=0.0)
 
@@ -90,9 +91,11 @@ class Crashes:
 
     async def _before_storing(self, batch: SpanBatch) -> None:
         self.crash("insert in flight")
-        # Some batches are overtaken by those behind them.
-        if len(self.deposit.given) % 4 == 1:
-            await asyncio.sleep(0.03)
+        if len(self.deposit.given) % 6 == 1:
+            # Overtaken by the batches behind it, so far that files behind its own are done with.
+            enough = min(len(self.deposit.stored) + 4, SPANS // PER_REQUEST - 1)
+            await until(lambda: len(self.deposit.stored) >= enough)
+            await asyncio.sleep(0.02)
 
 
 async def go_on(crash: Crash) -> list[int]:
@@ -116,9 +119,9 @@ async def test_no_crash_loses_or_doubles_a_span(tmp_path: Path, monkeypatch: pyt
             crashes.directory, {"clickhouse": crashes.deposit}, CUT_SMALL, sync=sync, sync_interval_s=0.01, segment_bytes=900
         ) as line:
             crashes.watch(patched)
-            for first in range(0, SPANS, 3):
-                await line.journal.put(numbered(first, 3))
-                crashes.acknowledged.update(range(first, first + 3))
+            for first in range(0, SPANS, PER_REQUEST):
+                await line.journal.put(numbered(first, PER_REQUEST))
+                crashes.acknowledged.update(range(first, first + PER_REQUEST))
                 await asyncio.sleep(0)
             await until(lambda: line.waiting() == 0)
             crashes.crash("all stored")
