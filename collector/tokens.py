@@ -7,10 +7,10 @@ belong here.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,11 +81,11 @@ class Tokens:
         scheme, _, credentials = authorization.partition(" ")
         match scheme.lower():
             case "bearer":
-                return self._by_token(credentials.strip().encode())
+                return self._by_token(credentials.strip().encode(errors="surrogateescape"))
             case "basic":
                 try:
                     name, _, token = base64.b64decode(credentials.strip(), validate=True).partition(b":")
-                except binascii.Error:
+                except ValueError:
                     return None
                 principal = self._by_token(token)
                 return principal if principal is not None and principal.name.encode() == name else None
@@ -105,18 +105,20 @@ class Tokens:
 
     def _read(self) -> _Known:
         known = _Known({}, {})
+        owners: defaultdict[bytes, list[Principal]] = defaultdict(list)
         for position, token in enumerate(self._settings.tokens):
             workspaces = None if EVERY_WORKSPACE in token.workspaces else frozenset(token.workspaces)
             principal = Principal(token.name, token.role, workspaces)
             if token.certificate:
                 known.by_certificate[token.certificate] = principal
             for text in self._texts(token, f"{self._key}.tokens[{position}]"):
-                digest = _digest(text)
-                if digest in known.by_digest:
-                    other = known.by_digest.pop(digest)[1]
-                    _log.error("token_not_used", key=self._key, names=[other.name, token.name], reason="both have the same token")
-                else:
-                    known.by_digest[digest] = (digest, principal)
+                owners[_digest(text)].append(principal)
+        for digest, principals in owners.items():
+            if len({principal.name for principal in principals}) == 1:
+                known.by_digest[digest] = (digest, principals[0])
+            else:
+                names = [principal.name for principal in principals]
+                _log.error("token_not_used", key=self._key, names=names, reason="all of them have the same token")
         return known
 
     def _texts(self, token: Token, key: str) -> Iterable[str]:
