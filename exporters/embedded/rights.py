@@ -10,7 +10,7 @@ chDB runs every connection as its one user, so a reader is a connection that has
 Only one statement could take the role back, SET ROLE, and the client half of chDB writes files before the engine is asked
 (INTO OUTFILE). So what the engine's own parser makes of a statement has to be one statement that reads.
 
-`docs/adr/0005-readers-of-the-embedded-clickhouse.md` says what was tried.
+`docs/adr/0006-readers-of-the-embedded-clickhouse.md` says what was tried.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ OWNER: Final = "owner"
 _ANY, _SOME = "any", "some"
 _LEADING: Final = frozenset({b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"EXISTS", b"EXPLAIN", b"("})
 
+_STEPS_ON_DISK: Final = ("sort", "group_by", "distinct", "join")
 _FIXED: Final[Mapping[str, str]] = {
     "readonly": "2",
     "allow_ddl": "0",
@@ -48,10 +49,17 @@ _FIXED: Final[Mapping[str, str]] = {
     # The daemon's inserts come first.
     "os_threads_nice_value_query": "5",
     "send_logs_level": "none",
+    # Queries fail instead of going on with files on disk, which chDB does not bound.
+    **{f"max_bytes_before_external_{step}": "0" for step in _STEPS_ON_DISK},
+    **{f"max_bytes_ratio_before_external_{step}": "0" for step in _STEPS_ON_DISK},
+    "max_bytes_in_join": "0",
+    "max_rows_in_join": "0",
 }
-"""Settings of readers that nothing can change."""
+"""Settings of readers that nothing can change, and their values."""
 
-_MOST_TEMPORARY_BYTES: Final = 1 << 30
+_AS_THEY_ARE: Final = (SCOPE, "log_comment", "join_algorithm")
+"""More of them, which have their values otherwise."""
+
 _CEILINGS: Final[Mapping[str, int]] = {
     "max_threads": 64,
     "max_query_size": 1 << 18,
@@ -121,7 +129,7 @@ class Rights:
     @property
     def constraints(self) -> str:
         """The profile's constraints, as a users.xml has them."""
-        fixed = (f"<{name}><const/></{name}>" for name in (SCOPE, "log_comment", *_FIXED) if name != "readonly")
+        fixed = (f"<{name}><const/></{name}>" for name in (*_AS_THEY_ARE, *_FIXED) if name != "readonly")
         bounds = (f"<{name}><min>1</min><max>{most}</max></{name}>" for name, most in self._bounds.items())
         ceilings = (f"<{name}><max>{most}</max></{name}>" for name, most in _CEILINGS.items())
         return "".join((*fixed, *bounds, *ceilings))
@@ -156,7 +164,6 @@ class Rights:
             "max_memory_usage": limits.max_memory_bytes,
             "max_result_rows": limits.max_result_rows,
             "max_result_bytes": limits.max_result_bytes,
-            "max_temporary_data_on_disk_size_for_query": _MOST_TEMPORARY_BYTES,
         }
 
     def _bounded(self, name: str, value: str) -> str:

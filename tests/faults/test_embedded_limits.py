@@ -56,6 +56,16 @@ def test_a_query_ends_when_its_memory_is_used_up(house: House) -> None:
     assert _code(house.cut.post("SELECT length(groupArray(number)) FROM numbers(100000000)")) == "241"
 
 
+def test_no_query_goes_on_with_files_on_disk(house: House) -> None:
+    for statement in (
+        "SELECT number FROM numbers(30000000) ORDER BY sipHash64(number) LIMIT 1 OFFSET 29999999",
+        "SELECT count() FROM (SELECT sipHash64(number) AS h FROM numbers(30000000) GROUP BY h)",
+        "SELECT count() FROM numbers(9) AS a JOIN (SELECT number, sipHash64(number) FROM numbers(30000000)) AS b USING number",
+    ):
+        assert _code(house.cut.post(statement)) in ("241", "159")
+    assert house.owner.execute("SELECT sum(value) FROM system.events WHERE event LIKE 'ExternalProcessing%'") == b"0\n"
+
+
 def test_an_answer_ends_when_it_has_too_many_rows(house: House) -> None:
     assert _code(house.cut.post("SELECT number FROM numbers(11)", wait_end_of_query="1")) == "396"
     assert len(house.cut.execute("SELECT number FROM numbers(10)").split()) == 10
