@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ import lz4.frame
 
 from bench.loads import LOADS
 from bench.measure import SinkServer
-from proto.native_encode import encode
+from proto.native_encode import Encoder
 from proto.otlp_decode import decode
 from proto.spans import concatenate
 
@@ -41,18 +41,18 @@ def cpu_seconds(work: Callable[[], object], repetitions: int) -> float:
     return median(times)
 
 
-def compressed(pieces: Sequence[Any]) -> bytes:
-    """One LZ4 frame of all pieces, made as the writer makes it."""
-    compressor: Any = lz4.frame.LZ4FrameCompressor(block_size=lz4.frame.BLOCKSIZE_MAX1MB)
-    return b"".join([compressor.begin(), *map(compressor.compress, pieces), compressor.flush()])
+def compressed(body: Any) -> bytes:
+    """One LZ4 frame, made as the writer makes it."""
+    return bytes(lz4.frame.compress(body, block_size=lz4.frame.BLOCKSIZE_MAX1MB))
 
 
 def stages(bodies: list[bytes], sink_port: int) -> dict[str, Callable[[], object]]:
     """Each stage as a call, working on what the stage before it made. `bodies` are protobuf requests."""
     batches = [decode(body).batch for body in bodies]
     whole = concatenate(batches)
-    block = encode(whole)
-    frame = compressed(block.pieces)
+    encoder = Encoder()
+    block = encoder.encode(whole).data
+    frame = compressed(block)
     connection = http.client.HTTPConnection("127.0.0.1", sink_port)
 
     def post() -> None:
@@ -62,8 +62,8 @@ def stages(bodies: list[bytes], sink_port: int) -> dict[str, Callable[[], object
     return {
         "decode": lambda: [decode(body) for body in bodies],
         "concatenate": lambda: concatenate(batches),
-        "encode": lambda: encode(whole),
-        "compress": lambda: compressed(block.pieces),
+        "encode": lambda: encoder.encode(whole),
+        "compress": lambda: compressed(block),
         "post": post,
     }
 

@@ -1,31 +1,21 @@
 """SpanBatch to a block of ClickHouse's Native format: the columns of `otel_traces`, in the order of its definition.
 
 The mapping is COLUMNS at the end of this file: each names a column and its type, and says how it is written and when a block
-needs it. A block is the number of columns and rows, then for each column its name, its type and its data (`proto.native_data`).
+needs it. A block is the number of columns and rows, then for each column its name, its type and its data (`proto.native_writer`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from proto.native_data import (
-    Pieces,
-    arrays,
-    dictionary,
-    ids,
-    known_texts,
-    low_cardinality,
-    maps,
-    numbers,
-    shared_maps,
-    strings,
-    version_of,
-)
 from proto.native_rows import Bytes, Integers, Rows, Texts
+from proto.native_writer import NativeWriter, known_texts, version_of
+from proto.room import Room
 from proto.spans import ABSENT, SpanBatch
 
 INT64_MAX: Final = np.uint64(2**63 - 1)
@@ -40,17 +30,16 @@ class NativeBlock:
 
     Attributes:
         columns: names of the columns in their order, which the INSERT must list; those that are all default are left out.
-        pieces: buffers of bytes whose concatenation is the block.
+        data: the block, uint8; to be used before the encoder that made it makes another.
         rows: number of spans.
     """
 
     columns: tuple[str, ...]
-    pieces: list[Bytes | bytes]
+    data: Bytes
     rows: int
 
-    @property
-    def nbytes(self) -> int:
-        return sum(len(piece) for piece in self.pieces)
+
+Write = Callable[[Rows, NativeWriter], None]
 
 
 class Column(NamedTuple):
@@ -58,21 +47,37 @@ class Column(NamedTuple):
 
     name: str
     type: str
-    write: Callable[[Rows], Pieces]
+    write: Write
     needed: Callable[[Rows], bool] = lambda rows: True
 
 
+class Encoder:
+    """Writes batches as blocks, one after the other in the same memory; for one thread."""
+
+    def __init__(self) -> None:
+        self._out = NativeWriter()
+        self._scratch = Room()
+
+    def encode(self, batch: SpanBatch, columns: Sequence[Column] | None = None) -> NativeBlock:
+        """All spans of a batch as one block, with those of `columns` (default: COLUMNS) that are not all default."""
+        self._scratch.clear()
+        out = self._out
+        out.clear()
+        rows = Rows(batch, self._scratch)
+        chosen = [column for column in columns or COLUMNS if column.needed(rows)]
+        out.append(_varint(len(chosen)) + _varint(len(batch)))
+        for column in chosen:
+            out.append(_header(column))
+            column.write(rows, out)
+        return NativeBlock(tuple(column.name for column in chosen), out.bytes[: out.size], len(batch))
+
+
 def encode(batch: SpanBatch, columns: Sequence[Column] | None = None) -> NativeBlock:
-    """Write all spans of a batch as one block, with those of `columns` (default: COLUMNS) that are not all default."""
-    rows = Rows(batch)
-    chosen = [column for column in columns or COLUMNS if column.needed(rows)]
-    pieces: list[Bytes | bytes] = [_varint(len(chosen)) + _varint(len(batch))]
-    for column in chosen:
-        pieces.append(_header(column))
-        pieces.extend(column.write(rows))
-    return NativeBlock(tuple(column.name for column in chosen), pieces, len(batch))
+    """The same in memory of its own."""
+    return Encoder().encode(batch, columns)
 
 
+@cache
 def _header(column: Column) -> bytes:
     name = column.name.encode()
     kind = column.type.encode()
@@ -99,9 +104,9 @@ def _duration(rows: Rows) -> Integers:
     return np.where(rows.end > rows.start, rows.end - rows.start, np.uint64(0))
 
 
-def _enumerated(names: Sequence[str], numbers: Integers) -> Pieces:
+def _enumerated(out: NativeWriter, names: Sequence[str], numbers: Integers) -> None:
     """Numbers as the names that follow the first of `names`, which stands for numbers without a name."""
-    yield from dictionary(known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
+    out.dictionary(known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
 
 
 def _unnamed(names: Sequence[str], numbers: Integers) -> Integers:
@@ -113,22 +118,23 @@ def _is_named(names: Sequence[str], numbers: Integers) -> Integers:
     return named
 
 
-def _span_ids(rows: Rows, field: str, length: int) -> Pieces:
+def _span_ids(rows: Rows, field: str, length: int) -> Texts:
     offsets = rows.spans[f"{field}_offset"]
-    return ids(Texts(rows.data, offsets, np.where(offsets == ABSENT, 0, length).astype(np.int32)))
+    return Texts(rows.data, offsets, np.where(offsets == ABSENT, 0, length).astype(np.int32))
 
 
-def _scope_strings(rows: Rows, field: str) -> Pieces:
+def _of_scopes(rows: Rows, field: str) -> Texts:
     data, offsets, lengths = rows.texts(rows.scopes, field)
-    return strings(Texts(data, offsets[rows.scope_of_span], lengths[rows.scope_of_span]))
+    return Texts(data, offsets[rows.scope_of_span], lengths[rows.scope_of_span])
 
 
-def _odd_event_times(rows: Rows) -> Pieces:
+def _odd_event_times(rows: Rows, out: NativeWriter) -> None:
     """The times of a span's events, for the spans that have one which does not fit its column."""
     times = rows.events["time_unix_nano"]
     owners = np.repeat(np.arange(len(rows.events_count)), rows.events_count)
     odd = np.bincount(owners[times > INT64_MAX], minlength=len(rows.events_count)) > 0
-    return arrays(np.where(odd, rows.events_count, 0), numbers(times[odd[owners]], np.uint64))
+    out.sizes(np.where(odd, rows.events_count, 0))
+    out.numbers(times[odd[owners]], np.uint64)
 
 
 def _has_events(rows: Rows) -> bool:
@@ -145,54 +151,62 @@ _MAP = "Map(LowCardinality(String), String)"
 _TIME = "DateTime64(9)"
 
 
-def _of_events(name: str, kind: str, write: Callable[[Rows], Pieces], needed: Callable[[Rows], bool] = _has_events) -> Column:
-    return Column(f"Events.{name}", f"Array({kind})", lambda rows: arrays(rows.events_count, write(rows)), needed)
+def _of_events(name: str, kind: str, write: Write, needed: Callable[[Rows], bool] = _has_events) -> Column:
+    def write_arrays(rows: Rows, out: NativeWriter) -> None:
+        out.sizes(rows.events_count)
+        write(rows, out)
+
+    return Column(f"Events.{name}", f"Array({kind})", write_arrays, needed)
 
 
-def _of_links(name: str, kind: str, write: Callable[[Rows], Pieces], needed: Callable[[Rows], bool] = _has_links) -> Column:
-    return Column(f"Links.{name}", f"Array({kind})", lambda rows: arrays(rows.links_count, write(rows)), needed)
+def _of_links(name: str, kind: str, write: Write, needed: Callable[[Rows], bool] = _has_links) -> Column:
+    def write_arrays(rows: Rows, out: NativeWriter) -> None:
+        out.sizes(rows.links_count)
+        write(rows, out)
+
+    return Column(f"Links.{name}", f"Array({kind})", write_arrays, needed)
 
 
 COLUMNS: Final = (
-    Column("Timestamp", _TIME, lambda rows: numbers(_clamped(rows.start), np.int64)),
-    Column("TraceId", _STRING, lambda rows: _span_ids(rows, "trace_id", 16)),
-    Column("SpanId", _STRING, lambda rows: _span_ids(rows, "span_id", 8)),
-    Column("ParentSpanId", _STRING, lambda rows: _span_ids(rows, "parent_span_id", 8)),
-    Column("TraceState", _STRING, lambda rows: strings(rows.texts(rows.spans, "trace_state"))),
-    Column("SpanName", _SYMBOL, lambda rows: low_cardinality(rows.texts(rows.spans, "name"))),
-    Column("SpanKind", _SYMBOL, lambda rows: _enumerated(KINDS, rows.spans["kind"])),
-    Column("ServiceName", _SYMBOL, lambda rows: low_cardinality(rows.service_names, rows.resource_of_span)),
-    Column("ResourceAttributes", _MAP, lambda rows: shared_maps(rows, rows.resources, rows.resource_of_span)),
-    Column("ScopeName", _STRING, lambda rows: _scope_strings(rows, "name")),
-    Column("ScopeVersion", _STRING, lambda rows: _scope_strings(rows, "version")),
-    Column("SpanAttributes", _MAP, lambda rows: maps(rows, rows.spans.lists())),
-    Column("Duration", "UInt64", lambda rows: numbers(_duration(rows), np.uint64)),
-    Column("StatusCode", _SYMBOL, lambda rows: _enumerated(STATUS_CODES, rows.spans["status_code"])),
-    Column("StatusMessage", _STRING, lambda rows: strings(rows.texts(rows.spans, "status_message"))),
-    _of_events("Timestamp", _TIME, lambda rows: numbers(_clamped(rows.events["time_unix_nano"]), np.int64)),
-    _of_events("Name", _SYMBOL, lambda rows: low_cardinality(rows.texts(rows.events, "name"))),
-    _of_events("Attributes", _MAP, lambda rows: maps(rows, rows.events.lists())),
-    _of_links("TraceId", _STRING, lambda rows: ids(rows.texts(rows.links, "trace_id"))),
-    _of_links("SpanId", _STRING, lambda rows: ids(rows.texts(rows.links, "span_id"))),
-    _of_links("TraceState", _STRING, lambda rows: strings(rows.texts(rows.links, "trace_state"))),
-    _of_links("Attributes", _MAP, lambda rows: maps(rows, rows.links.lists())),
+    Column("Timestamp", _TIME, lambda rows, out: out.numbers(_clamped(rows.start), np.int64)),
+    Column("TraceId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "trace_id", 16))),
+    Column("SpanId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "span_id", 8))),
+    Column("ParentSpanId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "parent_span_id", 8))),
+    Column("TraceState", _STRING, lambda rows, out: out.strings(rows.texts(rows.spans, "trace_state"))),
+    Column("SpanName", _SYMBOL, lambda rows, out: out.low_cardinality(rows.texts(rows.spans, "name"))),
+    Column("SpanKind", _SYMBOL, lambda rows, out: _enumerated(out, KINDS, rows.spans["kind"])),
+    Column("ServiceName", _SYMBOL, lambda rows, out: out.low_cardinality(rows.service_names, rows.resource_of_span)),
+    Column("ResourceAttributes", _MAP, lambda rows, out: out.maps(rows.resource_maps)),
+    Column("ScopeName", _STRING, lambda rows, out: out.strings(_of_scopes(rows, "name"))),
+    Column("ScopeVersion", _STRING, lambda rows, out: out.strings(_of_scopes(rows, "version"))),
+    Column("SpanAttributes", _MAP, lambda rows, out: out.maps(rows.span_maps)),
+    Column("Duration", "UInt64", lambda rows, out: out.numbers(_duration(rows), np.uint64)),
+    Column("StatusCode", _SYMBOL, lambda rows, out: _enumerated(out, STATUS_CODES, rows.spans["status_code"])),
+    Column("StatusMessage", _STRING, lambda rows, out: out.strings(rows.texts(rows.spans, "status_message"))),
+    _of_events("Timestamp", _TIME, lambda rows, out: out.numbers(_clamped(rows.events["time_unix_nano"]), np.int64)),
+    _of_events("Name", _SYMBOL, lambda rows, out: out.low_cardinality(rows.texts(rows.events, "name"))),
+    _of_events("Attributes", _MAP, lambda rows, out: out.maps(rows.event_maps)),
+    _of_links("TraceId", _STRING, lambda rows, out: out.ids(rows.texts(rows.links, "trace_id"))),
+    _of_links("SpanId", _STRING, lambda rows, out: out.ids(rows.texts(rows.links, "span_id"))),
+    _of_links("TraceState", _STRING, lambda rows, out: out.strings(rows.texts(rows.links, "trace_state"))),
+    _of_links("Attributes", _MAP, lambda rows, out: out.maps(rows.link_maps)),
     # From here on, what the standard shape loses.
     Column(
         "Workspace",
         _SYMBOL,
-        lambda rows: low_cardinality(known_texts(rows.workspaces), rows.resources["workspace"][rows.resource_of_span]),
+        lambda rows, out: out.low_cardinality(known_texts(rows.workspaces), rows.resources["workspace"][rows.resource_of_span]),
         lambda rows: rows.workspaces != (DEFAULT_WORKSPACE,),
     ),
     Column(
         "StartTimeUnixNano",
         "UInt64",
-        lambda rows: numbers(np.where(rows.start > INT64_MAX, rows.start, np.uint64(0)), np.uint64),
+        lambda rows, out: out.numbers(np.where(rows.start > INT64_MAX, rows.start, np.uint64(0)), np.uint64),
         lambda rows: bool((rows.start > INT64_MAX).any()),
     ),
     Column(
         "EndTimeUnixNano",
         "UInt64",
-        lambda rows: numbers(np.where(rows.end < rows.start, rows.end, np.uint64(0)), np.uint64),
+        lambda rows, out: out.numbers(np.where(rows.end < rows.start, rows.end, np.uint64(0)), np.uint64),
         lambda rows: bool((rows.end < rows.start).any()),
     ),
     Column(
@@ -204,69 +218,74 @@ COLUMNS: Final = (
     Column(
         "SpanKindNumber",
         "Int32",
-        lambda rows: numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
+        lambda rows, out: out.numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
         lambda rows: bool(_unnamed(KINDS, rows.spans["kind"]).any()),
     ),
     Column(
         "StatusCodeNumber",
         "Int32",
-        lambda rows: numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
+        lambda rows, out: out.numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
         lambda rows: bool(_unnamed(STATUS_CODES, rows.spans["status_code"]).any()),
     ),
-    Column("Flags", "UInt32", lambda rows: numbers(rows.spans["flags"], np.uint32), lambda rows: bool(rows.spans["flags"].any())),
+    Column(
+        "Flags",
+        "UInt32",
+        lambda rows, out: out.numbers(rows.spans["flags"], np.uint32),
+        lambda rows: bool(rows.spans["flags"].any()),
+    ),
     Column(
         "ResourceAttributesTypes",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.resource_types, rows.resource_of_span),
-        lambda rows: bool(rows.resource_types.lengths.any()),
+        lambda rows, out: out.map_types(rows.resource_maps),
+        lambda rows: bool(rows.resource_maps.types.lengths.any()),
     ),
     Column(
         "ResourceDroppedAttributesCount",
         "UInt32",
-        lambda rows: numbers(rows.resources["dropped_attributes_count"][rows.resource_of_span], np.uint32),
+        lambda rows, out: out.numbers(rows.resources["dropped_attributes_count"][rows.resource_of_span], np.uint32),
         lambda rows: bool(rows.resources["dropped_attributes_count"].any()),
     ),
     Column(
         "ResourceSchemaUrl",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.texts(rows.resources, "schema_url"), rows.resource_of_span),
+        lambda rows, out: out.low_cardinality(rows.texts(rows.resources, "schema_url"), rows.resource_of_span),
         lambda rows: bool(rows.resources["schema_url_length"].any()),
     ),
     Column(
         "ScopeAttributes",
         _MAP,
-        lambda rows: shared_maps(rows, rows.scopes, rows.scope_of_span),
+        lambda rows, out: out.maps(rows.scope_maps),
         lambda rows: bool(rows.scopes["attributes_count"].any()),
     ),
     Column(
         "ScopeAttributesTypes",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.scope_types, rows.scope_of_span),
-        lambda rows: bool(rows.scope_types.lengths.any()),
+        lambda rows, out: out.map_types(rows.scope_maps),
+        lambda rows: bool(rows.scope_maps.types.lengths.any()),
     ),
     Column(
         "ScopeDroppedAttributesCount",
         "UInt32",
-        lambda rows: numbers(rows.scopes["dropped_attributes_count"][rows.scope_of_span], np.uint32),
+        lambda rows, out: out.numbers(rows.scopes["dropped_attributes_count"][rows.scope_of_span], np.uint32),
         lambda rows: bool(rows.scopes["dropped_attributes_count"].any()),
     ),
     Column(
         "ScopeSchemaUrl",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.texts(rows.scopes, "schema_url"), rows.scope_of_span),
+        lambda rows, out: out.low_cardinality(rows.texts(rows.scopes, "schema_url"), rows.scope_of_span),
         lambda rows: bool(rows.scopes["schema_url_length"].any()),
     ),
     Column(
         "SpanAttributesTypes",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.span_types),
-        lambda rows: bool(rows.span_types.lengths.any()),
+        lambda rows, out: out.map_types(rows.span_maps),
+        lambda rows: bool(rows.span_maps.types.lengths.any()),
     ),
     *(
         Column(
             column,
             "UInt32",
-            lambda rows, field=field: numbers(rows.spans[field], np.uint32),  # type: ignore[misc] # bound early on purpose
+            lambda rows, out, field=field: out.numbers(rows.spans[field], np.uint32),  # type: ignore[misc] # bound early on purpose
             lambda rows, field=field: bool(rows.spans[field].any()),  # type: ignore[misc] # as above
         )
         for column, field in (
@@ -278,31 +297,31 @@ COLUMNS: Final = (
     _of_events(
         "AttributesTypes",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.event_types),
-        lambda rows: _has_events(rows) and bool(rows.event_types.lengths.any()),
+        lambda rows, out: out.map_types(rows.event_maps),
+        lambda rows: _has_events(rows) and bool(rows.event_maps.types.lengths.any()),
     ),
     _of_events(
         "DroppedAttributesCount",
         "UInt32",
-        lambda rows: numbers(rows.events["dropped_attributes_count"], np.uint32),
+        lambda rows, out: out.numbers(rows.events["dropped_attributes_count"], np.uint32),
         lambda rows: _has_events(rows) and bool(rows.events["dropped_attributes_count"].any()),
     ),
     _of_links(
         "AttributesTypes",
         _SYMBOL,
-        lambda rows: low_cardinality(rows.link_types),
-        lambda rows: _has_links(rows) and bool(rows.link_types.lengths.any()),
+        lambda rows, out: out.map_types(rows.link_maps),
+        lambda rows: _has_links(rows) and bool(rows.link_maps.types.lengths.any()),
     ),
     _of_links(
         "DroppedAttributesCount",
         "UInt32",
-        lambda rows: numbers(rows.links["dropped_attributes_count"], np.uint32),
+        lambda rows, out: out.numbers(rows.links["dropped_attributes_count"], np.uint32),
         lambda rows: _has_links(rows) and bool(rows.links["dropped_attributes_count"].any()),
     ),
     _of_links(
         "Flags",
         "UInt32",
-        lambda rows: numbers(rows.links["flags"], np.uint32),
+        lambda rows, out: out.numbers(rows.links["flags"], np.uint32),
         lambda rows: _has_links(rows) and bool(rows.links["flags"].any()),
     ),
 )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from proto import native_kernels as kernels
-from proto.spans import ABSENT, ARRAY, KVLIST, SpanBatch, Table, records, take
+from proto.room import Room
+from proto.spans import ABSENT, SpanBatch, Table, records, take
 from proto.value_text import WORK_BESIDES, WORK_PER_BYTE
 
 Bytes = NDArray[np.uint8]
 Integers = NDArray[Any]
+
+
+_FIRST_TEXTS: Final = 256
+_LINE_WORDS: Final = 16
 
 
 class Texts(NamedTuple):
@@ -32,26 +37,74 @@ class Lists(NamedTuple):
     counts: Integers
 
 
+class Index:
+    """Room in which a kernel finds the texts that differ.
+
+    Attributes:
+        tables: a hash table of their codes, and the offset and the length of the first text of each code.
+    """
+
+    def __init__(self) -> None:
+        self._make(_FIRST_TEXTS)
+
+    def _make(self, texts: int) -> None:
+        self.tables = (np.zeros(4 * texts, np.int32), np.empty(texts, np.int64), np.empty(texts, np.int64))
+
+    def grow(self) -> None:
+        """Start again with room for eight times as many: names and keys are few, as a rule, and a large table is slow."""
+        self._make(8 * len(self.tables[1]))
+
+    def distinct(self, data: Bytes, size: int) -> Texts:
+        """The texts that differ, once there are `size` of them."""
+        return Texts(data, self.tables[1][:size], self.tables[2][:size])
+
+
+class Maps(NamedTuple):
+    """What a Map column and the column of its types are written from; shapes (lists,) unless said otherwise.
+
+    Attributes:
+        counts: attributes of each list.
+        codes: places of their keys in `keys`, one list behind the other, int32, shape (attributes,).
+        keys: the keys that differ.
+        values: the values' texts behind their lengths, one list behind the other, uint8.
+        value_ends: where each list's values end in `values`, int64.
+        types: the letters of each list's types; none for strings alone.
+        list_of_row: which list each row has, shape (rows,); None where each row has its own.
+    """
+
+    counts: Integers
+    codes: Integers
+    keys: Texts
+    values: Bytes
+    value_ends: Integers
+    types: Texts
+    list_of_row: Integers | None
+
+
 class Columns:
     """A table turned into columns: `columns["name"]` is contiguous, where the table's own field would be strided.
 
-    Every field is four or eight bytes wide, so the table is turned as a matrix of 32-bit words, in one pass.
+    Fields of four bytes, nearly all, are turned in one pass over the table as a matrix of 32-bit words. The columns lie an odd
+    number of cache lines apart: the words of a row, written together, would else meet in the same few places of the cache.
     """
 
     def __init__(self, table: Table) -> None:
         width = table.dtype.itemsize // 4
+        odd_lines = -(-len(table) // _LINE_WORDS) | 1
+        self._table = table
         self._fields: Mapping[str, Any] = table.dtype.fields or {}
-        self._words = np.empty((width, len(table)), np.int32)
+        self._words = np.empty((width, odd_lines * _LINE_WORDS), np.int32)
         kernels.transpose(table.view(np.int32).reshape(len(table), width), self._words)
+
+    def __len__(self) -> int:
+        return len(self._table)
 
     def __getitem__(self, field: str) -> Integers:
         dtype, offset = self._fields[field][:2]
-        if dtype.itemsize == 4:
-            column: Integers = self._words[offset // 4].view(dtype)
-            return column
-        low, high = self._words[offset // 4 : offset // 4 + 2].view(np.uint32)
-        wide: Integers = low | high.astype(np.uint64) << np.uint64(32)
-        return wide
+        column: Integers = (
+            self._words[offset // 4, : len(self)].view(dtype) if dtype.itemsize == 4 else np.ascontiguousarray(self._table[field])
+        )
+        return column
 
     def lists(self) -> Lists:
         """The attributes of each row."""
@@ -67,9 +120,13 @@ class Rows:
         scope_of_span, resource_of_span: rows of `scopes` and `resources`, shape (spans,).
         start, end: times of the spans, uint64 nanoseconds.
         work: scratch for nested values, see `proto.value_text`.
+
+    Args:
+        batch: the spans.
+        scratch: room for what several columns are written from; in use as long as the rows are.
     """
 
-    def __init__(self, batch: SpanBatch) -> None:
+    def __init__(self, batch: SpanBatch, scratch: Room) -> None:
         self.data = batch.data
         self.attributes = records(batch.attributes)
         self.workspaces = batch.workspaces
@@ -83,11 +140,8 @@ class Rows:
         self.events_count = self.spans["events_count"]
         self.links_count = self.spans["links_count"]
         self._batch = batch
-        types = batch.attributes["type"]
-        nested = (types == ARRAY) | (types == KVLIST)
-        self.has_nested = bool(nested.any())
-        longest = int(batch.attributes["value_length"][nested].max(initial=0))
-        self.work = np.empty(WORK_PER_BYTE * longest + WORK_BESIDES if self.has_nested else 0, np.int64)
+        self._scratch = scratch
+        self.work = np.empty(WORK_PER_BYTE * batch.longest_nested + WORK_BESIDES if batch.longest_nested else 0, np.int64)
 
     @cached_property
     def events(self) -> Columns:
@@ -112,33 +166,48 @@ class Rows:
         return _read_only(text, offsets, lengths)
 
     @cached_property
-    def span_types(self) -> Texts:
-        return self.types(self.spans.lists())
+    def span_maps(self) -> Maps:
+        return self._maps(self.spans.lists())
 
     @cached_property
-    def scope_types(self) -> Texts:
-        return self.types(self.scopes.lists())
+    def event_maps(self) -> Maps:
+        return self._maps(self.events.lists())
 
     @cached_property
-    def resource_types(self) -> Texts:
-        return self.types(self.resources.lists())
+    def link_maps(self) -> Maps:
+        return self._maps(self.links.lists())
 
     @cached_property
-    def event_types(self) -> Texts:
-        return self.types(self.events.lists())
+    def scope_maps(self) -> Maps:
+        return self._shared_maps(self.scopes, self.scope_of_span)
 
     @cached_property
-    def link_types(self) -> Texts:
-        return self.types(self.links.lists())
+    def resource_maps(self) -> Maps:
+        return self._shared_maps(self.resources, self.resource_of_span)
 
-    def types(self, lists: Lists) -> Texts:
-        """The type letters of each list."""
+    def _shared_maps(self, columns: Columns, row: Integers) -> Maps:
+        """Maps of resources or scopes, of those alone that any span has: what many rows share is worked out once."""
+        used = np.zeros(len(columns), np.bool_)
+        used[row] = True
+        starts, counts = columns.lists()
+        return self._maps(Lists(starts[used], counts[used]), (np.cumsum(used) - 1)[row])
+
+    def _maps(self, lists: Lists, list_of_row: Integers | None = None) -> Maps:
+        total = int(lists.counts.sum())
+        codes = np.empty(total, np.int32)
+        values = self._scratch.reserve(self.most_value_bytes(total))[self._scratch.size :]
+        value_ends = np.empty(len(lists.counts), np.int64)
         # A letter a value, and at most a letter a byte within nested ones.
-        text = np.empty(int(lists.counts.sum()) + (2 * len(self.data) if self.has_nested else 0), np.uint8)
-        offsets = np.empty(len(lists.starts), np.int32)
-        lengths = np.empty(len(lists.starts), np.int32)
-        kernels.write_type_lists(offsets, lengths, text, self.data, self.attributes, *lists, self.work)
-        return _read_only(text, offsets, lengths)
+        types = np.empty(total + (2 * len(self.data) if self._batch.longest_nested else 0), np.uint8)
+        type_places = np.empty((2, len(lists.counts)), np.int32)
+        index = Index()
+        out = codes, values, value_ends, types, *type_places
+        while (size := kernels.write_maps(*out, self.data, self.attributes, *lists, *index.tables, self.work)) < 0:
+            index.grow()
+        values = values[: value_ends[-1] if total else 0]
+        self._scratch.size += len(values)
+        keys = index.distinct(self.data, size)
+        return Maps(lists.counts, codes, keys, values, value_ends, _read_only(types, *type_places), list_of_row)
 
     def most_value_bytes(self, values: int) -> int:
         """Room for so many different attributes' values as texts behind their lengths.
@@ -146,7 +215,7 @@ class Rows:
         A text takes its own bytes, base64 a third more, and JSON six times as many where all needs escapes; a number and
         what is besides fit the constant. Memory that is not touched costs nothing.
         """
-        return (7 if self.has_nested else 2) * len(self.data) + 48 * values
+        return (7 if self._batch.longest_nested else 2) * len(self.data) + 48 * values
 
 
 def _members(starts: Integers, counts: Integers) -> Integers:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from proto.errors import MalformedRequest
 from proto.scan import scan_request
-from proto.scan_state import ENDS, INVALID_UTF8, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
+from proto.scan_state import ENDS, INVALID_UTF8, LONGEST_NESTED, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
 from proto.spans import ATTRIBUTE, EVENT, LINK, RESOURCE, SCOPE, SPAN, STRING, SpanBatch, Table, records
 from proto.utf8 import repair_column
 
@@ -110,7 +110,8 @@ def decode(request: bytes, workspace: str = "default") -> Decoded:
     if counters[INVALID_UTF8]:
         data = _repair(data, tables)
     scratch.trim()
-    return Decoded(SpanBatch(data, workspaces=(workspace,), **tables), rejected, first_rejected)
+    batch = SpanBatch(data, workspaces=(workspace,), longest_nested=counters[LONGEST_NESTED], request_size=len(request), **tables)
+    return Decoded(batch, rejected, first_rejected)
 
 
 def _path(state: list[int]) -> str:

@@ -10,6 +10,7 @@ INVALID_UTF8 = 9  # whether any text is broken
 REJECTED = 10  # refused spans, by reason
 TRACE_ID_LENGTH, TRACE_ID_ZERO, SPAN_ID_LENGTH, SPAN_ID_ZERO, PARENT_SPAN_ID_LENGTH = range(5)
 NOT_REJECTED = -1
+LONGEST_NESTED = 15  # bytes of the longest array or key-value list
 REJECTED_PATH = 16  # laid out like `state` itself: AT_... of the first refused span
 MAX_VALUE_DEPTH = 64  # levels of AnyValue; protobuf's own parsers stop at about 47
 MAX_MESSAGE_DEPTH = 3 * MAX_VALUE_DEPTH  # AnyValue > KeyValueList > KeyValue

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from proto.kernel import kernel
-from proto.scan_state import ATTRIBUTES, ENDS, INVALID_UTF8, MAX_VALUE_DEPTH, MESSAGES
+from proto.scan_state import ATTRIBUTES, ENDS, INVALID_UTF8, LONGEST_NESTED, MAX_VALUE_DEPTH, MESSAGES
 from proto.spans import ARRAY, BOOL, BYTES, DOUBLE, EMPTY, INT, KVLIST, STRING
 from proto.utf8 import is_utf8
 from proto.wire import FIXED64, LENGTH_DELIMITED, VARINT, next_field, read_field, read_signed64
+from proto.words import join_caller
 
+# A KeyValue and its AnyValue as bytes: the keys of their fields, and the least that both with their lengths take.
+KEY_TAG = 1 << 3 | LENGTH_DELIMITED
+VALUE_TAG = 2 << 3 | LENGTH_DELIMITED
+STRING_TAG = STRING << 3 | LENGTH_DELIMITED
+SHORTEST = 4
 # What `check_nested` is in, beside ARRAY and KVLIST.
 ANY_VALUE = 0
 KEY_VALUE = -1
@@ -16,6 +24,7 @@ KEY_VALUE = -1
 @kernel
 def scan_attribute(data, position, end, attributes, state):
     """Read a KeyValue into the next row of `attributes`. False when that table is full."""
+    join_caller()
     row = state[ATTRIBUTES]
     if row == attributes.size:
         return False
@@ -27,8 +36,25 @@ def scan_attribute(data, position, end, attributes, state):
     attribute.value_offset = 0
     attribute.value_length = 0
     attribute.type = EMPTY
+    if end - position >= SHORTEST and data[position] == KEY_TAG and data[position + 1] < 0x80:
+        # As every encoder writes it: a short key, then a short value, and nothing else.
+        key = position + 2
+        value = key + np.int64(data[position + 1])
+        if value + 2 <= end and data[value] == VALUE_TAG and value + 2 + np.int64(data[value + 1]) == end:
+            attribute.key_offset = key
+            attribute.key_length = value - key
+            check_text(data, key, value, state)
+            value += 2
+            if value + 2 <= end and data[value] == STRING_TAG and value + 2 + np.int64(data[value + 1]) == end:
+                attribute.type = STRING
+                attribute.value_offset = value + 2
+                attribute.value_length = end - value - 2
+                check_text(data, value + 2, end, state)
+            else:
+                scan_value(data, value, end, attribute, state)
+            return True
     while position < end:
-        field, wire_type, length, position = read_field(data, position, end)
+        field, wire_type, length, position = next_field(data, position, end)
         if wire_type == LENGTH_DELIMITED:
             if field == 1:
                 attribute.key_offset = position - length
@@ -42,6 +68,7 @@ def scan_attribute(data, position, end, attributes, state):
 @kernel
 def scan_value(data, position, end, attribute, state):
     """Read an AnyValue; of several members the last wins."""
+    join_caller()
     while position < end:
         field, wire_type, value, position = read_field(data, position, end)
         if wire_type == LENGTH_DELIMITED:
@@ -52,6 +79,7 @@ def scan_value(data, position, end, attribute, state):
                 if field == STRING:
                     check_text(data, position - value, position, state)
                 elif field != BYTES:
+                    state[LONGEST_NESTED] = max(state[LONGEST_NESTED], value)
                     check_nested(data, position - value, position, field, state)
         elif wire_type == VARINT:
             if field == BOOL:
@@ -67,6 +95,7 @@ def scan_value(data, position, end, attribute, state):
 
 @kernel
 def check_text(data, start, end, state):
+    join_caller()
     if not is_utf8(data, start, end):
         state[INVALID_UTF8] = 1
 

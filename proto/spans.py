@@ -20,7 +20,7 @@ import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from proto.kernel import kernel
+from proto.kernel import unchecked_kernel
 
 Table = NDArray[Any]
 
@@ -128,6 +128,9 @@ class SpanBatch:
         data: uint8, shape (bytes,); what all offsets point into.
         resources, scopes, spans, events, links, attributes: structured arrays of the dtypes above.
         workspaces: names of the workspaces that `resources["workspace"]` counts.
+        longest_nested: no array or key-value list among the attributes' values takes more bytes of `data`; 0 when there is none.
+        request_size: of a batch that is one request, how many bytes at the start of `data` are the request; behind them stand
+            texts that were repaired. 0 for any other batch.
     """
 
     data: NDArray[np.uint8]
@@ -138,6 +141,8 @@ class SpanBatch:
     links: Table
     attributes: Table
     workspaces: tuple[str, ...] = ("default",)
+    longest_nested: int = 0
+    request_size: int = 0
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -169,6 +174,7 @@ class SpanBatch:
             self.links,
             self.attributes,
             self.workspaces,
+            self.longest_nested,
         )
 
 
@@ -210,19 +216,26 @@ def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], tuple[str, ...
 _REFERENCES: Final = {table: _references(dtype) for table, dtype in _DTYPES.items()}
 
 
-@kernel
-def _shift_references(rows: Table, counts: Table, words: Table, shifts: Table) -> None:
+@unchecked_kernel
+def _shift_references(rows: Table, ends: Table, words: Table, shifts: Table) -> None:
     """Rows of joined tables: add to each of their `words` what the batch that they come from is to be shifted by.
 
-    Shapes: rows (rows, words of a row) int32, counts (batches,), words (references,), shifts (batches, references) int64.
+    Shapes: rows (rows, words of a row) int32, ends (batches,) int64: the row behind each batch, words (references,) int64, shifts
+    (batches, references) int32.
     """
-    row = 0
-    for batch in range(counts.size):
-        for _ in range(counts[batch]):
-            for reference in range(words.size):
-                if rows[row, words[reference]] != ABSENT:
-                    rows[row, words[reference]] += shifts[batch, reference]
-            row += 1
+    if shifts.shape != (ends.size, words.size) or (ends.size and ends[-1] > rows.shape[0]):
+        raise IndexError("more rows than there are")
+    start = 0
+    for batch in range(ends.size):
+        for reference in range(words.size):
+            word = words[reference]
+            shift = shifts[batch, reference]
+            if word < 0 or word >= rows.shape[1]:
+                raise IndexError("a word behind the end of a row")
+            for row in range(start, ends[batch]):
+                if rows[row, word] != ABSENT:
+                    rows[row, word] += shift
+        start = ends[batch]
 
 
 def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
@@ -239,13 +252,16 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     workspaces = tuple(dict.fromkeys(name for batch in batches for name in batch.workspaces))
     parts = {table: [getattr(batch, table) for batch in batches] for table in _DTYPES}
     counts = {table: np.array([len(part) for part in parts[table]], np.int64) for table in _DTYPES}
-    bases = {table: np.cumsum(counts[table]) - counts[table] for table in _DTYPES} | {_DATA: np.cumsum(sizes) - sizes}
-    joined: dict[str, Table] = {}
+    ends = {table: np.cumsum(counts[table]) for table in _DTYPES} | {_DATA: np.cumsum(sizes)}
+    bases = {table: (ends[table] - counts[table]).astype(np.int32) for table in _DTYPES} | {
+        _DATA: (ends[_DATA] - sizes).astype(np.int32)
+    }
+    joined: dict[str, Any] = {}
     for table, dtype in _DTYPES.items():
         rows = np.concatenate([part.view(np.uint8) for part in parts[table]])
         words, targets = _REFERENCES[table]
         shifts = np.stack([bases[target] for target in targets], axis=1)
-        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), counts[table], words, shifts)
+        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), ends[table], words, shifts)
         joined[table] = rows.view(dtype)
     if len(workspaces) > 1:
         position = {name: index for index, name in enumerate(workspaces)}
@@ -255,4 +271,5 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
         )
     data = np.concatenate([batch.data for batch in batches])
     data.flags.writeable = False
-    return SpanBatch(data, workspaces=workspaces, **joined)
+    longest_nested = max(batch.longest_nested for batch in batches)
+    return SpanBatch(data, workspaces=workspaces, longest_nested=longest_nested, **joined)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from proto.kernel import kernel
-from proto.words import copy, is_ascii, stay_apart
+from proto.words import copy, is_ascii, join_caller, stay_apart
 
 REPLACEMENT_LENGTH = 3  # U+FFFD is EF BF BD
 
@@ -49,6 +49,7 @@ def sequence_length(data, position, end):
 @kernel
 def is_utf8(data, start, end):
     """Whether data[start:end] is well-formed UTF-8."""
+    join_caller()
     return is_ascii(data, start, end) or has_whole_characters(data, start, end)
 
 

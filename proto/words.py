@@ -1,7 +1,8 @@
 """Eight bytes at a time: unaligned loads and stores of 64-bit words, and the byte loops that live on them.
 
-`load64` and `store64` do what one machine instruction does and check nothing. Whoever calls them has checked the range: the
-functions here once, before their loops; in the JSON kernels `read_string`, `find_key` and `move_up`, each before its access.
+`load64`, `store64` and `expect` do what one machine instruction does and check nothing. Whoever calls them has checked the
+range: the functions here once, before their loops; in the JSON kernels `read_string`, `find_key` and `move_up`, and in
+`proto.numbers` `write_unsigned`, each before its access. `expect` may be given any position.
 """
 
 from __future__ import annotations
@@ -30,7 +31,13 @@ if config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba makes its settings
         """out[position : position + 8] = the word's bytes, little-endian."""
         out[position : position + 8] = np.frombuffer(int(word).to_bytes(8, "little"), np.uint8)
 
+    def expect(data: Any, position: int) -> None:
+        """Nothing to do where nothing is compiled."""
+
     def stay_apart() -> None:
+        """Nothing to do where nothing is compiled."""
+
+    def join_caller() -> None:
         """Nothing to do where nothing is compiled."""
 
     def as_double(bits: int) -> np.float64:
@@ -64,11 +71,44 @@ else:
         return types.void(out, types.int64, types.uint64), build
 
     @intrinsic
+    def expect(typing_context: Any, data: Any, position: Any) -> tuple[Signature, Any]:
+        """Have the processor fetch what is at `position`, wherever that is, while it does other work.
+
+        Spans that were received on another core or long ago are not in this core's cache, and lie too far apart for the
+        processor to guess which comes next.
+        """
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            word = _pointer(context, builder, signature.args[0], *arguments)
+            byte = builder.bitcast(word, ir.IntType(8).as_pointer())
+            flag = ir.IntType(32)
+            declared = ir.FunctionType(ir.VoidType(), [byte.type, flag, flag, flag])
+            prefetch = cgutils.get_or_insert_function(builder.module, declared, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]  # untyped there
+            # To read, to keep in every cache, of data.
+            builder.call(prefetch, [byte, flag(0), flag(3), flag(1)])
+            return context.get_dummy_value()
+
+        return types.void(data, types.int64), build
+
+    @intrinsic
     def stay_apart(typing_context: Any) -> tuple[Signature, Any]:
         """Keep the compiler from copying the kernel that calls this into its callers: for what is rare, but large."""
 
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             builder.function.attributes.add("noinline")
+            return context.get_dummy_value()
+
+        return types.void(), build
+
+    @intrinsic
+    def join_caller(typing_context: Any) -> tuple[Signature, Any]:
+        """Have the compiler copy the kernel that calls this into its callers: for what is small, and called for each text.
+
+        A call hands over seven words for each array, which costs more than to look at a short text.
+        """
+
+        def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            builder.function.attributes.add("alwaysinline")
             return context.get_dummy_value()
 
         return types.void(), build
@@ -86,23 +126,18 @@ else:
 @unchecked_kernel
 def is_ascii(data, start, end):
     """Whether all of data[start:end] is below 0x80."""
+    join_caller()
     if start < 0 or end > data.size:
         raise IndexError("range outside the data")
+    if end - start < 8:
+        return load_below64(data, start, max(end - start, 0)) & HIGH_BITS == 0
+    # The last word overlaps the one before it, so there is no rest to be looked at byte by byte.
+    seen = load64(data, end - 8)
     position = start
-    while position + 8 <= end:
-        if load64(data, position) & HIGH_BITS:
-            return False
+    while position < end - 8:
+        seen |= load64(data, position)
         position += 8
-    if position == end:
-        return True
-    if end >= 8:
-        # The last bytes end a whole word; shift out what stands before them.
-        return (load64(data, end - 8) >> np.uint64(8 * (8 - (end - position)))) & HIGH_BITS == 0
-    while position < end:
-        if data[position] >= 0x80:
-            return False
-        position += 1
-    return True
+    return seen & HIGH_BITS == 0
 
 
 @unchecked_kernel
@@ -112,13 +147,21 @@ def copy(out, position, data, start, length):
     Where both arrays go on for another 32 bytes, 32 are written at a time, over the end too: most texts are shorter, and then
     there is no loop for the processor to guess. What follows in `out` is written later: a caller must fill it from front to back.
     """
+    join_caller()
     if length < 0 or start < 0 or position < 0 or start + length > data.size or position + length > out.size:
         raise IndexError("range outside the data")
     if start + length + 32 <= data.size and position + length + 32 <= out.size:
         done = 0
         while done < length:
-            for word in range(0, 32, 8):
-                store64(out, position + done + word, load64(data, start + done + word))
+            # All loads before the stores: otherwise the compiler must fear that a store changes what is loaded next.
+            first = load64(data, start + done)
+            second = load64(data, start + done + 8)
+            third = load64(data, start + done + 16)
+            fourth = load64(data, start + done + 24)
+            store64(out, position + done, first)
+            store64(out, position + done + 8, second)
+            store64(out, position + done + 16, third)
+            store64(out, position + done + 24, fourth)
             done += 32
     else:
         for index in range(length):
@@ -129,6 +172,7 @@ def copy(out, position, data, start, length):
 @unchecked_kernel
 def load_below64(data, start, length):
     """data[start : start + length], fewer than eight bytes, as the low bytes of a word. The caller has checked the range."""
+    join_caller()
     if start + 8 <= data.size:
         return load64(data, start) & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
     word = np.uint64(0)
@@ -140,15 +184,19 @@ def load_below64(data, start, length):
 @unchecked_kernel
 def is_equal(data, left, right, length):
     """Whether data[left : left + length] equals data[right : right + length]."""
+    join_caller()
     if length < 0 or left < 0 or right < 0 or max(left, right) + length > data.size:
         raise IndexError("range outside the data")
+    if length < 8:
+        return load_below64(data, left, length) == load_below64(data, right, length)
+    # The last word overlaps the one before it, so there is no rest to be looked at byte by byte.
+    last = length - 8
     done = 0
-    while done + 8 <= length:
+    while done < last:
         if load64(data, left + done) != load64(data, right + done):
             return False
         done += 8
-    rest = length - done
-    return load_below64(data, left + done, rest) == load_below64(data, right + done, rest)
+    return load64(data, left + last) == load64(data, right + last)
 
 
 @unchecked_kernel
@@ -171,12 +219,16 @@ def hash_bytes(data, start, length):
     if length < 0 or start < 0 or start + length > data.size:
         raise IndexError("range outside the data")
     state = np.uint64(length) * HASH_MULTIPLIER
-    done = 0
-    while done + 8 <= length:
-        state = (state ^ load64(data, start + done)) * HASH_MULTIPLIER
-        state ^= state >> np.uint64(32)
-        done += 8
-    state = (state ^ load_below64(data, start + done, length - done)) * HASH_MULTIPLIER
+    if length < 8:
+        last = load_below64(data, start, length)
+    else:
+        done = 0
+        while done < length - 8:
+            state = (state ^ load64(data, start + done)) * HASH_MULTIPLIER
+            state ^= state >> np.uint64(32)
+            done += 8
+        last = load64(data, start + length - 8)
+    state = (state ^ last) * HASH_MULTIPLIER
     state ^= state >> np.uint64(29)
     return np.int64(state >> np.uint64(1))
 
@@ -184,17 +236,17 @@ def hash_bytes(data, start, length):
 @unchecked_kernel
 def is_zero(data, start, length):
     """Whether all of data[start : start + length] is zero."""
+    join_caller()
     if length < 0 or start < 0 or start + length > data.size:
         raise IndexError("range outside the data")
+    if length < 8:
+        return load_below64(data, start, length) == 0
     done = 0
-    seen = np.uint64(0)
-    while done + 8 <= length:
-        seen |= load64(data, start + done)
+    while done < length - 8:
+        if load64(data, start + done):
+            return False
         done += 8
-    while done < length:
-        seen |= np.uint64(data[start + done])
-        done += 1
-    return seen == 0
+    return load64(data, start + length - 8) == 0
 
 
 @unchecked_kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOW
 from exporters.clickhouse.partitions import by_days
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_workspace
-from proto.native_encode import COLUMNS, Column, NativeBlock, encode
+from proto.native_encode import COLUMNS, Column, Encoder, NativeBlock
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
@@ -153,7 +154,7 @@ class ClickHouseWriter:
     def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> list[_Body]:
         bodies = []
         for part in by_days(batch):
-            block = encode(part, columns)
+            block = _of_thread.encoder.encode(part, columns)
             bodies.append(_Body(block.columns, _packed(block, self._settings.compression), block.rows, spans_by_workspace(part)))
         return bodies
 
@@ -180,9 +181,17 @@ class ClickHouseWriter:
             raise export_error(error) from error
 
 
+class _OfThread(threading.local):
+    """What a thread uses again for each block."""
+
+    def __init__(self) -> None:
+        self.encoder = Encoder()
+
+
+_of_thread = _OfThread()
+
+
 def _packed(block: NativeBlock, compression: Compression) -> bytes:
     # NumPy's arrays are buffers, though their types say so only from Python 3.12 on.
-    pieces: list[Any] = block.pieces
-    body = b"".join(pieces)
-    # At once: a compressor that is fed the pieces copies them, too, and is slower by more than the joining costs.
-    return body if compression == "none" else bytes(lz4.frame.compress(body, block_size=lz4.frame.BLOCKSIZE_MAX1MB))
+    body: Any = block.data
+    return bytes(body) if compression == "none" else bytes(lz4.frame.compress(body, block_size=lz4.frame.BLOCKSIZE_MAX1MB))

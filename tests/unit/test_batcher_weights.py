@@ -20,14 +20,14 @@ DAY_NS = 86_400_000_000_000
 )
 def test_the_estimate_is_within_a_factor_of_three_of_the_block(shape: Shape) -> None:
     batch = decode(generated_request(shape).SerializeToString()).batch
-    estimate, size = int(stored_bytes(batch).sum()), encode(batch).nbytes
+    estimate, size = int(stored_bytes(batch).sum()), encode(batch).data.nbytes
     assert size <= estimate <= 3 * size
 
 
 def test_a_heavy_resource_weighs_in_every_span() -> None:
     batch = numbered(0, 10, filler=100_000)
     assert (stored_bytes(batch) > 100_000).all()
-    assert encode(batch).nbytes > 1_000_000
+    assert encode(batch).data.nbytes > 1_000_000
 
 
 def test_a_selection_weighs_what_its_spans_weighed() -> None:

@@ -23,8 +23,7 @@ def block_digest() -> str:
     # Without a compiler, NumPy points out the overflows that hashing lives on.
     with np.errstate(over="ignore"):
         batch = decode(every_value_request().SerializeToString()).batch
-        pieces = encode(concatenate([batch, batch])).pieces
-    return hashlib.sha256(b"".join(map(bytes, pieces))).hexdigest()
+        return hashlib.sha256(encode(concatenate([batch, batch])).data).hexdigest()
 
 
 def test_kernels_as_plain_python_write_the_same_block() -> None:
