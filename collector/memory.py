@@ -12,10 +12,10 @@ _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
 
 _SETTINGS: Final = {
-    _M_ARENA_MAX: 2,
+    _M_ARENA_MAX: 1,
     # Set by hand, they no longer grow with what was freed last. The buffers of a usual block are reused, for to map them anew
     # each time costs a fifth of encoding; what is larger is mapped on its own and goes at once.
-    _M_MMAP_THRESHOLD: 16 << 20,
+    _M_MMAP_THRESHOLD: 32 << 20,
     _M_TRIM_THRESHOLD: 32 << 20,
 }
 

@@ -110,7 +110,7 @@ class SendingQueue(Section):
     """How much may wait, in the unit of `sizer`."""
     sizer: Literal["requests", "items", "bytes"] = "requests"
     """The unit of `queue_size`: `requests` for batches, `items` for spans, or `bytes`."""
-    max_bytes: PositiveCount = 268_435_456
+    max_bytes: PositiveCount = 134_217_728
     """How much may wait in bytes, whatever the `sizer`. The Collector has no such key."""
     block_on_overflow: bool = True
     """At the bound, let requests wait for a moment before clients are asked to come back later; with false, ask at once."""

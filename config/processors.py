@@ -16,7 +16,7 @@ class BatchProcessor(Section):
     """Send a batch once it has this many spans; 0 leaves the decision to `timeout`."""
     send_batch_max_size: Count = 0
     """Split batches above this many spans; 0 never splits by number."""
-    max_bytes: PositiveCount = 67_108_864
+    max_bytes: PositiveCount = 16_777_216
     """Send a batch once its spans take this many bytes in memory. The Collector has no such key."""
     timeout: Duration = Duration.parse("200ms")
     """Send a batch this long after its first span, whatever its size; 0 sends at once."""
