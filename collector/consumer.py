@@ -17,6 +17,9 @@ class Consumer(Protocol):
             collector.errors.Retryable: nothing would be taken now.
         """
 
+    def refused(self, workspace: str, reason: str, spans: int) -> None:
+        """Take note of spans of a request that were refused as invalid while the others were taken."""
+
     async def consume(self, batch: SpanBatch) -> None:
         """Take responsibility for every span of `batch`.
 

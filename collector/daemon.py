@@ -21,6 +21,7 @@ from collector.clock import SYSTEM, Clock
 from collector.embedded import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
+from collector.ledger import Ledger
 from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
@@ -102,7 +103,7 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            urls = await rooms.enter_async_context(self._query_ports(client, health, gates))
+            urls = await rooms.enter_async_context(self._query_ports(client, health, gates, pipeline.ledger))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []
             if self._database:
@@ -117,7 +118,9 @@ class Daemon:
         return self._lost_nothing
 
     @asynccontextmanager
-    async def _query_ports(self, client: ClickHouseClient, health: Health, gates: Gates) -> AsyncIterator[dict[str, str]]:
+    async def _query_ports(
+        self, client: ClickHouseClient, health: Health, gates: Gates, accounts: Ledger
+    ) -> AsyncIterator[dict[str, str]]:
         """Every `query` extension, serving while the context lasts; the URL of each by its id."""
         async with AsyncExitStack() as open_ports:
             urls = {}
@@ -126,7 +129,7 @@ class Daemon:
                 if not isinstance(extension, QueryExtension):
                     continue
                 guard = new_guard(name, extension, gates, self._telemetry, self._clock)
-                port = QueryPort(name, extension, self._exporter, client, health, self._clock, guard)
+                port = QueryPort(name, extension, self._exporter, client, health, self._clock, guard, accounts)
                 await port.start()
                 open_ports.push_async_callback(port.stop)
                 urls[name] = port.url
@@ -180,6 +183,7 @@ class Daemon:
     def _watch_queues(self, pipeline: Pipeline) -> None:
         for name, queue in pipeline.queues.items():
             self._watch_queue((name,), queue.statistics)
+        self._telemetry.read_all(metrics.LEDGER_SPANS, pipeline.ledger.rows)
         database = self._database
         if database is not None:
             self._telemetry.read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)

@@ -124,6 +124,12 @@ QUERY_REFUSED: Final = Definition(
     ("extension", "reason"),
 )
 
+# States: accepted = stored + dropped + waiting. With a journal they go on over restarts. What was refused is counted under no
+# exporter.
+LEDGER_SPANS: Final = Definition(
+    "spanhouse_ledger_spans", "gauge", "Spans of a workspace by what became of them.", ("exporter", "workspace", "state")
+)
+
 # Of the journal on disk.
 JOURNAL_BYTES: Final = Definition("spanhouse_journal_bytes", "gauge", "Bytes that the files of the journal take.")
 JOURNAL_CAPACITY: Final = Definition("spanhouse_journal_capacity_bytes", "gauge", "Bytes that they may take.")
@@ -178,6 +184,7 @@ METRICS: Final = (
     QUEUE_OLDEST_SECONDS,
     QUEUE_REFUSED_SPANS,
     QUERY_REFUSED,
+    LEDGER_SPANS,
     JOURNAL_BYTES,
     JOURNAL_CAPACITY,
     JOURNAL_MEMORY_BYTES,

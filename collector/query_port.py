@@ -12,6 +12,7 @@ from collector.api.guard import Guard
 from collector.api.routing import QuerySettings
 from collector.clock import Clock
 from collector.health import Health
+from collector.ledger import Ledger
 from collector.receivers.listen import listen_error
 from collector.telemetry import Telemetry
 from collector.tls import http_server_context
@@ -33,6 +34,7 @@ class QueryPort:
         health: answers for health and metrics.
         clock: for default time ranges.
         guard: who may ask.
+        accounts: what became of every span.
     """
 
     def __init__(
@@ -44,12 +46,15 @@ class QueryPort:
         health: Health,
         clock: Clock,
         guard: Guard,
+        accounts: Ledger,
     ) -> None:
         self._name = name
         self._address = settings.address
         self._tls = settings.tls
         table = QuerySettings(spans_table=f"{exporter.database}.{exporter.traces_table_name}")
-        application = build_application(client, table, guard=guard, extra_routes=health.routes(), now=clock.now)
+        application = build_application(
+            client, table, guard=guard, accounts=accounts, extra_routes=health.routes(), now=clock.now
+        )
         self._runner = build_runner(application)
         self.url = ""
         """Where it answers, once started."""

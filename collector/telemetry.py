@@ -86,6 +86,7 @@ class Telemetry:
         self._counts: defaultdict[Definition, defaultdict[Labels, float]] = defaultdict(lambda: defaultdict(int))
         self._histograms: defaultdict[Definition, dict[Labels, Histogram]] = defaultdict(dict)
         self._readers: defaultdict[Definition, dict[Labels, Callable[[], float]]] = defaultdict(dict)
+        self._table_readers: dict[Definition, Callable[[], Iterable[tuple[Labels, float]]]] = {}
         self._accepted: dict[Labels, list[int]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Exposition(self))
@@ -149,6 +150,10 @@ class Telemetry:
         """Let `reader` tell a gauge, or a counter that is kept elsewhere, whenever `/metrics` is asked for."""
         self._readers[metric][labels] = reader
 
+    def read_all(self, metric: Definition, reader: Callable[[], Iterable[tuple[Labels, float]]]) -> None:
+        """Let `reader` tell values for labels that it alone knows, whenever `/metrics` is asked for."""
+        self._table_readers[metric] = reader
+
     def value(self, metric: Definition, *labels: str) -> float:
         """What a counter or gauge stands at now; 0 for labels that were not seen."""
         reader = self._readers[metric].get(labels)
@@ -176,6 +181,9 @@ class Telemetry:
             family.add_metric(labels, count)
         for labels, reader in self._readers[metric].items():
             family.add_metric(labels, reader())
+        if metric in self._table_readers:
+            for labels, value in self._table_readers[metric]():
+                family.add_metric(labels, value)
         return family
 
     def _histogram_family(self, metric: Definition) -> Metric:

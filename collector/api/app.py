@@ -13,16 +13,17 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from collector.api import latencies, services, traces
+from collector.api import latencies, ledger, services, traces
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
-from collector.api.routing import JSON, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
 from collector.http_connection import ConnectionLimits, Connections
+from collector.ledger import Ledger
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
 
-ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES, *ledger.ROUTES)
 
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10
@@ -35,6 +36,7 @@ def build_application(
     settings: QuerySettings | None = None,
     *,
     guard: Guard | None = None,
+    accounts: Ledger | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
@@ -42,6 +44,7 @@ def build_application(
 
     Args:
         guard: who may ask; everybody, in any workspace, when None.
+        accounts: what became of every span; an empty one when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
@@ -52,6 +55,7 @@ def build_application(
     application[_GUARD] = guard
     application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
     application[SETTINGS] = settings
+    application[LEDGER] = accounts or Ledger()
     application[NOW] = now
     application.router.add_routes([web.get(route.path, route.answer) for route in ROUTES])
     document = orjson.dumps(openapi_document(ROUTES))

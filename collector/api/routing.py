@@ -10,6 +10,7 @@ from aiohttp import web
 
 from collector.access import Caller
 from collector.api.params import Parameter, refuse_unknown
+from collector.ledger import Ledger
 from collector.query.store import SpanStore
 
 JSON: Final = "application/json"
@@ -34,6 +35,7 @@ class QuerySettings:
 STORE: Final = web.AppKey("store", SpanStore)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
+LEDGER: Final = web.AppKey("ledger", Ledger)
 SETTINGS: Final = web.AppKey("settings", QuerySettings)
 NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])  # type: ignore[arg-type]  # a callable type is no class
 

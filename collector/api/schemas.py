@@ -55,7 +55,22 @@ _TRACE_HEADER: Final[dict[str, Schema]] = {
 _NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
 _WARNINGS: Final = listing(reference("Warning"))
 
+_BY_REASON: Final[Schema] = {"type": "object", "additionalProperties": COUNT, "description": "Spans by reason."}
+_WORKSPACE: Final[Schema] = {**TEXT, "description": "Empty for spans of which nothing can be read, and beyond 1000 workspaces."}
+
 COMPONENTS: Final[dict[str, Schema]] = {
+    "Ledger": {
+        **record(
+            lasting={**FLAG, "description": "Whether it goes on over restarts, as it does with a journal."},
+            refused={
+                **listing(record(workspace=_WORKSPACE, reasons=_BY_REASON)),
+                "description": "What was not accepted. Requests that were refused unread are not among it.",
+            },
+            exporters=listing(record(exporter=TEXT, workspaces=listing(reference("LedgerEntry")))),
+        ),
+        "description": "Received = refused + accepted, and accepted = stored + dropped + waiting, in spans.",
+    },
+    "LedgerEntry": record(workspace=_WORKSPACE, accepted=COUNT, stored=COUNT, dropped=_BY_REASON, waiting=COUNT),
     "Problem": {
         "type": "object",
         "description": "RFC 9457 problem document.",

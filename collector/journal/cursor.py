@@ -18,12 +18,11 @@ from collector.journal.reading import Reader, Reading
 from collector.journal.records import Record
 from collector.journal.segments import Segment
 from collector.journal.store import Kept, Store
-from collector.journal.taken import UNKNOWN, JournalTaken
-from collector.ledger import Account
+from collector.journal.taken import JournalTaken
+from collector.ledger import OTHERS, Account, folded_delivery
 from collector.queues.contract import QueueStatistics, Waiting
 from collector.queues.demand import Demand
 from exporters.base import Delivery
-from exporters.tally import spans_by_workspace
 
 _log = structlog.get_logger(__name__)
 
@@ -101,7 +100,7 @@ class Cursor:
 
     def added(self, kept: Kept) -> None:
         """A request was appended to the journal."""
-        self.account.accepted.update(spans_by_workspace(kept.batch))
+        self.account.accepted.update(kept.workspaces)
         waiting = self.waiting()
         self._demand.offer(waiting.spans, waiting.nbytes)
 
@@ -235,7 +234,7 @@ class Cursor:
         if taken.lost:
             delivery.drop(DAMAGED, taken.lost)
         if taken.cut is not None:
-            self.log.complete(taken.cut, delivery)
+            self.log.complete(taken.cut, folded_delivery(delivery, self._store.accepted))
         self._keeper.settled(self.name, taken.lost.total())
 
     async def drop(self, records: Sequence[Record], stop: int, reason: str) -> int:
@@ -255,9 +254,9 @@ class Cursor:
                     delivery.drop(reason, spans_placed(record.placement, record.spans))
             spans = sum(workspaces.total() for workspaces in delivery.dropped.values())
             if spans < stop - start:
-                delivery.drop(DAMAGED, {UNKNOWN: stop - start - spans})
+                delivery.drop(DAMAGED, {OTHERS: stop - start - spans})
             self.next_span = stop
-            self.log.drop(start, stop, delivery)
+            self.log.drop(start, stop, folded_delivery(delivery, self._store.accepted))
             self._keeper.taken()
             self._keeper.settled(self.name, stop - start - spans)
             return spans

@@ -6,6 +6,7 @@ It is a directory:
     FIRST_SPAN-SEED.journal   requests, in files of limited size (`records.py`, `segments.py`)
     EXPORTER-ID.cuts          one exporter's way through them (`cuts.py`)
     reserve                   room on a full disk for lines of these logs, without which nothing could ever be deleted
+    refused.json              what was not accepted, for the account (`refusals.py`)
     corrupt/                  copies of what was damaged
 
 A position in the journal is a number of spans: how many had been accepted before.
@@ -26,12 +27,14 @@ import structlog
 from collector import metrics
 from collector.clock import Clock
 from collector.errors import Refused, Retryable
+from collector.journal import refusals
 from collector.journal.cursor import DAMAGED, Cursor
 from collector.journal.directory import sync_directory
 from collector.journal.group_commit import GroupCommit
 from collector.journal.opening import open_journal
 from collector.journal.segments import Segment
 from collector.journal.settings import JournalSettings
+from collector.ledger import Ledger
 from collector.queues.contract import CLOSED
 from collector.telemetry import Telemetry
 from proto.spans import SpanBatch
@@ -89,6 +92,8 @@ class Journal:
         telemetry.read(metrics.JOURNAL_CAPACITY, (), lambda: settings.max_bytes)
         telemetry.read(metrics.JOURNAL_MEMORY_BYTES, (), lambda: self._store.kept_bytes)
         telemetry.read(metrics.JOURNAL_APPENDED_SPANS, (), lambda: self._store.end_span - begun_at)
+        self.ledger = Ledger(refused=refusals.load(settings.directory), lasting=True)
+        self._saved = refusals.content(self.ledger.refused)
         self._closed = False
         self._full = False
         self._failure = ""
@@ -109,6 +114,7 @@ class Journal:
                 await asyncio.wait({task})
         if self._settings.sync != "never":
             await self._sync_all()
+        self._save_refusals()
         self._store.segments.end()
         self._syncer.shutdown()
         for descriptor in (*self._rolled, self._lock):
@@ -342,4 +348,13 @@ class Journal:
             if self._settings.max_age_s:
                 await self._drop_expired()
             self._reserve()
+            self._save_refusals()
             self._collect()
+
+    def _save_refusals(self) -> None:
+        """Write down what was refused, when that has changed: what a crash takes of it is missing from what was received, too."""
+        content = refusals.content(self.ledger.refused)
+        if content != self._saved:
+            with suppress(OSError):
+                refusals.save(self._settings.directory, content)
+                self._saved = content

@@ -12,7 +12,7 @@ from collector.journal.placement import spans_placed
 from collector.journal.reading import Reader
 from collector.journal.records import ACCOUNT, Damage
 from collector.journal.segments import Segment, Segments
-from collector.journal.taken import UNKNOWN
+from collector.ledger import OTHERS, folded
 
 _log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class Recovered:
 
     Attributes:
         end_span: position behind the last span.
-        accepted: workspace → spans before it. Spans of which nothing can be read any more count as of no workspace.
+        accepted: workspace → spans before it.
         damaged_bytes: bytes that were cut off or set aside.
     """
 
@@ -32,10 +32,10 @@ class Recovered:
     damaged_bytes: int = 0
 
     def account_for_all(self) -> None:
-        """Let the spans of which nothing is known be of no workspace."""
+        """Count spans of which nothing is known."""
         unknown = self.end_span - self.accepted.total()
         if unknown:
-            self.accepted[UNKNOWN] += unknown
+            self.accepted[OTHERS] += unknown
 
 
 def recover(segments: Segments, reader: Reader) -> Recovered:
@@ -70,7 +70,7 @@ def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovere
             before = Counter(orjson.loads(item.body))
         else:
             found.end_span = max(found.end_span, item.stop_span)
-            found.accepted.update(spans_placed(item.placement, item.spans))
+            found.accepted.update(folded(spans_placed(item.placement, item.spans), found.accepted))
     if not segment.size:
         segments.delete(segment)
     return before

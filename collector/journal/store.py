@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from collector.clock import Clock
 from collector.journal.placement import placement
 from collector.journal.records import ACCOUNT, REQUEST, head
 from collector.journal.segments import Segment, Segments
+from collector.ledger import folded
 from exporters.tally import spans_by_workspace
 from proto.spans import SpanBatch
 
@@ -28,6 +29,7 @@ class Kept(NamedTuple):
     nbytes: int
     received_ns: int
     batch: SpanBatch
+    workspaces: Mapping[str, int]
     segment: Segment
     offset: int
 
@@ -100,11 +102,12 @@ class Store:
         segment.last_ns = received_ns
         self.peak_bytes = max(self.peak_bytes, self.segments.nbytes)
         offset += sum(map(len, opening))
-        kept = Kept(self.end_span, spans, batch.nbytes, received_ns, batch, segment, offset)
+        workspaces = folded(spans_by_workspace(batch), self.accepted)
+        kept = Kept(self.end_span, spans, batch.nbytes, received_ns, batch, workspaces, segment, offset)
         self.kept.append(kept)
         self.kept_bytes += kept.nbytes
         self.end_span += spans
-        self.accepted.update(spans_by_workspace(batch))
+        self.accepted.update(kept.workspaces)
         return kept
 
     @property

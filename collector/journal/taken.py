@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from collector.journal.cuts import Cut
 from collector.journal.placement import placed, spans_placed
 from collector.journal.records import Record
+from collector.ledger import OTHERS
 from collector.queues.contract import Loaded, Taken
 from proto.errors import MalformedRequest
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
-
-UNKNOWN = ""
-"""The workspace of spans of which nothing can be read."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +60,7 @@ class JournalTaken(Taken):
             counts=[record.spans for record in records],
             records=records,
             cut=cut,
-            lost=Counter({UNKNOWN: missing} if missing else {}),
+            lost=Counter({OTHERS: missing} if missing else {}),
         )
 
     def load(self) -> Loaded:
@@ -74,7 +72,7 @@ class JournalTaken(Taken):
             if batch is not None:
                 batches.append(batch)
                 if len(batch) < record.spans:
-                    self.lost[UNKNOWN] += record.spans - len(batch)
+                    self.lost[OTHERS] += record.spans - len(batch)
         if self.cut is None:
             return Loaded(batches)
         bounds = self._in_batch(self.cut.bounds)

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from collector.clock import SYSTEM, Clock
+from collector.errors import CollectorError
 from collector.journal.journal import Journal
+from collector.ledger import Ledger
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.registry import (
     EXPORTERS,
@@ -27,7 +29,11 @@ from config.model import Config
 from exporters.base import Delivery, Destination
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.send import Sender
+from exporters.tally import spans_by_workspace
 from proto.spans import SpanBatch
+
+NOT_LET_IN: Final = "no_room"
+"""Why spans were refused that were in order."""
 
 
 class FanOut:
@@ -47,16 +53,25 @@ class FanOut:
 class Entry:
     """The pipeline as receivers see it."""
 
-    def __init__(self, entrance: Entrance) -> None:
+    def __init__(self, entrance: Entrance, ledger: Ledger) -> None:
         self._entrance = entrance
+        self._ledger = ledger
 
     def check_open(self) -> None:
         """Raises as `Entrance.check_open`."""
         self._entrance.check_open()
 
+    def refused(self, workspace: str, reason: str, spans: int) -> None:
+        """Keep account of spans that receivers refused."""
+        self._ledger.refuse({workspace: spans}, reason)
+
     async def consume(self, batch: SpanBatch) -> None:
         """Raises as `Entrance.put`."""
-        await self._entrance.put(batch)
+        try:
+            await self._entrance.put(batch)
+        except CollectorError:
+            self._ledger.refuse(spans_by_workspace(batch), NOT_LET_IN)
+            raise
 
 
 class Pipeline:
@@ -67,6 +82,7 @@ class Pipeline:
         queues: what waits, by the id of the exporter that it waits for; with several exporters and no journal there is one
             queue, under the id of the first.
         exporters: senders by the id of their exporter.
+        ledger: what became of every span.
     """
 
     def __init__(
@@ -75,9 +91,12 @@ class Pipeline:
         batchers: Mapping[str, Batcher],
         exporters: Mapping[str, Sender],
         clients: Sequence[ClickHouseClient],
+        ledger: Ledger,
     ) -> None:
-        self.entry = Entry(entrance)
         self.queues: Mapping[str, Queue[Any]] = {name: batcher.queue for name, batcher in batchers.items()}
+        self.ledger = ledger
+        self.ledger.accounts.update((name, queue.account) for name, queue in self.queues.items())
+        self.entry = Entry(entrance, ledger)
         self.exporters = exporters
         self._entrance = entrance
         self._batchers = batchers
@@ -149,10 +168,11 @@ def build(
 
     entrance: Entrance
     if journal is None:
+        ledger = Ledger()
         entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
         destination = FanOut(list(senders.values())) if len(senders) > 1 else next(iter(senders.values()))
         batchers = {names.exporters[0]: batcher(queue, destination, sending)}
     else:
-        entrance = journal
+        entrance, ledger = journal, journal.ledger
         batchers = {name: batcher(journal.cursors[name], senders[name], each.sending_queue) for name, each in settings.items()}
-    return Pipeline(entrance, batchers, senders, [connection.client for connection in connections])
+    return Pipeline(entrance, batchers, senders, [connection.client for connection in connections], ledger)

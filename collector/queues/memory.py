@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from collector.errors import Refused, Retryable
-from collector.ledger import Account
+from collector.ledger import Account, folded, folded_delivery
 from collector.queues.contract import CLOSED, QueueStatistics, Taken, Waiting
 from collector.queues.demand import Demand
 from exporters.base import Delivery
@@ -130,7 +130,7 @@ class MemoryQueue:
         self._waiting_spans += spans
         self._waiting_bytes += nbytes
         self._peak_bytes = max(self._peak_bytes, self._held_bytes)
-        self.account.accepted.update(spans_by_workspace(batch))
+        self.account.accepted.update(folded(spans_by_workspace(batch), self.account.accepted))
         self._demand.offer(self._waiting_spans, self._waiting_bytes)
 
     def _admit(self) -> None:
@@ -173,7 +173,7 @@ class MemoryQueue:
 
     def commit(self, taken: Taken, delivery: Delivery) -> None:
         self._taken.remove(taken)
-        self.account.settled.add(delivery)
+        self.account.settled.add(folded_delivery(delivery, self.account.accepted))
         self._held_spans -= taken.spans
         self._held_bytes -= taken.nbytes
         self._admit()

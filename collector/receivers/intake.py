@@ -107,8 +107,8 @@ class Intake:
             Refused: it may not come in, or not now.
             Retryable: nobody's request could be taken now.
         """
-        self._consumer.check_open()
         caller = self._gate.admit(headers, certificate)
+        self._consumer.check_open()
         if self._limits is not None:
             self._limits.check(caller.workspace)
         return caller
@@ -150,6 +150,8 @@ class Intake:
             return TAKEN
         for warning in warnings:
             self._log.warning("request_taken", reason="warning", warning=warning)
+        for reason, refused in decoded.rejected.items():
+            self._consumer.refused(caller.workspace, reason, refused)
         return Outcome(self._rejection(decoded.rejected, spans, decoded.first_rejected), warnings)
 
     def failed(self, error: Exception) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import json
 import os
 import random
 import signal
@@ -125,6 +126,7 @@ def test_a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_p
         configure(daemon, clickhouse, database, chance)
         daemon.start()
         eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "an empty journal", 60.0)
+        (account,) = json.loads(daemon.get("/api/v1/ledger")[1])["exporters"]
         assert daemon.stop() == 0, daemon.log
 
     def ask(what: str, table: str = "otel_traces") -> int:
@@ -137,5 +139,7 @@ def test_a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_p
     doubled = [number for number, count in times.items() if count > 1]
     assert not doubled, f"{len(doubled)} spans are there twice"
     assert ask("count()", "otel_traces_trace_id_ts") == ask("uniqExact(TraceId)", "otel_traces_trace_id_ts") == len(times)
+    (entry,) = account["workspaces"]
+    assert entry == {"workspace": "default", "accepted": len(times), "stored": len(times), "dropped": {}, "waiting": 0}
     assert len(clients.acknowledged) > 100 * KILLS, "too little was acknowledged to prove anything"
     clickhouse.execute(f"DROP DATABASE {database} SYNC")

@@ -48,6 +48,9 @@ class ListConsumer:
     def check_open(self) -> None:
         """Always."""
 
+    def refused(self, workspace: str, reason: str, spans: int) -> None:
+        """Nothing to do."""
+
     async def consume(self, batch: SpanBatch) -> None:
         if self.before is not None:
             waiting = self.before(batch)

@@ -130,7 +130,7 @@ async def test_spans_of_many_workspaces_keep_their_workspace(tmp_path: Path) -> 
     async with journal_in(tmp_path) as journal:
         account = journal.cursors["clickhouse"].account
         assert +account.accepted == account.settled.stored == deposit.workspaces
-        assert not +account.waiting()
+        assert account.waiting() == 0
 
 
 def two_resources(first: int) -> SpanBatch:
@@ -237,7 +237,7 @@ async def test_a_journal_that_may_drop_the_oldest_counts_what_it_drops(tmp_path:
         dropped = account.settled.dropped["journal_full"].total()
         assert dropped > 0
         assert account.accepted.total() == 1000
-        assert not +account.waiting()
+        assert account.waiting() == 0
     assert len(deposit.numbers) == 1000 - dropped
     assert deposit.numbers[-5:] == list(range(995, 1000))
     assert max(Counter(deposit.numbers).values()) == 1
@@ -337,5 +337,5 @@ async def test_the_account_adds_up_over_restarts(tmp_path: Path) -> None:
             accepted += 5
             account = line.journal.cursors["clickhouse"].account
             assert account.accepted.total() == accepted
-            assert account.waiting().total() == line.waiting()
+            assert account.waiting() == line.waiting()
     assert line.journal.cursors["clickhouse"].account.settled.stored == {"default": accepted}
