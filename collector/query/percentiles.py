@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from collector.query.store import DEFAULT_WORKSPACE, DURATION, ERROR, STATUS_CODES, SpanStore, Statement, time_range
+from collector.query.store import DURATION, ERROR, STATUS_CODES, SpanStore, Statement, time_range
 
 PERCENTILES: Final = (50, 95, 99)
 
@@ -88,7 +88,7 @@ async def find_latencies(
     kind: str | None = None,
     after: str | None = None,
     limit: int = 100,
-    workspace: str = DEFAULT_WORKSPACE,
+    workspace: str,
 ) -> list[Latencies]:
     """Latencies of each service with a span that starts in [start, end), nanoseconds, and fits the filters.
 

@@ -16,7 +16,6 @@ import orjson
 
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.store import (
-    DEFAULT_WORKSPACE,
     ERROR,
     IDENTITY,
     KINDS,
@@ -41,6 +40,7 @@ class TraceSearch:
 
     Attributes:
         start, end: nanoseconds; a span fits when its start is in [start, end).
+        workspace: whose spans are looked at.
         minimum_duration, maximum_duration: of the span, nanoseconds, both included.
         status: one of STATUS_CODES.
         kind: one of KINDS.
@@ -55,6 +55,7 @@ class TraceSearch:
 
     start: int
     end: int
+    workspace: str
     service: str | None = None
     operation: str | None = None
     minimum_duration: int | None = None
@@ -63,7 +64,6 @@ class TraceSearch:
     kind: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
     limit: int = 20
-    workspace: str = DEFAULT_WORKSPACE
 
     def __post_init__(self) -> None:
         if self.start >= self.end:

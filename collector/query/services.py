@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collector.query.store import DEFAULT_WORKSPACE, SpanStore, Statement, time_range
+from collector.query.store import SpanStore, Statement, time_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def find_services(
     end: int,
     after: str | None = None,
     limit: int = 100,
-    workspace: str = DEFAULT_WORKSPACE,
+    workspace: str,
 ) -> list[Service]:
     """Services with a span that starts in [start, end), nanoseconds; at most `limit` whose name is greater than `after`.
 

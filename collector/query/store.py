@@ -13,7 +13,6 @@ from typing import Final
 
 from exporters.clickhouse.client import ClickHouseClient, QueryResult
 
-DEFAULT_WORKSPACE: Final = "default"
 KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS_CODES: Final = ("Unset", "Ok", "Error")
 ERROR: Final = 2

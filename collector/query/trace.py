@@ -8,7 +8,7 @@ from typing import Final
 
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.spans import SELECTED, Spans, from_result
-from collector.query.store import DEFAULT_WORKSPACE, SpanStore, Statement
+from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
 
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
@@ -37,9 +37,7 @@ def spans_statement(store: SpanStore, trace_id: str, workspace: str, bounds: Bou
     )
 
 
-async def find_trace(
-    store: SpanStore, trace_id: str, *, workspace: str = DEFAULT_WORKSPACE, max_spans: int = 100_000
-) -> Spans | None:
+async def find_trace(store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = 100_000) -> Spans | None:
     """The trace's spans, or None when the workspace has no such trace.
 
     Args:

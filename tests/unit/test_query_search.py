@@ -14,26 +14,26 @@ IDS = st.text("0123456789abcdef", min_size=32, max_size=32)
 
 @given(st.integers(0, 2**63 - 1), IDS)
 def test_a_cursor_comes_back_as_it_was(start: int, trace_id: str) -> None:
-    search = TraceSearch(0, 10, service="web")
+    search = TraceSearch(0, 10, "default", service="web")
     cursor = Cursor(start, trace_id)
     assert decode_cursor(search, encode_cursor(search, cursor)) == cursor
 
 
 def test_a_cursor_of_another_search_is_refused() -> None:
-    text = encode_cursor(TraceSearch(0, 10, service="web"), Cursor(5, "a" * 32))
+    text = encode_cursor(TraceSearch(0, 10, "default", service="web"), Cursor(5, "a" * 32))
     with pytest.raises(ValueError, match="other parameters"):
-        decode_cursor(TraceSearch(0, 10, service="cart"), text)
+        decode_cursor(TraceSearch(0, 10, "default", service="cart"), text)
 
 
 def test_a_cursor_does_not_depend_on_the_size_of_a_page() -> None:
-    text = encode_cursor(TraceSearch(0, 10, limit=5), Cursor(5, "a" * 32))
-    assert decode_cursor(TraceSearch(0, 10, limit=50), text) == Cursor(5, "a" * 32)
+    text = encode_cursor(TraceSearch(0, 10, "default", limit=5), Cursor(5, "a" * 32))
+    assert decode_cursor(TraceSearch(0, 10, "default", limit=50), text) == Cursor(5, "a" * 32)
 
 
 @given(st.text(max_size=40))
 def test_any_other_text_is_no_cursor(text: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
-        decode_cursor(TraceSearch(0, 10), text)
+        decode_cursor(TraceSearch(0, 10, "default"), text)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
 )
 def test_a_search_that_contradicts_itself_names_the_field(fields: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=named):
-        TraceSearch(**{"start": 0, "end": 10, **fields})  # type: ignore[arg-type]  # one wrong field at a time
+        TraceSearch(**{"start": 0, "end": 10, "workspace": "default", **fields})  # type: ignore[arg-type]  # one wrong field at a time
 
 
 @given(st.text(), st.text())
 def test_no_value_of_a_search_ever_stands_in_its_sql(key: str, value: str) -> None:
     store = SpanStore(ClickHouseClient(["http://127.0.0.1:1"]))
-    marked = TraceSearch(0, 10, service=f"<{value}>", operation=f"<{value}>", attributes=((f"<{key}>", f"<{value}>"),))
-    plain = TraceSearch(0, 10, service="a", operation="b", attributes=(("c", "d"),))
+    marked = TraceSearch(0, 10, "default", service=f"<{value}>", operation=f"<{value}>", attributes=((f"<{key}>", f"<{value}>"),))
+    plain = TraceSearch(0, 10, "default", service="a", operation="b", attributes=(("c", "d"),))
     assert matches_statement(store, marked, None).sql == matches_statement(store, plain, None).sql
 
 
