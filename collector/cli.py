@@ -43,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+_VARIABLES: Final = "OTEL_EXPORTER_OTLP_HEADERS and _CERTIFICATE count as in services"
+
+
 def parser() -> argparse.ArgumentParser:
     """The grammar of all commands."""
     top = argparse.ArgumentParser(
@@ -68,7 +71,9 @@ def _replay(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="OTLP trace requests: .pb or .json, each also as .gz; a directory stands for all such files in it",
     )
-    command.add_argument("--endpoint", help="host:port, or a URL for http (default: localhost:4317, or localhost:4318 for http)")
+    command.add_argument(
+        "--endpoint", help=f"host:port, or a URL (default: localhost:4317, or localhost:4318 for http); {_VARIABLES}"
+    )
     command.add_argument("--protocol", choices=("grpc", "http"), default="grpc", help="transport (default: %(default)s)")
     command.add_argument("--rate", type=_positive, metavar="SPANS_PER_S", help="send no faster than this (default: at once)")
     command.add_argument("--repeat", type=_count, default=1, help="send everything so many times (default: %(default)s)")
@@ -81,7 +86,9 @@ def _replay(command: argparse.ArgumentParser) -> None:
 
 
 def _demo(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--endpoint", default="localhost:4317", help="host:port of OTLP/gRPC (default: %(default)s)")
+    command.add_argument(
+        "--endpoint", default="localhost:4317", help=f"host:port or URL of OTLP/gRPC (default: %(default)s); {_VARIABLES}"
+    )
     command.add_argument(
         "--rate", type=_positive, default=2.0, metavar="REQUESTS_PER_S", help="visits to the shop (default: %(default)s)"
     )

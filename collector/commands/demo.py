@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import random
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Final
 import grpc
 
 from collector.cli import OK, UserError
+from collector.replay.target import Target
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _LONGEST_VISIT_NS: Final = 5_000_000_000
@@ -31,14 +33,15 @@ def execute(arguments: argparse.Namespace) -> int:
         from collector.demo.stage import Actors
     except ImportError as error:
         raise UserError(f"the OpenTelemetry SDK is not installed ({error.name}); run: pip install 'spanhouse[demo]'") from error
-    _require_receiver(arguments.endpoint)
+    target = Target.of(arguments.endpoint, os.environ)
+    _require_receiver(target)
+    # The exporter reads certificates and headers from the environment itself.
+    exporter = {"endpoint": arguments.endpoint, "insecure": not target.encrypted}
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    actors = Actors(
-        lambda: BatchSpanProcessor(OTLPSpanExporter(endpoint=arguments.endpoint, insecure=True), schedule_delay_millis=1000)
-    )
+    actors = Actors(lambda: BatchSpanProcessor(OTLPSpanExporter(**exporter), schedule_delay_millis=1000))
     shop = Shop(actors, random.Random())  # noqa: S311  # a play, no secret
     sys.stderr.write(f"the shop sends its spans to {arguments.endpoint}; stop it with Ctrl-C\n")
     visits = _play(shop.visit, arguments.rate, arguments.duration, stop)
@@ -59,11 +62,16 @@ def _play(visit: Callable[[int], None], rate: float, duration_s: float | None, s
     return visits
 
 
-def _require_receiver(endpoint: str) -> None:
-    with grpc.insecure_channel(endpoint) as channel:
+def _require_receiver(target: Target) -> None:
+    if target.encrypted:
+        opened = grpc.secure_channel(target.address, target.grpc_credentials())
+    else:
+        opened = grpc.insecure_channel(target.address)
+    with opened as channel:
         try:
             grpc.channel_ready_future(channel).result(_CONNECT_TIMEOUT_S)
         except grpc.FutureTimeoutError:
             raise UserError(
-                f"nobody takes OTLP over gRPC at {endpoint}; start one with `spanhouse run`, or name another with --endpoint"
+                f"nobody takes OTLP over gRPC at {target.address}; "
+                "start one with `spanhouse run`, or name another with --endpoint"
             ) from None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Protocol
 
@@ -19,6 +21,7 @@ from yarl import URL
 from collector.cli import UserError
 from collector.receivers.answers import is_retried
 from collector.receivers.otlp_grpc import EXPORT
+from collector.replay.target import Target
 
 _CONNECT_TIMEOUT_S: Final = 5.0
 _REQUEST_TIMEOUT_S: Final = 60.0
@@ -82,26 +85,28 @@ class Sender:
 
 @asynccontextmanager
 async def connect(protocol: str, endpoint: str | None) -> AsyncIterator[Sender]:
-    """A sender over `grpc` or `http` to an endpoint, or to the default port of this machine.
+    """A sender over `grpc` or `http` to an endpoint, or to the default port of this machine, with the headers and certificates
+    that the standard variables of OTLP exporters name.
 
     Raises:
-        UserError: nobody answers there.
+        UserError: nobody answers there, or a certificate cannot be used.
     """
     if protocol == "grpc":
-        async with _grpc_transport(endpoint or "localhost:4317") as transport:
+        async with _grpc_transport(Target.of(endpoint or "localhost:4317", os.environ)) as transport:
             yield Sender(transport)
     else:
-        async with _http_transport(endpoint or "localhost:4318") as transport:
+        async with _http_transport(Target.of(endpoint or "localhost:4318", os.environ)) as transport:
             yield Sender(transport)
 
 
 class _Grpc:
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, headers: Mapping[str, str]) -> None:
         self._export = channel.unary_unary(EXPORT)
+        self._metadata = tuple(headers.items())
 
     async def send_once(self, body: bytes) -> bytes:
         try:
-            answer: bytes = await self._export(body, timeout=_REQUEST_TIMEOUT_S)
+            answer: bytes = await self._export(body, timeout=_REQUEST_TIMEOUT_S, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             delay_s = _grpc_delay_s(error)
             code = error.code()
@@ -113,25 +118,29 @@ class _Grpc:
 
 
 @asynccontextmanager
-async def _grpc_transport(target: str) -> AsyncIterator[_Grpc]:
-    async with grpc.aio.insecure_channel(target) as channel:
+async def _grpc_transport(target: Target) -> AsyncIterator[_Grpc]:
+    if target.encrypted:
+        opened = grpc.aio.secure_channel(target.address, target.grpc_credentials())
+    else:
+        opened = grpc.aio.insecure_channel(target.address)
+    async with opened as channel:
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await channel.channel_ready()
         except TimeoutError:
-            raise _nobody(target, "grpc") from None
-        yield _Grpc(channel)
+            raise _nobody(target.address, "grpc") from None
+        yield _Grpc(channel, target.headers)
 
 
 class _Http:
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, context: ssl.SSLContext | bool) -> None:
         self._session = session
         self._url = url
+        self._context = context
 
     async def send_once(self, body: bytes) -> bytes:
-        headers = {"Content-Type": "application/x-protobuf"}
         try:
-            async with self._session.post(self._url, data=body, headers=headers, allow_redirects=False) as response:
+            async with self._session.post(self._url, data=body, allow_redirects=False, ssl=self._context) as response:
                 answer = await response.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Again(str(error) or "no answer in time") from error
@@ -145,20 +154,22 @@ class _Http:
 
 
 @asynccontextmanager
-async def _http_transport(endpoint: str) -> AsyncIterator[_Http]:
-    url = endpoint if "://" in endpoint else f"http://{endpoint}"
+async def _http_transport(target: Target) -> AsyncIterator[_Http]:
+    context = target.ssl_context() if target.encrypted else True
+    url = f"{'https' if target.encrypted else 'http'}://{target.address}"
     if url.count("/") == 2:
         url += "/v1/traces"
     timeout = aiohttp.ClientTimeout(total=_REQUEST_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S)
     try:
         address = URL(url)
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(address.host, address.port, ssl=address.scheme == "https")
+            _, writer = await asyncio.open_connection(address.host, address.port, ssl=context if target.encrypted else None)
     except (OSError, TimeoutError, ValueError):
-        raise _nobody(endpoint, "http") from None
+        raise _nobody(target.address, "http") from None
     writer.close()
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        yield _Http(session, url)
+    headers = {"Content-Type": "application/x-protobuf", **target.headers}
+    async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+        yield _Http(session, url, context)
 
 
 def _nobody(endpoint: str, protocol: str) -> UserError:

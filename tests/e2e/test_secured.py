@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
 from tests.support.certificates import Authority
-from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.daemon import ROOT, Daemon, daemon_in, eventually
+from tests.support.requests import Shape, generated_request
 
 SHOP, READER, METRICS = "shop-token-0123456789", "reader-token-0123456789", "metrics-token-0123456789"
 
@@ -126,3 +130,32 @@ def test_a_listener_for_everybody_needs_consent_and_is_warned_of(tmp_path: Path)
         daemon.start()
         assert [event["key"] for event in daemon.events("open_listener")] == ["extensions.query"]
         assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_replay_and_demo_send_with_the_variables_of_services(
+    secured: Daemon, authority: Authority, tmp_path: Path, protocol: str
+) -> None:
+    file = tmp_path / "request.pb"
+    file.write_bytes(generated_request(Shape(spans=7), seed=hash(protocol) % 1000).SerializeToString())
+    port = secured.ports.grpc if protocol == "grpc" else secured.ports.http
+    environment = {
+        **os.environ,
+        "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{SHOP},x-workspace-id=shop",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": str(authority.file),
+    }
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "collector", *arguments, "--endpoint", f"https://127.0.0.1:{port}"]
+        return subprocess.run(command, cwd=ROOT, env={**environment, **variables}, capture_output=True, text=True, timeout=60)
+
+    sent = run("replay", str(file), "--protocol", protocol)
+    assert (sent.returncode, sent.stdout) == (0, "7 spans sent in 1 requests, 0 rejected, 0 failed\n"), sent.stderr
+    refused = run("replay", str(file), "--protocol", protocol, OTEL_EXPORTER_OTLP_HEADERS="")
+    assert refused.returncode == 1
+    assert "no token came" in refused.stderr
+    if protocol == "grpc":
+        before = secured.stored()
+        played = run("demo", "--duration", "1")
+        assert played.returncode == 0, played.stderr
+        eventually(lambda: secured.stored() > before, "spans of the demo")
