@@ -9,6 +9,7 @@ not its listener, so the HTTP face is written here. `process` starts and watches
     admission   what the one who asks may do and use
     rights      how readers are held to reading, and to their workspaces
     request     the parameters and headers of a request
+    reading     what a reader's statement is
     statement   what kind of statement it is, where its data begins
     engine      connections to chDB, running and cancelling statements
     sessions    connections that outlive a request

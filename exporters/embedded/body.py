@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +15,7 @@ from exporters.embedded.engine import Engine
 from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.query import ExternalTable
 from exporters.embedded.request import Parameters
-from exporters.embedded.statement import Statement, read_statement
+from exporters.embedded.statement import Statement
 from exporters.embedded.workers import Workers
 
 
@@ -32,17 +33,19 @@ class BodyReader:
 
     Args:
         max_bytes: the largest body, packed or unpacked.
+        read: what reads the text of a statement.
     """
 
-    def __init__(self, engine: Engine, workers: Workers, max_bytes: int) -> None:
+    def __init__(self, engine: Engine, workers: Workers, max_bytes: int, read: Callable[[bytes], Statement]) -> None:
         self._engine = engine
         self._workers = workers
         self._max_bytes = max_bytes
+        self._read = read
 
     async def read(self, request: web.Request, parameters: Parameters) -> Asked:
         """Read the body to its end. Form fields are added to `parameters`. Raises DatabaseError."""
         if request.method != hdrs.METH_POST:
-            statement = read_statement(parameters.values.get("query", "").encode())
+            statement = self._read(parameters.values.get("query", "").encode())
             return Asked(statement, None if statement.insert is None else self._data(statement.insert.data))
         if request.content_length is None and "chunked" not in request.headers.get(hdrs.TRANSFER_ENCODING, "").lower():
             message = "The Transfer-Encoding is not chunked and there is no Content-Length header for POST request"
@@ -63,13 +66,13 @@ class BodyReader:
             raise
 
     async def _asked(self, head: bytes, data: Data) -> Asked:
-        statement = _insert_in(head)
+        statement = self._insert_in(head)
         if statement is not None:
             return Asked(statement, data)
         text = await self._workers.run(partial(unpacked, self._engine, data, self._max_bytes))
         data.close()
         joined = head + b"\n" + text if head and text else head or text
-        statement = read_statement(joined)
+        statement = self._read(joined)
         return Asked(statement, None if statement.insert is None else self._data(statement.insert.data))
 
     async def _read_form(self, request: web.Request, parameters: Parameters) -> Asked:
@@ -80,18 +83,32 @@ class BodyReader:
                 if not isinstance(part, BodyPartReader) or part.name is None:
                     continue
                 if part.filename is None:
-                    parameters.add(part.name, (await part.read(decode=True)).decode())
+                    parameters.add(part.name, await self._field(part))
                     continue
                 files[part.name] = data = Data(self._max_bytes)
                 while chunk := await part.read_chunk(1 << 16):
                     data.write(chunk)
             external = [_external_table(parameters, name, data) for name, data in files.items()]
-            statement = read_statement(parameters.values.get("query", "").encode())
+            statement = self._read(parameters.values.get("query", "").encode())
         except BaseException:
             for data in files.values():
                 data.close()
             raise
         return Asked(statement, None if statement.insert is None else self._data(statement.insert.data), external)
+
+    def _insert_in(self, head: bytes) -> Statement | None:
+        """The INSERT of a URL whose data is the body alone, so that the body needs no look."""
+        if head.lstrip()[:6].upper() != b"INSERT":
+            return None
+        statement = self._read(head)
+        insert = statement.insert
+        return statement if insert is not None and not insert.data.strip() else None
+
+    async def _field(self, part: BodyPartReader) -> str:
+        with Data(self._max_bytes) as data:
+            while chunk := await part.read_chunk(1 << 16):
+                data.write(chunk)
+            return data.read().decode()
 
     def _data(self, rows: bytes) -> Data:
         data = Data(self._max_bytes)
@@ -104,15 +121,6 @@ class BodyReader:
 
     def _without_blocks(self, data: Data) -> Data:
         return self._data(unpack_blocks(unpacked(self._engine, data, self._max_bytes), self._max_bytes))
-
-
-def _insert_in(head: bytes) -> Statement | None:
-    """The INSERT of a URL whose data is the body alone, so that the body needs no look."""
-    if head.lstrip()[:6].upper() != b"INSERT":
-        return None
-    statement = read_statement(head)
-    insert = statement.insert
-    return statement if insert is not None and not insert.data.strip() else None
 
 
 def _external_table(parameters: Parameters, name: str, data: Data) -> ExternalTable:

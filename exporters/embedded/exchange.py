@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import SpooledTemporaryFile
+from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 
@@ -20,10 +21,13 @@ from exporters.embedded.engine import Connection, Engine, Piece, Statistics
 from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.native import BlockFraming
 from exporters.embedded.query import Query
+from exporters.embedded.reading import read_as_reader
 from exporters.embedded.request import Parameters, read_parameters, settle
 from exporters.embedded.sessions import Sessions
-from exporters.embedded.statement import with_other_literals
+from exporters.embedded.statement import read_statement, unread_statement, with_other_literals
 from exporters.embedded.workers import Workers
+
+T = TypeVar("T")
 
 # As much of an answer is held back, unless the client asks for more, so that an early error still gets its status.
 _BUFFER_BYTES = 1 << 20
@@ -69,7 +73,7 @@ class Exchange:
             "X-ClickHouse-Server-Display-Name": engine.display_name,
             "X-ClickHouse-Exception-Tag": self._exception_tag,
         }
-        self._work: asyncio.Future[_Packed] | None = None
+        self._work: asyncio.Future[Any] | None = None
         self._workers: Workers
 
     async def answer(self) -> web.StreamResponse:
@@ -87,7 +91,7 @@ class Exchange:
         connection, release = await self._connection_of(caller)
         query: Query | None = None
         try:
-            asked = await self._asked(caller)
+            asked = await self._asked(caller, connection)
             settle(self._parameters, self._request.headers)
             query = await self._query(asked, connection, caller)
             with workers.admit(self._parameters.query_id, connection.tag):
@@ -108,11 +112,16 @@ class Exchange:
         close = self._parameters.flag("close_session")
         return session.connection, partial(self._sessions.give_back, caller.name, session_id, timeout_s=timeout_s, close=close)
 
-    async def _asked(self, caller: Caller) -> Asked:
-        body = BodyReader(self._engine, self._workers, caller.max_body_bytes)
+    async def _asked(self, caller: Caller, connection: Connection) -> Asked:
+        read = read_statement if caller.rights is None else unread_statement
+        body = BodyReader(self._engine, self._workers, caller.max_body_bytes, read)
         try:
             async with asyncio.timeout(caller.body_timeout_s):
-                return await body.read(self._request, self._parameters)
+                asked = await body.read(self._request, self._parameters)
+            if caller.rights is not None:
+                text = asked.statement.text
+                asked.statement = await self._in_thread(partial(read_as_reader, connection, caller.rights, text))
+            return asked
         except TimeoutError:
             raise error(159, "TIMEOUT_EXCEEDED", f"The request took longer than {caller.body_timeout_s:g} seconds") from None
 
@@ -133,18 +142,22 @@ class Exchange:
         )
 
     async def _end(self, query: Query | None, release: Callable[[], None]) -> None:
+        if self._work is not None and not self._work.done():
+            if query is not None and query.kills_with_its_client:
+                await self._workers.control(partial(self._engine.kill, query.connection.tag))
+            await asyncio.wait([self._work])
         if query is not None:
-            if self._work is not None and not self._work.done():
-                if query.kills_with_its_client:
-                    await self._workers.control(partial(self._engine.kill, query.connection.tag))
-                await asyncio.wait([self._work])
             await self._workers.run(query.end)
         release()
 
     async def _step(self, work: Callable[[], Piece]) -> _Packed:
-        """Run a part of the query in a thread. It goes on when the client leaves; `_end` then cancels it."""
-        self._work = self._workers.run(partial(_packed, work, self._packer))
-        return await asyncio.shield(self._work)
+        """Run a part of the query, and pack what it answers."""
+        return await self._in_thread(partial(_packed, work, self._packer))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Use the connection in a thread. That goes on when the client leaves; `_end` then cancels it, and waits for it."""
+        running = self._work = self._workers.run(work)
+        return await asyncio.shield(running)
 
     async def _run(self, query: Query) -> web.StreamResponse:
         parameters = self._parameters

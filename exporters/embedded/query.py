@@ -9,9 +9,10 @@ import orjson
 from exporters.embedded import data as insert_data
 from exporters.embedded.data import Data
 from exporters.embedded.engine import Connection, Piece, Statistics, Stream
-from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.errors import DatabaseError
+from exporters.embedded.reading import readonly
 from exporters.embedded.request import Parameters
-from exporters.embedded.rights import Rights, of_the_statement, readonly
+from exporters.embedded.rights import Rights
 from exporters.embedded.statement import Statement, assignments, quote_name, tokens
 
 _READONLY = 164
@@ -69,9 +70,6 @@ class Query:
     def begin(self) -> Piece:
         """Start the statement and return the first piece of its answer, empty if that is all. Raises DatabaseError."""
         try:
-            if self.rights is not None:
-                # Before the request's settings are there, which could change the answer of the check.
-                self._check(self.rights)
             self._prepare()
             statement, parameters = self.statement, self.parameters
             if statement.insert is not None and self.data is not None:
@@ -120,28 +118,14 @@ class Query:
             self._remember(settings)
         if self.parameters.database:
             self._use(self.parameters.database)
+        if self.external and self.rights is not None:
+            raise readonly("create external tables")
         for table in self.external:
             insert_data.load_table(self.connection, table.name, table.structure, table.format, table.data)
         if self.by_get and self.kept and not self._is_harmless():
             raise readonly("execute query")
         if settings:
             self.connection.run(f"SET {assignments(settings)}")
-
-    def _check(self, rights: Rights) -> None:
-        """Let the engine's parser say what the statement is. Raises DatabaseError."""
-        if self.statement.insert is not None:
-            raise readonly("execute query")
-        if self.external:
-            raise readonly("create external tables")
-        try:
-            text = self.statement.text.decode().replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
-        except UnicodeDecodeError:
-            raise error(62, "SYNTAX_ERROR", "The statement is not UTF-8") from None
-        try:
-            formatted = self.connection.run("SELECT formatQuerySingleLine({statement:String})", "TSVRaw", {"statement": text})
-        except DatabaseError as refused:
-            raise of_the_statement(refused) from None
-        rights.check(formatted.data)
 
     def _use(self, database: str) -> None:
         self.connection.run(f"USE {quote_name(database)}")

@@ -7,24 +7,20 @@ chDB runs every connection as its one user, so a reader is a connection that has
 - its profile fixes settings and bounds limits, in the statement, in subqueries and afterwards alike;
 - one of the fixed settings, the scope, names its workspaces: row policies on the tables of the spans compare them with it.
 
-Only one statement could take the role back, SET ROLE, and the client half of chDB writes files before the engine is asked
-(INTO OUTFILE). So what the engine's own parser makes of a statement has to be one statement that reads.
+Only one statement could take the role back, SET ROLE: see `reading`.
 
 `docs/adr/0006-readers-of-the-embedded-clickhouse.md` says what was tried.
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
-from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.limits import ReaderLimits
-from exporters.embedded.statement import assignments, quote, tokens
+from exporters.embedded.statement import assignments, quote
 
 SCOPE: Final = "query_cache_tag"
 """The setting that says whose rows a connection sees. It has no other effect, because queries are not cached here."""
@@ -33,7 +29,6 @@ OWNER: Final = "owner"
 """The scope of connections that nobody has restricted, and the role that they have."""
 
 _ANY, _SOME = "any", "some"
-_LEADING: Final = frozenset({b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"EXISTS", b"EXPLAIN", b"("})
 
 _STEPS_ON_DISK: Final = ("sort", "group_by", "distinct", "join")
 _FIXED: Final[Mapping[str, str]] = {
@@ -76,8 +71,6 @@ _CEILINGS: Final[Mapping[str, int]] = {
     "max_analyze_depth": 5000,
 }
 """Settings that readers may lower and not raise: mostly ClickHouse's own defaults."""
-
-_OF_THE_CHECK: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?=\. \([A-Z_]+\)$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +131,6 @@ class Rights:
         """The settings of a request, with limits that are too high brought down: clients add to them what suits servers."""
         return {name: self._bounded(name, value) for name, value in settings.items()}
 
-    def check(self, formatted: bytes) -> None:
-        """Refuse a statement that a reader may not run.
-
-        Args:
-            formatted: what `formatQuerySingleLine` makes of it: one statement, without comments, with plain quotes.
-
-        Raises:
-            DatabaseError: 164 if it does more than read, 358 if it writes a file, 497 if it shows sizes of others' data.
-        """
-        words = [token.text.upper() if token.kind == "word" else token.text for token in tokens(formatted)]
-        pairs = set(pairwise(words))
-        if not words or words[0] not in _LEADING or (b"PARALLEL", b"WITH") in pairs:
-            raise readonly("execute query")
-        if (b"INTO", b"OUTFILE") in pairs:
-            raise error(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
-        if words[0] == b"EXPLAIN" and self.workspaces is not None:
-            raise error(497, "ACCESS_DENIED", "Not enough privileges. EXPLAIN would count the rows of other workspaces")
-
     @property
     def _bounds(self) -> dict[str, int]:
         limits = self.limits
@@ -189,13 +164,3 @@ def owner_filter() -> str:
 def size_filter(tables: SpanTables) -> str:
     """The row policy of a system table that counts rows: those who see some workspaces do not see the count of all."""
     return f"splitByChar('\\n', getSetting('{SCOPE}'))[1] != '{_SOME}' OR database != {quote(tables.database)}"
-
-
-def of_the_statement(refused: DatabaseError) -> DatabaseError:
-    """The parser's complaint about a statement, without the query that asked the parser."""
-    return DatabaseError(refused.code, _OF_THE_CHECK.sub("", refused.text))
-
-
-def readonly(what: str) -> DatabaseError:
-    """What a server says to those who may only read."""
-    return error(164, "READONLY", f"default: Cannot {what} in readonly mode")

@@ -97,6 +97,11 @@ def tokens(text: bytes, position: int = 0) -> Iterator[Token]:
             depth += 1
 
 
+def unread_statement(text: bytes) -> Statement:
+    """A statement that somebody else reads."""
+    return Statement(text, b"", b"", None)
+
+
 def read_statement(text: bytes) -> Statement:
     """Read one statement.
 

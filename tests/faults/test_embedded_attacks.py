@@ -53,6 +53,7 @@ _COUNTS = {
         "SELECT count() FROM otel.otel_traces WHERE throwIf(Workspace = 'beta') = 0 SETTINGS optimize_move_to_prewhere = 0",
         "3",
     ),
+    "an error about rows of others": ("SELECT throwIf(count() != 3) FROM otel.otel_traces", "0"),
     "a join": ("SELECT count() FROM otel.otel_traces AS a CROSS JOIN otel.otel_traces AS b", "9"),
     "a subquery": ("SELECT count() FROM otel.otel_traces WHERE TraceId IN (SELECT TraceId FROM otel.otel_traces)", "3"),
     "a scalar subquery": ("SELECT (SELECT uniqExact(Workspace) FROM otel.otel_traces)", "1"),
@@ -183,6 +184,12 @@ _REFUSED = {
     "a template of the result": "SELECT 1 FORMAT Template SETTINGS format_template_resultset = '{file}'",
     "a schema": "SELECT 1 FORMAT Protobuf SETTINGS format_schema = '{file}:m'",
     "url()": "SELECT * FROM url('http://127.0.0.1:1/', LineAsString)",
+    "DESCRIBE of a file": "DESCRIBE file('{file}')",
+    "DESCRIBE of a URL": "DESC url('http://127.0.0.1:1/', CSV)",
+    "DESCRIBE of a bucket": "DESC s3('http://127.0.0.1:1/bucket/key')",
+    "DESCRIBE of a directory": "DESC icebergLocal('{file}')",
+    "EXPLAIN TABLE OVERRIDE": "EXPLAIN TABLE OVERRIDE mysql('127.0.0.1:1', 'd', 't', 'u', 'p') COLUMNS (x Int8)",
+    "EXPLAIN of a URL": "EXPLAIN QUERY TREE SELECT * FROM url('http://127.0.0.1:1/', CSV)",
     "a schema registry": "SELECT * FROM format(AvroConfluent, 'x') SETTINGS format_avro_schema_registry_url = 'http://127.0.0.1:1'",
     "remote()": "SELECT * FROM remote('127.0.0.1:1', otel.otel_traces)",
     "remote() to itself": "SELECT * FROM remote('127.0.0.1', otel.otel_traces)",
@@ -203,6 +210,12 @@ _REFUSED = {
     "viewExplain()": "SELECT * FROM viewExplain('EXPLAIN', '', (SELECT 1))",
     "EXPLAIN ESTIMATE": "EXPLAIN ESTIMATE SELECT * FROM otel.otel_traces",
     "EXPLAIN indexes": "EXPLAIN indexes = 1 SELECT * FROM otel.otel_traces WHERE TraceId = 'zanzibar0'",
+    "EXPLAIN in a subquery": "SELECT * FROM (EXPLAIN ESTIMATE SELECT * FROM otel.otel_traces)",
+    "EXPLAIN in brackets": "(EXPLAIN ESTIMATE SELECT * FROM otel.otel_traces)",
+    "DESCRIBE of EXPLAIN": "DESCRIBE (EXPLAIN ESTIMATE SELECT * FROM otel.otel_traces)",
+    "a value in an error": "SELECT toUInt8(SpanName) FROM otel.otel_traces ORDER BY Duration DESC",
+    "a value in an error of a filter": "SELECT 1 FROM otel.otel_traces PREWHERE toUInt8(SpanName) = 1",
+    "CHECK TABLE": "CHECK TABLE otel.otel_traces",
     "replicas": "SELECT * FROM otel.otel_traces SETTINGS enable_parallel_replicas = 1, max_parallel_replicas = 3, "
     "cluster_for_parallel_replicas = 'default', parallel_replicas_for_non_replicated_merge_tree = 1",
     # Others.
@@ -239,7 +252,7 @@ def test_a_closed_way_is_refused_and_tells_nothing(house: House, secret_file: Pa
     for parameters in ({}, {"session_id": "attack"}, {"database": "otel"}):
         status, text = _said(house, secret_file, _REFUSED[way], **parameters)
         assert status != 200, text
-        for mark in (_FILE, SECRET_NUMBER, f"{SECRET}1"):
+        for mark in (_FILE, SECRET_NUMBER, f"{SECRET}1", f"'{SECRET}'"):
             assert mark not in text
     assert house.ann.execute("SELECT currentRoles(), getSetting('readonly')", session_id="attack") == b"[]\t2\n"
     assert sorted(each.name for each in secret_file.parent.iterdir()) == ["secret"]

@@ -1,0 +1,64 @@
+"""A reader's statement, read by the engine's own parser: what it makes of the text has to be one statement that reads.
+
+Two things depend on it, which no right prevents: SET ROLE would give a reader's connection its rights back, and the client half
+of chDB writes files for INTO OUTFILE before the engine is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from exporters.embedded.engine import Connection
+from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.rights import Rights
+from exporters.embedded.statement import Statement
+
+_READING: Final = frozenset({b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"EXISTS", b"EXPLAIN", b"("})
+
+# As the engine writes a statement there are no comments, and quotes of two kinds.
+_QUOTED: Final = re.compile(rb"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
+_FIRST_WORD: Final = re.compile(rb"\w+|\(")
+_WRITES_FILE: Final = re.compile(rb"\bINTO\s+OUTFILE\b", re.IGNORECASE)
+_SEVERAL: Final = re.compile(rb"\bPARALLEL\s+WITH\b", re.IGNORECASE)
+_FORMAT: Final = re.compile(rb".*\bFORMAT\s+(\w+)", re.DOTALL | re.IGNORECASE)
+
+# The question to the parser, in its complaint about the text.
+_QUESTION: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?=\. \([A-Z_]+\)$)", re.DOTALL)
+
+
+def read_as_reader(connection: Connection, rights: Rights, text: bytes) -> Statement:
+    """Read a statement on the reader's connection, whose settings must be those it was made with.
+
+    Raises:
+        DatabaseError: 62 if it is no statement or several, 164 if it does more than read, 358 if it writes a file, 497 if it
+            shows sizes of what others have.
+    """
+    formatted = _formatted(connection, text)
+    words = _QUOTED.sub(b"''", formatted)
+    first = _FIRST_WORD.match(words)
+    if first is None or first[0].upper() not in _READING or _SEVERAL.search(words):
+        raise readonly("execute query")
+    if _WRITES_FILE.search(words):
+        raise error(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
+    verb = first[0].upper()
+    if verb == b"EXPLAIN" and rights.workspaces is not None:
+        raise error(497, "ACCESS_DENIED", "Not enough privileges. EXPLAIN would count the rows of other workspaces")
+    answer_format = _FORMAT.match(words)
+    return Statement(text, verb, b"" if answer_format is None else answer_format[1], None)
+
+
+def readonly(what: str) -> DatabaseError:
+    """What a server says to those who may only read."""
+    return error(164, "READONLY", f"default: Cannot {what} in readonly mode")
+
+
+def _formatted(connection: Connection, text: bytes) -> bytes:
+    try:
+        statement = text.decode().replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    except UnicodeDecodeError:
+        raise error(62, "SYNTAX_ERROR", "The statement is not UTF-8") from None
+    try:
+        return connection.run("SELECT formatQuerySingleLine({statement:String})", "TSVRaw", {"statement": statement}).data
+    except DatabaseError as refused:
+        raise DatabaseError(refused.code, _QUESTION.sub("", refused.text)) from None
