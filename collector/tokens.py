@@ -125,7 +125,7 @@ class Tokens:
         if token.token is not None:
             yield token.token.get_secret_value()
         if token.token_file:
-            text, fault = _content(token.token_file)
+            text, fault = read_token(token.token_file)
             if fault:
                 _log.error("token_not_used", key=f"{key}.token_file", file=token.token_file, name=token.name, reason=fault)
             else:
@@ -138,8 +138,8 @@ def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _content(file: str) -> tuple[str, str]:
-    """The token in a file, and what is wrong with it."""
+def read_token(file: str) -> tuple[str, str]:
+    """The token in a file, and what is wrong with that; empty where nothing is."""
     try:
         with Path(file).open("rb") as opened:
             text = opened.read(_LONGEST_FILE).decode("ascii").strip()

@@ -21,7 +21,7 @@ _OPTIONS = (
 def check_access(config: Config, document: Document) -> Iterator[Problem]:
     """Find listeners that let everybody in from outside, authenticators that are none, tokens in clear, and users of nothing."""
     used = set()
-    for path, listener in _listeners(config):
+    for path, listener in listeners(config):
         if listener.auth is not None:
             used.add(listener.auth.authenticator)
             yield from _authenticator(config, listener.auth, (*path, "auth", "authenticator"), document)
@@ -42,7 +42,7 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
 
 def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
     """Listeners beyond this machine that deserve a warning at every start: their keys, and what is to be said of them."""
-    for path, listener in _listeners(config):
+    for path, listener in listeners(config):
         if isinstance(listener.address, UnixAddress) or is_loopback(listener.address.host):
             continue
         if listener.auth is None and not (listener.tls is not None and listener.tls.client_ca_file):
@@ -59,7 +59,8 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension]]:
+def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension]]:
+    """Every listener that takes spans or answers queries, and the key where it stands."""
     for name, receiver in config.receivers.items():
         for protocol, server in (("grpc", receiver.protocols.grpc), ("http", receiver.protocols.http)):
             if server is not None:

@@ -8,6 +8,7 @@ from typing import Final
 
 from collector.doctor.finding import Finding
 from collector.pipeline.registry import clickhouse_client, schema_settings
+from collector.tls import TlsError
 from config.exporters import ClickHouseExporter
 from exporters.clickhouse import schema
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
@@ -23,7 +24,12 @@ _LARGEST_SKEW_S: Final = 2.0
 async def store(exporter: ClickHouseExporter) -> AsyncIterator[Finding]:
     """Whether spans could be stored now."""
     where = ", ".join(exporter.urls)
-    async with clickhouse_client(exporter) as client:
+    try:
+        opened = clickhouse_client(exporter)
+    except TlsError as error:
+        yield Finding("fail", "ClickHouse", str(error))
+        return
+    async with opened as client:
         try:
             # The exporter's own database may not exist yet.
             answer = await client.command(

@@ -174,3 +174,22 @@ def test_a_doctor_finds_who_holds_a_port(tmp_path: Path, capsys: pytest.CaptureF
     line = next(line for line in capsys.readouterr().out.splitlines() if f":{port}" in line)
     assert line.startswith("fail  receivers.otlp.protocols.grpc.endpoint: ")
     assert "held by" in line
+
+
+def test_a_doctor_tries_certificates_and_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "config" / "examples" / "secured.yaml").read_text()
+    (tmp_path / "token").write_text("short")
+    text = text.replace("/run/secrets/shop-token", str(tmp_path / "token")).replace(
+        "${env:METRICS_TOKEN}", "${env:HOME}/0123456789"
+    )
+    text = text.replace("${env:CLICKHOUSE_PASSWORD}", "secret")
+    (tmp_path / "collector.yaml").write_text(text)
+    assert main(["doctor", "-c", str(tmp_path / "collector.yaml")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    wrong = "cannot read /etc/spanhouse/tls/tls.crt: No such file or directory"
+    for key in ("receivers.otlp.protocols.grpc.tls", "receivers.otlp.protocols.http.tls", "extensions.query.tls"):
+        assert [line for line in lines if line.startswith(f"fail  {key}: {key}.cert_file: {wrong}")]
+    assert [
+        line for line in lines if line.startswith("fail  extensions.tokens.tokens[0].token_file: ") and "must have 16" in line
+    ]
+    assert [line for line in lines if line.startswith("fail  ClickHouse: exporters.clickhouse.tls.ca_file: cannot read")]
