@@ -88,9 +88,16 @@ def spanhouse(directory: Path, sink_port: int) -> Contender:
     return spanhouse_writing_to(directory, {"endpoint": f"http://{_loopback(sink_port)}", "create_schema": False})
 
 
-def spanhouse_writing_to(directory: Path, clickhouse: dict[str, object]) -> Contender:
-    """The daemon with this `exporters.clickhouse` section; it keeps its files under `directory`."""
+def spanhouse_writing_to(
+    directory: Path, clickhouse: dict[str, object], journal: dict[str, object] | None = None, *, name: str = "spanhouse"
+) -> Contender:
+    """The daemon with this `exporters.clickhouse` section; it keeps its files under `directory`.
+
+    Args:
+        journal: the `extensions.journal` section; without one, spans wait in memory.
+    """
     directory.mkdir(exist_ok=True)
+    kept = {} if journal is None else {"journal": journal}
     grpc, http, query = free_port(), free_port(), free_port()
     configuration = {
         "receivers": {
@@ -103,18 +110,18 @@ def spanhouse_writing_to(directory: Path, clickhouse: dict[str, object]) -> Cont
         },
         "processors": {"batch": {"send_batch_size": 8192, "timeout": "200ms"}},
         "exporters": {"clickhouse": clickhouse},
-        "extensions": {"query": {"endpoint": _loopback(query)}},
+        "extensions": {"query": {"endpoint": _loopback(query)}, **kept},
         "service": {
-            "extensions": ["query"],
+            "extensions": ["query", *kept],
             "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
         },
     }
     file = directory / "collector.yaml"
     file.write_text(yaml.safe_dump(configuration, sort_keys=False))
     command = [str(Path(sys.executable).with_name("spanhouse")), "run", "-c", str(file)]
-    url = f"http://{_loopback(query)}/readyz"
-    process = Process("spanhouse", command, lambda: answers_ok(url), directory / "spanhouse.log", directory)
-    return Contender("spanhouse", process, _loopback(grpc), _loopback(http))
+    url = f"http://{_loopback(query)}/healthz"
+    process = Process(name, command, lambda: answers_ok(url) and listens(grpc), directory / "spanhouse.log", directory)
+    return Contender(name, process, _loopback(grpc), _loopback(http))
 
 
 CONTENDERS: Final[dict[str, Callable[[Path, int], Contender | None]]] = {

@@ -1,6 +1,6 @@
 """The sender: a process of its own, so that its work is not counted with the receiver's.
 
-Run as `python -m bench.load LOAD ENDPOINT`. It prepares all bodies and opens its connections, then prints `ready`. For each
+Run as `python -m bench.load LOAD ENDPOINT IN_FLIGHT`. It prepares all bodies, opens its connections, and prints `ready`. For each
 line `N` on its input it sends N requests, bounded in flight, and prints one line of JSON when all are answered:
 {"seconds": s, "refused": n, "error": "the first refusal"}. It ends with its input.
 """
@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from itertools import cycle, islice
 
 import aiohttp
@@ -90,8 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("load", choices=LOADS)
     parser.add_argument("endpoint")
+    parser.add_argument("in_flight", type=int)
     arguments = parser.parse_args()
-    uvloop.run(run(LOADS[arguments.load], arguments.endpoint))
+    uvloop.run(run(replace(LOADS[arguments.load], in_flight=arguments.in_flight), arguments.endpoint))
 
 
 if __name__ == "__main__":

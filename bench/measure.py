@@ -107,7 +107,7 @@ class Sender:
     def __init__(self, contender: Contender, load: Load) -> None:
         self._name = f"{load.name} to {contender.name}"
         self._process = subprocess.Popen(
-            python_module("bench.load", load.name, contender.endpoint(load)),
+            python_module("bench.load", load.name, contender.endpoint(load), load.in_flight),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -117,13 +117,18 @@ class Sender:
 
     def send(self, requests: int) -> float:
         """Send so many requests and return the seconds until the last answer. Raises MeasurementError for a refusal."""
+        refused, seconds, error = self.offer(requests)
+        if refused:
+            raise MeasurementError(f"{self._name}: {refused} of {requests} refused, first: {error}")
+        return seconds
+
+    def offer(self, requests: int) -> tuple[int, float, str]:
+        """Send so many requests; returns how many were refused, the seconds until the last answer, and the first refusal."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{requests}\n")
         self._process.stdin.flush()
         answer = json.loads(self._line())
-        if answer["refused"]:
-            raise MeasurementError(f"{self._name}: {answer['refused']} of {requests} refused, first: {answer['error']}")
-        return float(answer["seconds"])
+        return int(answer["refused"]), float(answer["seconds"]), str(answer["error"])
 
     def close(self) -> None:
         """End the process."""
