@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
-
-from aiohttp import web
 
 from collector.access import Gates
 from collector.api.app import build_application, build_runner
@@ -15,7 +14,7 @@ from collector.health import Health
 from collector.ledger import Ledger
 from collector.receivers.listen import listen_error
 from collector.telemetry import Telemetry
-from collector.tls import http_server_context
+from collector.tls import listening_options
 from config.exporters import ClickHouseExporter
 from config.exposure import is_loopback
 from config.extensions import QueryExtension
@@ -56,6 +55,7 @@ class QueryPort:
             client, table, guard=guard, accounts=accounts, extra_routes=health.routes(), now=clock.now
         )
         self._runner = build_runner(application)
+        self._listener: asyncio.Server | None = None
         self.url = ""
         """Where it answers, once started."""
 
@@ -66,18 +66,22 @@ class QueryPort:
             ListenError: the address cannot be listened on.
             TlsError: the files for TLS cannot be used.
         """
-        context = http_server_context(self._tls, f"extensions.{self._name}.tls") if self._tls else None
+        encryption = listening_options(self._tls, f"extensions.{self._name}.tls")
         await self._runner.setup()
+        assert self._runner.server is not None  # noqa: S101 - it was set up
         host, port = self._address.host, self._address.port
         try:
-            await web.TCPSite(self._runner, host, port, ssl_context=context).start()
+            self._listener = await asyncio.get_running_loop().create_server(self._runner.server, host, port, **encryption)
         except OSError as error:
             await self._runner.cleanup()
             raise listen_error(str(self._address), f"extensions.{self._name}.endpoint", error) from None
-        self.url = f"{'https' if context else 'http'}://{TcpAddress(host, self._runner.addresses[0][1])}"
+        scheme = "https" if encryption else "http"
+        self.url = f"{scheme}://{TcpAddress(host, self._listener.sockets[0].getsockname()[1])}"
 
     async def stop(self) -> None:
         """Cancel what is being answered, and close."""
+        if self._listener is not None:
+            self._listener.close()
         await self._runner.cleanup()
 
 

@@ -74,6 +74,13 @@ def http_server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
     return ReloadingContext.of(_reloading(settings, make), ssl.PROTOCOL_TLS_SERVER)
 
 
+def listening_options(settings: ServerTls | None, setting: str) -> dict[str, Any]:
+    """What an event loop's `create_server` needs beyond an address: nothing for clear text. As `http_server_context`."""
+    if settings is None:
+        return {}
+    return {"ssl": http_server_context(settings, setting), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+
+
 def grpc_credentials(settings: ServerTls, setting: str) -> Any:
     """The credentials of a gRPC listener, as `http_server_context`. The library speaks TLS 1.2 and newer, and negotiates h2."""
 

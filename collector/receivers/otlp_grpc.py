@@ -17,7 +17,7 @@ from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake, Outcome
 from collector.receivers.listen import claim_unix_path, listen_error
 from collector.receivers.settings import GrpcSettings, size_limit
-from collector.tls import grpc_credentials
+from collector.tls import HANDSHAKE_TIMEOUT_S, grpc_credentials
 from proto.errors import MalformedRequest
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -152,6 +152,7 @@ def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:
         "grpc.experimental.tcp_min_read_chunk_size": 1 << 18,
         "grpc.experimental.tcp_max_read_chunk_size": 4 << 20,
         "grpc.max_concurrent_streams": settings.max_concurrent_streams,
+        "grpc.server_handshake_timeout_ms": _milliseconds(HANDSHAKE_TIMEOUT_S),
         "grpc.keepalive_time_ms": _milliseconds(keepalive.time_s),
         "grpc.keepalive_timeout_ms": _milliseconds(keepalive.timeout_s),
         "grpc.keepalive_permit_without_calls": int(keepalive.permit_without_stream),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake
 from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
 from collector.receivers.settings import HttpSettings, size_limit
-from collector.tls import HANDSHAKE_TIMEOUT_S, http_server_context
+from collector.tls import listening_options
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
@@ -65,10 +65,7 @@ class OtlpHttpServer:
         """
         settings = self._settings
         loop = asyncio.get_running_loop()
-        encryption: dict[str, Any] = {}
-        if settings.tls is not None:
-            context = http_server_context(settings.tls, f"{settings.key}.tls")
-            encryption = {"ssl": context, "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+        encryption = listening_options(settings.tls, f"{settings.key}.tls")
         if settings.unix_path is not None:
             claim_unix_path(settings.unix_path)
         try:
