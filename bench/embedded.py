@@ -21,7 +21,9 @@ from bench.captured import Insert, inserts
 from bench.contenders import spanhouse, spanhouse_writing_to
 from bench.loads import LOADS
 from bench.measure import Sender, SinkServer
-from bench.processes import free_port, wait_for
+from bench.processes import wait_for
+from exporters.embedded.accounts import Account
+from tests.support.clickhouse import embedded_server
 
 TABLE = "otel.otel_traces"
 TARGET = 0.8
@@ -83,22 +85,22 @@ def compare(directory: Path, *, requests: int, repetitions: int) -> EmbeddedRate
     load = LOADS["spans-512"]
     spans = load.spans_sent(requests)
     blocks = _ready_made_blocks(directory, requests)
-    port = free_port()
-    embedded = {"path": str(directory / "engine"), "listen": f"127.0.0.1:{port}"}
-    contender = spanhouse_writing_to(directory / "embedded", {"endpoint": "embedded", "database": "otel", "embedded": embedded})
     daemon_rates: list[float] = []
     engine_rates: list[float] = []
-    with contender.process, Sender(contender, load) as sender:
-        engine = Engine(port)
-        sender.send(requests // 4)
-        wait_for(lambda: engine.rows() == load.spans_sent(requests // 4), "rows of the warm-up", TIMEOUT_S)
-        for _ in range(repetitions):
-            for rates, store in ((daemon_rates, lambda: sender.send(requests)), (engine_rates, lambda: engine.post(blocks))):
-                engine.run(f"TRUNCATE TABLE {TABLE}")
-                started = time.monotonic()
-                store()
-                wait_for(lambda: engine.rows() == spans, f"{spans} rows in the engine", TIMEOUT_S)
-                rates.append(spans / (time.monotonic() - started))
+    # Nobody but the daemon may write to an engine that it has started itself, so this one is started beside it.
+    with embedded_server(directory / "engine", [Account(reader=None)]) as port:
+        contender = spanhouse_writing_to(directory / "embedded", {"endpoint": f"http://127.0.0.1:{port}", "database": "otel"})
+        with contender.process, Sender(contender, load) as sender:
+            engine = Engine(port)
+            sender.send(requests // 4)
+            wait_for(lambda: engine.rows() == load.spans_sent(requests // 4), "rows of the warm-up", TIMEOUT_S)
+            for _ in range(repetitions):
+                for rates, store in ((daemon_rates, lambda: sender.send(requests)), (engine_rates, lambda: engine.post(blocks))):
+                    engine.run(f"TRUNCATE TABLE {TABLE}")
+                    started = time.monotonic()
+                    store()
+                    wait_for(lambda: engine.rows() == spans, f"{spans} rows in the engine", TIMEOUT_S)
+                    rates.append(spans / (time.monotonic() - started))
     return EmbeddedRates(median(daemon_rates), median(engine_rates))
 
 

@@ -21,7 +21,7 @@ _KEYS_INSTEAD_OF_PARAMETERS = {
     "user": "username",
     "username": "username",
 }
-_OWN_PARAMETERS = ("insert_deduplicate", "insert_deduplication_token", "query", "query_id")
+_OWN_PARAMETERS = ("insert_deduplicate", "insert_deduplication_token", "query", "query_cache_tag", "query_id")
 
 
 def _split_endpoints(value: Any) -> Any:

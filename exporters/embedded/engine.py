@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from exporters.embedded.engine_config import OWNER_SYSTEM_TABLES, PUBLIC_SYSTEM_TABLES, EngineLimits, write_engine_config
-from exporters.embedded.errors import from_engine
+from exporters.embedded.errors import DatabaseError, error, from_engine
 from exporters.embedded.rights import Rights, SpanTables
 from exporters.embedded.statement import quote, quote_name
 
@@ -57,11 +57,12 @@ class Engine:
         readers: the rights with which connections may be made.
 
     Raises:
-        DatabaseError: the directory is in use, unreadable or damaged; the text says which.
+        DatabaseError: the directory is in use, unreadable or damaged, or this release of chDB does not hold readers to their
+            rights; the text says which.
         OSError: the directory cannot be written.
     """
 
-    def __init__(self, path: Path, limits: EngineLimits, tables: SpanTables, readers: Iterable[Rights]) -> None:
+    def __init__(self, path: Path, limits: EngineLimits, tables: SpanTables, readers: Collection[Rights]) -> None:
         self._chdb = _load_chdb()
         config = write_engine_config(path / "engine", limits, tables, readers)
         self._address = str(path / "data")
@@ -76,6 +77,8 @@ class Engine:
         self._keeper.run("DETACH DATABASE default")
         self._keeper.run("ATTACH DATABASE default" if had_default else "CREATE DATABASE default ENGINE = Atomic")
         self._detach_system_tables()
+        for rights in readers:
+            self._prove(rights)
         answer = self._keeper.run("SELECT version(), displayName(), timezone(), revision()", "TSVRaw").data.decode()
         self.version, self.display_name, self.timezone, revision = answer.rstrip("\n").split("\t")
         self.revision = int(revision)
@@ -83,8 +86,12 @@ class Engine:
     def connect(self, rights: Rights | None = None) -> Connection:
         """A connection with settings and temporary tables of its own; the owner's, unless it gets the rights of a reader."""
         connection = self._connect({})
-        for statement in rights.restriction if rights is not None else ():
-            connection.run(statement)
+        try:
+            for statement in rights.restriction if rights is not None else ():
+                connection.run(statement)
+        except DatabaseError:
+            connection.close()
+            raise
         return connection
 
     def kill(self, tag: str) -> None:
@@ -124,6 +131,19 @@ class Engine:
         known = f"[{', '.join(map(quote, (*PUBLIC_SYSTEM_TABLES, *OWNER_SYSTEM_TABLES)))}]"
         for name in self._keeper.run(statement, "TSVRaw", {"known": known}).data.decode().splitlines():
             self._keeper.run(f"DETACH TABLE system.{quote_name(name)}")
+
+    def _prove(self, rights: Rights) -> None:
+        """See whether a reader is held to its rights: they are made of what another release of chDB might do otherwise."""
+        connection = self.connect(rights)
+        try:
+            for statement in rights.forbidden:
+                try:
+                    connection.run(statement)
+                except DatabaseError:
+                    continue
+                raise error(497, "ACCESS_DENIED", f"This release of chDB lets readers do what they must not: {statement}")
+        finally:
+            connection.close()
 
 
 class Connection:

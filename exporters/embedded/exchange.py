@@ -22,6 +22,7 @@ from exporters.embedded.errors import DatabaseError, error
 from exporters.embedded.native import BlockFraming
 from exporters.embedded.query import Query
 from exporters.embedded.reading import read_as_reader
+from exporters.embedded.refusals import REASON_OF_CODE, Refusals
 from exporters.embedded.request import Parameters, read_parameters, settle
 from exporters.embedded.sessions import Sessions
 from exporters.embedded.statement import read_statement, unread_statement, with_other_literals
@@ -58,6 +59,7 @@ class Exchange:
         engine: Engine,
         admission: Admission,
         sessions: Sessions,
+        refusals: Refusals,
         *,
         from_this_machine: bool,
     ) -> None:
@@ -65,6 +67,7 @@ class Exchange:
         self._engine = engine
         self._admission = admission
         self._sessions = sessions
+        self._refusals = refusals
         self._from_this_machine = from_this_machine
         self._parameters = Parameters()
         self._packer = Packer(None, None, None)
@@ -84,6 +87,8 @@ class Exchange:
             with caller.workers.hold(caller.name, caller.max_requests):
                 return await self._answer_for(caller)
         except DatabaseError as refused:
+            if refused.code in REASON_OF_CODE:
+                self._refusals.count(REASON_OF_CODE[refused.code], self._request.remote)
             return self._refusal(refused)
 
     async def _answer_for(self, caller: Caller) -> web.StreamResponse:

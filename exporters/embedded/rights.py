@@ -120,6 +120,17 @@ class Rights:
         ]
 
     @property
+    def forbidden(self) -> list[str]:
+        """Statements that have to fail on such a connection, one for each thing that holds it."""
+        return [
+            "CREATE TEMPORARY TABLE attempt (x UInt8)",
+            f"SET {SCOPE} = {quote(OWNER)}",
+            "SET readonly = 0",
+            f"SET max_memory_usage = {self.limits.max_memory_bytes + 1}",
+            "SELECT throwIf(count() = 0) FROM system.processes",
+        ]
+
+    @property
     def constraints(self) -> str:
         """The profile's constraints, as a users.xml has them."""
         fixed = (f"<{name}><const/></{name}>" for name in (*_AS_THEY_ARE, *_FIXED) if name != "readonly")

@@ -18,6 +18,7 @@ from exporters.embedded.admission import Admission
 from exporters.embedded.engine import Engine
 from exporters.embedded.exchange import Exchange
 from exporters.embedded.origin import foreign, is_this_machine
+from exporters.embedded.refusals import FOREIGN, Refusals
 from exporters.embedded.sessions import Sessions
 
 MAX_URL_BYTES = 1 << 20
@@ -43,6 +44,7 @@ class Server:
         self._admission = admission
         self._allowed_hosts = frozenset(map(str.lower, allowed_hosts))
         self._sessions = Sessions()
+        self._refusals = Refusals()
 
     def application(self) -> web.Application:
         """The application. Its runner must leave bodies packed and cancel handlers: see `runner`."""
@@ -78,6 +80,7 @@ class Server:
     ) -> web.StreamResponse:
         refusal = foreign(request.headers, request.scheme, self._allowed_hosts)
         if refusal:
+            self._refusals.count(FOREIGN, request.remote)
             return web.Response(status=403, text=f"{refusal}\n")
         return await handler(request)
 
@@ -95,5 +98,7 @@ class Server:
         if request.method == hdrs.METH_GET and not request.query_string:
             return await self._alive(request)
         from_this_machine = is_this_machine(request.remote)
-        exchange = Exchange(request, self._engine, self._admission, self._sessions, from_this_machine=from_this_machine)
+        exchange = Exchange(
+            request, self._engine, self._admission, self._sessions, self._refusals, from_this_machine=from_this_machine
+        )
         return await exchange.answer()
