@@ -77,6 +77,7 @@ class Journal:
         self._syncer = ThreadPoolExecutor(1, "journal")
         self._rolled: list[int] = []
         self._dirty = self._new_names = False
+        self._newest: Segment | None = None
         opened = open_journal(settings, exporters, self._roll, clock)
         self._lock, self._store, self._reader = opened.lock, opened.store, opened.reader
         begun_at = self._store.end_span
@@ -150,7 +151,7 @@ class Journal:
             kept = self._store.append(batch)
         except OSError as error:
             raise self._not_written(error, len(batch)) from error
-        self._written()
+        self._written(kept.segment)
         self._store.shrink()
         for cursor in self.cursors.values():
             cursor.added(kept)
@@ -176,7 +177,9 @@ class Journal:
             return f"the journal is full: {held} of {self._settings.max_bytes} bytes wait to be stored"
         return ""
 
-    def _written(self) -> None:
+    def _written(self, segment: Segment) -> None:
+        if segment is not self._newest:
+            self._newest, self._new_names = segment, True
         self._dirty = True
         if self._failure:
             _log.info("journal_writable_again", after=self._failure)
@@ -338,6 +341,7 @@ class Journal:
         try:
             await asyncio.gather(*(commit.wait() for commit in (self._commit, *self._cut_commits)))
         except OSError as error:
+            self._dirty = True
             _log.error("journal_not_synced", error=str(error))
 
     async def _tick_on(self) -> None:

@@ -57,6 +57,7 @@ def recover(segments: Segments, reader: Reader) -> Recovered:
 def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovered, *, newest: bool) -> Counter[str] | None:
     """Count what one file holds; returns what was accepted before it, if it tells."""
     before: Counter[str] | None = None
+    holds_requests = False
     found.end_span = max(found.end_span, segment.first_span)
     for item in segment.read():
         if isinstance(item, Damage):
@@ -69,8 +70,11 @@ def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovere
         elif item.kind == ACCOUNT:
             before = Counter(orjson.loads(item.body))
         else:
+            holds_requests = True
             found.end_span = max(found.end_span, item.stop_span)
             found.accepted.update(folded(spans_placed(item.placement, item.spans), found.accepted))
-    if not segment.size:
+    if newest and not holds_requests:
+        # The next file begins at the same position, and no two may.
         segments.delete(segment)
+        return None
     return before

@@ -21,11 +21,12 @@ from collector.pipeline.batching import BatchLimits
 from proto.spans import SpanBatch
 from proto.warm import warm
 from tests.support.batches import numbered
-from tests.support.journals import Deposit, crash_image, line_in
+from tests.support.journals import Deposit, crash_image, journal_in, line_in
 from tests.support.waiting import until
 
 SPANS = 60
 PER_REQUEST = 3
+MORE = 1000
 CUT_SMALL = BatchLimits(min_spans=6, max_spans=4, max_bytes=1 << 20, timeout_s=0.0)
 OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=3, max_bytes=1 << 20, timeout_s=0.0)
 
@@ -99,13 +100,18 @@ class Crashes:
 
 
 async def go_on(crash: Crash) -> list[int]:
-    """What the store has once a new process, with other limits, has gone on from a crash."""
+    """What the store has once two processes have gone on from a crash: one that takes more and stores nothing, and another, with
+    other limits, that stores all."""
+    async with journal_in(crash.directory, segment_bytes=5000) as journal:
+        for first in range(MORE, MORE + 6, PER_REQUEST):
+            await journal.put(numbered(first, PER_REQUEST))
     deposit = Deposit(stored=dict(crash.stored))
     async with line_in(crash.directory, {"clickhouse": deposit}, OTHER_LIMITS, segment_bytes=5000) as line:
         await until(lambda: line.waiting() == 0)
         account = line.journal.cursors["clickhouse"].account
         assert account.accepted.total() == account.settled.stored.total(), crash.moment
         assert not account.settled.dropped, crash.moment
+    assert deposit.numbers[-6:] == list(range(MORE, MORE + 6))
     return deposit.numbers
 
 
