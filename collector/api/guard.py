@@ -5,10 +5,10 @@ Also the headers that keep browsers from doing more with an answer than showing 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
 import structlog
 from aiohttp import web
@@ -25,6 +25,7 @@ from proto.errors import MalformedRequest
 
 _HEALTH: Final = frozenset({"/healthz", "/readyz"})
 _METRICS: Final = "/metrics"
+_AUTHORITY: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 _STATUS: Final[Mapping[str, tuple[int, str]]] = {
     "unauthenticated": (401, "Not authenticated"),
     "permission_denied": (403, "Not allowed"),
@@ -126,13 +127,16 @@ class Guard:
 
     def _check_host(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else may have sent, by a name of its own that leads here, or across origins."""
-        host = request.headers.get("Host", "")
-        hostname = _parts(f"//{host}").hostname or ""
+        host = request.headers.get("Host", "").lower()
+        hostname = _hostname(host)
         if self._checks_hosts and host and not (is_loopback(hostname) or hostname in self._hosts):
             detail = f"Host: {host[:100]!r} is not a name of this port; extensions.query.allowed_hosts lists those that are."
             raise _Refusal("host", 403, "Not allowed", detail)
         origin = request.headers.get("Origin")
-        if origin is not None and _parts(origin).netloc.lower() != host.lower() and _parts(origin).hostname not in self._hosts:
+        if origin is None:
+            return
+        asking = origin.lower().partition("://")[2]
+        if not (hostname and asking == host) and _hostname(asking) not in self._hosts:
             raise _Refusal("origin", 403, "Not allowed", f"Origin: {origin[:100]!r} is another site, and may not ask here.")
 
     def _admitted(self, request: web.Request) -> Caller | None:
@@ -157,11 +161,10 @@ class _Refusal(Problem):
         self.reason = reason
 
 
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
+def _hostname(authority: str) -> str:
+    """The name or address in `host:port`; empty where it is neither."""
+    match = _AUTHORITY.fullmatch(authority)
+    return (match[1] or match[2]) if match else ""
 
 
 async def protect(_: web.Request, response: web.StreamResponse) -> None:
