@@ -7,6 +7,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -182,9 +183,15 @@ class Cursor:
         offset = 0
         if known is not None and known[0] in files and start >= self.next_span:
             files, offset = files[files.index(known[0]) :], known[1]
-        reading = await asyncio.get_running_loop().run_in_executor(
-            self._executor, self._reader.read, files, offset, start, stop, max_spans, max_bytes
-        )
+        read = partial(self._reader.read, files, offset, start, stop, max_spans, max_bytes)
+        while True:
+            try:
+                reading = await asyncio.get_running_loop().run_in_executor(self._executor, read)
+            except OSError as error:
+                _log.error("journal_not_read", error=str(error), consequence="what waits on disk is not sent")
+                await asyncio.sleep(_RETRY_S)
+            else:
+                break
         self._keeper.replayed(self.name, reading.spans, reading.damaged_bytes)
         return reading
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[
     if damaged_lines:
         _log.error("journal_log_damaged", lines=damaged_lines)
     waiting = {name: found.end_span - log.next_span for name, log in placed.items()}
+    room = shutil.disk_usage(settings.directory).free + segments.nbytes
+    if room < settings.max_bytes:
+        _log.warning("journal_larger_than_disk", max_bytes=settings.max_bytes, available_bytes=room)
     _log.info(
         "journal_opened",
         directory=str(settings.directory),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from collector.journal.segments import Segment
 
 _log = structlog.get_logger(__name__)
 
+_GONE_FOR_GOOD: Final = frozenset({errno.ENOENT, errno.EIO})
 _DECODED_SHARE: Final = 3
 """Bytes of memory that a decoded request takes, for each byte of it, estimated."""
 
@@ -57,6 +59,10 @@ class Reader:
         Args:
             segments: the file that `start` is in, and those behind it.
             offset: in the first of them, from where to look.
+
+        Raises:
+            OSError: they cannot be read now, as when there are too many open files. Files that are gone, or that the disk has
+                lost, are passed over.
         """
         reading = Reading()
         for segment in segments:
@@ -69,7 +75,9 @@ class Reader:
                             return reading
                         start = item.stop_span
             except OSError as error:
-                # Somebody deleted it, or the disk fails: the gap that it leaves is counted by whoever asked.
+                if error.errno not in _GONE_FOR_GOOD:
+                    raise
+                # The gap that it leaves is counted by whoever asked.
                 _log.error("journal_file_unreadable", file=segment.path.name, error=str(error))
             offset = 0
         return reading

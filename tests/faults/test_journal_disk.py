@@ -220,3 +220,25 @@ async def test_nothing_is_sent_whose_cut_cannot_be_written(tmp_path: Path, monke
         monkeypatch.setattr(os, "pwrite", pwrite)
         await until(lambda: line.waiting() == 0)
     assert deposit.numbers == list(range(5))
+
+
+async def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too many open files pass; that is no reason to count spans as lost."""
+    async with journal_in(tmp_path) as journal:
+        await journal.put(numbered(0, 5))
+    path_open, failed = Path.open, threading.Event()
+
+    def fails(path: Path, *args: Any, **keywords: Any) -> Any:
+        if path.suffix != ".journal":
+            return path_open(path, *args, **keywords)
+        failed.set()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    deposit = Deposit()
+    async with line_in(tmp_path, {"clickhouse": deposit}) as line:
+        monkeypatch.setattr(Path, "open", fails)
+        await until(failed.is_set)
+        monkeypatch.setattr(Path, "open", path_open)
+        await until(lambda: line.waiting() == 0)
+        assert not line.journal.cursors["clickhouse"].account.settled.dropped
+    assert deposit.numbers == list(range(5))
