@@ -51,7 +51,10 @@ class BodyReader:
             message = "The Transfer-Encoding is not chunked and there is no Content-Length header for POST request"
             raise error(381, "HTTP_LENGTH_REQUIRED", message, of_session=False)
         if request.content_type == "multipart/form-data":
-            return await self._read_form(request, parameters)
+            try:
+                return await self._read_form(request, parameters)
+            except ValueError as malformed:
+                raise error(36, "BAD_ARGUMENTS", f"The form cannot be read: {malformed}") from None
         compression = request_encoding(request.headers.get(hdrs.CONTENT_ENCODING, ""))
         data = Data(self._max_bytes, compression)
         try:

@@ -25,6 +25,9 @@ from exporters.embedded.errors import DatabaseError, error, from_engine
 from exporters.embedded.rights import Rights, SpanTables
 from exporters.embedded.statement import quote, quote_name
 
+# chDB's exception, and what becomes of it when its text is not UTF-8.
+_RAISED = (RuntimeError, UnicodeDecodeError)
+
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
@@ -122,7 +125,7 @@ class Engine:
         options = {**options, "log_comment": tag, "implicit_select": "0"}
         try:
             return Connection(self._chdb.connect(f"{self._address}?{'&'.join(map('='.join, options.items()))}"), tag)
-        except RuntimeError as raised:
+        except _RAISED as raised:
             raise from_engine(raised) from None
 
     def _detach_system_tables(self) -> None:
@@ -170,7 +173,7 @@ class Connection:
         """
         try:
             result = self._connection.query(statement, default_format, params=dict(parameters or {}))
-        except RuntimeError as raised:
+        except _RAISED as raised:
             raise from_engine(raised) from None
         return _piece(result)
 
@@ -180,7 +183,7 @@ class Connection:
         """Start a SELECT whose answer is handed over block by block. Raises as `run` does."""
         try:
             started = self._connection.send_query(statement, default_format, params=dict(parameters or {}))
-        except RuntimeError as raised:
+        except _RAISED as raised:
             raise from_engine(raised) from None
         return Stream(self._connection, started)
 
@@ -199,7 +202,7 @@ class Stream:
         """The next piece; its data is empty after the last. Raises DatabaseError."""
         try:
             return _piece(self._connection.streaming_fetch_result(self._started))
-        except RuntimeError as raised:
+        except _RAISED as raised:
             raise from_engine(raised) from None
 
     def cancel(self) -> None:

@@ -73,9 +73,10 @@ def error(code: int, name: str, message: str, *, of_session: bool = True) -> Dat
     return DatabaseError(code, f"Code: {code}. DB::Exception: {message}. ({name})", of_session=of_session)
 
 
-def from_engine(raised: RuntimeError) -> DatabaseError:
-    """What chDB raised."""
-    text = _INNER.sub("Code:", _OF_OUR_FILE.sub("", str(raised).strip()))
+def from_engine(raised: RuntimeError | UnicodeDecodeError) -> DatabaseError:
+    """What chDB raised, or would have raised if its text were UTF-8."""
+    said = raised.object.decode(errors="replace") if isinstance(raised, UnicodeDecodeError) else str(raised)
+    text = _INNER.sub("Code:", _OF_OUR_FILE.sub("", said.strip()))
     found = _CODE.search(text)
     code = int(found[1]) if found else 1001
     if found is None:

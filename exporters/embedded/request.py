@@ -92,11 +92,15 @@ def read_parameters(query: Iterable[tuple[str, str]], headers: Mapping[str, str]
 
 
 def settle(parameters: Parameters, headers: Mapping[str, str]) -> None:
-    """Work out what depends on several places. Raises DatabaseError 115 for a name that no setting can have."""
+    """Work out what depends on several places. Raises DatabaseError 115 for a name that no setting can have, 36 for an id that
+    no header can hold.
+    """
     values = parameters.values
     parameters.database = headers.get("X-ClickHouse-Database") or values.get("database", "")
     parameters.answer_format = headers.get("X-ClickHouse-Format") or values.get("default_format", "")
     parameters.query_id = values.get("query_id") or headers.get("X-ClickHouse-Query-Id") or parameters.query_id or str(uuid4())
+    if not parameters.query_id.isprintable():
+        raise error(36, "BAD_ARGUMENTS", "The query id holds characters that cannot be printed")
     for name in parameters.settings:
         if not _SETTING.match(name):
             raise error(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")

@@ -10,6 +10,7 @@ of the tables in `system` they have the harmless ones, and limits beyond theirs 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Collection
 
 from aiohttp import hdrs, web
@@ -22,6 +23,7 @@ from exporters.embedded.refusals import FOREIGN, Refusals
 from exporters.embedded.sessions import Sessions
 
 MAX_URL_BYTES = 1 << 20
+_MAX_HEADER_BYTES = 1 << 17
 
 _NO_HANDLE = """There is no handle {path}
 
@@ -45,6 +47,8 @@ class Server:
         self._allowed_hosts = frozenset(map(str.lower, allowed_hosts))
         self._sessions = Sessions()
         self._refusals = Refusals()
+        self._log = logging.getLogger(__name__)
+        self._log.addFilter(self._refusals)
 
     def application(self) -> web.Application:
         """The application. Its runner must leave bodies packed and cancel handlers: see `runner`."""
@@ -61,12 +65,13 @@ class Server:
         return web.AppRunner(
             self.application(),
             access_log=None,
+            logger=self._log,
             auto_decompress=False,
             handler_cancellation=True,
             keepalive_timeout=75,
             shutdown_timeout=shutdown_timeout_s,
             max_line_size=MAX_URL_BYTES,
-            max_field_size=MAX_URL_BYTES,
+            max_field_size=_MAX_HEADER_BYTES,
             read_bufsize=1 << 20,
         )
 
