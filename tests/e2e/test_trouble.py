@@ -6,16 +6,13 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
 import pytest
 
-from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
-from tests.support.daemon import EXPORT, ROOT, START_DEADLINE_S, Daemon, daemon_in, eventually
+from tests.support.daemon import EXPORT, START_DEADLINE_S, Daemon, clickhouse_alone, daemon_in, eventually
 from tests.support.requests import Shape, generated_request, one_span_request
 
 
@@ -24,24 +21,6 @@ def lone(tmp_path: Path) -> Iterator[Daemon]:
     """A daemon for one test alone, not started yet."""
     with daemon_in(tmp_path) as daemon:
         yield daemon
-
-
-def clickhouse_alone(daemon: Daemon) -> subprocess.Popen[bytes]:
-    """A ClickHouse on the daemon's port and data, without the daemon."""
-    listen = f"127.0.0.1:{daemon.ports.clickhouse}"
-    command = [sys.executable, "-m", "exporters.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
-    environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    assert process.stdout is not None
-    process.stdout.readline()  # written once it is ready
-    return process
-
-
-def ended(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdout is not None
-    process.terminate()
-    process.wait(60)
-    process.stdout.close()
 
 
 def test_spans_wait_for_a_clickhouse_that_comes_later(lone: Daemon) -> None:
@@ -53,14 +32,11 @@ def test_spans_wait_for_a_clickhouse_that_comes_later(lone: Daemon) -> None:
     assert "clickhouse" in json.loads(body)["problems"]
     assert lone.get("/healthz")[0] == 200
     assert lone.metric("spanhouse_queue_spans") == 100
-    database = clickhouse_alone(lone)
-    try:
+    with clickhouse_alone(lone):
         eventually(lambda: lone.get("/readyz")[0] == 200, "a ready daemon")
         eventually(lambda: lone.metric("otelcol_exporter_sent_spans_total") == 100, "stored spans")
         assert lone.stored() == 100
         assert lone.stop() == 0
-    finally:
-        ended(database)
 
 
 def test_clients_are_asked_to_come_back_when_the_bound_on_memory_is_reached(lone: Daemon) -> None:
@@ -113,11 +89,8 @@ def test_a_stop_stores_what_was_acknowledged_before_it(lone: Daemon) -> None:
         for number in range(300):
             export(one_span_request(seed=number).SerializeToString(), timeout=60)
     assert lone.stop() == 0, lone.log
-    database = clickhouse_alone(lone)
-    try:
+    with clickhouse_alone(lone):
         assert lone.stored() == 300
-    finally:
-        ended(database)
 
 
 def test_a_second_signal_ends_a_daemon_that_cannot_store_at_once(lone: Daemon) -> None:

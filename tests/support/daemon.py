@@ -24,6 +24,8 @@ import yaml
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
+
 ROOT = Path(__file__).resolve().parents[2]
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 # The first start of a version compiles its kernels.
@@ -233,3 +235,19 @@ def daemon_in(directory: Path) -> Iterator[Daemon]:
         if daemon.process is not None and daemon.process.poll() is None:
             daemon.process.kill()
             daemon.process.wait()
+
+
+@contextmanager
+def clickhouse_alone(daemon: Daemon) -> Iterator[None]:
+    """A ClickHouse on the daemon's port and data, without the daemon."""
+    listen = f"127.0.0.1:{daemon.ports.clickhouse}"
+    command = [sys.executable, "-m", "exporters.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
+    environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # written once it is ready
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(60)
