@@ -82,11 +82,14 @@ class Store:
     def append(self, batch: SpanBatch) -> Kept:
         """Write a request, and keep it in memory until `forget` or `shrink`.
 
+        Args:
+            batch: of one request.
+
         Raises:
             OSError: it could not be written; nothing has changed.
         """
         spans, received_ns = len(batch), int(self.now_s() * _NS)
-        body = batch.data
+        body = batch.data[: batch.request_size]
         segment, opening = self.segments.room_for(self.size_of(batch)), []
         if segment is None:
             segment = self.segments.begin(self.end_span, received_ns)

@@ -138,6 +138,22 @@ def two_resources(first: int) -> SpanBatch:
     return decode(b"".join(numbered(number).data.tobytes() for number in (first, first + 1))).batch
 
 
+async def test_texts_that_were_repaired_are_the_same_when_they_are_read_again(tmp_path: Path) -> None:
+    """The repaired copies stand behind the request in memory, and are no part of it."""
+    whole = numbered(0, 3, filler=8)
+    broken = decode(whole.data.tobytes().replace(b"xxxxxxxx", b"x\xffxxx\xfe\xfdx")).batch
+    assert len(broken.data) > broken.request_size
+    async with journal_in(tmp_path) as journal:
+        await journal.put(broken)
+    found: list[SpanBatch] = []
+    deposit = Deposit(before=found.append)
+    async with line_in(tmp_path, {"clickhouse": deposit}) as line:
+        await until(lambda: line.waiting() == 0)
+    assert deposit.numbers == [0, 1, 2]
+    assert found[0].data.tobytes() == broken.data.tobytes()
+    assert found[0].attributes.tobytes() == broken.attributes.tobytes()
+
+
 async def test_each_exporter_has_its_own_way_through_the_journal(tmp_path: Path) -> None:
     quick, slow, gate = Deposit(), Deposit(), asyncio.Event()
     slow.before = lambda _: gate.wait()
