@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from config.model import Config
 from exporters.clickhouse.schema import workspace_tables
 from exporters.embedded.accounts import Account, Reader, password_digest
 from exporters.embedded.engine_config import EngineLimits
-from exporters.embedded.limits import ReaderLimits
+from exporters.embedded.limits import ReaderLimits, ServerLimits
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
 from exporters.embedded.rights import SpanTables
 
@@ -109,6 +110,7 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
     else:
         limits = EngineLimits(server_settings={"max_server_memory_usage": "0"}, profile=profile)
     owner = Account(settings.username, password_digest(settings.password.get_secret_value()), None)
+    memory = embedded.max_server_memory_usage or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return EmbeddedConfig(
         path=Path(embedded.path),
         listen=str(embedded.address),
@@ -116,6 +118,8 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
         tables=SpanTables(settings.database, workspace_tables(settings.traces_table_name)),
         allowed_hosts=embedded.allowed_hosts,
         engine=limits,
+        # The rest is for what the daemon stores and asks.
+        server=ServerLimits(max_reader_memory_bytes=memory // 2),
     )
 
 

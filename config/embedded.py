@@ -66,14 +66,15 @@ class EmbeddedUser(Section):
     """The workspaces whose spans the user sees; `"*"` is every one."""
     max_execution_time: Duration = Duration.parse("60s")
     """How long a query may take."""
-    max_memory_usage: PositiveCount = 536_870_912
-    """The most memory that a query takes, in bytes."""
+    max_memory_usage: PositiveCount = 268_435_456
+    """The most memory that a query takes, in bytes. As many queries of users run at a time as fit into half of
+    `max_server_memory_usage`."""
     max_result_rows: PositiveCount = 1_000_000
     """The most rows that a query returns."""
     max_result_bytes: PositiveCount = 268_435_456
     """The most bytes that a query returns, before compression."""
     max_concurrent_queries: PositiveCount = 16
-    """How many queries may run at a time."""
+    """How many queries may be under way at a time, those that wait for memory included."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "readonly": "leave it out: users may only read",

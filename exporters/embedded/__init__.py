@@ -7,6 +7,7 @@ not its listener, so the HTTP face is written here. `process` starts and watches
     origin      requests that other people's web pages make browsers send
     accounts    who may ask
     admission   what the one who asks may do and use
+    memory      what readers' queries take theirs from
     refusals    who was turned away
     rights      how readers are held to reading, and to their workspaces
     request     the parameters and headers of a request

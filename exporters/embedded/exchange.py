@@ -78,6 +78,7 @@ class Exchange:
         }
         self._work: asyncio.Future[Any] | None = None
         self._workers: Workers
+        self._has_begun = False
 
     async def answer(self) -> web.StreamResponse:
         """Do what the request asks."""
@@ -99,11 +100,32 @@ class Exchange:
             asked = await self._asked(caller, connection)
             settle(self._parameters, self._request.headers)
             query = await self._query(asked, connection, caller)
+            release = await self._take_memory(caller, release)
             with workers.admit(self._parameters.query_id, connection.tag):
-                return await self._run(query)
+                async with asyncio.timeout(caller.answer_timeout_s):
+                    return await self._run(query)
+        except TimeoutError:
+            # Whoever does not read an answer would keep what belongs to its query.
+            if self._has_begun and self._request.transport is not None:
+                self._request.transport.abort()
+            raise error(159, "TIMEOUT_EXCEEDED", f"The answer took longer than {caller.answer_timeout_s:g} seconds") from None
         finally:
             # Before the last byte of the answer: the client may go on in the same session at once.
             await workers.outlive(self._end(query, release))
+
+    async def _take_memory(self, caller: Caller, release: Callable[[], None]) -> Callable[[], None]:
+        """Wait for a reader's memory; how to let go of the connection, and of that."""
+        memory = caller.memory
+        if memory is None or caller.rights is None:
+            return release
+        wanted = caller.rights.memory_of(caller.rights.within_bounds(self._parameters.settings))
+        taken = await memory.take(caller.name, wanted)
+
+        def release_both() -> None:
+            release()
+            memory.give_back(caller.name, taken)
+
+        return release_both
 
     async def _connection_of(self, caller: Caller) -> tuple[Connection, Callable[[], None]]:
         """The connection to use, and how to let go of it."""
@@ -193,6 +215,7 @@ class Exchange:
             if part.is_last and size <= _SPOOL_BYTES:
                 return web.Response(body=held.read() + self._packer.end(), headers=self._headers)
             response = web.StreamResponse(headers=self._headers)
+            self._has_begun = True
             await response.prepare(self._request)
             while chunk := held.read(_BUFFER_BYTES):
                 await response.write(chunk)

@@ -14,14 +14,20 @@ class ServerLimits:
         max_queries: statements of the owner running at a time; the next one is refused with code 202, and clients try again.
         max_reader_body_bytes: the largest request body of anybody else.
         max_reader_queries: requests of all others at a time.
+        max_reader_memory_bytes: memory of the queries of all others together; those that find none left wait.
         reader_body_timeout_s: how long anybody else may take to send a request.
+        reader_wait_timeout_s: how long their queries may wait for memory.
+        reader_answer_timeout_s: how long they may take to read an answer, besides the time of its query.
     """
 
     max_body_bytes: int = 1 << 29
     max_queries: int = 64
     max_reader_body_bytes: int = 1 << 22
     max_reader_queries: int = 64
+    max_reader_memory_bytes: int = 1 << 30
     reader_body_timeout_s: float = 30.0
+    reader_wait_timeout_s: float = 30.0
+    reader_answer_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,7 @@ class ReaderLimits:
     """
 
     max_execution_time_s: int = 60
-    max_memory_bytes: int = 1 << 29
+    max_memory_bytes: int = 1 << 28
     max_result_rows: int = 1_000_000
     max_result_bytes: int = 1 << 28
     max_queries: int = 16

@@ -142,6 +142,11 @@ class Rights:
         """The settings of a request, with limits that are too high brought down: clients add to them what suits servers."""
         return {name: self._bounded(name, value) for name, value in settings.items()}
 
+    def memory_of(self, settings: Mapping[str, str]) -> int:
+        """The most memory that a query with these settings, from `within_bounds`, takes; bytes."""
+        asked = settings.get("max_memory_usage", "")
+        return int(asked) if asked.isdecimal() else self.limits.max_memory_bytes
+
     @property
     def _bounds(self) -> dict[str, int]:
         limits = self.limits

@@ -6,6 +6,7 @@ import gzip
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -19,7 +20,8 @@ _READERS = 4
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    limits = f'{{"max_reader_queries": {_READERS}, "max_reader_body_bytes": 100000, "reader_body_timeout_s": 0.5}}'
+    limits = f'{{"max_reader_queries": {_READERS * 4}, "max_reader_body_bytes": 100000, "reader_body_timeout_s": 0.5, '
+    limits += f'"max_reader_memory_bytes": {_READERS << 28}, "reader_answer_timeout_s": 0.5}}'
     with house_in(tmp_path_factory.mktemp("house"), "--server-limits", limits) as house:
         yield house
 
@@ -94,12 +96,37 @@ def test_a_small_body_does_not_become_a_large_one(house: House) -> None:
 
 def test_a_flood_of_readers_leaves_the_daemon_its_share(house: House) -> None:
     with _slow_queries(house.ann, house.owner, _READERS):
-        assert _code(house.ben.post("SELECT 1")) == "202"
         for number in range(20):
             house.owner.execute(f"INSERT INTO otel.otel_traces (TraceId, Workspace) VALUES ('flood', 'flood{number}')")
         statement = "SELECT count() FROM otel.otel_traces WHERE TraceId = 'flood'"
         assert house.owner.execute(statement) == b"20\n"
-    eventually(lambda: house.ben.post("SELECT 1").status == 200, "room for readers")
+
+
+def test_queries_take_turns_at_the_memory_that_readers_have(house: House) -> None:
+    statement = "SELECT length(groupArray(repeat(toString(number), 20))) FROM numbers(100000000)"
+    with ThreadPoolExecutor(2 * _READERS) as readers:
+        hungry = [readers.submit(house.ann.post, statement) for _ in range(2 * _READERS)]
+        while not all(each.done() for each in hungry):
+            house.owner.execute("INSERT INTO otel.otel_traces (TraceId, Workspace) SELECT 'hungry', 'beta' FROM numbers(10000)")
+    # Each has all that it may take, and none was refused for what the others took.
+    assert {_code(each.result()) for each in hungry} == {"241"}
+    assert all(b"Query memory limit exceeded" in each.result().body for each in hungry)
+
+
+def test_who_asks_often_does_not_keep_others_out(house: House) -> None:
+    with _slow_queries(house.ann, house.owner, _READERS), ThreadPoolExecutor(_READERS) as waiting:
+        later = [waiting.submit(house.ann.post, "SELECT 'later'") for _ in range(_READERS)]
+        house.owner.execute("KILL QUERY WHERE query LIKE '%AS slow%' AND query NOT LIKE '%system.processes%' SYNC")
+        assert house.ben.execute("SELECT 1") == b"1\n"
+        assert {each.result().body for each in later} == {b"later\n"}
+
+
+def test_an_answer_that_nobody_reads_is_cut(house: House) -> None:
+    with socket.create_connection(("127.0.0.1", house.cut.http_port)) as client:
+        head = "GET /?user=cut&password=pw&query=SELECT+repeat('x',1000000)+FROM+numbers(10)+SETTINGS+max_block_size=1 HTTP/1.1"
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.sendall(f"{head}\r\nHost: localhost\r\n\r\n".encode())
+        eventually(lambda: house.cut.post("SELECT 1").status == 200, "the place of an answer that nobody reads")
 
 
 def test_sessions_are_bounded(house: House) -> None:

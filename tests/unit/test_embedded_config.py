@@ -26,7 +26,9 @@ def _started_with(config: Config) -> EmbeddedConfig:
 
 
 def test_without_users_default_may_read_everything() -> None:
-    owner, default = _started_with(with_owner(_config(""))).accounts
+    started = _started_with(with_owner(_config("max_server_memory_usage: 4000")))
+    assert started.server.max_reader_memory_bytes == 2000
+    owner, default = started.accounts
     assert owner.reader is None
     assert default == Account("default", password_digest(""), Reader(None, ReaderLimits()))
 
