@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
     parsed = parser().parse_args(arguments)
     try:
-        command: _Command = importlib.import_module(f"collector.commands.{parsed.command}")
+        command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
         return command.execute(parsed)
     except UserError as error:
         print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a command
@@ -85,6 +85,23 @@ def _replay(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _dead_letter(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listed = actions.add_parser("list", help="what is set aside, the oldest first")
+    shown = actions.add_parser("show", help="one entry, with its spans as OTLP/JSON")
+    shown.add_argument("id", metavar="ID")
+    shown.add_argument("--protobuf", action="store_true", help="write the spans alone, as the bytes of an OTLP request")
+    retried = actions.add_parser("retry", help="send entries to a running collector, and forget those that it takes")
+    retried.add_argument("--endpoint", help=f"as of replay; {_VARIABLES}")
+    retried.add_argument("--protocol", choices=("grpc", "http"), default="grpc", help="transport (default: %(default)s)")
+    dropped = actions.add_parser("drop", help="delete entries for good")
+    for action in (retried, dropped):
+        action.add_argument("ids", nargs="*", metavar="ID")
+        action.add_argument("--all", action="store_true", help="every entry")
+    for action in (listed, shown, retried, dropped):
+        _configured(action)
+
+
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--endpoint", default="localhost:4317", help=f"host:port or URL of OTLP/gRPC (default: %(default)s); {_VARIABLES}"
@@ -106,6 +123,7 @@ _COMMANDS: Final[tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]
     ("validate", "check a configuration, and say everything that is wrong with it", _configured),
     ("schema", "print the SQL that makes the tables", _configured),
     ("replay", "send stored OTLP requests", _replay),
+    ("dead-letter", "look at spans that could not be stored, send them again, or drop them", _dead_letter),
     ("demo", "send the spans of a small living shop", _demo),
     ("doctor", "check whether the daemon could run here, and say what to do if not", _configured),
     ("version", "print the versions of spanhouse and of what it is made of", _nothing),

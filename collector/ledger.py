@@ -1,4 +1,4 @@
-"""The account of every span: received = refused + accepted, and accepted = stored + dropped by a named rule + waiting.
+"""The account of every span: received = refused + accepted, and accepted = stored + set aside + dropped by a rule + waiting.
 
 It holds for each workspace, at any moment, and over restarts where the queue outlives the process.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from exporters.base import Delivery
+from exporters.base import DEAD_LETTER, Delivery
 
 OTHERS: Final = ""
 """Stands for workspaces beyond the most that are told apart, and for that of spans of which nothing can be read any more."""
@@ -41,18 +41,19 @@ class Account:
 
     Attributes:
         accepted: workspace → spans that the queue took responsibility for.
-        settled: what was stored, and what was dropped by which rule.
+        settled: what was stored, and what was dropped by which rule; dead letters are among the latter.
     """
 
     accepted: Counter[str] = field(default_factory=Counter)
     settled: Delivery = field(default_factory=Delivery)
 
     def of(self, workspace: str) -> dict[str, Any]:
-        """The account of one workspace: `accepted`, `stored`, `dropped` by reason, and what is `waiting`."""
+        """The account of one workspace: `accepted`, `stored`, `deadLetters`, `dropped` by reason, and what is `waiting`."""
         dropped = {reason: spans[workspace] for reason, spans in self.settled.dropped.items() if spans[workspace]}
         accepted, stored = self.accepted[workspace], self.settled.stored[workspace]
         waiting = accepted - stored - sum(dropped.values())
-        return {"accepted": accepted, "stored": stored, "dropped": dropped, "waiting": waiting}
+        dead = dropped.pop(DEAD_LETTER, 0)
+        return {"accepted": accepted, "stored": stored, "deadLetters": dead, "dropped": dropped, "waiting": waiting}
 
     def waiting(self) -> int:
         """Spans that are accepted and neither stored nor dropped."""
@@ -90,6 +91,7 @@ class Ledger:
                 entry = account.of(workspace)
                 for state in ("accepted", "stored", "waiting"):
                     yield (exporter, workspace, state), entry[state]
+                yield (exporter, workspace, "dead_letters"), entry["deadLetters"]
                 yield (exporter, workspace, "dropped"), sum(entry["dropped"].values())
 
     def workspaces(self) -> list[str]:

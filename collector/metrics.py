@@ -76,6 +76,12 @@ SEND_FAILED_SPANS: Final = Definition(
 DROPPED_SPANS: Final = Definition(
     "spanhouse_exporter_dropped_spans", "counter", "Acknowledged spans that were dropped, by reason.", (*_EXPORTER, "reason")
 )
+DEAD_LETTER_SPANS: Final = Definition(
+    "spanhouse_exporter_dead_letter_spans",
+    "counter",
+    "Acknowledged spans that could not be stored and were set aside, by reason.",
+    (*_EXPORTER, "reason"),
+)
 RETRIED_BATCHES: Final = Definition(
     "spanhouse_exporter_retries", "counter", "Attempts that failed and were repeated, by reason.", (*_EXPORTER, "reason")
 )
@@ -124,8 +130,8 @@ QUERY_REFUSED: Final = Definition(
     ("extension", "reason"),
 )
 
-# States: accepted = stored + dropped + waiting. With a journal they go on over restarts. What was refused is counted under no
-# exporter.
+# States: accepted = stored + dead_letters + dropped + waiting. With a journal they go on over restarts. What was refused is
+# counted under no exporter.
 LEDGER_SPANS: Final = Definition(
     "spanhouse_ledger_spans", "gauge", "Spans of a workspace by what became of them.", ("exporter", "workspace", "state")
 )
@@ -173,6 +179,7 @@ METRICS: Final = (
     SENT_BYTES,
     SEND_FAILED_SPANS,
     DROPPED_SPANS,
+    DEAD_LETTER_SPANS,
     RETRIED_BATCHES,
     INSERT_SECONDS,
     BATCH_SPANS,

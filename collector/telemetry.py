@@ -27,6 +27,7 @@ from collector.metrics import (
     BATCH_BYTES,
     BATCH_SPANS,
     BUILD_INFO,
+    DEAD_LETTER_SPANS,
     DROPPED_SPANS,
     FAILED_REQUESTS,
     INSERT_SECONDS,
@@ -218,6 +219,10 @@ class ExporterTelemetry:
         """Acknowledged spans were given up; `reason` is from a small fixed set."""
         self._telemetry.count(SEND_FAILED_SPANS, self._labels, spans)
         self._telemetry.count(DROPPED_SPANS, (*self._labels, reason), spans)
+
+    def set_aside(self, spans: int, reason: str) -> None:
+        """Acknowledged spans were given up, and kept as dead letters; `reason` is from a small fixed set."""
+        self._telemetry.count(DEAD_LETTER_SPANS, (*self._labels, reason), spans)
 
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""

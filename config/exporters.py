@@ -147,6 +147,17 @@ class RetryOnFailure(Section):
         return value
 
 
+class DeadLetters(Section):
+    """Where spans are kept that ClickHouse refuses for what they hold, or that were given up; see `spanhouse dead-letter`."""
+
+    enabled: bool = True
+    """Whether they are kept; without it they are dropped and counted."""
+    directory: Annotated[str, Field(min_length=1)] = "./spanhouse-dead-letters"
+    """Where they are; relative to the working directory. It is made when the first one is."""
+    max_bytes: PositiveCount = 1_073_741_824
+    """The most that they take on disk; what comes beyond is dropped and counted."""
+
+
 class ClickHouseExporter(Section):
     """Stores spans in ClickHouse, in the table that the Collector's exporter made known."""
 
@@ -186,6 +197,8 @@ class ClickHouseExporter(Section):
     """What waits in memory."""
     retry_on_failure: RetryOnFailure = RetryOnFailure()
     """How a failed insert is repeated."""
+    dead_letters: DeadLetters = DeadLetters()
+    """What becomes of spans that are not stored in the end."""
     embedded: EmbeddedDatabase = EmbeddedDatabase()
     """The ClickHouse that the daemon starts itself; of use only with `endpoint: embedded`."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from proto.spans import SpanBatch
 
@@ -22,18 +22,24 @@ class Outlook(Enum):
     """The data or the request itself is at fault: it would fail again."""
 
 
+DEAD_LETTER: Final = "dead_letter"
+"""Stands among the reasons for what was not stored, but set aside."""
+
+
 class ExportError(Exception):
     """Spans could not be handed over this time.
 
     Attributes:
         reason: one of few words, for metrics: `too_many_parts`, `unreachable`, ...
         outlook: whether to try again.
+        of_content: whether some of the spans are at fault, and others might be taken without them.
     """
 
-    def __init__(self, message: str, reason: str, outlook: Outlook) -> None:
+    def __init__(self, message: str, reason: str, outlook: Outlook, *, of_content: bool = False) -> None:
         super().__init__(message)
         self.reason = reason
         self.outlook = outlook
+        self.of_content = of_content
 
 
 @dataclass(slots=True)
@@ -76,6 +82,14 @@ class Destination(Protocol):
 
 class Shipment(Protocol):
     """Spans in the form in which they leave; every `send` sends the same bytes under the same name."""
+
+    @property
+    def name(self) -> str:
+        """Names it; no other shipment has this name."""
+
+    @property
+    def batch(self) -> SpanBatch:
+        """The spans in it."""
 
     @property
     def spans(self) -> int:
@@ -126,6 +140,9 @@ class ExporterTelemetry(Protocol):
 
     def dropped(self, spans: int, reason: str) -> None:
         """Spans were given up, for a reason as in `ExportError.reason`."""
+
+    def set_aside(self, spans: int, reason: str) -> None:
+        """Spans were given up, for a reason as in `ExportError.reason`, and kept as dead letters."""
 
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""

@@ -1,5 +1,8 @@
 """From a batch to spans that are stored: prepare once, then send each shipment until it is there or beyond hope.
 
+What the destination refuses for its content is halved, and its halves again, until the spans at fault stand alone; those are set
+aside as dead letters, and the rest is stored. Whatever else is given up is set aside as it is.
+
 The order is observe, retry, time-out, from the outside in: a time-out ends one attempt, a retry makes another one, and what is
 counted is the outcome of all of them.
 """
@@ -9,18 +12,23 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
-from exporters.base import Delivery, Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
+from exporters.base import DEAD_LETTER, Delivery, Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
+from exporters.dead_letters import DeadLetters, DeadLettersFull
 from exporters.tally import spans_by_workspace
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
+
+_MOST_REFUSALS: Final = 1000
+"""So often a batch is halved at most: enough to find dozens of bad spans among thousands, and an end where all are refused."""
 
 T = TypeVar("T")
 
@@ -64,6 +72,23 @@ class RetryPolicy:
         return bool(limits) and elapsed_s >= min(limits)
 
 
+@dataclass(slots=True)
+class _Course:
+    """How the delivery of one batch goes.
+
+    Attributes:
+        delivery: what became of its spans so far.
+        refusals: how often some of them were refused for good.
+        given_up: spans that were not stored, by what was done with them instead.
+        first_error: why the first of those was refused.
+    """
+
+    delivery: Delivery = field(default_factory=Delivery)
+    refusals: int = 0
+    given_up: Counter[str] = field(default_factory=Counter)
+    first_error: str = ""
+
+
 class Sender:
     """A destination that returns when every span of a batch is stored, or was dropped and counted.
 
@@ -74,6 +99,7 @@ class Sender:
         retry: when to try again.
         timeout_s: how long one attempt may take, in seconds.
         monotonic: seconds of a clock that never goes back.
+        dead_letters: where spans that are given up are kept; without it they are dropped.
     """
 
     def __init__(
@@ -84,12 +110,14 @@ class Sender:
         retry: RetryPolicy,
         timeout_s: float,
         monotonic: Callable[[], float] = time.monotonic,
+        dead_letters: DeadLetters | None = None,
     ) -> None:
         self._exporter = exporter
         self._telemetry = telemetry
         self._retry = retry
         self._timeout_s = timeout_s
         self._monotonic = monotonic
+        self._dead_letters = dead_letters
         self._log = _log.bind(exporter=name)
         self._reason = ""
         self.trouble = "not connected yet"
@@ -110,26 +138,91 @@ class Sender:
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         """Store the spans. Never raises for what the destination does: that is counted, logged, and retried or given up."""
-        delivered = Delivery()
-        workspaces = spans_by_workspace(batch)
-        prepare = partial(self._exporter.prepare, batch, name)
-        shipments = await self._persist(prepare, workspaces, delivered)
-        # What is sent again is the encoded form; the batch itself, several times as large, is needed no more.
-        del batch, prepare
-        for shipment in shipments or ():
-            seconds = await self._persist(partial(self._send, shipment), shipment.workspaces, delivered)
-            if seconds is not None:
-                self._telemetry.stored(shipment.spans, shipment.nbytes, seconds)
-                delivered.store(shipment.workspaces)
-        return delivered
+        course = _Course()
+        await self._store(batch, name, course)
+        if self._dead_letters is not None:
+            self._dead_letters.forget_divided(name)
+        if course.given_up:
+            self._log.error("spans_given_up", **course.given_up, first_error=course.first_error)
+        return course.delivery
+
+    async def _store(self, batch: SpanBatch, name: str, course: _Course) -> None:
+        """Store spans under a name, or under names made from it."""
+        if self._is_divided(name):
+            await self._store_halves(batch, name, course)
+            return
+        try:
+            shipments = await self._persist(partial(self._exporter.prepare, batch, name))
+        except ExportError as error:
+            await self._give_up(batch, name, error, course)
+            return
+        for shipment in shipments:
+            await self._ship(shipment, course)
+
+    async def _ship(self, shipment: Shipment, course: _Course) -> None:
+        if self._is_divided(shipment.name):
+            await self._store_halves(shipment.batch, shipment.name, course)
+            return
+        try:
+            seconds = await self._persist(partial(self._send, shipment))
+        except ExportError as error:
+            await self._give_up(shipment.batch, shipment.name, error, course)
+        else:
+            self._telemetry.stored(shipment.spans, shipment.nbytes, seconds)
+            course.delivery.store(shipment.workspaces)
 
     async def _send(self, shipment: Shipment) -> float:
         started = self._monotonic()
         await shipment.send(self._timeout_s)
         return self._monotonic() - started
 
-    async def _persist(self, work: Callable[[], Awaitable[T]], workspaces: Mapping[str, int], delivered: Delivery) -> T | None:
-        """What `work` returns once it succeeds; None when it was given up, and the spans with it."""
+    def _is_divided(self, name: str) -> bool:
+        return self._dead_letters is not None and self._dead_letters.is_divided(name)
+
+    async def _store_halves(self, batch: SpanBatch, name: str, course: _Course) -> None:
+        middle = len(batch) // 2
+        for number, half in enumerate((slice(middle), slice(middle, None))):
+            await self._store(batch.select(half), f"{name}.{number}", course)
+
+    async def _give_up(self, batch: SpanBatch, name: str, error: ExportError, course: _Course) -> None:
+        """Find the spans that are at fault, where only some are; set the others aside, or drop them."""
+        course.refusals += 1
+        if error.of_content and len(batch) > 1 and course.refusals <= _MOST_REFUSALS and await self._divide(name):
+            await self._store_halves(batch, name, course)
+            return
+        course.first_error = course.first_error or str(error)
+        workspaces = spans_by_workspace(batch)
+        if await self._set_aside(batch, name, error):
+            self._telemetry.set_aside(len(batch), error.reason)
+            course.delivery.drop(DEAD_LETTER, workspaces)
+            course.given_up["set_aside"] += len(batch)
+        else:
+            self._telemetry.dropped(len(batch), error.reason)
+            course.delivery.drop(error.reason, workspaces)
+            course.given_up["dropped"] += len(batch)
+
+    async def _divide(self, name: str) -> bool:
+        """Whether spans may be sent in parts from now on. Forgotten in a crash, it could have them stored in parts and whole."""
+        if self._dead_letters is None:
+            return True
+        return await self._kept(partial(self._dead_letters.divide, name))
+
+    async def _set_aside(self, batch: SpanBatch, name: str, error: ExportError) -> bool:
+        if self._dead_letters is None:
+            return False
+        return await self._kept(partial(self._dead_letters.add, batch, name, error))
+
+    async def _kept(self, work: Callable[[], None]) -> bool:
+        """Do something on disk, and say whether it went well."""
+        try:
+            await asyncio.to_thread(work)
+        except (OSError, DeadLettersFull) as error:
+            self._log.error("dead_letters_not_kept", error=str(error))
+            return False
+        return True
+
+    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` returns once it succeeds. Raises the last ExportError when it is given up."""
         started = self._monotonic()
         failures = 0
         while True:
@@ -138,11 +231,7 @@ class Sender:
             except ExportError as error:
                 failures += 1
                 if self._retry.gives_up(error.outlook, self._monotonic() - started):
-                    spans = sum(workspaces.values())
-                    self._telemetry.dropped(spans, error.reason)
-                    delivered.drop(error.reason, workspaces)
-                    self._log.error("spans_dropped", spans=spans, reason=error.reason, attempts=failures, error=str(error))
-                    return None
+                    raise
                 self._telemetry.retried(error.reason)
                 self._troubled("spans_not_stored_yet", error)
                 await asyncio.sleep(self._retry.delay_s(failures, _chance()))

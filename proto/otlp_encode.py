@@ -1,6 +1,6 @@
 """SpanBatch to OTLP: the bytes of an ExportTraceServiceRequest, for the few spans that are set aside.
 
-Ordinary Python, a span at a time. What the request held and a SpanBatch does not (unknown fields, entity references) is not there.
+Ordinary Python, a span at a time. What a request held and a SpanBatch does not (unknown fields, entity references) is missing.
 """
 
 from __future__ import annotations

@@ -68,9 +68,11 @@ COMPONENTS: Final[dict[str, Schema]] = {
             },
             exporters=listing(record(exporter=TEXT, workspaces=listing(reference("LedgerEntry")))),
         ),
-        "description": "Received = refused + accepted, and accepted = stored + dropped + waiting, in spans.",
+        "description": "Received = refused + accepted, and accepted = stored + deadLetters + dropped + waiting, in spans.",
     },
-    "LedgerEntry": record(workspace=_WORKSPACE, accepted=COUNT, stored=COUNT, dropped=_BY_REASON, waiting=COUNT),
+    "LedgerEntry": record(
+        workspace=_WORKSPACE, accepted=COUNT, stored=COUNT, deadLetters=COUNT, dropped=_BY_REASON, waiting=COUNT
+    ),
     "Problem": {
         "type": "object",
         "description": "RFC 9457 problem document.",

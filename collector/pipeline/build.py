@@ -18,6 +18,7 @@ from collector.pipeline.registry import (
     PipelineTelemetry,
     Surroundings,
     batch_limits,
+    dead_letters,
     default_batching,
     queue_limits,
     retry_policy,
@@ -156,6 +157,7 @@ def build(
             retry_policy(each.retry_on_failure),
             each.timeout.seconds,
             clock.monotonic,
+            dead_letters(name, each, clock),
         )
         for (name, each), connection in zip(settings.items(), connections, strict=True)
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
-from collector.clock import Clock
+from collector.clock import SYSTEM, Clock
 from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
@@ -17,6 +18,7 @@ from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from exporters.dead_letters import DeadLetters
 from exporters.send import RetryPolicy
 
 OVERFLOW_WAIT_S: Final = 1.0
@@ -90,6 +92,12 @@ def retry_policy(settings: RetryOnFailure) -> RetryPolicy:
         max_s=settings.max_interval.seconds,
         max_elapsed_s=settings.max_elapsed_time.seconds,
     )
+
+
+def dead_letters(name: str, settings: ClickHouseExporter, clock: Clock = SYSTEM) -> DeadLetters | None:
+    """Where an exporter's spans go that it gives up; None where they are dropped."""
+    kept = settings.dead_letters
+    return DeadLetters(Path(kept.directory), name, kept.max_bytes, clock.now) if kept.enabled else None
 
 
 def default_batching(queue: SendingQueue) -> BatchProcessor:

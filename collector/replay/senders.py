@@ -8,6 +8,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -84,18 +85,20 @@ class Sender:
 
 
 @asynccontextmanager
-async def connect(protocol: str, endpoint: str | None) -> AsyncIterator[Sender]:
+async def connect(
+    protocol: str, endpoint: str | None, headers: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Sender]:
     """A sender over `grpc` or `http` to an endpoint, or to the default port of this machine, with the headers and certificates
-    that the standard variables of OTLP exporters name.
+    that the standard variables of OTLP exporters name, and these headers, whose names are in lower case.
 
     Raises:
         UserError: nobody answers there, or a certificate cannot be used.
     """
     if protocol == "grpc":
-        async with _grpc_transport(Target.of(endpoint or "localhost:4317", os.environ)) as transport:
+        async with _grpc_transport(Target.of(endpoint or "localhost:4317", os.environ).adding(headers)) as transport:
             yield Sender(transport)
     else:
-        async with _http_transport(Target.of(endpoint or "localhost:4318", os.environ)) as transport:
+        async with _http_transport(Target.of(endpoint or "localhost:4318", os.environ).adding(headers)) as transport:
             yield Sender(transport)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -48,6 +48,10 @@ class Target:
             variable("CLIENT_CERTIFICATE"),
             variable("CLIENT_KEY"),
         )
+
+    def adding(self, headers: Mapping[str, str]) -> Target:
+        """The same with more headers."""
+        return replace(self, headers={**self.headers, **headers})
 
     def grpc_credentials(self) -> Any:
         """What a secure gRPC channel needs.

@@ -67,9 +67,14 @@ OUTLOOKS: Final[Mapping[int, Outlook]] = {
 }
 """Exception code → outlook. A code that is not here is unsure."""
 
+OF_CONTENT: Final = frozenset({6, 27, 33, 36, 43, 44, 53, 70, 117, 128, 131, 306, 349, 469})
+"""Of those that would fail again, the codes with which some of the spans are at fault, and not the statement around them."""
+
+TOO_LARGE: Final = 413
+
 STATUS_OUTLOOKS: Final[Mapping[int, Outlook]] = {
     408: Outlook.LATER,
-    413: Outlook.NEVER,
+    TOO_LARGE: Outlook.NEVER,
     429: Outlook.LATER,
     502: Outlook.LATER,
     503: Outlook.LATER,
@@ -87,6 +92,8 @@ def export_error(error: ClickHouseError | ClickHouseUnavailable) -> ExportError:
             return ExportError(str(error), "connection_lost" if error.sent else "unreachable", Outlook.LATER)
         case ClickHouseError(code=0):
             outlook = STATUS_OUTLOOKS.get(error.status, Outlook.UNSURE)
-            return ExportError(f"HTTP status {error.status}: {error.message}", f"http_{error.status}", outlook)
+            message = f"HTTP status {error.status}: {error.message}"
+            return ExportError(message, f"http_{error.status}", outlook, of_content=error.status == TOO_LARGE)
     reason = error.name.lower() or f"code_{error.code}"
-    return ExportError(str(error), reason, OUTLOOKS.get(error.code, Outlook.UNSURE))
+    outlook = OUTLOOKS.get(error.code, Outlook.UNSURE)
+    return ExportError(str(error), reason, outlook, of_content=error.code in OF_CONTENT)

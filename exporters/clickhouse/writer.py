@@ -59,14 +59,12 @@ class _Body:
     Attributes:
         columns: of the block, in its order.
         data: the block, compressed.
-        spans: rows of the block.
-        workspaces: spans of each workspace.
+        batch: the spans in it.
     """
 
     columns: tuple[str, ...]
     data: bytes
-    spans: int
-    workspaces: Mapping[str, int]
+    batch: SpanBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +73,26 @@ class Insert:
 
     writer: ClickHouseWriter
     body: _Body
-    token: str
+    name: str
+
+    @property
+    def batch(self) -> SpanBatch:
+        return self.body.batch
 
     @property
     def spans(self) -> int:
-        return self.body.spans
+        return len(self.body.batch)
 
     @property
     def workspaces(self) -> Mapping[str, int]:
-        return self.body.workspaces
+        return spans_by_workspace(self.body.batch)
 
     @property
     def nbytes(self) -> int:
         return len(self.body.data)
 
     async def send(self, timeout_s: float) -> None:
-        await self.writer.insert(self.body, self.token, timeout_s)
+        await self.writer.insert(self.body, self.name, timeout_s)
 
 
 class ClickHouseWriter:
@@ -148,14 +150,14 @@ class ClickHouseWriter:
             bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, batch, columns)
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
-            raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER) from error
+            raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
         return [Insert(self, body, f"{name}-{part}") for part, body in enumerate(bodies)]
 
     def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> list[_Body]:
         bodies = []
         for part in by_days(batch):
             block = _of_thread.encoder.encode(part, columns)
-            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), block.rows, spans_by_workspace(part)))
+            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), part))
         return bodies
 
     async def insert(self, body: _Body, token: str, timeout_s: float) -> None:
@@ -170,7 +172,7 @@ class ClickHouseWriter:
                     **self._insert_settings,
                     "insert_deduplication_token": token,
                     # A block that the server cut would be remembered by its pieces.
-                    "max_insert_block_size": max(body.spans, 1 << 20),
+                    "max_insert_block_size": max(len(body.batch), 1 << 20),
                 },
                 content_encoding="" if self._settings.compression == "none" else self._settings.compression,
                 timeout_s=timeout_s,

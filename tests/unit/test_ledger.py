@@ -11,16 +11,16 @@ from collector.errors import Retryable
 from collector.journal import refusals
 from collector.ledger import MOST_WORKSPACES, OTHERS, Account, Ledger, folded, folded_delivery
 from collector.pipeline.build import Entry
-from exporters.base import Delivery
+from exporters.base import DEAD_LETTER, Delivery
 from tests.support.batches import numbered
 from tests.support.journals import journal_in
 
 
 def test_an_account_tells_what_waits() -> None:
-    settled = Delivery(Counter(red=3), {"type_mismatch": Counter(red=1, blue=2)})
-    account = Account(Counter(red=10, blue=2), settled)
-    assert account.of("red") == {"accepted": 10, "stored": 3, "dropped": {"type_mismatch": 1}, "waiting": 6}
-    assert account.of("blue") == {"accepted": 2, "stored": 0, "dropped": {"type_mismatch": 2}, "waiting": 0}
+    settled = Delivery(Counter(red=3), {"type_mismatch": Counter(red=1, blue=2), DEAD_LETTER: Counter(red=2)})
+    account = Account(Counter(red=12, blue=2), settled)
+    assert account.of("red") == {"accepted": 12, "stored": 3, "deadLetters": 2, "dropped": {"type_mismatch": 1}, "waiting": 6}
+    assert account.of("blue") == {"accepted": 2, "stored": 0, "deadLetters": 0, "dropped": {"type_mismatch": 2}, "waiting": 0}
     assert account.waiting() == 6
 
 

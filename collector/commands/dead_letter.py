@@ -1,0 +1,136 @@
+"""`spanhouse dead-letter list | show | retry | drop`: what becomes of spans that could not be stored."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.cli import FAILED, OK, UserError
+from collector.commands.configuration import configuration
+from collector.pipeline.registry import dead_letters
+from collector.replay.senders import Failed, connect
+from exporters.dead_letters import DeadLetters, Entry
+
+_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
+_WORKSPACE_HEADER: Final = "x-workspace-id"
+_DEFAULT_WORKSPACE: Final = "default"
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit status of `retry` is 0 only if everything was accepted."""
+    config = configuration(arguments.config)
+    names = config.service.pipelines.traces.exporters
+    places = [kept for name in names if (kept := dead_letters(name, config.exporters[name]))]
+    found = [(place, entry) for place in places for entry in place.entries()]
+    match arguments.action:
+        case "list":
+            return _list([entry for _, entry in found])
+        case "show":
+            (chosen,) = _chosen(found, [arguments.id], everything=False)
+            return _show(*chosen, protobuf=arguments.protobuf)
+        case "retry":
+            return asyncio.run(_retry(_chosen(found, arguments.ids, everything=arguments.all), arguments))
+        case _:
+            return _drop(_chosen(found, arguments.ids, everything=arguments.all))
+
+
+def _chosen(
+    found: Sequence[tuple[DeadLetters, Entry]], ids: Sequence[str], *, everything: bool
+) -> list[tuple[DeadLetters, Entry]]:
+    """The entries of these ids, or all. Raises UserError."""
+    if everything == bool(ids):
+        raise UserError("name the entries as `spanhouse dead-letter list` shows them, or give --all")
+    by_id = {entry.id: (place, entry) for place, entry in found}
+    for each in ids:
+        if each not in by_id:
+            raise UserError(f"there is no entry {each}; `spanhouse dead-letter list` shows what there is")
+    return list(by_id.values()) if everything else [by_id[each] for each in ids]
+
+
+def _list(entries: Sequence[Entry]) -> int:
+    if not entries:
+        sys.stdout.write("no spans are set aside\n")
+    for entry in entries:
+        sys.stdout.write(
+            f"{entry.id}  {_when(entry)}  {entry.exporter}  {entry.workspace}  {entry.spans} spans  {entry.reason}\n"
+        )
+    return OK
+
+
+def _show(place: DeadLetters, entry: Entry, *, protobuf: bool) -> int:
+    body = place.request(entry)
+    if protobuf:
+        sys.stdout.buffer.write(body)
+        return OK
+    try:
+        request = _readable(MessageToDict(ExportTraceServiceRequest.FromString(body)))
+    except DecodeError as error:
+        raise UserError(f"the spans cannot be shown as JSON ({error}); --protobuf writes them as they are") from error
+    shown = {
+        "id": entry.id,
+        "time": _when(entry),
+        "exporter": entry.exporter,
+        "workspace": entry.workspace,
+        "spans": entry.spans,
+        "reason": entry.reason,
+        "error": entry.error,
+        "request": request,
+    }
+    sys.stdout.write(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode() + "\n")
+    return OK
+
+
+async def _retry(chosen: Sequence[tuple[DeadLetters, Entry]], arguments: argparse.Namespace) -> int:
+    """Send entries to a running collector; what it takes is no longer set aside."""
+    sent = failed = 0
+    for workspace in dict.fromkeys(entry.workspace for _, entry in chosen):
+        headers = {} if workspace == _DEFAULT_WORKSPACE else {_WORKSPACE_HEADER: workspace}
+        async with connect(arguments.protocol, arguments.endpoint, headers) as sender:
+            for place, entry in chosen:
+                if entry.workspace != workspace:
+                    continue
+                try:
+                    rejected = await sender.send(place.request(entry))
+                except Failed as failure:
+                    sys.stderr.write(f"{entry.id}: {failure}\n")
+                    rejected = entry.spans
+                if rejected:
+                    failed += entry.spans
+                else:
+                    sent += entry.spans
+                    place.remove(entry)
+    sys.stdout.write(f"{sent} spans sent, {failed} still set aside\n")
+    return FAILED if failed else OK
+
+
+def _drop(chosen: Sequence[tuple[DeadLetters, Entry]]) -> int:
+    for place, entry in chosen:
+        place.remove(entry)
+    sys.stdout.write(f"{sum(entry.spans for _, entry in chosen)} spans dropped\n")
+    return OK
+
+
+def _when(entry: Entry) -> str:
+    return datetime.fromtimestamp(entry.time_unix_nano // 10**9, UTC).isoformat(timespec="seconds")
+
+
+def _readable(value: Any) -> Any:
+    """The message with ids in hexadecimal, as OTLP/JSON has them."""
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            name: base64.b64decode(item).hex() if name in _IDS and isinstance(item, str) else _readable(item)
+            for name, item in value.items()
+        }
+    return value

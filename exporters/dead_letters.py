@@ -1,0 +1,159 @@
+"""Spans that the store refuses for what they hold, set aside on disk until somebody looks at them.
+
+An entry is a file: one line of JSON that says what happened, then the spans as the bytes of an ExportTraceServiceRequest. The
+file is there whole or not at all, and the same spans under the same name are set aside once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import orjson
+
+from exporters.base import ExportError
+from proto.otlp_encode import encode_request
+from proto.spans import SpanBatch
+
+_ENTRY: Final = ".otlp"
+_DIVIDED: Final = ".divided"
+_UNFINISHED: Final = ".unfinished"
+
+
+class DeadLettersFull(Exception):
+    """Setting more spans aside would take more room than is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of spans that were set aside.
+
+    Attributes:
+        id: names the entry.
+        time_unix_nano: when they were set aside.
+        exporter: id of the exporter that could not store them.
+        workspace: whose they are.
+        spans: how many.
+        reason: as in metrics: `type_mismatch`, ...
+        error: what the store said.
+    """
+
+    id: str
+    time_unix_nano: int
+    exporter: str
+    workspace: str
+    spans: int
+    reason: str
+    error: str
+
+
+class DeadLetters:
+    """The entries of one exporter. Blocks while it reads and writes.
+
+    Args:
+        directory: where they are; made when the first is.
+        exporter: id of the exporter.
+        max_bytes: the most that all of them take.
+        now: nanoseconds since 1970.
+    """
+
+    def __init__(self, directory: Path, exporter: str, max_bytes: int, now: Callable[[], int] = time.time_ns) -> None:
+        self._directory = directory / re.sub(r"[^\w.-]", "_", exporter)
+        self._exporter = exporter
+        self._max_bytes = max_bytes
+        self._now = now
+        self._bytes: int | None = None
+        self._divided = {path.stem for path in self._directory.glob(f"*{_DIVIDED}")}
+
+    def is_divided(self, name: str) -> bool:
+        """Whether `divide` was called for spans of this name, be it before a restart."""
+        return name in self._divided
+
+    def divide(self, name: str) -> None:
+        """Remember that the spans of this name are now sent in parts, under other names, so that they are never sent whole again.
+
+        Raises:
+            OSError: it could not be written down.
+        """
+        self._write(self._directory / f"{name}{_DIVIDED}", b"")
+        self._divided.add(name)
+
+    def forget_divided(self, name: str) -> None:
+        """Nothing under this name, or under one that was made from it, will be sent again."""
+        made = (f"{name}.", f"{name}-")
+        for each in [each for each in self._divided if each == name or each.startswith(made)]:
+            self._divided.discard(each)
+            (self._directory / f"{each}{_DIVIDED}").unlink(missing_ok=True)
+
+    def add(self, batch: SpanBatch, name: str, error: ExportError) -> None:
+        """Set the spans of a batch aside, an entry for each workspace.
+
+        Raises:
+            DeadLettersFull: there is no room.
+            OSError: they could not be written.
+        """
+        workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
+        for index in np.unique(workspace_of_span).tolist():
+            workspace = batch.workspaces[index]
+            spans = batch.select(workspace_of_span == index)
+            entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
+            content = orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
+            path = self._path(entry.id)
+            if path.exists():
+                continue
+            self._make_sure_of_room(len(content))
+            self._write(path, content)
+
+    def _make_sure_of_room(self, size: int) -> None:
+        """Count `size` more bytes; what others have removed is noticed only when there seems to be no room."""
+        if self._bytes is None or self._bytes + size > self._max_bytes:
+            self._bytes = sum(path.stat().st_size for path in self._paths())
+        if self._bytes + size > self._max_bytes:
+            raise DeadLettersFull(f"dead letters may take {self._max_bytes} bytes: look at them with `spanhouse dead-letter`")
+        self._bytes += size
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries, the oldest first. A file that is none is passed over."""
+        found = []
+        for path in self._paths():
+            try:
+                with path.open("rb") as file:
+                    found.append(Entry(**orjson.loads(file.readline())))
+            except (OSError, ValueError, TypeError):
+                continue
+        yield from sorted(found, key=lambda entry: (entry.time_unix_nano, entry.id))
+
+    def request(self, entry: Entry) -> bytes:
+        """The spans of an entry, as an ExportTraceServiceRequest. Raises OSError."""
+        return self._path(entry.id).read_bytes().partition(b"\n")[2]
+
+    def remove(self, entry: Entry) -> None:
+        """Delete an entry."""
+        self._path(entry.id).unlink(missing_ok=True)
+
+    def _path(self, entry_id: str) -> Path:
+        return self._directory / f"{entry_id}{_ENTRY}"
+
+    def _paths(self) -> Iterator[Path]:
+        yield from self._directory.glob(f"*{_ENTRY}")
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Write a file that outlasts a power cut, under its name only once it is whole."""
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + _UNFINISHED)
+        with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.rename(path)
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,31 @@
+"""What a sender says became of spans."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Account:
+    """Spans that were stored; by reason, spans that were dropped or set aside, and attempts that were repeated."""
+
+    stored_spans: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+    aside: Counter[str] = field(default_factory=Counter)
+    retries: Counter[str] = field(default_factory=Counter)
+
+    def stored(self, spans: int, size: int, seconds: float) -> None:
+        assert spans > 0
+        assert size > 0
+        assert seconds >= 0
+        self.stored_spans += spans
+
+    def dropped(self, spans: int, reason: str) -> None:
+        self.drops[reason] += spans
+
+    def set_aside(self, spans: int, reason: str) -> None:
+        self.aside[reason] += spans
+
+    def retried(self, reason: str) -> None:
+        self.retries[reason] += 1

@@ -1,0 +1,86 @@
+"""Dead letters: whole or not there, once for a name, bounded, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporters.base import ExportError, Outlook
+from exporters.dead_letters import DeadLetters, DeadLettersFull
+from proto.otlp_decode import decode
+from proto.spans import SpanBatch, concatenate
+from tests.support.batches import numbered, numbers
+
+ERROR = ExportError("a column does not like it", "type_mismatch", Outlook.NEVER, of_content=True)
+
+
+def letters_in(directory: Path, max_bytes: int = 1 << 20, now: int = 7) -> DeadLetters:
+    return DeadLetters(directory, "clickhouse/second", max_bytes, lambda: now)
+
+
+def of(workspace: str, batch: SpanBatch) -> SpanBatch:
+    return replace(batch, workspaces=(workspace,))
+
+
+def test_what_is_set_aside_can_be_read_again_by_another_process(tmp_path: Path) -> None:
+    letters_in(tmp_path).add(numbered(3, 2), "batch-1", ERROR)
+    other = letters_in(tmp_path)
+    (entry,) = other.entries()
+    assert (entry.exporter, entry.workspace, entry.spans, entry.time_unix_nano) == ("clickhouse/second", "default", 2, 7)
+    assert (entry.reason, entry.error) == ("type_mismatch", "a column does not like it")
+    assert numbers(decode(other.request(entry)).batch) == [3, 4]
+    other.remove(entry)
+    assert list(letters_in(tmp_path).entries()) == []
+
+
+def test_spans_of_several_workspaces_are_entries_of_their_own(tmp_path: Path) -> None:
+    letters = letters_in(tmp_path)
+    batch = concatenate([of("red", numbered(0, 2)), of("blue", numbered(2, 1)), of("red", numbered(3, 1))])
+    letters.add(batch.select(np.array([0, 2, 3])), "batch-1", ERROR)
+    found = {entry.workspace: numbers(decode(letters.request(entry)).batch) for entry in letters.entries()}
+    assert found == {"red": [0, 3], "blue": [2]}
+
+
+def test_the_same_name_is_set_aside_once_and_the_oldest_entry_comes_first(tmp_path: Path) -> None:
+    letters_in(tmp_path, now=2).add(numbered(1), "batch-1", ERROR)
+    letters_in(tmp_path, now=9).add(numbered(1), "batch-1", ERROR)
+    letters_in(tmp_path, now=1).add(numbered(2), "batch-2", ERROR)
+    assert [entry.time_unix_nano for entry in letters_in(tmp_path).entries()] == [1, 2]
+
+
+def test_nothing_is_written_beyond_the_bound(tmp_path: Path) -> None:
+    letters = letters_in(tmp_path, max_bytes=1_000)
+    letters.add(numbered(1), "batch-1", ERROR)
+    with pytest.raises(DeadLettersFull, match="1000 bytes"):
+        letters.add(numbered(2, 100), "batch-2", ERROR)
+    assert [entry.spans for entry in letters.entries()] == [1]
+
+
+def test_files_that_are_no_entries_are_passed_over(tmp_path: Path) -> None:
+    letters = letters_in(tmp_path)
+    letters.add(numbered(1), "batch-1", ERROR)
+    (directory,) = tmp_path.iterdir()
+    for name, content in (("empty", b""), ("text", b"hello\n"), ("other", b'{"id": 1}\n'), ("list", b"[1]\n")):
+        (directory / f"{name}.otlp").write_bytes(content)
+    assert [entry.spans for entry in letters.entries()] == [1]
+
+
+def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
+    letters_in(tmp_path).add(numbered(1), "batch-1", ERROR)
+    (directory,) = tmp_path.iterdir()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in directory.iterdir()] == [0o600]
+
+
+def test_what_was_divided_is_known_after_a_restart_until_it_is_forgotten(tmp_path: Path) -> None:
+    letters = letters_in(tmp_path)
+    for name in ("a-1", "a-1-0", "a-1-0.1", "a-12-0"):
+        letters.divide(name)
+    again = letters_in(tmp_path)
+    assert all(map(again.is_divided, ("a-1", "a-1-0", "a-1-0.1", "a-12-0")))
+    again.forget_divided("a-1")
+    for known in (again, letters_in(tmp_path)):
+        assert [name for name in ("a-1", "a-1-0", "a-1-0.1", "a-12-0") if known.is_divided(name)] == ["a-12-0"]

@@ -1,0 +1,164 @@
+"""Spans that the destination refuses for what they hold: found among the others, set aside, and the others stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporters.base import DEAD_LETTER, ExportError, Outlook, Shipment
+from exporters.dead_letters import DeadLetters
+from exporters.send import RetryPolicy, Sender
+from proto.otlp_decode import decode
+from proto.spans import SpanBatch
+from tests.support.accounts import Account
+from tests.support.batches import numbered, numbers
+
+QUICK = RetryPolicy(initial_s=0.001, max_s=0.002)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@dataclass
+class PickyStore:
+    """A destination that refuses whatever holds one of the `bad` numbers, and stores what it takes once for a name.
+
+    With `dies_at`, the process is killed at so many sends, after the store has done its part.
+    """
+
+    bad: frozenset[int]
+    dies_at: int = -1
+    sends: int = 0
+    stored: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(number for of_name in self.stored.values() for number in of_name)
+
+    async def open(self) -> None:
+        """It always is."""
+
+    async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Shipment]:
+        return [Parcel(self, batch, f"{name}-0")]
+
+
+@dataclass
+class Parcel:
+    store: PickyStore
+    batch: SpanBatch
+    name: str
+    nbytes: int = 100
+
+    @property
+    def spans(self) -> int:
+        return len(self.batch)
+
+    @property
+    def workspaces(self) -> dict[str, int]:
+        return {"default": len(self.batch)}
+
+    async def send(self, timeout_s: float) -> None:
+        found = numbers(self.batch)
+        refused = self.store.bad.intersection(found)
+        if not refused:
+            self.store.stored.setdefault(self.name, found)
+        self.store.sends += 1
+        if self.store.sends == self.store.dies_at:
+            raise Killed
+        if refused:
+            raise ExportError(f"no {min(refused)}", "type_mismatch", Outlook.NEVER, of_content=True)
+
+
+def set_aside_in(directory: Path) -> list[int]:
+    letters = DeadLetters(directory, "picky", 1 << 30)
+    return sorted(number for entry in letters.entries() for number in numbers(decode(letters.request(entry)).batch))
+
+
+def divided_in(directory: Path) -> list[Path]:
+    return list(directory.rglob("*.divided"))
+
+
+def sender(store: PickyStore, directory: Path, account: Account) -> Sender:
+    return Sender(store, "picky", account, QUICK, 1.0, dead_letters=DeadLetters(directory, "picky", 1 << 30))
+
+
+@given(st.integers(1, 300), st.sets(st.integers(0, 299), max_size=12))
+@settings(deadline=None)
+async def test_bad_spans_stand_alone_and_all_others_are_stored_once(count: int, drawn: set[int]) -> None:
+    bad = {number for number in drawn if number < count}
+    store, account = PickyStore(frozenset(bad)), Account()
+    with TemporaryDirectory() as directory:
+        delivery = await sender(store, Path(directory), account).deliver(numbered(0, count), "batch")
+        assert store.numbers == [number for number in range(count) if number not in bad]
+        assert set_aside_in(Path(directory)) == sorted(bad)
+        assert not divided_in(Path(directory))
+    assert delivery.stored.total() == account.stored_spans == count - len(bad)
+    assert delivery.dropped == ({DEAD_LETTER: {"default": len(bad)}} if bad else {})
+    assert (account.aside.total(), account.drops.total()) == (len(bad), 0)
+
+
+@given(st.integers(1, 100), st.sets(st.integers(0, 99), max_size=6), st.integers(1, 60), st.booleans())
+@settings(deadline=None)
+async def test_a_kill_between_two_sends_neither_loses_nor_doubles(count: int, bad: set[int], dies_at: int, cured: bool) -> None:
+    """After the restart the same batch comes again, and the store may have been made to like its spans meanwhile."""
+    store = PickyStore(frozenset(bad), dies_at)
+    with TemporaryDirectory() as directory:
+        try:
+            await sender(store, Path(directory), Account()).deliver(numbered(0, count), "batch")
+        except Killed:
+            store.bad = frozenset() if cured else store.bad
+            await sender(store, Path(directory), Account()).deliver(numbered(0, count), "batch")
+        aside = set_aside_in(Path(directory))
+        if not cured:
+            assert sorted(store.numbers + aside) == list(range(count))
+        assert sorted(set(store.numbers + aside)) == list(range(count))
+        assert len(store.numbers) == len(set(store.numbers))
+        assert set(aside) <= bad
+
+
+async def test_where_all_is_refused_there_is_an_end(tmp_path: Path) -> None:
+    store, account = PickyStore(frozenset(range(5_000))), Account()
+    await sender(store, tmp_path, account).deliver(numbered(0, 5_000), "batch")
+    assert set_aside_in(tmp_path) == list(range(5_000))
+    assert store.sends < 2_500
+    assert account.aside == {"type_mismatch": 5_000}
+
+
+async def test_without_dead_letters_bad_spans_are_dropped_alone() -> None:
+    store, account = PickyStore(frozenset({3})), Account()
+    delivery = await Sender(store, "picky", account, QUICK, 1.0).deliver(numbered(0, 10), "batch")
+    assert store.numbers == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert delivery.dropped == {"type_mismatch": {"default": 1}}
+    assert account.drops == {"type_mismatch": 1}
+
+
+async def test_dead_letters_that_cannot_be_kept_are_dropped_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "picky").write_text("a file where the directory should be")
+    store, account = PickyStore(frozenset({3})), Account()
+    delivery = await sender(store, tmp_path, account).deliver(numbered(0, 10), "batch")
+    # Without the means to remember that it was divided, a batch must not be sent in parts.
+    assert store.numbers == []
+    assert delivery.dropped == {"type_mismatch": {"default": 10}}
+    assert account.drops == {"type_mismatch": 10}
+
+
+@pytest.mark.parametrize("outlook", [Outlook.NEVER, Outlook.UNSURE])
+async def test_what_is_given_up_for_other_reasons_is_set_aside_whole(tmp_path: Path, outlook: Outlook) -> None:
+    class Broken(PickyStore):
+        async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Shipment]:
+            raise ExportError("the statement is wrong", "syntax_error", outlook)
+
+    account = Account()
+    policy = RetryPolicy(initial_s=0.001, max_s=0.001, unsure_s=0.01)
+    letters = DeadLetters(tmp_path, "picky", 1 << 30)
+    await Sender(Broken(frozenset()), "picky", account, policy, 1.0, dead_letters=letters).deliver(numbered(0, 10), "batch")
+    assert set_aside_in(tmp_path) == list(range(10))
+    assert len(list(letters.entries())) == 1
+    assert account.aside == {"syntax_error": 10}
