@@ -211,7 +211,7 @@ class Cursor:
                 self._turn.notify_all()
             if self._commit is not None:
                 await self._make_last(self._commit)
-        return f"{self.log.id}-{cut.number}"
+        return cut.name
 
     async def _write_cut(self, taken: JournalTaken, cuts: Sequence[slice]) -> Cut:
         bounds = taken.bounds(cuts)

@@ -32,12 +32,12 @@ class Cut(NamedTuple):
     """The spans of one batch.
 
     Attributes:
-        number: of the cut; none is used twice.
+        name: of the cut; none is used twice.
         start, stop: positions in the journal.
         bounds: where its pieces begin, and where the last one ends, as positions in the journal.
     """
 
-    number: int
+    name: str
     start: int
     stop: int
     bounds: Sequence[int]
@@ -47,10 +47,9 @@ class CutLog:
     """What is known of one exporter's way through the journal. Make one with `create` or `load`.
 
     Attributes:
-        path: the file, `EXPORTER-ID.cuts`.
-        id: what its cuts' names start with; no other log has it.
+        path: the file, `EXPORTER.cuts`.
         next_span: position behind everything that was cut or dropped.
-        cuts: those that are not completed, by number.
+        cuts: those that are not completed, by name.
         before: workspace → spans that the journal had accepted when the exporter came.
         settled: what became of the spans since.
         damaged: lines that could not be read.
@@ -58,13 +57,11 @@ class CutLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.id = path.stem.rpartition("-")[2]
         self.next_span = 0
-        self.cuts: dict[int, Cut] = {}
+        self.cuts: dict[str, Cut] = {}
         self.before: Counter[str] = Counter()
         self.settled = Delivery()
         self.damaged = 0
-        self._next_number = 1
         self._file = -1
         self._size = 0
         self._unwritten = b""
@@ -73,8 +70,7 @@ class CutLog:
     @classmethod
     def create(cls, directory: Path, exporter: str, next_span: int, before: Mapping[str, int]) -> CutLog:
         """A new log, for an exporter that begins at a position of the journal. Raises OSError."""
-        # In the name, where no damage to the file can reach it.
-        log = cls(directory / f"{file_name(exporter)}-{secrets.token_hex(8)}{SUFFIX}")
+        log = cls(directory / f"{file_name(exporter)}{SUFFIX}")
         log.next_span = next_span
         log.before = Counter(before)
         log._rewrite()
@@ -99,8 +95,8 @@ class CutLog:
         return log
 
     def rename(self, exporter: str) -> None:
-        """Give the log to another exporter, with all names of its cuts. Raises OSError."""
-        self.path = self.path.rename(self.path.with_name(f"{file_name(exporter)}-{self.id}{SUFFIX}"))
+        """Give the log to another exporter, with all its cuts. Raises OSError."""
+        self.path = self.path.rename(self.path.with_name(f"{file_name(exporter)}{SUFFIX}"))
 
     def sync(self) -> None:
         """Make all that is written last; of use from any thread. Raises OSError."""
@@ -122,15 +118,18 @@ class CutLog:
         Raises:
             OSError: it could not be written, so there is no such cut.
         """
-        entry = {"cut": self._next_number, "start": start, "stop": stop, "bounds": list(bounds)}
+        # Not counted: were a line lost with the power, a number would come back for other spans, and the store would take them
+        # for those that it has.
+        name = secrets.token_hex(12)
+        entry = {"cut": name, "start": start, "stop": stop, "bounds": list(bounds)}
         self._write(_line(entry) * 2)
         self._apply(entry)
         self._shorten()
-        return self.cuts[self._next_number - 1]
+        return self.cuts[name]
 
     def complete(self, cut: Cut, delivery: Delivery) -> None:
         """Write down that all of a cut is stored or dropped; `flush` says whether that succeeded."""
-        self._tell({"done": cut.number, "start": cut.start, "stop": cut.stop} | _written(delivery))
+        self._tell({"done": cut.name, "start": cut.start, "stop": cut.stop} | _written(delivery))
 
     def drop(self, start: int, stop: int, delivery: Delivery) -> None:
         """Write down that spans were dropped, or are missing, without a cut; `flush` says whether that succeeded."""
@@ -157,16 +156,14 @@ class CutLog:
     def _apply(self, entry: Mapping[str, Any]) -> None:
         """Take note of one line. A line that completes a cut suffices, should the one that began it be lost."""
         if "before" in entry:
-            self._next_number, self.before = entry["next_number"], Counter(entry["before"])
-            self.cuts = {cut.number: cut for cut in (Cut(*fields) for fields in entry["cuts"])}
+            self.before = Counter(entry["before"])
+            self.cuts = {cut.name: cut for cut in (Cut(*fields) for fields in entry["cuts"])}
             self.settled, self.next_span = Delivery(), entry["stop"]
         if "cut" in entry:
             cut = Cut(entry["cut"], entry["start"], entry["stop"], entry["bounds"])
-            self.cuts[cut.number] = cut
-            self._next_number = cut.number + 1
+            self.cuts[cut.name] = cut
         if "done" in entry:
             self.cuts.pop(entry["done"], None)
-            self._next_number = max(self._next_number, entry["done"] + 1)
         self.next_span = max(self.next_span, entry["stop"])
         if "stored" in entry:
             dropped = {reason: Counter(workspaces) for reason, workspaces in entry["dropped"].items()}
@@ -191,7 +188,6 @@ class CutLog:
 
     def _rewrite(self) -> None:
         state = {
-            "next_number": self._next_number,
             "stop": self.next_span,
             "before": self.before,
             "cuts": [list(cut) for cut in self.cuts.values()],

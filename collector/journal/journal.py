@@ -4,7 +4,7 @@ It is a directory:
 
     lock                      held by the process that uses it
     FIRST_SPAN-SEED.journal   requests, in files of limited size (`records.py`, `segments.py`)
-    EXPORTER-ID.cuts          one exporter's way through them (`cuts.py`)
+    EXPORTER.cuts             one exporter's way through them (`cuts.py`)
     reserve                   room on a full disk for lines of these logs, without which nothing could ever be deleted
     refused.json              what was not accepted, for the account (`refusals.py`)
     corrupt/                  copies of what was damaged

@@ -107,7 +107,7 @@ def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found:
     If none of them has been here before, one takes over the place of an exporter that is gone: it has been renamed or replaced,
     and what waited for the other would be lost.
     """
-    by_name = {log.path.stem.rpartition("-")[0]: log for log in logs}
+    by_name = {log.path.stem: log for log in logs}
     placed = {name: by_name.pop(file_name(name)) for name in exporters if file_name(name) in by_name}
     gone = sorted(by_name.items(), key=lambda item: item[1].next_span, reverse=True)
     if not placed and gone:

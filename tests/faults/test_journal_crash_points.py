@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,7 @@ SPANS = 60
 PER_REQUEST = 3
 MORE = 1000
 CUT_SMALL = BatchLimits(min_spans=6, max_spans=4, max_bytes=1 << 20, timeout_s=0.0)
-OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=3, max_bytes=1 << 20, timeout_s=0.0)
+OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=2, max_bytes=1 << 20, timeout_s=0.0)
 
 
 truncate = os.truncate
@@ -61,7 +62,8 @@ class Crashes:
     """Inode → bytes of the file that outlast a power cut."""
 
     def crash(self, moment: str) -> None:
-        if not self.copying:
+        # Other threads only sync, and a copy that they made could meet the changes of this one.
+        if not self.copying and threading.current_thread() is threading.main_thread():
             self.copying = True
             image = crash_image(self.directory, self.copies / str(len(self.seen)))
             if self.power_cut:
