@@ -34,17 +34,16 @@ class MemoryShare:
         """
         nbytes = min(nbytes, self._capacity)
         turn = asyncio.get_running_loop().create_future()
-        waits = (name, nbytes, turn)
-        self._waiting.append(waits)
+        self._waiting.append((name, nbytes, turn))
         self._serve()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await turn
         except BaseException as gone:
-            if waits in self._waiting:
-                self._waiting.remove(waits)
-            else:
+            if turn.done() and not turn.cancelled():
                 self.give_back(name, nbytes)
+            turn.cancel()
+            self._serve()
             if isinstance(gone, TimeoutError):
                 message = f"Too many simultaneous queries. None ended within {self._timeout_s:g} seconds"
                 raise error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", message) from None
@@ -58,10 +57,13 @@ class MemoryShare:
 
     def _serve(self) -> None:
         """Let in whoever fits, those first who have the least, so that who asks often does not keep others out."""
-        while self._waiting:
-            name, nbytes, turn = waits = min(self._waiting, key=lambda each: self._taken[each[0]])
+        while True:
+            # Those whose turn has come are done, and so are those who have left.
+            self._waiting = [each for each in self._waiting if not each[2].done()]
+            if not self._waiting:
+                return
+            name, nbytes, turn = min(self._waiting, key=lambda each: self._taken[each[0]])
             if self._taken.total() + nbytes > self._capacity:
                 return
-            self._waiting.remove(waits)
             self._taken[name] += nbytes
             turn.set_result(None)
