@@ -313,15 +313,15 @@ async def test_net_13_only_so_many_grpc_calls_are_in_flight() -> None:
         receivers(grpc=GrpcSettings(max_calls=2)) as both,
         grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel,
     ):
-        silent = [channel.stream_unary(EXPORT)(timeout=60) for _ in range(2)]
 
         async def is_refused() -> bool:
             call = channel.unary_unary(EXPORT)(V1, timeout=10)
             return await call.code() is grpc.StatusCode.UNAVAILABLE
 
-        await until(is_refused)
-        for call in silent:
-            call.cancel()
+        async with await Http2Client.connect(both.grpc.port) as silent:
+            silent.begin_head()
+            silent.begin_head()
+            await until(is_refused)
         await until(lambda: _not(is_refused()))
 
 
