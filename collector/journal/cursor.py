@@ -15,7 +15,7 @@ import structlog
 from collector.journal.cuts import Cut, CutLog
 from collector.journal.group_commit import GroupCommit
 from collector.journal.placement import spans_placed
-from collector.journal.reading import Reader, Reading
+from collector.journal.reading import Reader, Reading, decoded_bytes
 from collector.journal.records import Record
 from collector.journal.segments import Segment
 from collector.journal.store import Kept, Store
@@ -86,6 +86,8 @@ class Cursor:
         self._turn = asyncio.Condition()
         self._demand = Demand()
         self._closed = False
+        # When what is taken next came, or what was taken last; 0 when neither is known.
+        self._since_ns = 0
         self._read_at: tuple[Segment, int] | None = None
         self.account = Account(store.accepted - log.before, log.settled)
 
@@ -102,16 +104,20 @@ class Cursor:
     def added(self, kept: Kept) -> None:
         """A request was appended to the journal."""
         self.account.accepted.update(kept.workspaces)
+        if self.next_span == kept.first_span:
+            self._since_ns = kept.received_ns
         waiting = self.waiting()
         self._demand.offer(waiting.spans, waiting.nbytes)
 
     def waiting(self) -> Waiting:
         spans = self._store.end_span - self.next_span
-        if self._again or (spans and self.next_span < self._store.kept_from):
-            # A backlog: there is no use in waiting for more.
+        if self._again:
             return Waiting(max(spans, 1), self._store.segments.nbytes, math.inf)
         if not spans:
             return Waiting(0, 0, 0.0)
+        if self.next_span < self._store.kept_from:
+            age_s = self._store.age_s(self._since_ns) if self._since_ns else math.inf
+            return Waiting(spans, decoded_bytes(self._store.bytes_of(spans)), age_s)
         oldest = next(self._store.kept_at(self.next_span))
         return Waiting(spans, self._store.kept_bytes, self._store.age_s(oldest.received_ns))
 
@@ -156,6 +162,7 @@ class Cursor:
         )
         # Should what follows leave the memory before it is taken, this is where it is found.
         self._read_at = kept[-1].segment, kept[-1].offset
+        self._since_ns = kept[-1].received_ns
         self._advance(taken)
         return taken
 
@@ -171,6 +178,7 @@ class Cursor:
         )
         self._advance(taken)
         self._read_at = (reading.segment, reading.offset) if reading.segment is not None else None
+        self._since_ns = reading.records[-1].received_ns if reading.records else 0
         return taken
 
     async def _take_again(self, cut: Cut) -> JournalTaken:
@@ -292,4 +300,5 @@ class Cursor:
                 return int(taken.since * 1e9)
         if self._store.kept_from <= first < self._store.end_span:
             return next(self._store.kept_at(first)).received_ns
-        return self._store.files_from(first)[0].first_ns
+        files = self._store.files_from(first)
+        return files[0].first_ns if files else self._since_ns

@@ -17,7 +17,11 @@ _log = structlog.get_logger(__name__)
 
 _GONE_FOR_GOOD: Final = frozenset({errno.ENOENT, errno.EIO})
 _DECODED_SHARE: Final = 3
-"""Bytes of memory that a decoded request takes, for each byte of it, estimated."""
+
+
+def decoded_bytes(nbytes: int) -> int:
+    """Bytes of memory that so many bytes of requests take once they are decoded, estimated."""
+    return nbytes * _DECODED_SHARE
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ class Reader:
         return reading
 
     def _take(self, reading: Reading, segment: Segment, record: Record, max_spans: float, max_bytes: float) -> bool:
-        nbytes = record.size * _DECODED_SHARE
+        nbytes = decoded_bytes(record.size)
         if reading.records and (reading.spans + record.spans > max_spans or reading.nbytes + nbytes > max_bytes):
             return False
         reading.records.append(record)

@@ -79,6 +79,11 @@ class Store:
         """About how many bytes a request takes on disk."""
         return len(batch.data) + 256
 
+    def bytes_of(self, spans: int) -> int:
+        """About how many bytes so many of the spans on disk take there."""
+        files = self.segments.all
+        return self.segments.nbytes * spans // max(spans, self.end_span - files[0].first_span) if files else 0
+
     def append(self, batch: SpanBatch) -> Kept:
         """Write a request, and keep it in memory until `forget` or `shrink`.
 

@@ -116,6 +116,19 @@ async def test_more_than_the_memory_may_hold_waits_on_disk_alone(tmp_path: Path)
     assert deposit.numbers == list(range(300))
 
 
+async def test_what_waits_on_disk_alone_gathers_into_batches_as_well(tmp_path: Path) -> None:
+    deposit = Deposit()
+    limits = BatchLimits(min_spans=10, max_spans=0, max_bytes=1 << 20, timeout_s=3600.0)
+    async with line_in(tmp_path, {"clickhouse": deposit}, limits, memory_bytes=0) as line:
+        for first in range(0, 40, 4):
+            await line.journal.put(numbered(first, 4))
+            if first in (8, 20):
+                await until(lambda: line.waiting() == 0)
+        assert [len(numbers) for numbers in deposit.stored.values()] == [12, 12]
+        await until(lambda: len(deposit.given) == 3)
+    assert deposit.numbers == list(range(40))
+
+
 async def test_spans_of_many_workspaces_keep_their_workspace(tmp_path: Path) -> None:
     plain = dataclasses.replace(numbered(0, 3), workspaces=("red",))
     joined = two_resources(10)
