@@ -140,6 +140,6 @@ def test_a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_p
     assert not doubled, f"{len(doubled)} spans are there twice"
     assert ask("count()", "otel_traces_trace_id_ts") == ask("uniqExact(TraceId)", "otel_traces_trace_id_ts") == len(times)
     (entry,) = account["workspaces"]
-    assert entry == {"workspace": "default", "accepted": len(times), "stored": len(times), "dropped": {}, "waiting": 0}
+    assert (entry["accepted"], entry["stored"], entry["waiting"]) == (len(times), len(times), 0)
     assert len(clients.acknowledged) > 100 * KILLS, "too little was acknowledged to prove anything"
     clickhouse.execute(f"DROP DATABASE {database} SYNC")
