@@ -1,0 +1,233 @@
+"""What is fuzzed: every reader of bytes from outside, what it may raise, and what must hold of what it reads.
+
+A target's `run` returns, or raises AssertionError for what must not be; any other exception that gets out is a finding, too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl
+
+import lz4.frame
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector.errors import Refused
+from collector.journal import records
+from collector.receivers.http_body import decompress, zstd
+from exporters.embedded.block_compression import pack_blocks, unpack_blocks
+from exporters.embedded.errors import DatabaseError
+from exporters.embedded.request import read_parameters
+from exporters.embedded.statement import read_statement
+from proto.errors import MalformedRequest
+from proto.native_encode import Encoder
+from proto.otlp_decode import decode
+from proto.otlp_encode import encode_request
+from proto.otlp_json import json_to_protobuf
+from tests.support.requests import Shape, every_value_request, generated_request
+
+CORPUS: Final = Path(__file__).parents[1] / "corpus"
+"""A directory for each target with what was once found, and samples where a file is easier to keep than to make."""
+_LIMIT: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One reader.
+
+    Attributes:
+        samples: makes inputs that are in order.
+        run: reads an input.
+        tokens: pieces of the language.
+    """
+
+    samples: Callable[[], Sequence[bytes]]
+    run: Callable[[bytes], None]
+    tokens: Sequence[bytes] = ()
+
+
+def found_before(name: str) -> list[bytes]:
+    """Inputs that a target once failed on."""
+    return [path.read_bytes() for path in sorted((CORPUS / name.replace("-", "_")).glob("*.bin"))]
+
+
+def _requests() -> list[bytes]:
+    small = [
+        generated_request(Shape(spans=3, span_attributes=2, resource_attributes=2, links_share=0.5), seed=seed)
+        for seed in range(4)
+    ]
+    return [message.SerializeToString() for message in (*map(_every_value, range(4)), *small)]
+
+
+def _every_value(seed: int) -> ExportTraceServiceRequest:
+    return every_value_request(seed=seed)
+
+
+@cache
+def _encoder() -> Encoder:
+    return Encoder()
+
+
+def _read_protobuf(body: bytes) -> None:
+    try:
+        spans = _spans(ExportTraceServiceRequest.FromString(body))
+    except DecodeError:
+        spans = -1
+    try:
+        batch = decode(body).batch
+    except MalformedRequest as error:
+        # The library does not look at the numbers of fields within groups that it skips; that they exist is part of the format.
+        assert spans == -1 or "field number" in str(error), "the protobuf library reads this"
+        return
+    block = _encoder().encode(batch)
+    assert block.rows == len(batch)
+    if spans >= 0:
+        assert len(batch) <= spans
+        again = decode(encode_request(batch)).batch
+        assert len(again) == len(batch), "written as OTLP, it has another number of spans"
+
+
+def _spans(request: ExportTraceServiceRequest) -> int:
+    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+
+
+def _json_samples() -> list[bytes]:
+    return [path.read_bytes().strip() for path in sorted((CORPUS / "otlp_json").glob("*.json"))]
+
+
+def _read_json(body: bytes) -> None:
+    try:
+        converted = json_to_protobuf(body)
+    except MalformedRequest:
+        return
+    assert len(converted.protobuf) <= 3 * len(body), "it has grown too much"
+    spans = _spans(ExportTraceServiceRequest.FromString(converted.protobuf))
+    decoded = decode(converted.protobuf)
+    assert len(decoded.batch) + sum(decoded.rejected.values()) == spans, "spans are missing"
+
+
+_PLAIN: Final = b"".join(b"line %d of something that is worth packing\n" % number for number in range(60))
+
+
+def _packed() -> list[bytes]:
+    raw = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return [
+        gzip.compress(_PLAIN),
+        gzip.compress(_PLAIN[:100]) + gzip.compress(_PLAIN[100:]),
+        zlib.compress(_PLAIN),
+        raw.compress(_PLAIN) + raw.flush(),
+        zstd.compress(_PLAIN),
+        lz4.frame.compress(_PLAIN),
+        lz4.frame.compress(_PLAIN, content_checksum=True, block_checksum=True),
+    ]
+
+
+def _undo_codings(body: bytes) -> None:
+    for coding in ("gzip", "deflate", "zlib", "zstd", "lz4"):
+        try:
+            assert len(decompress(coding, body, _LIMIT)) <= _LIMIT
+        except (MalformedRequest, Refused):
+            continue
+
+
+def _blocks() -> list[bytes]:
+    return [pack_blocks(_PLAIN), pack_blocks(b"") + pack_blocks(_PLAIN[:10]), pack_blocks(bytes(3000))]
+
+
+def _unpack(body: bytes) -> None:
+    try:
+        assert len(unpack_blocks(body, _LIMIT)) <= _LIMIT
+    except DatabaseError:
+        return
+
+
+_PARAMETERS: Final = [
+    b"query=SELECT+1&database=otel&default_format=JSON&max_execution_time=5",
+    b"query_id=a-b&session_id=s&session_timeout=60&session_check=1&compress=1&decompress=0&client_protocol_version=54460",
+    b"param_id=%5C%09&param_at=2026-01-01&role=a&role=b&wait_end_of_query=1&user=default&password=",
+]
+
+
+def _read_parameters(body: bytes) -> None:
+    pairs = parse_qsl(body.decode("utf-8", "surrogateescape"), keep_blank_values=True)
+    try:
+        parameters = read_parameters(pairs, {})
+        assert parameters.session_timeout_s >= 0
+        assert parameters.protocol_version >= 0
+    except DatabaseError:
+        return
+
+
+_STATEMENTS: Final = [
+    b"SELECT a, 'it''s \\' -- no comment', `b``c` FROM otel.otel_traces /* a /* comment */ WHERE x = {id:String} FORMAT JSON",
+    b"INSERT INTO otel.t (a, b) SETTINGS async_insert=0, x='y' FORMAT Native\n\x01\x02",
+    b"INSERT INTO t SELECT a FROM input('a UInt8, b String') FORMAT CSV\n1,2\n",
+    b"WITH (1) AS x SELECT x SETTINGS max_threads = 1, readonly=2 -- end",
+    b"INSERT INTO t VALUES (1, 'a)'), (2, $$b$$)",
+    b"EXPLAIN SYNTAX SELECT 1; ",
+]
+_SQL_TOKENS: Final = [
+    b" FORMAT ",
+    b" SETTINGS ",
+    b"INSERT INTO ",
+    b"VALUES",
+    b"'",
+    b"`",
+    b'"',
+    b"/*",
+    b"*/",
+    b"--",
+    b"$$",
+    b"(",
+    b")",
+    b";",
+]
+
+
+def _read_statement(body: bytes) -> None:
+    try:
+        read_statement(body)
+    except DatabaseError:
+        return
+
+
+_SEED: Final = 0x0123456789ABCDEF
+
+
+def _segments() -> list[bytes]:
+    bodies = _requests()
+    whole = b""
+    for number, body in zip(itertools.count(), bodies):
+        whole += records.head(_SEED, records.REQUEST, number, 1, 7, b"default", body) + body
+    return [whole, whole[: len(whole) // 2]]
+
+
+def _scan(body: bytes) -> None:
+    stop = 0
+    for found in records.scan(memoryview(body), _SEED):
+        assert found.offset == stop, "bytes are passed over, or read twice"
+        stop = found.offset + found.size if isinstance(found, records.Record) else found.stop
+    assert stop == len(body), "the end is not read"
+
+
+TARGETS: Final[dict[str, Target]] = {
+    "otlp-protobuf": Target(_requests, _read_protobuf),
+    "otlp-json": Target(
+        _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]
+    ),
+    "content-codings": Target(_packed, _undo_codings),
+    "clickhouse-blocks": Target(_blocks, _unpack),
+    "clickhouse-parameters": Target(
+        lambda: _PARAMETERS, _read_parameters, [b"&", b"=", b"%", b"%00", b"%ff", b"param_", b"readonly=0"]
+    ),
+    "clickhouse-statement": Target(lambda: _STATEMENTS, _read_statement, _SQL_TOKENS),
+    "journal": Target(_segments, _scan),
+}
+"""By name, every reader of bytes from outside that is fuzzed."""
