@@ -21,6 +21,7 @@ from collector.receivers.listen import ListenError
 from collector.receivers.otlp_grpc import SERVICE, OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import GrpcSettings, HttpSettings, Keepalive
+from proto.spans import SpanBatch
 from tests.support.http2 import ENHANCE_YOUR_CALM, EXPORT, Http2Client, framed
 from tests.support.receivers import V1, Counts, ListConsumer, Receivers, post, raw_http, read_reply, receivers
 from tests.support.waiting import until
@@ -313,17 +314,17 @@ async def test_net_13_only_so_many_grpc_calls_are_in_flight() -> None:
         receivers(grpc=GrpcSettings(max_calls=2)) as both,
         grpc.aio.insecure_channel(f"127.0.0.1:{both.grpc.port}") as channel,
     ):
+        held, gate = [], asyncio.Event()
 
-        async def is_refused() -> bool:
-            call = channel.unary_unary(EXPORT)(V1, timeout=10)
-            return await call.code() is grpc.StatusCode.UNAVAILABLE
+        def hold(batch: SpanBatch) -> Awaitable[object]:
+            held.append(batch)
+            return gate.wait()
 
-        async with await Http2Client.connect(both.grpc.port) as silent:
-            silent.begin_head()
-            silent.begin_head()
-            await until(is_refused)
-        await until(lambda: _not(is_refused()))
-
-
-async def _not(answer: Awaitable[bool]) -> bool:
-    return not await answer
+        both.consumer.before = hold
+        export = channel.unary_unary(EXPORT)
+        calls = [export(V1, timeout=10) for _ in range(2)]
+        await until(lambda: len(held) == 2)
+        assert await export(V1, timeout=10).code() is grpc.StatusCode.UNAVAILABLE
+        gate.set()
+        assert [await call for call in calls] == [b"", b""]
+        assert await export(V1, timeout=10) == b""

@@ -87,14 +87,6 @@ class Http2Client:
 
     def begin(self, data: bytes, headers: dict[str, str] | None = None, path: str = EXPORT) -> int:
         """Send one request and return its stream."""
-        stream = self.begin_head(headers, path)
-        for start in range(0, len(data), _CHUNK):
-            self._send(DataFrame(stream, data[start : start + _CHUNK]))
-        self._send(DataFrame(stream, flags=["END_STREAM"]))
-        return stream
-
-    def begin_head(self, headers: dict[str, str] | None = None, path: str = EXPORT) -> int:
-        """Send the head of a request without any message, and return its stream."""
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         head = {
             ":method": "POST",
@@ -105,6 +97,9 @@ class Http2Client:
             "content-type": "application/grpc",
         } | (headers or {})
         self._send(HeadersFrame(stream, self._encoder.encode(head), flags=["END_HEADERS"]))
+        for start in range(0, len(data), _CHUNK):
+            self._send(DataFrame(stream, data[start : start + _CHUNK]))
+        self._send(DataFrame(stream, flags=["END_STREAM"]))
         self._replies[stream] = Reply()
         return stream
 
