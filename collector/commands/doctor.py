@@ -12,7 +12,7 @@ from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.doctor.access import access
 from collector.doctor.finding import Finding
-from collector.doctor.machine import addresses, embedded_database, kernels
+from collector.doctor.machine import addresses, embedded_database, journal, kernels
 from collector.doctor.store import store
 
 
@@ -38,7 +38,7 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
         return
     yield Finding("ok", "configuration", f"{path} is valid")
     yield kernels()
-    for finding in (*addresses(config), *access(config)):
+    for finding in (*addresses(config), *access(config), journal(config)):
         yield finding
     for name in config.service.pipelines.traces.exporters:
         exporter = config.exporters[name]

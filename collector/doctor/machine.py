@@ -13,6 +13,7 @@ from typing import Final
 from collector.doctor.finding import Finding
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
+from config.journal import JournalExtension
 from config.model import Config
 from config.values import TcpAddress, UnixAddress
 from proto.warm import cache_directory, is_warm
@@ -58,6 +59,30 @@ def embedded_database(exporter: ClickHouseExporter) -> Iterator[Finding]:
         yield Finding("warn", "data directory", text, "make room, or shorten exporters.clickhouse.ttl")
     else:
         yield Finding("ok", "data directory", text)
+
+
+def journal(config: Config) -> Finding:
+    """Whether there is a journal, and room for it."""
+    extensions = [config.extensions[name] for name in config.service.extensions]
+    for extension in extensions:
+        if isinstance(extension, JournalExtension):
+            return _journal_directory(Path(extension.directory).absolute(), extension.max_bytes)
+    text = "there is none, so acknowledged spans that are not stored yet are lost with the process"
+    return Finding("warn", "journal", text, "add a journal extension and name it in service.extensions")
+
+
+def _journal_directory(path: Path, max_bytes: int) -> Finding:
+    existing = _nearest_existing(path)
+    if not os.access(existing, os.W_OK):
+        remedy = "let its owner be the daemon's user, or change extensions.journal.directory"
+        return Finding("fail", "journal", f"{existing} cannot be written", remedy)
+    held = sum(file.stat().st_size for file in path.glob("*.journal"))
+    room = shutil.disk_usage(existing).free + held
+    holds, most, available = (f"{nbytes / (1 << 30):.1f}" for nbytes in (held, max_bytes, room))
+    text = f"{path} holds {holds} GiB and may grow to {most}; the disk has room for {available}"
+    if room < max_bytes:
+        return Finding("warn", "journal", text, "make room, or lower extensions.journal.max_bytes")
+    return Finding("ok", "journal", text)
 
 
 def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]:

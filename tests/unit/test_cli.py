@@ -176,6 +176,31 @@ def test_a_doctor_finds_who_holds_a_port(tmp_path: Path, capsys: pytest.CaptureF
     assert "held by" in line
 
 
+@pytest.mark.parametrize(
+    ("journal", "line"),
+    [
+        (None, "warn  journal: there is none"),
+        ("max_bytes: 1000", "ok    journal: {directory} holds 0.0 GiB"),
+        ("max_bytes: 1000000000000000000", "warn  journal: {directory} holds 0.0 GiB"),
+    ],
+)
+def test_a_doctor_looks_at_the_journal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], journal: str | None, line: str
+) -> None:
+    directory = tmp_path / "journal"
+    kept = "" if journal is None else f"extensions: {{journal: {{directory: {directory}, {journal}}}}}\n"
+    (tmp_path / "collector.yaml").write_text(
+        "receivers: {otlp: {protocols: {grpc: {endpoint: localhost:0}}}}\n"
+        "exporters: {clickhouse: {endpoint: http://localhost:1}}\n"
+        f"{kept}service: {{extensions: [{'journal' if kept else ''}], "
+        "pipelines: {traces: {receivers: [otlp], exporters: [clickhouse]}}}\n"
+    )
+    main(["doctor", "-c", str(tmp_path / "collector.yaml")])
+    found = [each for each in capsys.readouterr().out.splitlines() if " journal: " in each]
+    assert len(found) == 1
+    assert found[0].startswith(line.format(directory=directory))
+
+
 def test_a_doctor_tries_certificates_and_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "config" / "examples" / "secured.yaml").read_text()
     (tmp_path / "token").write_text("short")
