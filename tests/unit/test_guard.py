@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.api.guard import Guard
@@ -33,6 +33,7 @@ def outcome(guard: Guard, **headers: str) -> int:
     return response.status
 
 
+@settings(deadline=None)
 @given(TEXTS, TEXTS)
 def test_any_host_and_origin_is_served_or_refused(host: str, origin: str) -> None:
     guard = Guard(checks_hosts=True)
@@ -41,6 +42,7 @@ def test_any_host_and_origin_is_served_or_refused(host: str, origin: str) -> Non
     assert outcome(guard, Host="evil.example", Origin=origin) == 403
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_only_names_of_loopback_are_served_there(prefix: str) -> None:
     assert outcome(Guard(checks_hosts=True), Host=f"{prefix}.evil.example") == 403

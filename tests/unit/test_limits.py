@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import Refused
@@ -68,6 +68,7 @@ def test_workspaces_do_not_pay_for_each_other_and_single_ones_have_their_own_rat
     assert [stage.send("large", spans=100) for _ in range(5)] == [None] * 5
 
 
+@settings(deadline=None)
 @given(
     st.floats(1, 1e6),
     st.floats(0.1, 60),

@@ -7,7 +7,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.access import Gate
@@ -51,11 +51,13 @@ def test_bearers_and_passwords_are_told_apart() -> None:
 HEADERS = st.one_of(st.text(), st.binary(max_size=200).map(lambda value: value.decode(errors="surrogateescape")))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(["Bearer ", "Basic ", "bearer", "basic  ", ""]), HEADERS)
 def test_any_header_is_nobodys_or_somebodys_and_never_a_fault(scheme: str, rest: str) -> None:
     assert name_of(scheme + rest) == ""
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_pair_of_basic_authentication_is_nobodys(pair: bytes) -> None:
     assert name_of(basic(pair)) == ""
@@ -69,6 +71,7 @@ def admitted(gate: Gate, headers: dict[str, str]) -> str:
         return error.kind if str(error).isprintable() else "not printable"
 
 
+@settings(deadline=None)
 @given(HEADERS, HEADERS)
 def test_any_workspace_header_is_followed_or_refused(workspace: str, organisation: str) -> None:
     headers = {"authorization": f"Bearer {SHOP}", "x-workspace-id": workspace, "x-scope-orgid": organisation}
