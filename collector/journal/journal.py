@@ -15,10 +15,12 @@ A position in the journal is a number of spans: how many had been accepted befor
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
@@ -29,8 +31,7 @@ from collector.clock import Clock
 from collector.errors import Refused, Retryable
 from collector.journal import refusals
 from collector.journal.cursor import DAMAGED, Cursor
-from collector.journal.directory import sync_directory
-from collector.journal.group_commit import GroupCommit
+from collector.journal.disk import Disk
 from collector.journal.opening import open_journal
 from collector.journal.segments import Segment
 from collector.journal.settings import JournalSettings
@@ -46,7 +47,6 @@ FULL: Final = "journal_full"
 EXPIRED: Final = "journal_max_age"
 """Why spans were dropped that waited for longer than `max_age`."""
 
-_RESERVE_BYTES: Final = 1 << 20
 _TICK_S: Final = 1.0
 _PAUSE_S: Final = 1.0
 """How long requests are refused unread after one did not fit."""
@@ -74,20 +74,17 @@ class Journal:
         self._settings = settings
         self._telemetry = telemetry
         self._clock = clock
-        self._syncer = ThreadPoolExecutor(1, "journal")
-        self._rolled: list[int] = []
-        self._dirty = self._new_names = False
-        self._newest: Segment | None = None
-        opened = open_journal(settings, exporters, self._roll, clock)
+        observe = telemetry.histogram(metrics.JOURNAL_SYNC_SECONDS, ()).observe
+        self._disk = Disk(settings.directory, settings.sync != "never", observe)
+        opened = open_journal(settings, exporters, self._disk.roll, clock)
         self._lock, self._store, self._reader = opened.lock, opened.store, opened.reader
         begun_at = self._store.end_span
         telemetry.count(metrics.JOURNAL_DAMAGED_BYTES, (), opened.damaged_bytes)
-        observe = telemetry.histogram(metrics.JOURNAL_SYNC_SECONDS, ()).observe
-        self._commit = GroupCommit(self._sync, self._syncer, observe)
-        self._cut_commits = [GroupCommit(log.sync, self._syncer, observe) for log in opened.logs.values()]
+        self._disk.watch(self._store.segments, opened.logs)
+        commits = self._disk.logs if settings.sync == "always" else {}
         self.cursors: Mapping[str, Cursor] = {
-            name: Cursor(name, log, self._store, self._reader, executor, commit if settings.sync == "always" else None, self)
-            for (name, log), commit in zip(opened.logs.items(), self._cut_commits, strict=True)
+            name: Cursor(name, log, self._store, self._reader, executor, commits.get(name), self)
+            for name, log in opened.logs.items()
         }
         telemetry.read(metrics.JOURNAL_BYTES, (), lambda: self._store.segments.nbytes)
         telemetry.read(metrics.JOURNAL_CAPACITY, (), lambda: settings.max_bytes)
@@ -104,7 +101,7 @@ class Journal:
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._reserve()
+        self._disk.reserve()
         self._ticking = asyncio.create_task(self._tick_on(), name="journal")
         return self
 
@@ -114,12 +111,11 @@ class Journal:
                 task.cancel()
                 await asyncio.wait({task})
         if self._settings.sync != "never":
-            await self._sync_all()
+            await self._disk.sync_all()
         self._save_refusals()
         self._store.segments.end()
-        self._syncer.shutdown()
-        for descriptor in (*self._rolled, self._lock):
-            os.close(descriptor)
+        self._disk.close()
+        os.close(self._lock)
         for cursor in self.cursors.values():
             cursor.log.close()
 
@@ -157,7 +153,7 @@ class Journal:
             cursor.added(kept)
         if self._settings.sync == "always":
             try:
-                await self._commit.wait()
+                await self._disk.requests.wait()
             except OSError as error:
                 # What is in the file's pages now may never reach the disk, though the next sync will say so.
                 self._store.segments.end()
@@ -178,11 +174,12 @@ class Journal:
         return ""
 
     def _written(self, segment: Segment) -> None:
-        if segment is not self._newest:
-            self._newest, self._new_names = segment, True
-        self._dirty = True
+        self._disk.written(segment)
         if self._failure:
-            _log.info("journal_writable_again", after=self._failure)
+            self._recovered()
+
+    def _recovered(self) -> None:
+        _log.info("journal_writable_again", after=self._failure)
         self._failure = ""
 
     def _not_written(self, error: OSError, spans: int) -> Retryable:
@@ -240,12 +237,13 @@ class Journal:
     async def _drop(self, segment: Segment, reason: str) -> None:
         """Give up what waits in a file, by rule."""
         segments = self._store.segments
+        if segment not in segments.all:
+            return  # deleted while those before it were dropped
         if segment is segments.current:
             segments.end()
         stop = segments.stop_span(segment, self._store.end_span)
-        whole = (segment.first_span, stop)
-        read = asyncio.get_running_loop().run_in_executor
-        reading = await read(self._syncer, self._reader.read, [segment], 0, *whole, float("inf"), float("inf"))
+        read = partial(self._reader.read, [segment], 0, segment.first_span, stop, math.inf, math.inf)
+        reading = await self._disk.in_thread(read)
         for name, cursor in self.cursors.items():
             spans = await cursor.drop(reading.records, stop, reason)
             if spans:
@@ -263,22 +261,13 @@ class Journal:
         if lost:
             _log.error("spans_dropped", exporter=exporter, spans=lost, reason=DAMAGED)
             self._telemetry.exporter(exporter).dropped(lost, DAMAGED)
+        self._disk.dirty = True
         self._full = False
         self._refused_until_s = 0.0
         self._collect()
 
     def make_room(self) -> None:
-        with suppress(OSError):
-            (self._settings.directory / "reserve").unlink(missing_ok=True)
-
-    def _reserve(self) -> None:
-        """Hold room for the logs, if there is any."""
-        with suppress(OSError):
-            file = os.open(self._settings.directory / "reserve", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.posix_fallocate(file, 0, _RESERVE_BYTES)
-            finally:
-                os.close(file)
+        self._disk.release_reserve()
 
     def _begin_new_file_if_done(self) -> None:
         """A file that is appended to cannot be deleted, though nothing in it may be wanted any more."""
@@ -303,57 +292,36 @@ class Journal:
             # Else a power cut might leave a log that still asks for what is gone.
             if all(cursor.log.flush() for cursor in self.cursors.values()):
                 if self._settings.sync != "never":
-                    await asyncio.gather(*(commit.wait() for commit in self._cut_commits))
+                    await self._disk.sync_logs()
                 for segment in done:
                     segments.delete(segment)
-                self._new_names = True
+                self._disk.deleted()
         except OSError as error:
             _log.error("journal_not_deleted", error=str(error))
         finally:
             self._deleting = None
 
-    # The disk.
-
-    def _roll(self, descriptor: int) -> None:
-        """A file is full."""
-        if self._settings.sync == "never":
-            os.close(descriptor)
-        else:
-            self._rolled.append(descriptor)
-
-    def _sync(self) -> None:
-        """Make all requests last that were appended before. Runs in a thread."""
-        self._dirty = False
-        rolled = self._rolled[:]
-        current = self._store.segments.file
-        for descriptor in rolled:
-            os.fdatasync(descriptor)
-        if current >= 0:
-            os.fdatasync(current)
-        if self._new_names:
-            self._new_names = False
-            sync_directory(self._settings.directory)
-        for descriptor in rolled:
-            self._rolled.remove(descriptor)
-            os.close(descriptor)
-
-    async def _sync_all(self) -> None:
-        try:
-            await asyncio.gather(*(commit.wait() for commit in (self._commit, *self._cut_commits)))
-        except OSError as error:
-            self._dirty = True
-            _log.error("journal_not_synced", error=str(error))
+    # Upkeep.
 
     async def _tick_on(self) -> None:
         while True:
             await asyncio.sleep(self._settings.sync_interval_s if self._settings.sync == "interval" else _TICK_S)
-            if self._settings.sync == "interval" and self._dirty:
-                await self._sync_all()
-            if self._settings.max_age_s:
-                await self._drop_expired()
-            self._reserve()
-            self._save_refusals()
-            self._collect()
+            try:
+                await self._tick()
+            except Exception:  # noqa: BLE001 - whatever it is, what comes must be synced all the same
+                _log.exception("journal_upkeep_failed")
+
+    async def _tick(self) -> None:
+        if self._settings.sync == "interval" and self._disk.dirty:
+            await self._disk.sync_all()
+        if self._failure and self._clock.monotonic() >= self._refused_until_s and await self._disk.works():
+            # Nobody may be sending any more, as long as the daemon says that it is not ready.
+            self._recovered()
+        if self._settings.max_age_s:
+            await self._drop_expired()
+        self._disk.reserve()
+        self._save_refusals()
+        self._collect()
 
     def _save_refusals(self) -> None:
         """Write down what was refused, when that has changed: what a crash takes of it is missing from what was received, too."""

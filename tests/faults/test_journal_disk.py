@@ -242,3 +242,34 @@ async def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch
         await until(lambda: line.waiting() == 0)
         assert not line.journal.cursors["clickhouse"].account.settled.dropped
     assert deposit.numbers == list(range(5))
+
+
+async def test_a_disk_that_works_again_is_found_out_though_nobody_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daemon that says it is not ready gets no requests that could show it."""
+
+    def fails(descriptor: int, buffers: Sequence[Any], offset: int) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async with journal_in(tmp_path, sync_interval_s=0.01) as journal:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", fails)
+            with pytest.raises(Retryable, match="Input/output error"):
+                await journal.put(numbered(0))
+        assert await journal.check() != ""
+        await until(lambda: journal.trouble == "")
+
+
+async def test_syncing_goes_on_whatever_happens_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried, synced = threading.Event(), threading.Event()
+
+    def fails(*_: object) -> None:
+        tried.set()
+        raise RuntimeError("a slip")
+
+    async with journal_in(tmp_path, sync_interval_s=0.01) as journal:
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "_collect", fails)
+            await until(tried.is_set)
+        monkeypatch.setattr(os, "fdatasync", lambda _: synced.set())
+        await journal.put(numbered(0))
+        await until(synced.is_set)
