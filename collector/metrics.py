@@ -31,6 +31,7 @@ class Definition:
 
 _RECEIVER: Final = ("receiver", "transport")
 _EXPORTER: Final = ("exporter",)
+_PROCESSOR: Final = ("processor", "exporter")
 
 # Requests were answered with success; spans that were refused within them are not among these.
 ACCEPTED_SPANS: Final = Definition(
@@ -65,6 +66,21 @@ THROTTLED_REQUESTS: Final = Definition(
 )
 # Against service.max_in_flight_bytes.
 IN_FLIGHT_BYTES: Final = Definition("spanhouse_receiver_in_flight_bytes", "gauge", "Bytes of requests not yet answered.")
+
+# Where several exporters have cursors of their own in the journal, processors work for each of them.
+PROCESSOR_INCOMING: Final = Definition(
+    "otelcol_processor_incoming_items", "counter", "Spans that a processor was given.", _PROCESSOR
+)
+PROCESSOR_OUTGOING: Final = Definition(
+    "otelcol_processor_outgoing_items", "counter", "Spans that a processor let on.", _PROCESSOR
+)
+# Rules are places in the configuration, such as traces.span[0]; internal_error is a fault of the daemon's own.
+PROCESSOR_FAILURES: Final = Definition(
+    "spanhouse_processor_failures",
+    "counter",
+    "Spans and events for which a rule of a processor could not be evaluated.",
+    (*_PROCESSOR, "rule"),
+)
 
 # The store has confirmed them.
 SENT_SPANS: Final = Definition("otelcol_exporter_sent_spans", "counter", "Spans stored.", _EXPORTER)
@@ -175,6 +191,9 @@ METRICS: Final = (
     FAILED_REQUESTS,
     THROTTLED_REQUESTS,
     IN_FLIGHT_BYTES,
+    PROCESSOR_INCOMING,
+    PROCESSOR_OUTGOING,
+    PROCESSOR_FAILURES,
     SENT_SPANS,
     SENT_BYTES,
     SEND_FAILED_SPANS,

@@ -35,6 +35,9 @@ from collector.metrics import (
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     PROCESS_UPTIME_SECONDS,
+    PROCESSOR_FAILURES,
+    PROCESSOR_INCOMING,
+    PROCESSOR_OUTGOING,
     QUERY_REFUSED,
     REFUSED_BY_REASON,
     REFUSED_SPANS,
@@ -134,6 +137,10 @@ class Telemetry:
         """Where the exporter of this id counts."""
         return ExporterTelemetry(self, exporter)
 
+    def processor(self, processor: str, exporter: str) -> ProcessorTelemetry:
+        """Where the processor of this id counts what it does on the way to an exporter."""
+        return ProcessorTelemetry(self, processor, exporter)
+
     # What everybody may use.
 
     def count(self, metric: Definition, labels: Labels, amount: float = 1) -> None:
@@ -227,6 +234,23 @@ class ExporterTelemetry:
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""
         self._telemetry.count(RETRIED_BATCHES, (*self._labels, reason))
+
+
+class ProcessorTelemetry:
+    """Where one processor counts."""
+
+    def __init__(self, telemetry: Telemetry, processor: str, exporter: str) -> None:
+        self._telemetry = telemetry
+        self._labels = (processor, exporter)
+
+    def processed(self, incoming: int, outgoing: int) -> None:
+        """So many spans came, and so many went on."""
+        self._telemetry.count(PROCESSOR_INCOMING, self._labels, incoming)
+        self._telemetry.count(PROCESSOR_OUTGOING, self._labels, outgoing)
+
+    def failed(self, rule: str, count: int) -> None:
+        """A rule could not be evaluated for so many spans or events."""
+        self._telemetry.count(PROCESSOR_FAILURES, (*self._labels, rule), count)
 
 
 class _Exposition(Collector):

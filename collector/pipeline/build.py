@@ -1,4 +1,5 @@
-"""Builds the pipeline that `collector.yaml` describes: an entry, what holds the spans, and a batcher in front of each way out."""
+"""Builds the pipeline that `collector.yaml` describes: an entry, what holds the spans, and in front of each way out a batcher and
+the processors."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from collector.ledger import Ledger
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.registry import (
     EXPORTERS,
+    PROCESSORS,
     PipelineTelemetry,
     Surroundings,
     batch_limits,
@@ -23,10 +25,12 @@ from collector.pipeline.registry import (
     queue_limits,
     retry_policy,
 )
+from collector.processors.base import Processing, Stage
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
 from config.exporters import SendingQueue
 from config.model import Config
+from config.processors import BatchProcessor
 from exporters.base import Delivery, Destination
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.send import Sender
@@ -163,18 +167,30 @@ def build(
     }
     # There is one queue in memory, in front of all exporters, so the tightest of their settings count.
     sending = min((each.sending_queue for each in settings.values()), key=lambda queue: queue.max_bytes)
-    batching = next((each for each in map(config.processors.__getitem__, names.processors)), default_batching(sending))
+    batching = next(
+        (each for each in map(config.processors.__getitem__, names.processors) if isinstance(each, BatchProcessor)),
+        default_batching(sending),
+    )
+    processors = {
+        name: PROCESSORS[type(each)](each)
+        for name in names.processors
+        if not isinstance(each := config.processors[name], BatchProcessor)
+    }
 
-    def batcher(queue: Queue[Any], destination: Destination, in_front: SendingQueue) -> Batcher:
-        return Batcher(queue, batch_limits(batching), destination, in_front.num_consumers if in_front.enabled else 1, executor)
+    def batcher(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Batcher:
+        stages = [Stage(each, processor, telemetry.processor(each, name)) for each, processor in processors.items()]
+        processing = Processing(stages, destination, executor) if stages else destination
+        return Batcher(queue, batch_limits(batching), processing, in_front.num_consumers if in_front.enabled else 1, executor)
 
     entrance: Entrance
     if journal is None:
         ledger = Ledger()
         entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
         destination = FanOut(list(senders.values())) if len(senders) > 1 else next(iter(senders.values()))
-        batchers = {names.exporters[0]: batcher(queue, destination, sending)}
+        batchers = {names.exporters[0]: batcher(queue, names.exporters[0], destination, sending)}
     else:
         entrance, ledger = journal, journal.ledger
-        batchers = {name: batcher(journal.cursors[name], senders[name], each.sending_queue) for name, each in settings.items()}
+        batchers = {
+            name: batcher(journal.cursors[name], name, senders[name], each.sending_queue) for name, each in settings.items()
+        }
     return Pipeline(entrance, batchers, senders, [connection.client for connection in connections], ledger)

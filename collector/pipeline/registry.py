@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from collector.clock import SYSTEM, Clock
 from collector.pipeline.batching import BatchLimits
+from collector.processors.base import Processor, ProcessorTelemetry
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
@@ -33,6 +34,9 @@ class PipelineTelemetry(Protocol):
 
     def exporter(self, exporter: str) -> ExporterTelemetry:
         """Where the component of this id counts what it stored and dropped."""
+
+    def processor(self, processor: str, exporter: str) -> ProcessorTelemetry:
+        """Where a processor counts what it does on the way to an exporter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,3 +145,6 @@ def batch_limits(settings: BatchProcessor) -> BatchLimits:
 
 EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {ClickHouseExporter: _clickhouse}
 """Type of settings → what builds the exporter."""
+
+PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {}
+"""Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

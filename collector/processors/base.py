@@ -1,0 +1,118 @@
+"""What a processor is, and how processors stand in front of a destination.
+
+They work on the pieces into which batches were cut, so the names of pieces, and with them the tokens of their inserts, do not
+depend on what processors do. And a processor is pure: the same piece, read again from the journal after a crash, gives the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from exporters.base import Delivery, Destination
+from exporters.tally import spans_by_workspace
+from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
+
+INTERNAL_ERROR: Final = "internal_error"
+"""A processor failed by a fault of its own; its spans are dropped, since what it should have taken from them must not get out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Processed:
+    """What a processor made of a batch.
+
+    Attributes:
+        batch: what goes on; the batch that was given where nothing has changed.
+        dropped: spans that do not go on, as a batch of their own; None where there are none.
+        failures: rule → spans or events for which it could not be evaluated.
+        failed: spans that do not go on because a rule could not be evaluated for them; None where there are none.
+    """
+
+    batch: SpanBatch
+    dropped: SpanBatch | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
+    failed: SpanBatch | None = None
+
+
+class Processor(Protocol):
+    """Changes batches, or takes spans out of them."""
+
+    def process(self, batch: SpanBatch) -> Processed:
+        """What becomes of a batch, which says the same whenever it is asked. Runs in threads, several at once.
+
+        Knows no clock, no chance and no network, and works on whole columns.
+        """
+
+
+class ProcessorTelemetry(Protocol):
+    """Where one processor counts."""
+
+    def processed(self, incoming: int, outgoing: int) -> None:
+        """So many spans came, and so many went on."""
+
+    def failed(self, rule: str, count: int) -> None:
+        """A rule could not be evaluated for so many spans or events; `rule` is where it stands in the configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A processor in its place.
+
+    Attributes:
+        name: its id in the configuration, and the reason for which what it drops is dropped.
+        processor: does the work.
+        telemetry: where to count.
+    """
+
+    name: str
+    processor: Processor
+    telemetry: ProcessorTelemetry
+
+
+class Processing:
+    """A destination that lets processors work on each batch, and gives the next destination what they leave of it.
+
+    Args:
+        stages: the processors, in their order.
+        destination: where the rest goes, under the name that the batch had.
+        executor: threads in which processors work.
+    """
+
+    def __init__(self, stages: Sequence[Stage], destination: Destination, executor: Executor) -> None:
+        self._stages = stages
+        self._destination = destination
+        self._executor = executor
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        """Process, deliver, and count what was dropped on the way under the id of the processor that did."""
+        delivery = Delivery()
+        for stage in self._stages:
+            if not len(batch):
+                break
+            batch = await self._run(stage, batch, delivery)
+        if len(batch):
+            delivery.add(await self._destination.deliver(batch, name))
+        return delivery
+
+    async def _run(self, stage: Stage, batch: SpanBatch, delivery: Delivery) -> SpanBatch:
+        """What a stage leaves of a batch; the rest is counted."""
+        try:
+            processed = await asyncio.get_running_loop().run_in_executor(self._executor, stage.processor.process, batch)
+        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+            _log.exception("processor_failed", processor=stage.name, spans=len(batch))
+            processed = Processed(batch.select(slice(0, 0)), failures={INTERNAL_ERROR: len(batch)}, failed=batch)
+        for rule, count in processed.failures.items():
+            stage.telemetry.failed(rule, count)
+        stage.telemetry.processed(len(batch), len(processed.batch))
+        for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
+            if spans is not None and len(spans):
+                delivery.drop(reason, Counter(spans_by_workspace(spans)))
+        return processed.batch
