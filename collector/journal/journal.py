@@ -181,6 +181,7 @@ class Journal:
     def _recovered(self) -> None:
         _log.info("journal_writable_again", after=self._failure)
         self._failure = ""
+        self._refused_until_s = 0.0
 
     def _not_written(self, error: OSError, spans: int) -> Retryable:
         trouble = f"the journal cannot be written: {error.strerror}"
