@@ -89,8 +89,14 @@ class Daemon:
         service: Mapping[str, Any] | None = None,
         journal: Mapping[str, Any] | None = None,
         batch: Mapping[str, Any] | None = None,
+        processors: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write `collector.yaml`: the embedded ClickHouse unless `clickhouse` says otherwise, a journal if `journal` is given."""
+        """Write `collector.yaml`: the embedded ClickHouse unless `clickhouse` says otherwise, a journal if `journal` is given.
+
+        Args:
+            processors: by their ids, in their order, in front of `batch`.
+        """
+        chain = {**(processors or {}), "batch": batch}
         ports = self.ports
         embedded = {"path": str(self.directory / "data"), "listen": f"127.0.0.1:{ports.clickhouse}"}
         kept = {} if journal is None else {"journal": {"directory": str(self.directory / "journal"), **journal}}
@@ -103,7 +109,7 @@ class Daemon:
                     }
                 }
             },
-            "processors": {"batch": batch},
+            "processors": chain,
             "exporters": {
                 "clickhouse": {
                     "endpoint": "embedded",
@@ -115,7 +121,7 @@ class Daemon:
             "extensions": {"query": {"endpoint": f"127.0.0.1:{ports.query}"}, **kept},
             "service": {
                 "extensions": ["query", *kept],
-                "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["clickhouse"]}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "processors": [*chain], "exporters": ["clickhouse"]}},
                 "telemetry": {"logs": {"encoding": "json"}},
                 **(service or {}),
             },
