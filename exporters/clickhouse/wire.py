@@ -15,8 +15,13 @@ from typing import Any, Final
 
 import orjson
 
-_EXCEPTION_TEXT: Final = re.compile(r"(?:^|\n|\r)Code: (\d+)\. DB::Exception: (.*)", re.DOTALL)
-_EXCEPTION_NAME: Final = re.compile(r"\(([A-Z][A-Z0-9_]*)\)\s*(?:\(version [^)]*\)+)?\s*\Z")
+# DB::Exception, DB::NetException, Coordination::Exception, ...; and those that came out of a library.
+_EXCEPTION_TEXT: Final = re.compile(
+    r"(?:^|\n|\r)(?:Code: (?P<code>\d+)\. \w+::\w*Exception: |(?:std|Poco)::[Ee]xception\. Code: (?P<foreign>\d+), )(?P<text>.*)",
+    re.DOTALL,
+)
+# Where a disk is at fault, its state stands behind the name.
+_EXCEPTION_NAME: Final = re.compile(r"\(([A-Z][A-Z0-9_]*)\)\s*(?:Total space: .*?)?(?:\(version [^)]*\)+)?\s*\Z", re.DOTALL)
 _FRAME: Final = b"__exception__"
 _RETRYABLE_CODES: Final = frozenset({159, 202, 209, 210, 241, 252, 319, 999})
 _TAB_SEPARATED_ESCAPES: Final = str.maketrans(
@@ -175,8 +180,8 @@ def error_of(answer: Answer, body: bytes) -> ClickHouseError:
     if not found:
         code = int(answer.headers.get("X-ClickHouse-Exception-Code", 0))
         return ClickHouseError(code, "", text[:2000], answer.status)
-    message = found.group(2).strip()
+    message = found["text"].strip()
     name = _EXCEPTION_NAME.search(message)
     if name:
         message = message[: name.start()].strip()
-    return ClickHouseError(int(found.group(1)), name.group(1) if name else "", message[:2000], answer.status)
+    return ClickHouseError(int(found["code"] or found["foreign"]), name.group(1) if name else "", message[:2000], answer.status)

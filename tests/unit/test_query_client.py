@@ -82,6 +82,35 @@ async def test_an_error_carries_code_name_message_and_status(server: Server) -> 
     assert not error.retryable
 
 
+@pytest.mark.parametrize(
+    ("text", "code", "name", "message"),
+    [
+        (
+            "Code: 76. DB::ErrnoException: x: , errno: 28, strerror: No space left on device. (CANNOT_OPEN_FILE)\n"
+            + "Total space: 64.00 MiB\nAvailable inodes: 2.00\nFilesystem: tmpfs (version 26.7.2.1)",
+            *(76, "CANNOT_OPEN_FILE", "x: , errno: 28, strerror: No space left on device."),
+        ),
+        ("Code: 210. DB::NetException: refused. (NETWORK_ERROR) (version 26.7.2.1)", 210, "NETWORK_ERROR", "refused."),
+        ("Code: 999. Coordination::Exception: Session expired. (KEEPER_EXCEPTION)", 999, "KEEPER_EXCEPTION", "Session expired."),
+        (
+            "std::exception. Code: 1001, type: std::length_error, e.what() = vector",
+            *(1001, ""),
+            "type: std::length_error, e.what() = vector",
+        ),
+        ("Poco::Exception. Code: 1000, e.code() = 111, Connection refused", *(1000, ""), "e.code() = 111, Connection refused"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 500])
+async def test_exceptions_of_every_class_are_understood(
+    server: Server, text: str, code: int, name: str, message: str, status: int
+) -> None:
+    server.script = answer_with(text.encode(), status)
+    async with ClickHouseClient([server.url]) as client:
+        with pytest.raises(ClickHouseError) as caught:
+            await client.insert("INSERT INTO t FORMAT Native", b"data")
+    assert (caught.value.code, caught.value.name, caught.value.message) == (code, name, message)
+
+
 @pytest.mark.parametrize(("status", "code"), [(500, 252), (500, 202), (503, 0), (429, 0)])
 async def test_errors_that_pass_are_retryable(server: Server, status: int, code: int) -> None:
     server.script = answer_with(f"Code: {code}. DB::Exception: later (LATER)".encode(), status)
