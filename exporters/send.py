@@ -119,7 +119,7 @@ class Sender:
         self._monotonic = monotonic
         self._dead_letters = dead_letters
         self._log = _log.bind(exporter=name)
-        self._reason = ""
+        self._reasons: set[str] = set()
         self.trouble = "not connected yet"
         """Why spans cannot be stored at the moment, as a sentence; empty when they can."""
 
@@ -249,17 +249,17 @@ class Sender:
         return result
 
     def _troubled(self, event: str, error: ExportError) -> None:
-        """Log a failure once for as long as it lasts, not once for each attempt and batch."""
+        """Log each kind of failure once for as long as it lasts, not once for each attempt and batch."""
         self.trouble = str(error)
-        if error.reason != self._reason:
-            self._reason = error.reason
+        if error.reason not in self._reasons:
+            self._reasons.add(error.reason)
             self._log.warning(event, reason=error.reason, error=str(error))
 
     def _recovered(self) -> None:
         self.trouble = ""
-        if self._reason:
-            self._log.info("exporter_recovered", after=self._reason)
-            self._reason = ""
+        if self._reasons:
+            self._log.info("exporter_recovered", after=sorted(self._reasons))
+            self._reasons.clear()
 
 
 def _chance() -> float:

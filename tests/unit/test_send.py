@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from exporters.base import ExportError, Outlook, Shipment
 from exporters.send import RetryPolicy, Sender
@@ -110,6 +111,14 @@ async def test_a_fault_of_ours_is_tried_again_and_loses_no_span() -> None:
     await sender(exporter, counts).deliver(numbered(0, 5), "a")
     assert counts.stored_spans == 5
     assert counts.retries == {"internal_error": 1}
+
+
+async def test_failures_that_take_turns_are_each_told_once() -> None:
+    exporter = Parcels(sending=[fault(Outlook.LATER, reason) for reason in ("timeout", "http_500") * 20])
+    with capture_logs() as log:
+        await sender(exporter, Account()).deliver(numbered(0, 5), "a")
+    assert [line["reason"] for line in log if line["event"] == "spans_not_stored_yet"] == ["timeout", "http_500"]
+    assert [line["after"] for line in log if line["event"] == "exporter_recovered"] == [["http_500", "timeout"]]
 
 
 async def test_what_need_not_pass_by_itself_is_given_up_after_a_while() -> None:
