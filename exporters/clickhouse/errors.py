@@ -12,10 +12,14 @@ NO_SUCH_COLUMN: Final = 16
 UNKNOWN_TABLE: Final = 60
 UNKNOWN_DATABASE: Final = 81
 ACCESS_DENIED: Final = 497
+STD_EXCEPTION: Final = 1001
 
 OUTLOOKS: Final[Mapping[int, Outlook]] = {
     # The server is busy, short of something, restarting, or has lost its partners: that passes.
+    75: Outlook.LATER,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
+    76: Outlook.LATER,  # CANNOT_OPEN_FILE
     159: Outlook.LATER,  # TIMEOUT_EXCEEDED
+    173: Outlook.LATER,  # CANNOT_ALLOCATE_MEMORY
     160: Outlook.LATER,  # TOO_SLOW
     201: Outlook.LATER,  # QUOTA_EXCEEDED
     202: Outlook.LATER,  # TOO_MANY_SIMULTANEOUS_QUERIES
@@ -94,6 +98,9 @@ def export_error(error: ClickHouseError | ClickHouseUnavailable) -> ExportError:
             outlook = STATUS_OUTLOOKS.get(error.status, Outlook.UNSURE)
             message = f"HTTP status {error.status}: {error.message}"
             return ExportError(message, f"http_{error.status}", outlook, of_content=error.status == TOO_LARGE)
+        case ClickHouseError(code=code, message=text) if code == STD_EXCEPTION and "filesystem error" in text:
+            # Its disk is full, or was made read-only.
+            return ExportError(str(error), "filesystem_error", Outlook.LATER)
     reason = error.name.lower() or f"code_{error.code}"
     outlook = OUTLOOKS.get(error.code, Outlook.UNSURE)
     return ExportError(str(error), reason, outlook, of_content=error.code in OF_CONTENT)

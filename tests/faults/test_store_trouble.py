@@ -35,9 +35,10 @@ def database(clickhouse: ClickHouse) -> Iterator[str]:
     clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
+# The setting that makes it, its name, what it is told as, and whether it may last for hours without anything being set aside.
 TABLE_TROUBLE = {
-    "too many parts": ("parts_to_throw_insert = 1", "parts_to_throw_insert", "too_many_parts"),
-    "read-only table": ("table_readonly = 1", "table_readonly", "table_is_permanently_read_only"),
+    "too many parts": ("parts_to_throw_insert = 1", "parts_to_throw_insert", "too_many_parts", True),
+    "read-only table": ("table_readonly = 1", "table_readonly", "table_is_permanently_read_only", False),
 }
 
 
@@ -47,32 +48,38 @@ async def test_a_table_that_takes_nothing_for_a_while(
     tmp_path: Path, clickhouse: ClickHouse, database: str, trouble: str, table: str
 ) -> None:
     """Where it is the table behind the view, the spans are in their own table already when the insert is refused."""
-    setting, name, reason = TABLE_TROUBLE[trouble]
-    async with way_to(clickhouse.url, tmp_path, database) as way:
+    setting, name, reason, passes = TABLE_TROUBLE[trouble]
+    time = RunningClock()
+    async with way_to(clickhouse.url, tmp_path, database, clock=time.clock) as way:
         await way.send(0)
         await way.settle()
         clickhouse.execute(f"ALTER TABLE {database}.{table} MODIFY SETTING {setting}")
-        await go_through(way, reason, lambda: clickhouse.execute(f"ALTER TABLE {database}.{table} RESET SETTING {name}"))
+
+        def end() -> None:
+            clickhouse.execute(f"ALTER TABLE {database}.{table} RESET SETTING {name}")
+
+        await go_through(way, reason, end, time if passes else None)
         assert_stored_once(clickhouse, database, way.taken)
 
 
 @pytest.mark.parametrize(
-    ("settings", "reason"),
+    ("settings", "reason", "passes"),
     [
-        ({"readonly": "1"}, "readonly"),
-        ({"max_memory_usage": "10000"}, "memory_limit_exceeded"),
-        ({"max_execution_time": "0.0001"}, "timeout_exceeded"),
+        ({"readonly": "1"}, "readonly", False),
+        ({"max_memory_usage": "10000"}, "memory_limit_exceeded", True),
+        ({"max_execution_time": "0.0001"}, "timeout_exceeded", True),
     ],
     ids=["readonly", "memory", "time"],
 )
 async def test_a_profile_that_forbids_inserts_for_a_while(
-    tmp_path: Path, clickhouse: ClickHouse, database: str, settings: dict[str, str], reason: str
+    tmp_path: Path, clickhouse: ClickHouse, database: str, settings: dict[str, str], reason: str, passes: bool
 ) -> None:
-    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database) as way:
+    time = RunningClock()
+    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database, clock=time.clock) as way:
         await way.send(0)
         await way.settle()
         proxy.insert_settings = dict(settings)
-        await go_through(way, reason, proxy.insert_settings.clear)
+        await go_through(way, reason, proxy.insert_settings.clear, time if passes else None)
         assert_stored_once(clickhouse, database, way.taken)
 
 

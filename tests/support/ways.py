@@ -24,6 +24,7 @@ from exporters.dead_letters import DeadLetters
 from proto.otlp_decode import decode
 from tests.support.batches import numbered, numbers
 from tests.support.clickhouse import ClickHouse
+from tests.support.clocks import RunningClock
 from tests.support.waiting import until
 
 EXPORTER = "clickhouse"
@@ -142,13 +143,18 @@ async def way_to(
             await pipeline.drain(drain_s)
 
 
-async def go_through(way: Way, reason: str, end: Callable[[], object], first: int = 100) -> None:
-    """Send spans into trouble that is told by `reason`, and see them stored after its end."""
-    for number in range(first, first + 100, 10):
+async def go_through(way: Way, reason: str, end: Callable[[], object], time: RunningClock | None = None) -> None:
+    """Send spans into trouble that is told by `reason`, and see them stored after its end, were it hours later by `time`."""
+    for number in range(100, 200, 10):
         assert await way.send(number)
     await until(lambda: way.retries(reason) >= 3)
     assert way.waiting > 0
     assert way.pipeline.troubles()
+    if time is not None:
+        time.passed_s += 10_000
+        before = way.retries(reason)
+        # By now each batch on its way has been tried again.
+        await until(lambda: way.retries(reason) > before + 10)
     end()
     await way.settle()
     assert not way.pipeline.troubles()

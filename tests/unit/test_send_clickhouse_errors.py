@@ -58,3 +58,16 @@ def test_a_status_without_a_code_is_judged_by_itself(status: int, outlook: Outlo
 def test_a_server_that_does_not_answer_is_tried_until_it_does(failure: ClickHouseUnavailable, reason: str) -> None:
     error = export_error(failure)
     assert (error.outlook, error.reason) == (Outlook.LATER, reason)
+
+
+@pytest.mark.parametrize("code", [75, 76, 173, 243])
+def test_a_server_short_of_disk_or_memory_is_waited_for(code: int) -> None:
+    assert OUTLOOKS[code] is Outlook.LATER
+
+
+def test_of_exceptions_from_a_library_only_those_of_the_disk_pass() -> None:
+    full = "type: std::__1::filesystem::filesystem_error, e.what() = filesystem error: in create_directories: No space left"
+    error = export_error(ClickHouseError(1001, "", full, 500))
+    assert (error.outlook, error.reason) == (Outlook.LATER, "filesystem_error")
+    error = export_error(ClickHouseError(1001, "", "type: std::length_error, e.what() = vector", 500))
+    assert (error.outlook, error.reason) == (Outlook.UNSURE, "code_1001")
