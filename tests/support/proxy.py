@@ -221,18 +221,27 @@ NETWORK_FAULTS: tuple[Fault, ...] = (
 )
 
 
-def answer(status: int, text: str = "no upstream", code: int = 0) -> bytes:
+def answer(number: int, text: str = "no upstream", code: int = 0) -> bytes:
     """An answer without, or with, an exception code of ClickHouse."""
-    headers = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", f"Content-Length: {len(text)}", "Connection: close"]
+    headers = [f"HTTP/1.1 {number} {HTTPStatus(number).phrase}", f"Content-Length: {len(text)}", "Connection: close"]
     if code:
         headers.append(f"X-ClickHouse-Exception-Code: {code}")
     return "\r\n".join([*headers, "", text]).encode()
 
 
-def exception(code: int, name: str, status: int = 500) -> Fault:
+def status(number: int) -> Fault:
+    """Nothing arrives, and the answer is a status alone, as a proxy gives it."""
+
+    async def fault(exchange: Exchange) -> None:
+        await exchange.tell(answer(number))
+
+    return fault
+
+
+def exception(code: int, name: str) -> Fault:
     """Nothing arrives, and the answer is an exception of ClickHouse."""
 
     async def fault(exchange: Exchange) -> None:
-        await exchange.tell(answer(status, f"Code: {code}. DB::Exception: it went wrong. ({name}) (version 26.9.1.1)", code))
+        await exchange.tell(answer(500, f"Code: {code}. DB::Exception: it went wrong. ({name}) (version 26.9.1.1)", code))
 
     return fault
