@@ -17,6 +17,7 @@ from llvmlite import __version__ as llvmlite_version
 from llvmlite.binding import get_host_cpu_name
 from numba import config
 
+from proto.attribute_search import find_attributes
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
@@ -49,6 +50,7 @@ def warm() -> None:
     encode(broken)
     encode(concatenate([whole, broken, whole]))
     encode(concatenate([whole, broken]).select(np.array([1, 0])))
+    find_attributes(whole, whole.spans, [b"int", b"exponent"])
     _remember()
 
 

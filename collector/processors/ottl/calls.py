@@ -1,0 +1,339 @@
+"""The functions that conditions can call, on Python values; what the configuration has checked is not checked again."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
+
+from collector.processors.ottl.columns import (
+    BOOL,
+    DURATION,
+    FAILED,
+    FLOAT,
+    INT,
+    LIST,
+    MAP,
+    NIL,
+    STRING,
+    Column,
+    Failure,
+    apply,
+    canonical,
+)
+from config.patterns import compile_pattern
+from config.values import Duration
+
+_INTEGER: Final = re.compile(r"[+-]?\d+", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|inf(inity)?|nan)", re.ASCII | re.IGNORECASE)
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+_WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_pattern = lru_cache(maxsize=1024)(compile_pattern)
+
+
+def call(function: str, arguments: list[Column | None]) -> Column:
+    """The results of a function for columns of its arguments; None stands for one that is left out."""
+    given = [argument for argument in arguments if argument is not None]
+    if function in TYPE_TESTS:
+        return _has_type(given[0], TYPE_TESTS[function])
+    if function in _CONVERSIONS:
+        code, convert = _CONVERSIONS[function]
+        return _convert(given[0], code, convert)
+    return apply(_FUNCTIONS[function], given, DURATION if function == "Duration" else None)
+
+
+TYPE_TESTS: Final = {
+    "IsString": STRING,
+    "IsInt": INT,
+    "IsDouble": FLOAT,
+    "IsBool": BOOL,
+    "IsMap": MAP,
+    "IsList": LIST,
+}
+"""Functions that tell types apart."""
+
+
+def _has_type(column: Column, code: Any) -> Column:
+    types = column.types.copy()
+    # A value that could not be worked out has no type.
+    types[types != FAILED] = BOOL
+    return Column(types, (column.types == code).astype("int64"), failure=column.failure)
+
+
+def _convert(column: Column, code: Any, convert: Callable[[Any], Any]) -> Column:
+    """Values of another type converted; those that have the type already are let alone, for they can be many."""
+    kept = column.types == code
+    if kept.all():
+        return column
+    others = column.types.copy()
+    others[kept] = NIL
+    result = apply(convert, [Column(others, column.numbers, column.values, column.failure)])
+    types, numbers = result.types.copy(), result.numbers.copy()
+    types[kept] = code
+    numbers[kept] = column.numbers[kept]
+    return Column(types, numbers, result.values, result.failure)
+
+
+def as_int(value: Any) -> int | None:
+    """The whole number that a value says or begins with; nil where there is none."""
+    match value:
+        case bool():
+            return int(value)
+        case int():
+            return value
+        case float() if math.isfinite(value):
+            value = int(value)
+        case str() if _INTEGER.fullmatch(value) and len(value) < 100:
+            value = int(value)
+        case _:
+            return None
+    return value if _SMALLEST <= value <= _LARGEST else None
+
+
+def as_double(value: Any) -> float | None:
+    """The number that a value says; nil where there is none."""
+    match value:
+        case bool() | int() | float():
+            return float(value)
+        case str() if _NUMBER.fullmatch(value):
+            return float(value)
+    return None
+
+
+def as_bool(value: Any) -> bool | None:
+    """Whether a value says true; nil where it says nothing."""
+    match value:
+        case bool() | int() | float():
+            return bool(value)
+        case str() if value in _TRUE | _FALSE:
+            return value in _TRUE
+    return None
+
+
+_CONVERSIONS: Final[Mapping[str, tuple[Any, Callable[[Any], Any]]]] = {
+    "Int": (INT, as_int),
+    "Double": (FLOAT, as_double),
+    "Bool": (BOOL, as_bool),
+}
+
+
+def as_string(value: Any) -> str | None:
+    """A value as a text; nil stays nil."""
+    match value:
+        case None | str():
+            return value
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return _decimal(value)
+        case bytes():
+            return value.hex()
+    return orjson.dumps(_for_json(value), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _decimal(value: float) -> str:
+    """A float without exponent, as few digits as tell it from others."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    text = format(Decimal(repr(value)), "f")
+    return text.removesuffix(".0")
+
+
+def _for_json(value: Any) -> Any:
+    match value:
+        case bytes():
+            return value.hex()
+        case list():
+            return [_for_json(each) for each in value]
+        case dict():
+            return {key: _for_json(each) for key, each in value.items()}
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Failure(f"expected a string, found {_type_name(value)}")
+    return value
+
+
+def _number(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Failure(f"expected an int, found {_type_name(value)}")
+    return value
+
+
+def _type_name(value: Any) -> str:
+    names = {bool: "bool", int: "int", float: "float", str: "string", bytes: "bytes", list: "list", dict: "map"}
+    return names.get(type(value), "nil")
+
+
+def _is_match(target: Any, pattern: str) -> bool:
+    text = as_string(target)
+    return text is not None and _pattern(pattern).search(text) is not None
+
+
+def _length(target: Any) -> int:
+    if isinstance(target, str):
+        return len(target.encode())
+    if isinstance(target, bytes | list | dict):
+        return len(target)
+    raise Failure(f"expected a string, bytes, list or map, found {_type_name(target)}")
+
+
+def _substring(target: Any, start: Any, length: Any) -> str:
+    data = _text(target).encode()
+    first, count = _number(start), _number(length)
+    if first < 0 or count <= 0 or first + count > len(data):
+        raise Failure(f"has {len(data)} bytes, and no {count} from byte {first}")
+    return data[first : first + count].decode(errors="replace")
+
+
+def _concat(values: Any, delimiter: Any) -> str:
+    if not isinstance(values, list):
+        raise Failure(f"expected a list, found {_type_name(values)}")
+    texts = map(as_string, values)
+    return _text(delimiter).join("<nil>" if each is None else each for each in texts)
+
+
+def _split(target: Any, delimiter: Any) -> list[str]:
+    text, between = _text(target), _text(delimiter)
+    return text.split(between) if between else list(text)
+
+
+def _convert_case(target: Any, case: str) -> str:
+    text = _text(target)
+    match case:
+        case "lower":
+            return text.lower()
+        case "upper":
+            return text.upper()
+        case "snake":
+            return "_".join(word.lower() for word in _WORDS.findall(text))
+    return "".join(word.capitalize() for word in _WORDS.findall(text))
+
+
+def _contains(target: Any, item: Any) -> bool:
+    if not isinstance(target, list):
+        raise Failure(f"expected a list, found {_type_name(target)}")
+    wanted = canonical(item)
+    return any(canonical(each) == wanted for each in target)
+
+
+def _index(target: Any, value: Any) -> int:
+    if isinstance(target, str):
+        return target.encode().find(_text(value).encode())
+    if isinstance(target, list):
+        wanted = canonical(value)
+        return next((place for place, each in enumerate(target) if canonical(each) == wanted), -1)
+    raise Failure(f"expected a string or a list, found {_type_name(target)}")
+
+
+def _parse_json(target: Any) -> Any:
+    try:
+        parsed = orjson.loads(_text(target))
+    except orjson.JSONDecodeError as error:
+        raise Failure(f"is no JSON: {error}") from None
+    if not isinstance(parsed, list | dict):
+        raise Failure("is JSON, but no object and no array")
+    return _with_floats(parsed)
+
+
+def _with_floats(value: Any) -> Any:
+    """JSON has one kind of number."""
+    match value:
+        case bool():
+            return value
+        case int():
+            return float(value)
+        case list():
+            return [_with_floats(each) for each in value]
+        case dict():
+            return {key: _with_floats(each) for key, each in value.items()}
+    return value
+
+
+def _extract(target: Any, pattern: str) -> dict[str, Any]:
+    match = _pattern(pattern).search(_text(target))
+    return {name: value or "" for name, value in match.groupdict().items()} if match else {}
+
+
+def _duration(text: Any) -> int:
+    written = _text(text)
+    try:
+        length = int(Duration.parse(written.removeprefix("-")))
+    except ValueError as error:
+        raise Failure(str(error)) from None
+    return -length if written.startswith("-") else length
+
+
+def _fnv(text: Any) -> int:
+    """FNV-1a with 64 bits."""
+    state = 0xCBF29CE484222325
+    for byte in _text(text).encode():
+        state = (state ^ byte) * 0x100000001B3 % 2**64
+    return state
+
+
+def _digest(name: str) -> Callable[[Any], str]:
+    return lambda value: hashlib.new(name, _text(value).encode(), usedforsecurity=False).hexdigest()
+
+
+def _whole(nanoseconds: int) -> Callable[[Any], int]:
+    """How many of a unit are in a time or a duration, the rest cut off."""
+    return lambda value: int(math.copysign(1, value)) * (abs(_number(value)) // nanoseconds)
+
+
+def _part(nanoseconds: int) -> Callable[[Any], float]:
+    return lambda value: _number(value) / nanoseconds
+
+
+_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "IsMatch": _is_match,
+    "HasPrefix": lambda target, prefix: _text(target).startswith(_text(prefix)),
+    "HasSuffix": lambda target, suffix: _text(target).endswith(_text(suffix)),
+    "ContainsValue": _contains,
+    "Len": _length,
+    "Index": _index,
+    "String": as_string,
+    "Concat": _concat,
+    "Split": _split,
+    "Substring": _substring,
+    "ConvertCase": _convert_case,
+    "ToLowerCase": lambda target: _text(target).lower(),
+    "ToUpperCase": lambda target: _text(target).upper(),
+    "Trim": lambda target, replacement=" ": _text(target).strip(_text(replacement)),
+    "TrimPrefix": lambda target, prefix: _text(target).removeprefix(_text(prefix)),
+    "TrimSuffix": lambda target, suffix: _text(target).removesuffix(_text(suffix)),
+    "MD5": _digest("md5"),
+    "SHA1": _digest("sha1"),
+    "SHA256": _digest("sha256"),
+    "SHA512": _digest("sha512"),
+    "FNV": _fnv,
+    "ParseJSON": _parse_json,
+    "ExtractPatterns": _extract,
+    "Duration": _duration,
+    "Hours": _part(3_600_000_000_000),
+    "Minutes": _part(60_000_000_000),
+    "Seconds": _part(1_000_000_000),
+    "Milliseconds": _whole(1_000_000),
+    "Microseconds": _whole(1_000),
+    "Nanoseconds": _whole(1),
+    "UnixNano": _whole(1),
+    "UnixMicro": _whole(1_000),
+    "UnixMilli": _whole(1_000_000),
+    "UnixSeconds": _whole(1_000_000_000),
+    "TraceID": lambda value: value,
+    "SpanID": lambda value: value,
+}

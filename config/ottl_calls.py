@@ -1,0 +1,113 @@
+"""Checks the arguments of a function that a condition calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from lark import Token
+
+from config.ottl_functions import ABSENT_FUNCTIONS, FUNCTIONS, ID_SIZES, Function, Parameter
+from config.ottl_grammar import OttlError
+from config.ottl_nodes import ATTRIBUTE, Call, Constant, Level, Node, Path, Type
+from config.ottl_paths import FIELDS
+from config.patterns import compile_pattern
+from config.problems import nearest
+from config.values import Duration
+
+_LOOKS_LIKE_GLOB: Final = ("*", "?")
+
+
+def check_call(text: str, function: Token, arguments: Sequence[tuple[str, Node]], inside: tuple[str | int, ...]) -> Call:
+    """The call of a function with these arguments, each with the name that it was given or none. Raises OttlError."""
+    at = function.start_pos or 0
+    name = str(function)
+    if name in ABSENT_FUNCTIONS:
+        raise OttlError(text, at, f"{name} cannot be used: {ABSENT_FUNCTIONS[name]}")
+    signature = FUNCTIONS.get(name)
+    if signature is None:
+        hint = nearest(name, FUNCTIONS)
+        raise OttlError(text, at, f"{name} is not a known function{'; ' if hint else ''}{hint}")
+    placed = _placed(text, at, name, signature, arguments)
+    for parameter, argument in zip(signature.parameters, placed, strict=True):
+        if argument is not None:
+            _check(text, name, parameter, argument)
+    _check_meaning(text, name, placed)
+    types = signature.result
+    if inside:
+        if not types & {Type.LIST, Type.MAP}:
+            raise OttlError(text, at, f"{name} gives nothing that has keys")
+        types = ATTRIBUTE
+    # A span is a root or not, whatever the function's arguments, of which there are none.
+    own = Level.SPAN if name == "IsRootSpan" else Level.CONSTANT
+    level = max([own, *(argument.level for argument in placed if argument is not None)])
+    return Call(types, level, at, name, tuple(placed), inside)
+
+
+def _placed(text: str, at: int, name: str, signature: Function, arguments: Sequence[tuple[str, Node]]) -> list[Node | None]:
+    """The arguments in the order of the parameters, None for those that are left out."""
+    parameters = signature.parameters
+    placed: list[Node | None] = [None] * len(parameters)
+    places = {parameter.name: place for place, parameter in enumerate(parameters)}
+    for position, (given, node) in enumerate(arguments):
+        place = places.get(given, -1) if given else position
+        if place < 0:
+            hint = nearest(given, places)
+            raise OttlError(text, node.at, f"{name} has no parameter {given}{'; ' if hint else ''}{hint}")
+        if place >= len(parameters):
+            raise OttlError(text, node.at, f"{name} takes {_shown(signature)}")
+        if placed[place] is not None:
+            raise OttlError(text, node.at, f"{parameters[place].name} is given a second time")
+        placed[place] = node
+    for parameter, argument in zip(parameters, placed, strict=True):
+        if argument is None and not parameter.optional:
+            raise OttlError(text, at, f"{name} needs {parameter.name}: it takes {_shown(signature)}")
+    return placed
+
+
+def _shown(signature: Function) -> str:
+    return ", ".join(each.name + "?" * each.optional for each in signature.parameters) or "no arguments"
+
+
+def _check(text: str, name: str, parameter: Parameter, node: Node) -> None:
+    if name != "Len":
+        refuse_collection(text, node)
+    if not node.types & parameter.types:
+        wanted, found = (" or ".join(sorted(types)) for types in (parameter.types, node.types))
+        raise OttlError(text, node.at, f"{name} takes {wanted} as {parameter.name}, found {found}")
+    if parameter.form and not isinstance(node, Constant):
+        raise OttlError(text, node.at, f"{parameter.name} must be written out")
+    if parameter.choices and isinstance(node, Constant) and node.value not in parameter.choices:
+        raise OttlError(text, node.at, f"{parameter.name} must be one of {', '.join(parameter.choices)}")
+    if parameter.form == "pattern" and isinstance(node, Constant):
+        try:
+            compile_pattern(node.value)
+        except ValueError as error:
+            hint = "; this looks like a glob" if node.value[:1] in _LOOKS_LIKE_GLOB else ""
+            raise OttlError(text, node.at, f"{error}{hint}") from None
+
+
+def refuse_collection(text: str, node: Node) -> None:
+    """Raises OttlError for a path to all attributes, events or links together."""
+    if isinstance(node, Path) and is_collection(node):
+        example = f', as in {node.name}["key"]' if FIELDS[node.level][node.name].keyed else ""
+        raise OttlError(text, node.at, f"only Len takes all {node.name} together{example and '; name one of them'}{example}")
+
+
+def is_collection(path: Path) -> bool:
+    """Whether a path means all attributes, events or links together."""
+    return not path.key and FIELDS[path.level][path.name].countable
+
+
+def _check_meaning(text: str, name: str, arguments: Sequence[Node | None]) -> None:
+    """What holds for single functions."""
+    first = arguments[0] if arguments else None
+    if not isinstance(first, Constant):
+        return
+    if name in ID_SIZES and len(first.value) != ID_SIZES[name]:
+        raise OttlError(text, first.at, f"{name} takes {ID_SIZES[name]} bytes, found {len(first.value)}")
+    if name == "Duration":
+        try:
+            Duration.parse(first.value.removeprefix("-"))
+        except ValueError as error:
+            raise OttlError(text, first.at, str(error)) from None

@@ -1,0 +1,173 @@
+"""The grammar of conditions: text in, a tree of words out, or what is wrong at which line and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
+from config.problems import printable
+
+MOST_CHARACTERS: Final = 10_000
+"""The longest condition."""
+
+_GRAMMAR: Final = r"""
+start: either
+either: both ("or" both)*
+both: not_ ("and" not_)*
+not_: NOT not_ | comparison
+comparison: sum [COMPARE sum]
+sum: product (SIGN product)*
+product: signed (TIMES signed)*
+signed: SIGN signed | value
+value: INT | FLOAT | BYTES | TEXT | BOOL | NIL | UPPER | path | call | editor | list | map | "(" either ")"
+path: step ("." step)*
+step: LOWER index*
+index: "[" (TEXT | INT) "]"
+call: UPPER "(" [argument ("," argument)*] ")" index*
+editor: LOWER "(" [argument ("," argument)*] ")"
+argument: [LOWER "="] either
+list: "[" [either ("," either)*] "]"
+map: "{" [entry ("," entry)*] "}"
+entry: TEXT ":" either
+
+BYTES: /0x[0-9a-fA-F]*/
+FLOAT: /\d*\.\d+([eE][-+]?\d+)?/
+INT: /\d+/
+TEXT: /"(\\.|[^"\\])*"/s
+COMPARE: "==" | "!=" | "<=" | ">=" | "<" | ">"
+SIGN: "+" | "-"
+TIMES: "*" | "/"
+NOT: "not"
+BOOL: "true" | "false"
+NIL: "nil"
+UPPER: /[A-Z][A-Za-z0-9_]*/
+LOWER: /[a-z_][A-Za-z0-9_]*/
+%ignore /\s+/
+"""
+
+_NAMES: Final[Mapping[str, str]] = {
+    "COMPARE": "a comparison such as ==",
+    "SIGN": "+ or -",
+    "TIMES": "* or /",
+    "AND": '"and"',
+    "OR": '"or"',
+    "DOT": ".",
+    "COMMA": ",",
+    "LPAR": "(",
+    "RPAR": ")",
+    "LSQB": "[",
+    "RSQB": "]",
+    "RBRACE": "}",
+    "COLON": ":",
+    "EQUAL": "=",
+    "TEXT": "a text in double quotes",
+    "INT": "a whole number",
+    "LOWER": "a name",
+    "$END": "the end",
+}
+_STARTS_OF_VALUES: Final = {"INT", "FLOAT", "BYTES", "TEXT", "BOOL", "NIL", "UPPER", "LOWER", "LSQB", "LBRACE", "LPAR"}
+_AFTER_VALUES: Final = ("AND", "OR", "RPAR", "COMMA", "RSQB", "RBRACE", "COMPARE")
+_ESCAPE: Final = re.compile(
+    r'\\(?:([abfnrtv\\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))', re.DOTALL
+)
+_LETTERS: Final = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, '"': 34}
+
+
+class OttlError(ValueError):
+    """A condition cannot be used.
+
+    Attributes:
+        line, column: where, from 1.
+        message: what is wrong there, and what would be right.
+    """
+
+    def __init__(self, text: str, at: int, message: str) -> None:
+        self.line = text.count("\n", 0, at) + 1
+        self.column = at - text.rfind("\n", 0, at)
+        self.message = message
+        super().__init__(f"line {self.line}, column {self.column}: {message}")
+
+
+@cache
+def _parser() -> Lark:
+    return Lark(_GRAMMAR, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False)
+
+
+def read_words(text: str) -> Tree[Token]:
+    """The tree of a condition's words. Raises OttlError for what is no condition."""
+    if len(text) > MOST_CHARACTERS:
+        raise OttlError(text, MOST_CHARACTERS, f"must have at most {MOST_CHARACTERS} characters")
+    try:
+        return _parser().parse(text)
+    except UnexpectedToken as error:
+        at = error.token.start_pos if error.token.type != "$END" else len(text.rstrip())
+        raise OttlError(text, at or 0, _explained(error)) from None
+    except UnexpectedCharacters as error:
+        found = printable(error.char)
+        raise OttlError(text, error.pos_in_stream or 0, f"{found} has no meaning here{_hint(error.char)}") from None
+
+
+def _explained(error: UnexpectedToken) -> str:
+    accepted = error.accepts or set()
+    token = error.token
+    found = "the end" if token.type == "$END" else printable(str(token))
+    if accepted >= _STARTS_OF_VALUES:
+        expected = ["a value"]
+    elif "COMPARE" in accepted:
+        # Calculations could follow as well, but are hardly what is missing.
+        expected = [_NAMES[each] for each in _AFTER_VALUES if each in accepted]
+    else:
+        expected = sorted(_NAMES.get(each, each.lower()) for each in accepted)
+    listed = ", ".join(expected[:-1])
+    return f"expected {listed}{' or ' if listed else ''}{expected[-1]}, found {found}{_hint(str(token))}"
+
+
+def _hint(found: str) -> str:
+    match found:
+        case "=":
+            return "; for equality write =="
+        case "'":
+            return "; texts stand in double quotes, and in YAML the whole condition in single ones"
+        case '"':
+            return "; the text has no closing quote"
+        case "&" | "|" | "!":
+            return "; write and, or, not"
+        case "where":
+            return "; a condition stands without where"
+    return ""
+
+
+def read_text(text: str, token: Token) -> str:
+    """What a text in quotes says. Raises OttlError for escapes that are none."""
+    at = token.start_pos or 0
+    pieces = bytearray()
+    position = 1
+    for match in _ESCAPE.finditer(token, 1, len(token) - 1):
+        pieces += token[position : match.start()].encode("utf-8", "surrogatepass")
+        letter, byte, short, long, octal, other = match.groups()
+        if other is not None:
+            shown = printable(f"\\{other}")
+            raise OttlError(text, at + match.start(), f"{shown} is no escape in a text; a backslash itself is written \\\\")
+        if letter:
+            pieces.append(_LETTERS[letter])
+        elif byte or octal:
+            number = int(byte, 16) if byte else int(octal, 8)
+            if number > 255:
+                raise OttlError(text, at + match.start(), f"\\{octal} is beyond \\377")
+            pieces.append(number)
+        else:
+            number = int(short or long, 16)
+            if number > 0x10FFFF or 0xD800 <= number < 0xE000:
+                raise OttlError(text, at + match.start(), f"{match[0]} is no character")
+            pieces += chr(number).encode()
+        position = match.end()
+    pieces += token[position : len(token) - 1].encode("utf-8", "surrogatepass")
+    try:
+        return pieces.decode()
+    except UnicodeDecodeError:
+        raise OttlError(text, at, "the text is not UTF-8") from None

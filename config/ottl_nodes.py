@@ -1,0 +1,149 @@
+"""What a condition is made of once it is read: a tree of data, which says of every part what types it can have.
+
+A condition is evaluated elsewhere; here are no values but those that stand in its text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any, Final, Literal
+
+
+class Type(StrEnum):
+    """Types of values."""
+
+    NIL = "nil"
+    BOOL = "bool"
+    INT = "int"
+    FLOAT = "float"
+    STRING = "string"
+    BYTES = "bytes"
+    LIST = "list"
+    MAP = "map"
+    TIME = "time"
+    DURATION = "duration"
+
+
+Types = frozenset[Type]
+
+ATTRIBUTE: Final[Types] = frozenset(Type) - {Type.TIME, Type.DURATION}
+"""What an attribute may be, one that is not there included."""
+
+
+class Level(IntEnum):
+    """What has a value of its own: each span, each of its events, or all spans of a scope or of a resource together."""
+
+    CONSTANT = 0
+    RESOURCE = 1
+    SCOPE = 2
+    SPAN = 3
+    EVENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of a condition.
+
+    Attributes:
+        types: what its value can be.
+        level: what has a value of its own.
+        at: where it begins in the text, in characters; two conditions that differ by this alone are equal.
+    """
+
+    types: Types
+    level: Level
+    at: int = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Node):
+    """A value that stands in the text: nil, a bool, int, float, str or bytes, or a list or dict of them."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Path(Node):
+    """A field of a span and what is around it.
+
+    Attributes:
+        name: of the field within its level, such as `kind.string`.
+        key: of the attribute, or the entry, of which `name` has many; empty for other fields.
+        inside: keys and positions that lead into its value.
+    """
+
+    name: str
+    key: str
+    inside: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Items(Node):
+    """A list of values that are worked out."""
+
+    items: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Node):
+    """A function of values.
+
+    Attributes:
+        function: its name.
+        arguments: in the order of its parameters; None for one that is left out.
+        inside: keys and positions that lead into its result.
+    """
+
+    function: str
+    arguments: tuple[Node | None, ...]
+    inside: tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Calculation(Node):
+    """Two values, and what is done with them."""
+
+    operator: Literal["+", "-", "*", "/"]
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Node):
+    """Two values, and what must hold between them."""
+
+    operator: Literal["==", "!=", "<", "<=", ">", ">="]
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Logic(Node):
+    """Conditions of which all (`and`) or one (`or`) must hold, looked at from left to right as far as that is of interest."""
+
+    operator: Literal["and", "or"]
+    terms: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Negation(Node):
+    """The opposite of a condition."""
+
+    term: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition that was read and checked.
+
+    Attributes:
+        text: as written.
+        root: what it says; a bool.
+    """
+
+    text: str
+    root: Node
+
+    def __str__(self) -> str:
+        return self.text
