@@ -1,6 +1,6 @@
 """Every code of the table of ClickHouse's errors does what the table says, in front of a real ClickHouse.
 
-What passes is tried for hours; what somebody may put right is tried for a while, then set aside; and where the content is at fault,
+What passes is tried for hours; what somebody may put right is tried for a while, then set aside; where the content is at fault,
 the spans that are at fault are set aside alone.
 """
 
@@ -20,7 +20,6 @@ from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
 from tests.support.proxy import Fault, Proxy, Request, exception, proxy_to, status
-from tests.support.waiting import until
 from tests.support.ways import Way, assert_stored_once, way_to
 
 UNKNOWN = 12_345
@@ -72,13 +71,13 @@ async def test_what_passes_is_tried_again_for_hours_and_stored(tmp_path: Path, c
     time = RunningClock()
     async with line(clickhouse, tmp_path, database, time) as (proxy, way):
         for number, (reason, fault) in enumerate(refusals(Outlook.LATER), 1):
-            proxy.fault = lambda _, fault=fault: fault
+            proxy.meet(fault)
             await way.send(10 * number)
-            await until(lambda reason=reason: way.retries(reason) >= 1)
+            await way.until_retried(reason, 1)
             time.passed_s += 10_000
-            await until(lambda reason=reason: way.retries(reason) >= 3)
+            await way.until_retried(reason, 3)
             assert way.waiting == 10
-            proxy.fault = lambda _: None
+            proxy.meet(None)
             await way.settle()
         assert not way.set_aside()
         assert_stored_once(clickhouse, database, way.taken)
@@ -87,12 +86,13 @@ async def test_what_passes_is_tried_again_for_hours_and_stored(tmp_path: Path, c
 async def test_what_may_be_put_right_is_tried_for_a_while_then_set_aside(
     tmp_path: Path, clickhouse: ClickHouse, database: str
 ) -> None:
-    time, expected = RunningClock(), {}
+    time = RunningClock()
+    expected: dict[int, str] = {}
     async with line(clickhouse, tmp_path, database, time) as (proxy, way):
         for number, (reason, fault) in enumerate(refusals(Outlook.UNSURE), 1):
-            proxy.fault = lambda _, fault=fault: fault
+            proxy.meet(fault)
             await way.send(10 * number)
-            await until(lambda reason=reason: way.retries(reason) >= 3)
+            await way.until_retried(reason, 3)
             assert way.waiting == 10
             time.passed_s += UNSURE_S
             await way.settle()
@@ -104,12 +104,12 @@ async def test_what_may_be_put_right_is_tried_for_a_while_then_set_aside(
 async def test_what_fails_whatever_the_content_is_set_aside_whole_at_once(
     tmp_path: Path, clickhouse: ClickHouse, database: str
 ) -> None:
-    expected = {}
+    expected: dict[int, str] = {}
     async with line(clickhouse, tmp_path, database, RunningClock()) as (proxy, way):
         attempts = proxy.attempts.total()
         found = refusals(Outlook.NEVER)
         for number, (reason, fault) in enumerate(found, 1):
-            proxy.fault = lambda _, fault=fault: fault
+            proxy.meet(fault)
             await way.send(10 * number)
             await way.settle()
             expected |= dict.fromkeys(range(10 * number, 10 * number + 10), reason)
@@ -121,7 +121,7 @@ async def test_what_fails_whatever_the_content_is_set_aside_whole_at_once(
 async def test_where_the_content_is_at_fault_the_spans_at_fault_are_set_aside_alone(
     tmp_path: Path, clickhouse: ClickHouse, database: str
 ) -> None:
-    expected = {}
+    expected: dict[int, str] = {}
     async with line(clickhouse, tmp_path, database, RunningClock()) as (proxy, way):
         for number, (reason, fault) in enumerate(refusals(Outlook.NEVER, of_content=True), 1):
             bad = 10 * number + number % 10

@@ -81,11 +81,11 @@ async def test_what_was_stored_but_not_confirmed_again_and_again_is_stored_once(
         proxy_to(clickhouse.http_port) as proxy,
         way_to(proxy.url, tmp_path, database, exporter={"timeout": "300ms"}) as way,
     ):
-        proxy.fault = lambda _: fault
+        proxy.meet(fault)
         await way.send(0)
         await until(lambda: max(proxy.attempts.values(), default=0) >= 4)
         assert way.waiting == 10
-        proxy.fault = lambda _: None
+        proxy.meet(None)
         await way.settle()
         assert len(proxy.attempts) == 1, "a repeated insert has the token of the first"
         assert_stored_once(clickhouse, database, range(10))

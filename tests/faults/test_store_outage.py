@@ -21,7 +21,6 @@ from tests.support import genuine_clickhouse as genuine
 from tests.support.clocks import RunningClock
 from tests.support.own_clickhouse import OwnClickHouse
 from tests.support.proxy import proxy_to
-from tests.support.waiting import until
 from tests.support.ways import Way, assert_stored_once, go_through, way_to
 
 KILLS = int(os.environ.get("SPANHOUSE_STORE_KILLS", "5"))
@@ -111,8 +110,7 @@ async def test_a_server_that_is_killed_again_and_again_under_load(own: OwnClickH
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(load(way))
             for _ in range(KILLS):
-                stored = way.settled["stored"]
-                await until(lambda stored=stored: way.settled["stored"] > stored)  # type: ignore[misc]  # a default binds it
+                await way.until_stored()
                 await asyncio.sleep(chance.uniform(0, 0.3))
                 own.kill()
                 await asyncio.sleep(chance.uniform(0, 0.2))

@@ -98,13 +98,13 @@ async def test_a_schema_that_is_lost_while_spans_wait_is_made_again(
     async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database) as way:
         await way.send(0)
         await way.settle()
-        proxy.fault = lambda _: refuse
+        proxy.meet(refuse)
         for first in range(100, 200, 10):
             await way.send(first)
         clickhouse.execute(f"TRUNCATE TABLE {database}.{SPANS}")
         clickhouse.execute(f"TRUNCATE TABLE {database}.{COMPANION}")
         clickhouse.execute(loss.format(database))
-        proxy.fault = lambda _: None
+        proxy.meet(None)
         await way.settle()
         assert way.settled == {"stored": 110}
         assert_stored_once(clickhouse, database, range(100, 200))
@@ -119,13 +119,13 @@ async def test_what_nobody_puts_right_is_set_aside_whole_and_what_follows_waits(
         await way.settle()
         clickhouse.execute(f"ALTER TABLE {database}.{SPANS} MODIFY SETTING table_readonly = 1")
         await way.send(10)
-        await until(lambda: way.retries("table_is_permanently_read_only") >= 3)
+        await way.until_retried("table_is_permanently_read_only", 3)
         assert way.settled == {"stored": 10}
         time.passed_s += 301
         await until(lambda: way.settled == {"stored": 10, "dead_letter": 10})
         assert way.set_aside() == dict.fromkeys(range(10, 20), "table_is_permanently_read_only")
         await way.send(20)
-        await until(lambda: way.retries("table_is_permanently_read_only") >= 6)
+        await way.until_retried("table_is_permanently_read_only", 6)
         clickhouse.execute(f"ALTER TABLE {database}.{SPANS} RESET SETTING table_readonly")
         await way.settle()
         assert way.settled == {"stored": 20, "dead_letter": 10}

@@ -119,6 +119,10 @@ class Proxy:
     def __post_init__(self) -> None:
         self._chance = random.Random(self.seed)
 
+    def meet(self, fault: Fault | None) -> None:
+        """From now on every insert meets this fault, or none."""
+        self.fault = lambda _: fault
+
     def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer))
         self._conversations.add(task)

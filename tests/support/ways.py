@@ -94,6 +94,15 @@ class Way:
         """Attempts that failed for a reason and were repeated."""
         return self.telemetry.value(metrics.RETRIED_BATCHES, EXPORTER, reason)
 
+    async def until_retried(self, reason: str, times: int) -> None:
+        """Wait until so many attempts have failed for a reason."""
+        await until(lambda: self.retries(reason) >= times)
+
+    async def until_stored(self, more: int = 1) -> None:
+        """Wait until so many more spans are stored."""
+        wanted = self.settled["stored"] + more
+        await until(lambda: self.settled["stored"] >= wanted)
+
     def set_aside(self) -> dict[int, str]:
         """Number of each dead letter → why."""
         letters = DeadLetters(self.dead_letters, EXPORTER, 1 << 30)
@@ -147,14 +156,13 @@ async def go_through(way: Way, reason: str, end: Callable[[], object], time: Run
     """Send spans into trouble that is told by `reason`, and see them stored after its end, were it hours later by `time`."""
     for number in range(100, 200, 10):
         assert await way.send(number)
-    await until(lambda: way.retries(reason) >= 3)
+    await way.until_retried(reason, 3)
     assert way.waiting > 0
     assert way.pipeline.troubles()
     if time is not None:
         time.passed_s += 10_000
-        before = way.retries(reason)
-        # By now each batch on its way has been tried again.
-        await until(lambda: way.retries(reason) > before + 10)
+        # So often that each batch on its way has been tried again.
+        await way.until_retried(reason, int(way.retries(reason)) + 10)
     end()
     await way.settle()
     assert not way.pipeline.troubles()
