@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
@@ -131,9 +131,18 @@ class UnixAddress:
         return self.path
 
 
-def _refuse_booleans(value: Any) -> Any:
+def refuse_booleans(value: Any) -> Any:
+    """Before a number is read: YAML's booleans are none, whatever Python says."""
     if isinstance(value, bool):
         raise PydanticKnownError("int_type")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, str | int | float):
+        raise ValueError("must be text, a number or a boolean")  # noqa: TRY004  # what pydantic takes for a fault of the value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise ValueError("must be a whole number of at most 64 bits")
     return value
 
 
@@ -153,11 +162,14 @@ def zero_means(default: int) -> AfterValidator:
     return AfterValidator(lambda value: value or default)
 
 
-Count = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(_refuse_booleans)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(refuse_booleans)]
 """A whole number from 0."""
 
-PositiveCount = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(_refuse_booleans)]
+PositiveCount = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(refuse_booleans)]
 """A whole number from 1."""
+
+Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+"""The value of an attribute: text, a whole number of 64 bits, a number or a boolean, as YAML tells them apart."""
 
 TcpEndpoint = Annotated[str, AfterValidator(_tcp_endpoint)]
 """Text that `TcpAddress.parse` reads."""

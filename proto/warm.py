@@ -18,6 +18,8 @@ from llvmlite.binding import get_host_cpu_name
 from numba import config
 
 from proto.attribute_search import find_attributes
+from proto.distinct import distinct_values
+from proto.edit import Edit
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
@@ -51,6 +53,9 @@ def warm() -> None:
     encode(concatenate([whole, broken, whole]))
     encode(concatenate([whole, broken]).select(np.array([1, 0])))
     find_attributes(whole, whole.spans, [b"int", b"exponent"])
+    edit = Edit(whole, "spans", [b"kvlist"])
+    edit.put_texts(0, np.array([True]), *distinct_values(whole.data, edit.values(0, np.array([True]))))
+    encode(edit.finish())
     _remember()
 
 

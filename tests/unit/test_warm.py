@@ -12,7 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import importlib
 from pathlib import Path
+import numpy as np
 from numba.core.dispatcher import Dispatcher
+from proto.distinct import distinct_values
+from proto.edit import Edit
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
@@ -38,6 +41,10 @@ encode(concatenate(batches))
 for batch in batches[:20]:
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
+    edit = Edit(batch, "spans", [b"url.path"])
+    distinct_values(batch.data, edit.values(0, edit.present[0]))
+    edit.put_texts(0, np.ones(len(batch), bool), np.zeros(len(batch), int), [b"/"])
+    encode(edit.finish())
 print(*sorted(map(str, compiled() - before)), sep="\\n")
 """
 
