@@ -79,14 +79,18 @@ class Http2Client:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave."""
         self._writer.close()
 
     async def call(self, data: bytes, headers: dict[str, str] | None = None, path: str = EXPORT) -> Reply:
         """Send one request and wait for the end of its answer."""
         return await self.reply(self.begin(data, headers, path))
 
-    def begin(self, data: bytes, headers: dict[str, str] | None = None, path: str = EXPORT) -> int:
-        """Send one request and return its stream."""
+    def begin(self, data: bytes, headers: dict[str, str] | None = None, path: str = EXPORT, *, whole: bool = True) -> int:
+        """Send one request, or the first part of one, and return its stream."""
         stream, self._next_stream = self._next_stream, self._next_stream + 2
         head = {
             ":method": "POST",
@@ -97,11 +101,16 @@ class Http2Client:
             "content-type": "application/grpc",
         } | (headers or {})
         self._send(HeadersFrame(stream, self._encoder.encode(head), flags=["END_HEADERS"]))
-        for start in range(0, len(data), _CHUNK):
-            self._send(DataFrame(stream, data[start : start + _CHUNK]))
-        self._send(DataFrame(stream, flags=["END_STREAM"]))
         self._replies[stream] = Reply()
+        self._send_data(stream, data)
+        if whole:
+            self.end(stream)
         return stream
+
+    def end(self, stream: int, data: bytes = b"") -> None:
+        """Send the rest of a request."""
+        self._send_data(stream, data)
+        self._send(DataFrame(stream, flags=["END_STREAM"]))
 
     async def reply(self, stream: int) -> Reply:
         """Wait for the end of a stream."""
@@ -164,6 +173,10 @@ class Http2Client:
         else:
             reply.headers, reply.trailers_only = headers, ends
         reply.ended = ends
+
+    def _send_data(self, stream: int, data: bytes) -> None:
+        for start in range(0, len(data), _CHUNK):
+            self._send(DataFrame(stream, data[start : start + _CHUNK]))
 
     def _send(self, frame: Frame) -> None:
         self._writer.write(frame.serialize())

@@ -87,8 +87,7 @@ class Way:
         await until(few_wait, deadline_s)
         account = self.pipeline.ledger.accounts[EXPORTER]
         assert account.accepted.total() == self.accepted_before + len(self.taken)
-        refused = self.pipeline.ledger.refused.get("default", Counter())
-        assert refused.total() == self.refused
+        assert sum(reasons.total() for reasons in self.pipeline.ledger.refused.values()) == self.refused
 
     def retries(self, reason: str) -> float:
         """Attempts that failed for a reason and were repeated."""
