@@ -5,6 +5,8 @@ from typing import ClassVar
 
 from pydantic import ValidationInfo, field_validator
 
+from config.attribute_actions import AttributesProcessor, ResourceProcessor
+from config.sampling import ProbabilisticSampler
 from config.section import Section
 from config.values import Count, Duration, PositiveCount
 
@@ -34,8 +36,13 @@ class BatchProcessor(Section):
         return value
 
 
-Processor = BatchProcessor
-PROCESSORS: Mapping[str, type[Processor]] = {"batch": BatchProcessor}
+Processor = BatchProcessor | AttributesProcessor | ResourceProcessor | ProbabilisticSampler
+PROCESSORS: Mapping[str, type[Processor]] = {
+    "batch": BatchProcessor,
+    "attributes": AttributesProcessor,
+    "resource": ResourceProcessor,
+    "probabilistic_sampler": ProbabilisticSampler,
+}
 """Every processor of this release by its type."""
 
 _IN_FRONT = "leave it out, or run it in a collector in front, which sends OTLP"
@@ -44,15 +51,12 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "memory_limiter": (
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
-    "attributes": _IN_FRONT,
-    "resource": _IN_FRONT,
     "transform": _IN_FRONT,
     "filter": _IN_FRONT,
     "redaction": _IN_FRONT,
     "span": _IN_FRONT,
     "groupbytrace": _IN_FRONT,
     "groupbyattrs": _IN_FRONT,
-    "probabilistic_sampler": _IN_FRONT,
     "tail_sampling": _IN_FRONT,
     "k8sattributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,

@@ -10,11 +10,16 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from collector.clock import SYSTEM, Clock
 from collector.pipeline.batching import BatchLimits
+from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor, ProcessorTelemetry
+from collector.processors.probabilistic_sampler import Sampler
+from collector.processors.resource import ResourceAttributes
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
+from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.processors import BatchProcessor
+from config.sampling import ProbabilisticSampler
 from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
@@ -146,5 +151,9 @@ def batch_limits(settings: BatchProcessor) -> BatchLimits:
 EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {ClickHouseExporter: _clickhouse}
 """Type of settings → what builds the exporter."""
 
-PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {}
+PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
+    AttributesProcessor: SpanAttributes,
+    ResourceProcessor: ResourceAttributes,
+    ProbabilisticSampler: Sampler,
+}
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

@@ -1,0 +1,85 @@
+"""What processors leave of the spans is stored, and the ledger tells what they took away, and which of them did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.requests import EPOCH, Shape, generated_request, key_values, spans_of
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that is not started yet."""
+    with daemon_in(tmp_path) as daemon:
+        yield daemon
+
+
+def account(daemon: Daemon) -> dict[str, Any]:
+    """The ledger's account of the default workspace, once nothing waits."""
+
+    def settled() -> dict[str, Any] | None:
+        (exporter,) = json.loads(daemon.get("/api/v1/ledger")[1])["exporters"]
+        (workspace,) = exporter["workspaces"] or [None]
+        return workspace if workspace and not workspace["waiting"] else None
+
+    found: dict[str, Any] = eventually(settled, "an account of which nothing waits")
+    return found
+
+
+def test_a_sampler_stores_its_share_and_the_ledger_has_the_rest_under_its_name(stopped: Daemon) -> None:
+    """A trace id is kept if its last 56 bits say so; with a journal the account holds as well."""
+    settings = {"mode": "proportional", "sampling_percentage": 25}
+    stopped.configure(processors={"probabilistic_sampler/quarter": settings}, journal={})
+    stopped.start()
+    request = generated_request(Shape(spans=800, spans_per_trace=1))
+    stopped.export(request)
+    expected = {span.span_id.hex() for span in spans_of(request) if span.trace_id[9:] >= bytes.fromhex("c0000000000000")}
+    assert 0 < len(expected) < 800
+    entry = account(stopped)
+    assert (entry["accepted"], entry["stored"]) == (800, len(expected))
+    assert entry["dropped"] == {"probabilistic_sampler/quarter": 800 - len(expected)}
+    assert set(stopped.sql("SELECT SpanId FROM otel_traces").split()) == expected
+    assert stopped.sql("SELECT DISTINCT TraceState FROM otel_traces") == "ot=th:c"
+    assert stopped.stop() == 0, stopped.log
+
+
+def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopped: Daemon) -> None:
+    actions = [
+        {"key": "tenant", "action": "insert", "value": "none"},
+        {"key": "user", "action": "hash"},
+        {"key": "secret", "action": "delete"},
+        {"key": "code", "action": "convert", "converted_type": "int"},
+    ]
+    named = [{"key": "service.name", "action": "update", "from_attribute": "app"}, {"pattern": "^host", "action": "delete"}]
+    chosen = {"match_type": "strict", "span_names": ["chosen"]}
+    stopped.configure(processors={"attributes": {"include": chosen, "actions": actions}, "resource": {"attributes": named}})
+    stopped.start()
+    request, random = ExportTraceServiceRequest(), Random(1)
+    resource_spans = request.resource_spans.add()
+    resource_spans.resource.attributes.extend(key_values({"service.name": "old", "app": "new", "host.name": "h", "os": "l"}))
+    spans = resource_spans.scope_spans.add().spans
+    for name in ("chosen", "other"):
+        span = spans.add(trace_id=random.randbytes(16), span_id=random.randbytes(8), name=name, start_time_unix_nano=EPOCH)
+        span.attributes.extend(key_values({"user": "me", "secret": "s", "code": "200"}))
+    stopped.export(request)
+    assert account(stopped)["stored"] == 2
+    rows = stopped.sql(
+        "SELECT SpanName, ServiceName, toJSONString(mapSort(SpanAttributes)), toJSONString(mapSort(ResourceAttributes))"
+        " FROM otel_traces ORDER BY SpanName FORMAT TSVRaw"
+    )
+    resource = {"app": "new", "os": "l", "service.name": "new"}
+    hashed = "b1c1d8736f20db3fb6c1c66bb1455ed43909f0d8"
+    chosen_row, other_row = (row.split("\t") for row in rows.splitlines())
+    assert (chosen_row[:2], json.loads(chosen_row[3])) == (["chosen", "new"], resource)
+    assert json.loads(chosen_row[2]) == {"code": "200", "tenant": "none", "user": hashed}
+    assert (other_row[:2], json.loads(other_row[3])) == (["other", "new"], resource)
+    assert json.loads(other_row[2]) == {"code": "200", "secret": "s", "user": "me"}
+    assert stopped.stop() == 0, stopped.log
