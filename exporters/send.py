@@ -44,7 +44,8 @@ class RetryPolicy:
         randomization: each wait is longer or shorter by up to this part of itself, so that senders do not return in step.
         max_s: the longest wait before randomization, in seconds.
         max_elapsed_s: give up this many seconds after the first attempt; 0 never does.
-        unsure_s: the same for failures that need not pass by themselves (`Outlook.UNSURE`).
+        unsure_s: the same for failures that need not pass by themselves (`Outlook.UNSURE`), from the first of them in a row: a
+            server that comes back after a long absence may need a moment, or a hand, before it takes anything.
     """
 
     enabled: bool = True
@@ -64,12 +65,19 @@ class RetryPolicy:
             delay *= self.multiplier
         return min(delay, self.max_s) * (1 + self.randomization * (2 * chance - 1))
 
-    def gives_up(self, outlook: Outlook, elapsed_s: float) -> bool:
-        """Whether a failure with this outlook, so long after the first attempt, is the last."""
+    def gives_up(self, outlook: Outlook, elapsed_s: float, unsure_for_s: float) -> bool:
+        """Whether a failure is the last.
+
+        Args:
+            outlook: of the failure.
+            elapsed_s: seconds since the first attempt.
+            unsure_for_s: seconds since the first of the failures in a row that were unsure.
+        """
         if not self.enabled or outlook is Outlook.NEVER:
             return True
-        limits = [limit for limit in (self.max_elapsed_s, self.unsure_s if outlook is Outlook.UNSURE else 0) if limit]
-        return bool(limits) and elapsed_s >= min(limits)
+        if self.max_elapsed_s and elapsed_s >= self.max_elapsed_s:
+            return True
+        return outlook is Outlook.UNSURE and 0 < self.unsure_s <= unsure_for_s
 
 
 @dataclass(slots=True)
@@ -224,13 +232,19 @@ class Sender:
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns once it succeeds. Raises the last ExportError when it is given up."""
         started = self._monotonic()
+        unsure_since: float | None = None
         failures = 0
         while True:
             try:
                 return await self._attempt(work)
             except ExportError as error:
                 failures += 1
-                if self._retry.gives_up(error.outlook, self._monotonic() - started):
+                now = self._monotonic()
+                if error.outlook is not Outlook.UNSURE:
+                    unsure_since = None
+                elif unsure_since is None:
+                    unsure_since = now
+                if self._retry.gives_up(error.outlook, now - started, 0.0 if unsure_since is None else now - unsure_since):
                     raise
                 self._telemetry.retried(error.reason)
                 self._troubled("spans_not_stored_yet", error)

@@ -161,9 +161,27 @@ def test_waits_grow_to_the_longest_and_are_spread_around_it(failures: int, chanc
 
 
 def test_passing_trouble_is_never_given_up_unless_there_is_a_limit() -> None:
-    assert not RetryPolicy().gives_up(Outlook.LATER, 1e9)
-    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.LATER, 60.0)
-    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 60.0)
-    assert not RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 59.0)
-    assert RetryPolicy(unsure_s=300.0).gives_up(Outlook.UNSURE, 300.0)
-    assert RetryPolicy().gives_up(Outlook.NEVER, 0.0)
+    assert not RetryPolicy().gives_up(Outlook.LATER, 1e9, 0.0)
+    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.LATER, 60.0, 0.0)
+    assert RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 60.0, 0.0)
+    assert not RetryPolicy(max_elapsed_s=60.0).gives_up(Outlook.UNSURE, 59.0, 59.0)
+    assert RetryPolicy(unsure_s=300.0).gives_up(Outlook.UNSURE, 300.0, 300.0)
+    assert not RetryPolicy(unsure_s=300.0).gives_up(Outlook.UNSURE, 1e9, 299.0)
+    assert RetryPolicy().gives_up(Outlook.NEVER, 0.0, 0.0)
+
+
+async def test_what_is_unsure_after_a_long_absence_is_tried_for_as_long_as_ever() -> None:
+    seconds = 0.0
+    outcomes = [fault(Outlook.UNSURE)] + [fault(Outlook.LATER, "unreachable")] * 5 + [fault(Outlook.UNSURE)] * 3
+    exporter = Parcels(sending=outcomes)
+
+    def hours_later() -> float:
+        nonlocal seconds
+        # An attempt is an hour after the one before while the store is away, and a minute where it answers.
+        seconds += 3600.0 if len(exporter.sending) > 3 else 60.0
+        return seconds
+
+    counts = Account()
+    await Sender(exporter, "parcels", counts, QUICK, 1.0, hours_later).deliver(numbered(0, 5), "a")
+    assert counts.stored_spans == 5
+    assert not counts.drops
