@@ -17,8 +17,12 @@ class Consumer(Protocol):
             collector.errors.Retryable: nothing would be taken now.
         """
 
-    def refused(self, workspace: str, reason: str, spans: int) -> None:
-        """Take note of spans of a request that were refused as invalid while the others were taken."""
+    def refused(self, owner: str, reason: str, spans: int) -> None:
+        """Take note of spans of a request that were refused as invalid while the others were taken.
+
+        Args:
+            owner: whose they were, as in `exporters/tally.py`.
+        """
 
     async def consume(self, batch: SpanBatch) -> None:
         """Take responsibility for every span of `batch`.

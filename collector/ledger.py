@@ -1,38 +1,58 @@
 """The account of every span: received = refused + accepted, and accepted = stored + set aside + dropped by a rule + waiting.
 
-It holds for each workspace, at any moment, and over restarts where the queue outlives the process.
+It holds for each workspace and each service in it, at any moment, and over restarts where the queue outlives the process.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from exporters.base import DEAD_LETTER, Delivery
+from exporters.tally import by_workspace, workspace_of
 
 OTHERS: Final = ""
 """Stands for workspaces beyond the most that are told apart, and for that of spans of which nothing can be read any more."""
 
-MOST_WORKSPACES: Final = 1000
-"""How many are told apart. Their names come from outside, so without a bound there could be any number."""
+MOST_SERVICES: Final = 1000
+"""How many services are told apart, in all workspaces together; further ones count as their workspace's spans without a service.
+Names come from outside, so without a bound there could be any number."""
+
+MOST_OWNERS: Final = 2 * MOST_SERVICES
+"""How many owners are told apart, those without a service included. What is between the two bounds is left to workspaces."""
+
+
+def counted_as(owner: str, known: Mapping[str, Any]) -> str:
+    """The owner under which spans are counted where these are known.
+
+    An owner that was let in once is counted as itself for good, and one that was not never is, provided that what this returns is
+    known from then on.
+    """
+    if owner in known or len(known) < MOST_SERVICES:
+        return owner
+    workspace = workspace_of(owner)
+    return workspace if workspace in known or len(known) < MOST_OWNERS else OTHERS
 
 
 def folded(spans: Mapping[str, int], known: Counter[str]) -> Mapping[str, int]:
-    """Workspace → spans, with every workspace that is not known and would be one too many among the others."""
-    if all(name in known for name in spans) or len(known) + len(spans) <= MOST_WORKSPACES:
+    """Owner → spans, as they are counted; whoever is counted is known from now on."""
+    if all(owner in known for owner in spans):
         return spans
     few: Counter[str] = Counter()
-    for name, count in spans.items():
-        few[name if name in known else OTHERS] += count
+    for owner, count in spans.items():
+        counted = counted_as(owner, known)
+        known[counted] += 0
+        few[counted] += count
     return few
 
 
 def folded_delivery(delivery: Delivery, known: Counter[str]) -> Delivery:
-    """What became of spans, by the workspaces under which they were accepted."""
+    """What became of spans, by the owners under which they were accepted."""
     dropped = {reason: Counter(folded(spans, known)) for reason, spans in delivery.dropped.items()}
-    return Delivery(Counter(folded(delivery.stored, known)), dropped)
+    renamed = {owner: spans for owner, spans in folded(delivery.renamed, known).items() if spans}
+    return Delivery(Counter(folded(delivery.stored, known)), dropped, Counter(renamed))
 
 
 @dataclass(slots=True)
@@ -40,25 +60,43 @@ class Account:
     """What one queue has accepted, and what became of it.
 
     Attributes:
-        accepted: workspace → spans that the queue took responsibility for.
+        accepted: owner → spans that the queue took responsibility for.
         settled: what was stored, and what was dropped by which rule; dead letters are among the latter.
     """
 
     accepted: Counter[str] = field(default_factory=Counter)
     settled: Delivery = field(default_factory=Delivery)
 
-    def of(self, workspace: str) -> dict[str, Any]:
-        """The account of one workspace: `accepted`, `stored`, `deadLetters`, `dropped` by reason, and what is `waiting`."""
-        dropped = {reason: spans[workspace] for reason, spans in self.settled.dropped.items() if spans[workspace]}
-        accepted, stored = self.accepted[workspace], self.settled.stored[workspace]
-        waiting = accepted - stored - sum(dropped.values())
+    def owners(self) -> dict[str, list[str]]:
+        """Workspace → owners in it of whom there is anything to tell, sorted."""
+        settled = (self.settled.stored, self.settled.renamed, *self.settled.dropped.values())
+        return by_workspace({owner for spans in (self.accepted, *settled) for owner, count in spans.items() if count})
+
+    def of(self, *owners: str) -> dict[str, Any]:
+        """The account of these owners together, as `accepted + renamed = stored + deadLetters + dropped + waiting`.
+
+        `dropped` is by reason. A whole workspace has nothing that is `renamed`.
+        """
+
+        def total(spans: Mapping[str, int]) -> int:
+            return sum(spans.get(owner, 0) for owner in owners)
+
+        dropped = {reason: count for reason, spans in self.settled.dropped.items() if (count := total(spans))}
+        accepted, renamed, stored = total(self.accepted), total(self.settled.renamed), total(self.settled.stored)
+        waiting = accepted + renamed - stored - sum(dropped.values())
         dead = dropped.pop(DEAD_LETTER, 0)
-        return {"accepted": accepted, "stored": stored, "deadLetters": dead, "dropped": dropped, "waiting": waiting}
+        return {
+            "accepted": accepted,
+            "renamed": renamed,
+            "stored": stored,
+            "deadLetters": dead,
+            "dropped": dropped,
+            "waiting": waiting,
+        }
 
     def waiting(self) -> int:
         """Spans that are accepted and neither stored nor dropped."""
-        dropped = sum(spans.total() for spans in self.settled.dropped.values())
-        return self.accepted.total() - self.settled.stored.total() - dropped
+        return self.accepted.total() - self.settled.came().total()
 
 
 @dataclass(slots=True)
@@ -67,7 +105,7 @@ class Ledger:
 
     Attributes:
         accounts: by the id of the exporter that must store the spans.
-        refused: workspace → reason → spans that were not accepted. A request that was refused before it was read is not among
+        refused: owner → reason → spans that were not accepted. A request that was refused before it was read is not among
             them: nobody knows how many spans were in it.
         lasting: whether the account goes on where the process before this one ended.
     """
@@ -76,24 +114,26 @@ class Ledger:
     refused: dict[str, Counter[str]] = field(default_factory=dict)
     lasting: bool = False
 
-    def refuse(self, workspaces: Mapping[str, int], reason: str) -> None:
+    def refuse(self, owners: Mapping[str, int], reason: str) -> None:
         """Spans were not accepted."""
-        for name, spans in workspaces.items():
-            key = name if name in self.refused or len(self.refused) < MOST_WORKSPACES else OTHERS
-            self.refused.setdefault(key, Counter())[reason] += spans
+        for owner, spans in owners.items():
+            self.refused.setdefault(counted_as(owner, self.refused), Counter())[reason] += spans
+
+    def reasons(self, owners: Iterable[str]) -> Counter[str]:
+        """Reason → spans of these owners that were not accepted."""
+        reasons: Counter[str] = Counter()
+        for owner in owners:
+            reasons.update(self.refused.get(owner, {}))
+        return reasons
 
     def rows(self) -> Iterator[tuple[tuple[str, str, str], int]]:
-        """Every number, with its exporter, workspace and state."""
-        for workspace, reasons in self.refused.items():
-            yield ("", workspace, "refused"), reasons.total()
+        """Every number of a workspace, with its exporter, workspace and state."""
+        for workspace, owners in by_workspace(self.refused).items():
+            yield ("", workspace, "refused"), self.reasons(owners).total()
         for exporter, account in self.accounts.items():
-            for workspace in account.accepted:
-                entry = account.of(workspace)
+            for workspace, owners in account.owners().items():
+                entry = account.of(*owners)
                 for state in ("accepted", "stored", "waiting"):
                     yield (exporter, workspace, state), entry[state]
                 yield (exporter, workspace, "dead_letters"), entry["deadLetters"]
                 yield (exporter, workspace, "dropped"), sum(entry["dropped"].values())
-
-    def workspaces(self) -> list[str]:
-        """Names of the workspaces that are told apart, sorted."""
-        return sorted(set(self.refused).union(*(account.accepted for account in self.accounts.values())))

@@ -147,7 +147,7 @@ QUERY_REFUSED: Final = Definition(
 )
 
 # States: accepted = stored + dead_letters + dropped + waiting. With a journal they go on over restarts. What was refused is
-# counted under no exporter.
+# counted under no exporter. Services are told apart in /api/v1/ledger alone: they would make thousands of series.
 LEDGER_SPANS: Final = Definition(
     "spanhouse_ledger_spans", "gauge", "Spans of a workspace by what became of them.", ("exporter", "workspace", "state")
 )

@@ -44,29 +44,46 @@ class ExportError(Exception):
 
 @dataclass(slots=True)
 class Delivery:
-    """What became of spans.
+    """What became of spans, by their owners (`exporters/tally.py`).
 
     Attributes:
-        stored: workspace → spans that the destination has.
-        dropped: reason → workspace → spans that were given up.
+        stored: owner → spans that the destination has.
+        dropped: reason → owner → spans that were given up.
+        renamed: owner → spans that came under another owner's name and went on under this one's, less those for which it was the
+            other way round. Together that is none.
     """
 
     stored: Counter[str] = field(default_factory=Counter)
     dropped: dict[str, Counter[str]] = field(default_factory=dict)
+    renamed: Counter[str] = field(default_factory=Counter)
 
-    def store(self, workspaces: Mapping[str, int]) -> None:
+    def store(self, owners: Mapping[str, int]) -> None:
         """Spans were stored."""
-        self.stored.update(workspaces)
+        self.stored.update(owners)
 
-    def drop(self, reason: str, workspaces: Mapping[str, int]) -> None:
+    def drop(self, reason: str, owners: Mapping[str, int]) -> None:
         """Spans were given up, for one reason."""
-        self.dropped.setdefault(reason, Counter()).update(workspaces)
+        self.dropped.setdefault(reason, Counter()).update(owners)
+
+    def rename(self, before: Mapping[str, int], after: Mapping[str, int]) -> None:
+        """The same spans had these owners before, and have those after."""
+        self.renamed.update(after)
+        self.renamed.subtract(before)
 
     def add(self, other: Delivery) -> None:
         """Count what another delivery counts as well."""
         self.store(other.stored)
-        for reason, workspaces in other.dropped.items():
-            self.drop(reason, workspaces)
+        for reason, owners in other.dropped.items():
+            self.drop(reason, owners)
+        self.renamed.update(other.renamed)
+
+    def came(self) -> Counter[str]:
+        """Owner → spans that came as its own and are stored or dropped."""
+        owners = self.stored.copy()
+        for dropped in self.dropped.values():
+            owners.update(dropped)
+        owners.subtract(self.renamed)
+        return owners
 
 
 class Destination(Protocol):
@@ -97,7 +114,7 @@ class Shipment(Protocol):
 
     @property
     def workspaces(self) -> Mapping[str, int]:
-        """Workspace → spans of it."""
+        """Owner → spans of it."""
 
     @property
     def nbytes(self) -> int:

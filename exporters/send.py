@@ -22,7 +22,7 @@ import structlog
 
 from exporters.base import DEAD_LETTER, Delivery, Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
 from exporters.dead_letters import DeadLetters, DeadLettersFull
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
@@ -199,14 +199,14 @@ class Sender:
             await self._store_halves(batch, name, course)
             return
         course.first_error = course.first_error or str(error)
-        workspaces = spans_by_workspace(batch)
+        owners = spans_by_owner(batch)
         if await self._set_aside(batch, name, error):
             self._telemetry.set_aside(len(batch), error.reason)
-            course.delivery.drop(DEAD_LETTER, workspaces)
+            course.delivery.drop(DEAD_LETTER, owners)
             course.given_up["set_aside"] += len(batch)
         else:
             self._telemetry.dropped(len(batch), error.reason)
-            course.delivery.drop(error.reason, workspaces)
+            course.delivery.drop(error.reason, owners)
             course.given_up["dropped"] += len(batch)
 
     async def _divide(self, name: str) -> bool:

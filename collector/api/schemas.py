@@ -57,22 +57,47 @@ _WARNINGS: Final = listing(reference("Warning"))
 
 _BY_REASON: Final[Schema] = {"type": "object", "additionalProperties": COUNT, "description": "Spans by reason."}
 _WORKSPACE: Final[Schema] = {**TEXT, "description": "Empty for spans of which nothing can be read, and beyond 1000 workspaces."}
+_SERVICE: Final[Schema] = {
+    **TEXT,
+    "description": "Empty for spans without a name of a service, beyond 1000 services, and where it is not known.",
+}
+_ACCOUNT: Final[dict[str, Schema]] = {
+    "accepted": COUNT,
+    "renamed": {
+        "type": "integer",
+        "description": "Spans that processors gave this name of a service, less those that they gave another one.",
+    },
+    "stored": COUNT,
+    "deadLetters": COUNT,
+    "dropped": _BY_REASON,
+    "waiting": COUNT,
+}
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "Ledger": {
         **record(
             lasting={**FLAG, "description": "Whether it goes on over restarts, as it does with a journal."},
             refused={
-                **listing(record(workspace=_WORKSPACE, reasons=_BY_REASON)),
+                **listing(
+                    record(
+                        workspace=_WORKSPACE,
+                        reasons=_BY_REASON,
+                        services=listing(record(service=_SERVICE, reasons=_BY_REASON)),
+                    )
+                ),
                 "description": "What was not accepted. Requests that were refused unread are not among it.",
             },
-            exporters=listing(record(exporter=TEXT, workspaces=listing(reference("LedgerEntry")))),
+            exporters=listing(
+                record(
+                    exporter=TEXT,
+                    workspaces=listing(
+                        record(workspace=_WORKSPACE, **_ACCOUNT, services=listing(record(service=_SERVICE, **_ACCOUNT)))
+                    ),
+                )
+            ),
         ),
-        "description": "Received = refused + accepted, and accepted = stored + deadLetters + dropped + waiting, in spans.",
+        "description": "In spans: received = refused + accepted, accepted + renamed = stored + deadLetters + dropped + waiting.",
     },
-    "LedgerEntry": record(
-        workspace=_WORKSPACE, accepted=COUNT, stored=COUNT, deadLetters=COUNT, dropped=_BY_REASON, waiting=COUNT
-    ),
     "Problem": {
         "type": "object",
         "description": "RFC 9457 problem document.",

@@ -103,7 +103,7 @@ class Cursor:
 
     def added(self, kept: Kept) -> None:
         """A request was appended to the journal."""
-        self.account.accepted.update(kept.workspaces)
+        self.account.accepted.update(kept.owners)
         if self.next_span == kept.first_span:
             self._since_ns = kept.received_ns
         waiting = self.waiting()
@@ -248,6 +248,7 @@ class Cursor:
         self._taken.remove(taken)
         if taken.lost:
             delivery.drop(DAMAGED, taken.lost)
+        delivery.renamed.update(taken.renamed)
         if taken.cut is not None:
             self.log.complete(taken.cut, folded_delivery(delivery, self._store.accepted))
         self._keeper.settled(self.name, taken.lost.total())
@@ -267,7 +268,7 @@ class Cursor:
             for record in records:
                 if record.first_span >= start:
                     delivery.drop(reason, spans_placed(record.placement, record.spans))
-            spans = sum(workspaces.total() for workspaces in delivery.dropped.values())
+            spans = sum(owners.total() for owners in delivery.dropped.values())
             if spans < stop - start:
                 delivery.drop(DAMAGED, {OTHERS: stop - start - spans})
             self.next_span = stop

@@ -50,7 +50,7 @@ class CutLog:
         path: the file, `EXPORTER.cuts`.
         next_span: position behind everything that was cut or dropped.
         cuts: those that are not completed, by name.
-        before: workspace → spans that the journal had accepted when the exporter came.
+        before: owner → spans that the journal had accepted when the exporter came.
         settled: what became of the spans since.
         damaged: lines that could not be read.
     """
@@ -166,8 +166,8 @@ class CutLog:
             self.cuts.pop(entry["done"], None)
         self.next_span = max(self.next_span, entry["stop"])
         if "stored" in entry:
-            dropped = {reason: Counter(workspaces) for reason, workspaces in entry["dropped"].items()}
-            self.settled.add(Delivery(Counter(entry["stored"]), dropped))
+            dropped = {reason: Counter(owners) for reason, owners in entry["dropped"].items()}
+            self.settled.add(Delivery(Counter(entry["stored"]), dropped, Counter(entry.get("renamed"))))
 
     def _write(self, line: bytes) -> None:
         data = self._unwritten + line
@@ -219,7 +219,9 @@ def _private(path: str, flags: int) -> int:
 
 
 def _written(delivery: Delivery) -> dict[str, Any]:
-    return {"stored": delivery.stored, "dropped": delivery.dropped}
+    written = {"stored": delivery.stored, "dropped": delivery.dropped}
+    # Rare, and unknown to logs from before services were told apart.
+    return written | {"renamed": delivery.renamed} if delivery.renamed else written
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

@@ -134,7 +134,8 @@ class Journal:
     async def put(self, batch: SpanBatch) -> None:
         if self._closed:
             raise Retryable(CLOSED)
-        size = self._store.size_of(batch)
+        placed = self._store.place(batch)
+        size = placed.size
         if size > self._settings.max_bytes:
             self._store.refused_spans += len(batch)
             raise Refused(
@@ -144,7 +145,7 @@ class Journal:
             await self._make_room_for(size, len(batch))
         self._end_old_file()
         try:
-            kept = self._store.append(batch)
+            kept = self._store.append(placed)
         except OSError as error:
             raise self._not_written(error, len(batch)) from error
         self._written(kept.segment)

@@ -95,10 +95,11 @@ def _catch_up(found: Recovered, log: CutLog) -> None:
     """A log may know of spans whose files are deleted, or damaged at their end: their positions are not given again."""
     if log.next_span > found.end_span:
         found.end_span = log.next_span
-        found.accepted = log.before + log.settled.stored
-        for workspaces in log.settled.dropped.values():
-            found.accepted.update(workspaces)
+        found.accepted = log.before + log.settled.came()
         found.account_for_all()
+    # Whoever was counted as an owner before is so again.
+    for owners in (log.before, log.settled.came()):
+        found.accepted.update(dict.fromkeys(owners, 0))
 
 
 def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found: Recovered) -> dict[str, CutLog]:

@@ -1,6 +1,6 @@
 """The record: how one request lies in a file of the journal. Bytes in, records out; no I/O.
 
-A record is a header, the placement of the spans in workspaces, and the request as protobuf. The header, little-endian:
+A record is a header, the placement of the spans, and the request as protobuf. The header, little-endian:
 
     8  checksum     xxh3_64 of all that follows it, seeded with the file's own seed
     4  mark         the low half of the seed: where a record may begin, for finding the next one behind damage
@@ -27,7 +27,7 @@ import xxhash
 REQUEST: Final = 0
 """The body is an ExportTraceServiceRequest."""
 ACCOUNT: Final = 1
-"""The body is JSON, the first of its file: workspace → spans accepted before it. It holds no spans."""
+"""The body is JSON, the first of its file: owner → spans accepted before it. It holds no spans."""
 
 HEADER: Final = struct.Struct("<QIIQqIIH")
 _CHECKSUM: Final = struct.Struct("<Q")

@@ -12,7 +12,7 @@ from collector.journal.placement import spans_placed
 from collector.journal.reading import Reader
 from collector.journal.records import ACCOUNT, Damage
 from collector.journal.segments import Segment, Segments
-from collector.ledger import OTHERS, folded
+from collector.ledger import OTHERS
 
 _log = structlog.get_logger(__name__)
 
@@ -23,7 +23,7 @@ class Recovered:
 
     Attributes:
         end_span: position behind the last span.
-        accepted: workspace → spans before it.
+        accepted: owner → spans before it.
         damaged_bytes: bytes that were cut off or set aside.
     """
 
@@ -72,7 +72,7 @@ def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovere
         else:
             holds_requests = True
             found.end_span = max(found.end_span, item.stop_span)
-            found.accepted.update(folded(spans_placed(item.placement, item.spans), found.accepted))
+            found.accepted.update(spans_placed(item.placement, item.spans))
     if newest and not holds_requests:
         # The next file begins at the same position, and no two may.
         segments.delete(segment)

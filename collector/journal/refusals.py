@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 _NAME: Final = "refused.json"
 
 Refused = dict[str, Counter[str]]
-"""Workspace → reason → spans."""
+"""Owner → reason → spans."""
 
 
 def content(refused: Mapping[str, Mapping[str, int]]) -> bytes:

@@ -12,10 +12,10 @@ import orjson
 
 from collector.clock import Clock
 from collector.journal.placement import placement
-from collector.journal.records import ACCOUNT, REQUEST, head
+from collector.journal.records import ACCOUNT, HEADER, REQUEST, head
 from collector.journal.segments import Segment, Segments
 from collector.ledger import folded
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 _NS: Final = 1_000_000_000
@@ -29,7 +29,7 @@ class Kept(NamedTuple):
     nbytes: int
     received_ns: int
     batch: SpanBatch
-    workspaces: Mapping[str, int]
+    owners: Mapping[str, int]
     segment: Segment
     offset: int
 
@@ -39,13 +39,29 @@ class Kept(NamedTuple):
         return self.first_span + self.spans
 
 
+class Placed(NamedTuple):
+    """A request that is to be appended.
+
+    Attributes:
+        batch: its spans.
+        owners: owner → spans, as they are accepted.
+        placement: the same for the record.
+        size: how many bytes it takes on disk, at most.
+    """
+
+    batch: SpanBatch
+    owners: Mapping[str, int]
+    placement: bytes
+    size: int
+
+
 class Store:
     """Appends requests.
 
     Args:
         segments: the files.
         end_span: position of the next span.
-        accepted: workspace → spans accepted so far.
+        accepted: owner → spans accepted so far.
         max_bytes: how much the files may take.
         memory_bytes: how much the requests that are kept in memory may take, as `SpanBatch.nbytes` counts.
         clock: the time.
@@ -75,32 +91,39 @@ class Store:
         """Seconds since a time; 0 for one that is yet to come, as after a clock was set back between two runs."""
         return max(0.0, self.now_s() - received_ns / _NS)
 
-    def size_of(self, batch: SpanBatch) -> int:
-        """About how many bytes a request takes on disk."""
-        return len(batch.data) + 256
+    def place(self, batch: SpanBatch) -> Placed:
+        """What a request will be on disk."""
+        owners = folded(spans_by_owner(batch), self.accepted)
+        described = placement(batch, owners)
+        size = HEADER.size + len(described) + len(batch.data)
+        if self.segments.room_for(size) is None:
+            size += HEADER.size + len(self._account())
+        return Placed(batch, owners, described, size)
+
+    def _account(self) -> bytes:
+        """What stands at the head of a file that is begun now."""
+        return orjson.dumps(self.accepted)
 
     def bytes_of(self, spans: int) -> int:
         """About how many bytes so many of the spans on disk take there."""
         files = self.segments.all
         return self.segments.nbytes * spans // max(spans, self.end_span - files[0].first_span) if files else 0
 
-    def append(self, batch: SpanBatch) -> Kept:
+    def append(self, placed: Placed) -> Kept:
         """Write a request, and keep it in memory until `forget` or `shrink`.
-
-        Args:
-            batch: of one request.
 
         Raises:
             OSError: it could not be written; nothing has changed.
         """
+        batch = placed.batch
         spans, received_ns = len(batch), int(self.now_s() * _NS)
         body = batch.data[: batch.request_size]
-        segment, opening = self.segments.room_for(self.size_of(batch)), []
+        segment, opening = self.segments.room_for(placed.size), []
         if segment is None:
             segment = self.segments.begin(self.end_span, received_ns)
-            account = orjson.dumps(self.accepted)
+            account = self._account()
             opening = [head(segment.seed, ACCOUNT, self.end_span, 0, received_ns, b"", account), account]
-        header = head(segment.seed, REQUEST, self.end_span, spans, received_ns, placement(batch), body)
+        header = head(segment.seed, REQUEST, self.end_span, spans, received_ns, placed.placement, body)
         try:
             offset = self.segments.append(segment, [*opening, header, body])
         except OSError:
@@ -110,12 +133,11 @@ class Store:
         segment.last_ns = received_ns
         self.peak_bytes = max(self.peak_bytes, self.segments.nbytes)
         offset += sum(map(len, opening))
-        workspaces = folded(spans_by_workspace(batch), self.accepted)
-        kept = Kept(self.end_span, spans, batch.nbytes, received_ns, batch, workspaces, segment, offset)
+        kept = Kept(self.end_span, spans, batch.nbytes, received_ns, batch, placed.owners, segment, offset)
         self.kept.append(kept)
         self.kept_bytes += kept.nbytes
         self.end_span += spans
-        self.accepted.update(kept.workspaces)
+        self.accepted.update(kept.owners)
         return kept
 
     @property

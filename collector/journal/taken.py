@@ -16,6 +16,7 @@ from collector.journal.placement import placed, spans_placed
 from collector.journal.records import Record
 from collector.ledger import OTHERS
 from collector.queues.contract import Loaded, Taken
+from exporters.tally import spans_by_owner
 from proto.errors import MalformedRequest
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch
@@ -32,7 +33,8 @@ class JournalTaken(Taken):
         firsts, counts: position of the first span of each batch, and its number of spans.
         records: what `load` decodes; empty when the batches were still in memory.
         cut: as which it is known already.
-        lost: workspace → spans in the range that cannot be read.
+        lost: owner → spans in the range that cannot be read.
+        renamed: as in `Delivery`, for records from before services were told apart.
     """
 
     start: int
@@ -42,6 +44,7 @@ class JournalTaken(Taken):
     records: list[Record] = field(default_factory=list)
     cut: Cut | None = None
     lost: Counter[str] = field(default_factory=Counter)
+    renamed: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def read(cls, records: list[Record], start: int, stop: int, nbytes: int, cut: Cut | None = None) -> JournalTaken:
@@ -71,8 +74,7 @@ class JournalTaken(Taken):
             self.counts[index] = len(batch) if batch is not None else 0
             if batch is not None:
                 batches.append(batch)
-                if len(batch) < record.spans:
-                    self.lost[OTHERS] += record.spans - len(batch)
+                self._compare(record, batch)
         if self.cut is None:
             return Loaded(batches)
         bounds = self._in_batch(self.cut.bounds)
@@ -92,6 +94,17 @@ class JournalTaken(Taken):
         before = np.array(positions, np.int64)[:, None] - np.array(self.firsts, np.int64)[None, :]
         indices: NDArray[np.int64] = np.clip(before, 0, np.array(self.counts, np.int64)[None, :]).sum(axis=1)
         return indices
+
+    def _compare(self, record: Record, batch: SpanBatch) -> None:
+        """Count what is not as it was when the spans were accepted."""
+        accepted, found = spans_placed(record.placement, record.spans), Counter(spans_by_owner(batch))
+        if found == accepted:
+            return
+        if len(batch) < record.spans:
+            found[OTHERS] += record.spans - len(batch)
+            self.lost[OTHERS] += record.spans - len(batch)
+        self.renamed.update(found)
+        self.renamed.subtract(accepted)
 
     def _decoded(self, record: Record) -> SpanBatch | None:
         """The spans of a record; None when none can be read any more, which counts them as lost."""

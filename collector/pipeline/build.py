@@ -34,7 +34,7 @@ from config.processors import BatchProcessor
 from exporters.base import Delivery, Destination
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.send import Sender
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 NOT_LET_IN: Final = "no_room"
@@ -66,16 +66,16 @@ class Entry:
         """Raises as `Entrance.check_open`."""
         self._entrance.check_open()
 
-    def refused(self, workspace: str, reason: str, spans: int) -> None:
+    def refused(self, owner: str, reason: str, spans: int) -> None:
         """Keep account of spans that receivers refused."""
-        self._ledger.refuse({workspace: spans}, reason)
+        self._ledger.refuse({owner: spans}, reason)
 
     async def consume(self, batch: SpanBatch) -> None:
         """Raises as `Entrance.put`."""
         try:
             await self._entrance.put(batch)
         except CollectorError:
-            self._ledger.refuse(spans_by_workspace(batch), NOT_LET_IN)
+            self._ledger.refuse(spans_by_owner(batch), NOT_LET_IN)
             raise
 
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import structlog
 
 from exporters.base import Delivery, Destination
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
@@ -114,5 +114,17 @@ class Processing:
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):
-                delivery.drop(reason, Counter(spans_by_workspace(spans)))
+                delivery.drop(reason, spans_by_owner(spans))
+        parts = [part for part in (processed.batch, processed.dropped, processed.failed) if part is not None]
+        if any(part.resources is not batch.resources or part.attributes is not batch.attributes for part in parts):
+            _compare_owners(batch, parts, delivery)
         return processed.batch
+
+
+def _compare_owners(batch: SpanBatch, parts: Sequence[SpanBatch], delivery: Delivery) -> None:
+    """Count the spans of a batch to whose resources a processor has given the name of another service."""
+    before, after = spans_by_owner(batch), Counter[str]()
+    for part in parts:
+        after.update(spans_by_owner(part))
+    if after != before:
+        delivery.rename(before, after)

@@ -19,7 +19,7 @@ from collector.ledger import Account, folded, folded_delivery
 from collector.queues.contract import CLOSED, QueueStatistics, Taken, Waiting
 from collector.queues.demand import Demand
 from exporters.base import Delivery
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 
@@ -130,7 +130,7 @@ class MemoryQueue:
         self._waiting_spans += spans
         self._waiting_bytes += nbytes
         self._peak_bytes = max(self._peak_bytes, self._held_bytes)
-        self.account.accepted.update(folded(spans_by_workspace(batch), self.account.accepted))
+        self.account.accepted.update(folded(spans_by_owner(batch), self.account.accepted))
         self._demand.offer(self._waiting_spans, self._waiting_bytes)
 
     def _admit(self) -> None:

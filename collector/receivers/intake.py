@@ -18,6 +18,7 @@ from collector.receivers.answers import INTERNAL, Answer, answer_to
 from collector.receivers.limits import WorkspaceLimits
 from collector.receivers.placement import amounts, place
 from collector.spaced_log import SpacedLog
+from exporters.tally import owner_of_resource
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
 
@@ -150,8 +151,10 @@ class Intake:
             return TAKEN
         for warning in warnings:
             self._log.warning("request_taken", reason="warning", warning=warning)
+        # Of several resources nobody knows which had the spans.
+        owner = owner_of_resource(batch, 0) if len(batch.resources) == 1 else caller.workspace
         for reason, refused in decoded.rejected.items():
-            self._consumer.refused(caller.workspace, reason, refused)
+            self._consumer.refused(owner, reason, refused)
         return Outcome(self._rejection(decoded.rejected, spans, decoded.first_rejected), warnings)
 
     def failed(self, error: Exception) -> Answer:

@@ -72,15 +72,16 @@ def test_bad_spans_are_set_aside_and_come_in_once_the_store_takes_them(
     eventually(lambda: daemon.metric("spanhouse_exporter_dead_letter_spans_total") == len(BAD), "dead letters")
     eventually(lambda: stored() == SPANS - len(BAD), "the other spans")
     eventually(lambda: not daemon.metric("spanhouse_queue_spans"), "an empty queue")
-    account = json.loads(daemon.get("/api/v1/ledger")[1])["exporters"][0]["workspaces"][0]
-    assert account == {
-        "workspace": "default",
+    numbers = {
         "accepted": SPANS,
+        "renamed": 0,
         "stored": SPANS - len(BAD),
         "deadLetters": len(BAD),
         "dropped": {},
         "waiting": 0,
     }
+    (account,) = json.loads(daemon.get("/api/v1/ledger")[1])["exporters"][0]["workspaces"]
+    assert account == {"workspace": "default", **numbers, "services": [{"service": "frontend", **numbers}]}
 
     listed = dead_letter(daemon, "list").stdout.splitlines()
     assert len(listed) == len(BAD)

@@ -80,7 +80,7 @@ async def test_on_a_full_disk_clients_are_told_to_come_back_and_what_was_taken_i
         await until(lambda: line.waiting() == 0)
         more = await fill(line.journal, taken)
         assert more > taken
-        assert line.journal.cursors["clickhouse"].account.accepted == {"default": more}
+        assert line.journal.cursors["clickhouse"].account.accepted == {"default/numbers": more}
         await until(lambda: line.waiting() == 0)
     assert deposit.numbers == list(range(more))
 

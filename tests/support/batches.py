@@ -9,15 +9,26 @@ from proto.spans import SpanBatch
 from tests.support.requests import EPOCH
 
 
-def numbered(first: int, count: int = 1, *, start_time_unix_nano: int = EPOCH, step_ns: int = 1, filler: int = 0) -> SpanBatch:
+def numbered(
+    first: int,
+    count: int = 1,
+    *,
+    start_time_unix_nano: int = EPOCH,
+    step_ns: int = 1,
+    filler: int = 0,
+    service: str = "numbers",
+    workspace: str = "default",
+) -> SpanBatch:
     """A batch of `count` spans named `first`, `first + 1`, ..., each starting `step_ns` after the one before.
 
     Args:
         filler: length of an attribute of the resource, to make the batch heavy.
+        service: name of the resource's service; empty for a resource without.
     """
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
-    resource_spans.resource.attributes.add(key="service.name").value.string_value = "numbers"
+    if service:
+        resource_spans.resource.attributes.add(key="service.name").value.string_value = service
     if filler:
         resource_spans.resource.attributes.add(key="filler").value.string_value = "x" * filler
     spans = resource_spans.scope_spans.add().spans
@@ -30,7 +41,7 @@ def numbered(first: int, count: int = 1, *, start_time_unix_nano: int = EPOCH, s
             start_time_unix_nano=start,
             end_time_unix_nano=start + 1000,
         )
-    return decode(request.SerializeToString()).batch
+    return decode(request.SerializeToString(), workspace).batch
 
 
 def numbers(batch: SpanBatch) -> list[int]:

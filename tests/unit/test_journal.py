@@ -51,7 +51,7 @@ async def test_what_was_put_is_stored_once_and_leaves_the_disk(tmp_path: Path) -
         await until(lambda: line.waiting() == 0)
         await until(lambda: len(files(tmp_path, "*.journal")) <= 1)
         account = line.journal.cursors["clickhouse"].account
-        assert (account.accepted, account.settled.stored) == ({"default": 100}, {"default": 100})
+        assert (account.accepted, account.settled.stored) == ({"default/numbers": 100}, {"default/numbers": 100})
     assert deposit.numbers == list(range(100))
 
 
@@ -138,7 +138,7 @@ async def test_spans_of_many_workspaces_keep_their_workspace(tmp_path: Path) -> 
         await journal.put(plain)
         await journal.put(placed)
     deposit = await all_of(tmp_path)
-    assert deposit.workspaces == {"red": 3, "default": 1, "blue": 1}
+    assert deposit.workspaces == {"red/numbers": 3, "default/numbers": 1, "blue/numbers": 1}
     assert deposit.numbers == [0, 1, 2, 10, 11]
     async with journal_in(tmp_path) as journal:
         account = journal.cursors["clickhouse"].account
@@ -298,7 +298,7 @@ async def test_what_waits_for_too_long_is_dropped_by_rule_and_counted(tmp_path: 
     async with line_in(tmp_path, {"clickhouse": deposit}, clock=time.clock()) as line:
         await until(lambda: line.waiting() == 0)
         settled = line.journal.cursors["clickhouse"].account.settled
-    assert settled.dropped == {"journal_max_age": {"default": 5}}
+    assert settled.dropped == {"journal_max_age": {"default/numbers": 5}}
     assert deposit.numbers == list(range(5, 15))
 
 
@@ -367,4 +367,4 @@ async def test_the_account_adds_up_over_restarts(tmp_path: Path) -> None:
             account = line.journal.cursors["clickhouse"].account
             assert account.accepted.total() == accepted
             assert account.waiting() == line.waiting()
-    assert line.journal.cursors["clickhouse"].account.settled.stored == {"default": accepted}
+    assert line.journal.cursors["clickhouse"].account.settled.stored == {"default/numbers": accepted}

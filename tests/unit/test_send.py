@@ -36,7 +36,7 @@ class Parcel:
 
     @property
     def workspaces(self) -> dict[str, int]:
-        return {"default": len(self.batch)}
+        return {"default/numbers": len(self.batch)}
 
     async def send(self, timeout_s: float) -> None:
         self.attempts += 1
@@ -92,7 +92,7 @@ async def test_a_shipment_that_fails_is_sent_again_until_it_is_stored(outlook: O
 async def test_only_the_shipment_that_is_beyond_hope_is_dropped_and_counted_by_its_reason() -> None:
     counts, exporter = Account(), Parcels(sending=[fault(Outlook.LATER), fault(Outlook.NEVER, "type_mismatch")])
     delivery = await sender(exporter, counts).deliver(numbered(0, 5), "a")
-    assert (delivery.stored, delivery.dropped) == ({"default": 4}, {"type_mismatch": {"default": 1}})
+    assert (delivery.stored, delivery.dropped) == ({"default/numbers": 4}, {"type_mismatch": {"default/numbers": 1}})
     assert counts.drops == {"type_mismatch": 1}
     assert counts.stored_spans == 4
     assert counts.retries == {"trouble": 1}

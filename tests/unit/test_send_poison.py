@@ -62,7 +62,7 @@ class Parcel:
 
     @property
     def workspaces(self) -> dict[str, int]:
-        return {"default": len(self.batch)}
+        return {"default/numbers": len(self.batch)}
 
     async def send(self, timeout_s: float) -> None:
         found = numbers(self.batch)
@@ -100,7 +100,7 @@ async def test_bad_spans_stand_alone_and_all_others_are_stored_once(count: int, 
         assert set_aside_in(Path(directory)) == sorted(bad)
         assert not divided_in(Path(directory))
     assert delivery.stored.total() == account.stored_spans == count - len(bad)
-    assert delivery.dropped == ({DEAD_LETTER: {"default": len(bad)}} if bad else {})
+    assert delivery.dropped == ({DEAD_LETTER: {"default/numbers": len(bad)}} if bad else {})
     assert (account.aside.total(), account.drops.total()) == (len(bad), 0)
 
 
@@ -135,7 +135,7 @@ async def test_without_dead_letters_bad_spans_are_dropped_alone() -> None:
     store, account = PickyStore(frozenset({3})), Account()
     delivery = await Sender(store, "picky", account, QUICK, 1.0).deliver(numbered(0, 10), "batch")
     assert store.numbers == [0, 1, 2, 4, 5, 6, 7, 8, 9]
-    assert delivery.dropped == {"type_mismatch": {"default": 1}}
+    assert delivery.dropped == {"type_mismatch": {"default/numbers": 1}}
     assert account.drops == {"type_mismatch": 1}
 
 
@@ -145,7 +145,7 @@ async def test_dead_letters_that_cannot_be_kept_are_dropped_and_counted(tmp_path
     delivery = await sender(store, tmp_path, account).deliver(numbered(0, 10), "batch")
     # Without the means to remember that it was divided, a batch must not be sent in parts.
     assert store.numbers == []
-    assert delivery.dropped == {"type_mismatch": {"default": 10}}
+    assert delivery.dropped == {"type_mismatch": {"default/numbers": 10}}
     assert account.drops == {"type_mismatch": 10}
 
 
