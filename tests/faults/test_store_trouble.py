@@ -14,7 +14,7 @@ import pytest
 from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
-from tests.support.proxy import proxy_to, refuse
+from tests.support.proxy import proxy_to, status
 from tests.support.waiting import until
 from tests.support.ways import assert_stored_once, go_through, way_to
 
@@ -92,15 +92,18 @@ async def test_a_profile_that_forbids_inserts_for_a_while(
         "ALTER TABLE {0}.otel_traces DROP COLUMN Flags",
     ],
 )
-async def test_a_schema_that_is_lost_while_spans_wait_is_made_again(
+async def test_a_schema_that_is_lost_in_a_long_outage_is_made_again(
     tmp_path: Path, clickhouse: ClickHouse, database: str, loss: str
 ) -> None:
-    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database) as way:
+    time = RunningClock()
+    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database, clock=time.clock) as way:
         await way.send(0)
         await way.settle()
-        proxy.meet(refuse)
+        proxy.meet(status(503))
         for first in range(100, 200, 10):
             await way.send(first)
+        await way.until_retried("http_503", 3)
+        time.passed_s += 10_000
         clickhouse.execute(f"TRUNCATE TABLE {database}.{SPANS}")
         clickhouse.execute(f"TRUNCATE TABLE {database}.{COMPANION}")
         clickhouse.execute(loss.format(database))
