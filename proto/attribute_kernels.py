@@ -7,6 +7,7 @@ import numpy as np
 from proto.attribute_search import is_same
 from proto.kernel import kernel
 from proto.spans import ABSENT
+from proto.words import join_caller
 
 
 @kernel
@@ -31,12 +32,16 @@ def rewrite_lists(
         position = tail if grows else start
         new_starts[row] = position
         for place in range(start, end):
-            key = find_key(data, np.int64(attributes[place].key_offset), np.int64(attributes[place].key_length), keys, key_ends)
+            key = column_at(found, row, place)
             if key == ABSENT:
-                if not removed[place]:
+                offset = np.int64(attributes[place].key_offset)
+                length = np.int64(attributes[place].key_length)
+                if removed[place] or has_key(data, offset, length, keys, key_ends):
+                    continue
+                if position != place:
                     out[position] = attributes[place]
-                    position += 1
-            elif present[key, row] and found[key, row] == place:
+                position += 1
+            elif present[key, row]:
                 out[position] = cells[key, row]
                 position += 1
         for key in range(key_ends.size):
@@ -49,11 +54,22 @@ def rewrite_lists(
 
 
 @kernel
-def find_key(data, offset, length, keys, key_ends):
-    """Which of the keys data[offset : offset + length] is, or ABSENT."""
+def column_at(found, row, place):
+    """Which column the attribute at a place is in, or ABSENT."""
+    join_caller()
+    for key in range(found.shape[0]):
+        if found[key, row] == place:
+            return key
+    return ABSENT
+
+
+@kernel
+def has_key(data, offset, length, keys, key_ends):
+    """Whether data[offset : offset + length] is one of the keys."""
+    join_caller()
     start = np.int64(0)
     for key in range(key_ends.size):
         if key_ends[key] - start == length and is_same(data, offset, keys, start, length):
-            return key
+            return True
         start = key_ends[key]
-    return ABSENT
+    return False
