@@ -32,7 +32,9 @@ from config.problems import nearest
 Context = Literal["span", "spanevent"]
 """What a condition is about."""
 
-__all__ = ["Condition", "Context", "OttlError", "context_of", "read_condition"]
+_LEVELS: Final = {"span": Level.SPAN, "spanevent": Level.EVENT}
+
+__all__ = ["Condition", "Context", "OttlError", "read_condition", "read_flat_condition"]
 
 _DEEPEST: Final = 50
 """Parts within parts; more would not be understood by anybody, and bounds what a condition takes."""
@@ -45,16 +47,14 @@ _LARGEST: Final = 2**63 - 1
 
 def read_condition(text: str, context: Context) -> Condition:
     """The condition that a text says. Raises OttlError for one that cannot be used."""
-    reader = _Reader(text, Level.SPAN if context == "span" else Level.EVENT)
-    root = reader.node(_only(read_words(text)), 0)
-    return Condition(text, reader.as_condition(root))
+    return _Reader(text, _LEVELS[context]).condition(read_words(text))
 
 
-def context_of(text: str) -> Context:
-    """What a condition is about whose paths all tell by their prefixes. Raises OttlError for what is no condition."""
+def read_flat_condition(text: str) -> Condition:
+    """The condition that a text says whose paths all begin with what they are about. Raises OttlError as `read_condition`."""
     words = read_words(text)
-    paths = (_only(path) for path in words.find_data("path"))
-    return "spanevent" if any(_only(step) == "spanevent" for step in paths) else "span"
+    about_events = any(_only(step) == "spanevent" for step in map(_only, words.find_data("path")))
+    return _Reader(text, Level.EVENT if about_events else Level.SPAN, prefixed=True).condition(words)
 
 
 def _only(tree: Tree[Token]) -> Tree[Token]:
@@ -66,12 +66,18 @@ class _Reader:
 
     Args:
         text: the condition.
-        level: what paths without prefix are about.
+        level: what the condition is about, and paths without prefix.
+        prefixed: whether all paths must have one.
     """
 
-    def __init__(self, text: str, level: Level) -> None:
+    def __init__(self, text: str, level: Level, *, prefixed: bool = False) -> None:
         self._text = text
         self._level = level
+        self._prefixed = prefixed
+
+    def condition(self, words: Tree[Token]) -> Condition:
+        """The condition of a whole tree."""
+        return Condition(self._text, self._level, self.as_condition(self.node(_only(words), 0)))
 
     def node(self, tree: Tree[Token] | Token, depth: int) -> Node:
         """The node of a part of the tree."""
@@ -204,6 +210,8 @@ class _Reader:
             if len(steps[0].children) > 1 or len(steps) == 1:
                 raise OttlError(self._text, at, f"name a field, such as {prefix}{next(iter(FIELDS[level]))}")
             steps, names = steps[1:], names[1:]
+        elif self._prefixed:
+            raise OttlError(self._text, at, f"must say what it is about, as in span.{names[0]}")
         if level > self._level:
             raise OttlError(self._text, at, "conditions on spans cannot look at events; put it under spanevent")
         name = ".".join(names)

@@ -43,7 +43,7 @@ COMPARE: "==" | "!=" | "<=" | ">=" | "<" | ">"
 SIGN: "+" | "-"
 TIMES: "*" | "/"
 NOT: "not"
-BOOL: "true" | "false"
+BOOL.1: /(true|false)\b/
 NIL: "nil"
 UPPER: /[A-Z][A-Za-z0-9_]*/
 LOWER: /[a-z_][A-Za-z0-9_]*/
@@ -71,7 +71,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "$END": "the end",
 }
 _STARTS_OF_VALUES: Final = {"INT", "FLOAT", "BYTES", "TEXT", "BOOL", "NIL", "UPPER", "LOWER", "LSQB", "LBRACE", "LPAR"}
-_AFTER_VALUES: Final = ("AND", "OR", "RPAR", "COMMA", "RSQB", "RBRACE", "COMPARE")
+_AFTER_VALUES: Final = ("COMPARE", "AND", "OR", "RPAR", "COMMA", "RSQB", "RBRACE", "$END")
 _ESCAPE: Final = re.compile(
     r'\\(?:([abfnrtv\\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))', re.DOTALL
 )
@@ -118,7 +118,7 @@ def _explained(error: UnexpectedToken) -> str:
     found = "the end" if token.type == "$END" else printable(str(token))
     if accepted >= _STARTS_OF_VALUES:
         expected = ["a value"]
-    elif "COMPARE" in accepted:
+    elif accepted & {"COMPARE", "SIGN"}:
         # Calculations could follow as well, but are hardly what is missing.
         expected = [_NAMES[each] for each in _AFTER_VALUES if each in accepted]
     else:

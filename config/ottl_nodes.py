@@ -139,10 +139,12 @@ class Condition:
 
     Attributes:
         text: as written.
+        level: what it is about, spans or events.
         root: what it says; a bool.
     """
 
     text: str
+    level: Level
     root: Node
 
     def __str__(self) -> str:

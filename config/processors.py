@@ -6,6 +6,7 @@ from typing import ClassVar
 from pydantic import ValidationInfo, field_validator
 
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
+from config.filtering import FilterProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
 from config.values import Count, Duration, PositiveCount
@@ -36,9 +37,10 @@ class BatchProcessor(Section):
         return value
 
 
-Processor = BatchProcessor | AttributesProcessor | ResourceProcessor | ProbabilisticSampler
+Processor = BatchProcessor | FilterProcessor | AttributesProcessor | ResourceProcessor | ProbabilisticSampler
 PROCESSORS: Mapping[str, type[Processor]] = {
     "batch": BatchProcessor,
+    "filter": FilterProcessor,
     "attributes": AttributesProcessor,
     "resource": ResourceProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
@@ -52,7 +54,6 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
     "transform": _IN_FRONT,
-    "filter": _IN_FRONT,
     "redaction": _IN_FRONT,
     "span": _IN_FRONT,
     "groupbytrace": _IN_FRONT,

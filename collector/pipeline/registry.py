@@ -12,12 +12,14 @@ from collector.clock import SYSTEM, Clock
 from collector.pipeline.batching import BatchLimits
 from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor, ProcessorTelemetry
+from collector.processors.filter import Filter
 from collector.processors.probabilistic_sampler import Sampler
 from collector.processors.resource import ResourceAttributes
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
+from config.filtering import FilterProcessor
 from config.processors import BatchProcessor
 from config.sampling import ProbabilisticSampler
 from exporters.base import Exporter, ExporterTelemetry
@@ -152,6 +154,7 @@ EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {Cl
 """Type of settings → what builds the exporter."""
 
 PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
+    FilterProcessor: Filter,
     AttributesProcessor: SpanAttributes,
     ResourceProcessor: ResourceAttributes,
     ProbabilisticSampler: Sampler,

@@ -7,19 +7,21 @@ depend on what processors do. And a processor is pure: the same piece, read agai
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
 
+from collector.spaced_log import SpacedLog
 from exporters.base import Delivery, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
-_log = structlog.get_logger(__name__)
+_log: Final = structlog.get_logger(__name__)
 
 INTERNAL_ERROR: Final = "internal_error"
 """A processor failed by a fault of its own; its spans are dropped, since what it should have taken from them must not get out."""
@@ -34,12 +36,14 @@ class Processed:
         dropped: spans that do not go on, as a batch of their own; None where there are none.
         failures: rule → spans or events for which it could not be evaluated.
         failed: spans that do not go on because a rule could not be evaluated for them; None where there are none.
+        reasons: rule → why it could not be evaluated, of those that should be told of in the log.
     """
 
     batch: SpanBatch
     dropped: SpanBatch | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
     failed: SpanBatch | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
 
 
 class Processor(Protocol):
@@ -84,12 +88,20 @@ class Processing:
         stages: the processors, in their order.
         destination: where the rest goes, under the name that the batch had.
         executor: threads in which processors work.
+        monotonic: seconds of a clock that never goes back.
     """
 
-    def __init__(self, stages: Sequence[Stage], destination: Destination, executor: Executor) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        destination: Destination,
+        executor: Executor,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stages = stages
         self._destination = destination
         self._executor = executor
+        self._failures = SpacedLog(_log, monotonic)
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         """Process, deliver, and count what was dropped on the way under the id of the processor that did."""
@@ -111,6 +123,8 @@ class Processing:
             processed = Processed(batch.select(slice(0, 0)), failures={INTERNAL_ERROR: len(batch)}, failed=batch)
         for rule, count in processed.failures.items():
             stage.telemetry.failed(rule, count)
+        for rule, reason in processed.reasons.items():
+            self._failures.warning("rule_not_evaluated", f"{stage.name}: {rule}", error=reason)
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):

@@ -44,8 +44,11 @@ _NIL_EQUALS_NIL: Final = frozenset({"==", "<=", ">="})
 
 def failed(*columns: Column) -> Mask:
     """Rows in which one of the columns has no value."""
-    masks = [column.types == FAILED for column in columns if column.failure]
-    return np.logical_or.reduce(masks) if masks else np.zeros(1, np.bool_)
+    mask = np.zeros(1, np.bool_)
+    for column in columns:
+        if column.failure:
+            mask = mask | (column.types == FAILED)
+    return mask
 
 
 def compare(sign: str, left: Column, right: Column) -> Mask:

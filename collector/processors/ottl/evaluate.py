@@ -74,10 +74,10 @@ class Evaluator:
     def __init__(self, batch_fields: Fields) -> None:
         self._fields = batch_fields
 
-    def evaluate(self, condition: Condition, level: Level) -> Truth:
-        """Which rows of a level a condition holds for; masks have a row for each."""
-        truth = self._truth(condition.root, level)
-        rows = len(self._fields.table(level))
+    def evaluate(self, condition: Condition) -> Truth:
+        """Which spans or events a condition holds for; masks have a row for each."""
+        truth = self._truth(condition.root, condition.level)
+        rows = len(self._fields.table(condition.level))
         return Truth(np.broadcast_to(truth.holds, rows), np.broadcast_to(truth.failed, rows), truth.failure)
 
     def _truth(self, node: Node, level: Level) -> Truth:
