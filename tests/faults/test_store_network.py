@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.proxy import (
     NETWORK_FAULTS,
+    Exchange,
     Fault,
     Request,
     answer_late,
@@ -30,6 +32,8 @@ from tests.support.ways import assert_stored_once, way_to
 FAULTS = int(os.environ.get("SPANHOUSE_NETWORK_FAULTS", "60"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 AT_ONCE = 4
+LARGE = 4000
+"""Spans of an insert that takes a while."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,3 +93,37 @@ async def test_what_was_stored_but_not_confirmed_again_and_again_is_stored_once(
         await way.settle()
         assert len(proxy.attempts) == 1, "a repeated insert has the token of the first"
         assert_stored_once(clickhouse, database, range(10))
+
+
+async def test_repeats_that_overtake_the_insert_that_they_repeat(tmp_path: Path, clickhouse: ClickHouse, database: str) -> None:
+    """Inserts of one token are at work at the same time, and large enough to meet."""
+    batch = {"send_batch_size": LARGE, "send_batch_max_size": LARGE}
+    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database, batch=batch) as way:
+        proxy.fault = lambda request: leave_in_flight if proxy.attempts[request.token] <= 3 else None
+        for number in range(3):
+            await way.send(number * LARGE, LARGE)
+        await way.settle()
+        assert set(proxy.attempts.values()) == {4}
+        assert_stored_once(clickhouse, database, way.taken)
+
+
+@pytest.mark.timeout(60 + 2 * FAULTS)
+async def test_inserts_that_are_killed_while_they_are_at_work(tmp_path: Path, clickhouse: ClickHouse, database: str) -> None:
+    """As by a client that has waited for long enough, between the spans' table and the view's at worst."""
+    chance = random.Random(SEED)
+    batch = {"send_batch_size": LARGE, "send_batch_max_size": LARGE}
+
+    async def kill(exchange: Exchange) -> None:
+        asking = asyncio.create_task(exchange.ask())
+        await asyncio.sleep(chance.uniform(0, 0.1))
+        statement = f"KILL QUERY WHERE query_id = '{exchange.request.query_id}' SYNC"
+        await asyncio.to_thread(clickhouse.execute, statement)
+        await asking
+        exchange.hang_up()
+
+    async with proxy_to(clickhouse.http_port) as proxy, way_to(proxy.url, tmp_path, database, batch=batch) as way:
+        proxy.fault = lambda request: kill if proxy.attempts[request.token] <= 4 else None
+        for number in range(FAULTS // 12):
+            await way.send(number * LARGE, LARGE)
+        await way.settle()
+        assert_stored_once(clickhouse, database, way.taken)

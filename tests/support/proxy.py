@@ -34,8 +34,16 @@ class Request:
     @property
     def token(self) -> str:
         """The deduplication token of an insert; empty for any other request."""
+        return self._argument("insert_deduplication_token")
+
+    @property
+    def query_id(self) -> str:
+        """Under which the server knows what it does for this request."""
+        return self._argument("query_id")
+
+    def _argument(self, name: str) -> str:
         target = self.head.split(b" ", 2)[1].decode()
-        return parse_qs(urlsplit(target).query).get("insert_deduplication_token", [""])[0]
+        return parse_qs(urlsplit(target).query).get(name, [""])[0]
 
     @property
     def numbers(self) -> list[int]:
