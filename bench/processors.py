@@ -1,0 +1,139 @@
+"""What each processor costs, alone, in CPU microseconds per span, beside the same work done the plain way over protobuf objects.
+
+    python bench/processors.py [--load NAME] [--repetitions N]
+
+Both work on the same requests in the same run: the processor on a batch of all of them, the plain way on their messages, which
+are parsed already.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from bench.loads import LOADS
+from bench.stages import REPETITIONS, cpu_seconds
+from collector.pipeline.registry import PROCESSORS as BUILDERS
+from collector.processors.base import Processor
+from config.processors import PROCESSORS as MODELS
+from proto.otlp_decode import decode
+from proto.spans import SpanBatch, concatenate
+
+TARGET: Final = 0.4
+"""Microseconds per span, for each processor alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A processor and its plain counterpart.
+
+    Attributes:
+        processor: its type in the configuration.
+        settings: as in the configuration.
+        plainly: does the same to a message.
+    """
+
+    processor: str
+    settings: Mapping[str, Any]
+    plainly: Callable[[ExportTraceServiceRequest], object]
+
+    def build(self) -> Processor:
+        settings = MODELS[self.processor].model_validate(self.settings)
+        return BUILDERS[type(settings)](settings)
+
+
+def sampled(request: ExportTraceServiceRequest) -> list[list[Span]]:
+    """Half of the spans, by their trace ids."""
+    threshold = 1 << 55
+    kept = []
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            spans = [span for span in scope_spans.spans if int.from_bytes(span.trace_id[9:], "big") >= threshold]
+            for span in spans:
+                span.trace_state = "ot=th:8"
+            kept.append(spans)
+    return kept
+
+
+def with_five_changes(request: ExportTraceServiceRequest) -> None:
+    """Change the attributes of every span as `FIVE_ACTIONS` says."""
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                values = {entry.key: entry.value for entry in span.attributes}
+                for key, text in (("deployment", "blue"), ("tenant", "none")):
+                    if key not in values:
+                        span.attributes.add(key=key).value.string_value = text
+                if "client.address" in values and "server.address" in values:
+                    values["server.address"].CopyFrom(values["client.address"])
+                if "http.response.status_code" in values:
+                    status = values["http.response.status_code"]
+                    status.string_value = str(status.int_value)
+                for position, entry in enumerate(span.attributes):
+                    if entry.key == "user_agent.original":
+                        del span.attributes[position]
+                        break
+
+
+def with_resources_changed(request: ExportTraceServiceRequest) -> None:
+    """Change the attributes of every resource."""
+    for resource_spans in request.resource_spans:
+        attributes = resource_spans.resource.attributes
+        for position, entry in enumerate(attributes):
+            if entry.key == "host.name":
+                del attributes[position]
+                break
+        if all(entry.key != "cluster" for entry in attributes):
+            attributes.add(key="cluster").value.string_value = "eu-1"
+
+
+FIVE_ACTIONS: Final = (
+    {"action": "upsert", "key": "deployment", "value": "blue"},
+    {"action": "insert", "key": "tenant", "value": "none"},
+    {"action": "update", "key": "server.address", "from_attribute": "client.address"},
+    {"action": "convert", "key": "http.response.status_code", "converted_type": "string"},
+    {"action": "delete", "key": "user_agent.original"},
+)
+RESOURCE_ACTIONS: Final = (
+    {"action": "delete", "key": "host.name"},
+    {"action": "insert", "key": "cluster", "value": "eu-1"},
+)
+WORKS: Final[Mapping[str, Work]] = {
+    "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
+    "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
+    "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
+}
+
+
+def costs(work: Work, batch: SpanBatch, bodies: list[bytes], repetitions: int) -> tuple[float, float]:
+    """CPU seconds of the processor and of the plain way, which gets messages of its own each time, for it changes them."""
+    processor = work.build()
+    times = 3
+    fresh = iter([[ExportTraceServiceRequest.FromString(body) for body in bodies] for _ in range(times + 1)])
+    plain = cpu_seconds(lambda: [work.plainly(message) for message in next(fresh)], times)
+    return cpu_seconds(lambda: processor.process(batch), repetitions), plain
+
+
+def main() -> None:
+    """Print the table."""
+    protobuf_loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--load", choices=protobuf_loads, default="spans-512")
+    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
+    arguments = parser.parse_args()
+    bodies = LOADS[arguments.load].bodies()
+    batch = concatenate([decode(body).batch for body in bodies])
+    print(f"{arguments.load}: {len(batch):,} spans, µs/span")
+    for name, work in WORKS.items():
+        cost, plain = (seconds / len(batch) * 1e6 for seconds in costs(work, batch, bodies, arguments.repetitions))
+        verdict = "met" if cost <= TARGET else "MISSED"
+        print(f"{name:<24} {cost:>7.3f}   plain {plain:>7.3f}   at most {TARGET}: {verdict}")
+
+
+if __name__ == "__main__":
+    main()
