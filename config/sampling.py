@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from config.section import Section
 from config.values import refuse_booleans
 
 _LOGS_ONLY = "it is about logs; for spans the trace id decides, and the attribute sampling.priority"
+
+_LEAST_OF_A_HASH = 100 / 16384
+"""The smallest percentage that is not rounded down to none."""
 
 
 class ProbabilisticSampler(Section):
@@ -28,5 +31,15 @@ class ProbabilisticSampler(Section):
     """Hexadecimal digits of the threshold that is written to the trace state."""
     attribute_source: Literal["traceID"] = "traceID"
     """What is random about a span. The Collector's `record` is for logs."""
+
+    @field_validator("sampling_percentage")
+    @classmethod
+    def _enough_for_a_hash(cls, value: float, info: ValidationInfo) -> float:
+        if info.data.get("mode") == "hash_seed" and 0 < value < _LEAST_OF_A_HASH:
+            raise ValueError(
+                f"must be 0 or at least {_LEAST_OF_A_HASH:.4f} with mode: hash_seed, which tells 16384 shares apart;"
+                " mode: equalizing keeps smaller ones"
+            )
+        return value
 
     reference_only: ClassVar[Mapping[str, str]] = {"from_attribute": _LOGS_ONLY, "sampling_priority": _LOGS_ONLY}
