@@ -21,7 +21,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.errors import Refused
 from collector.journal import records
+from collector.processors.ottl.evaluate import Evaluator, attribute_keys
+from collector.processors.ottl.fields import Fields
 from collector.receivers.http_body import decompress, zstd
+from config.ottl import OttlError, read_condition
 from exporters.embedded.block_compression import pack_blocks, unpack_blocks
 from exporters.embedded.errors import DatabaseError
 from exporters.embedded.request import read_parameters
@@ -31,6 +34,7 @@ from proto.native_encode import Encoder
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
+from proto.spans import SpanBatch
 from tests.support.requests import Shape, every_value_request, generated_request
 
 CORPUS: Final = Path(__file__).parents[1] / "corpus"
@@ -220,7 +224,53 @@ def _scan(body: bytes) -> None:
     assert stop == len(body), "the end is not read"
 
 
+_CONDITIONS: Final = [
+    b'span.attributes["string"] == "/healthz" and span.status.code != STATUS_CODE_ERROR or not IsRootSpan()',
+    b'(span.end_time - span.start_time) < Duration("2ms") and Int(attributes["string"]) >= -400',
+    b'IsMatch(resource.attributes["string"], "^(GET|HEAD) \\\\d+") or Len(attributes["bytes"]) * 2 > -10 or trace_id == 0x0a0b',
+    b'Split(name, "e")[1] == Substring(span.attributes["string"], 0, 3) or attributes["array"][5][0] == "nested"',
+    b'Concat([span.kind, "x"], delimiter = "-") == "1-x" or attributes["kvlist"] == {"outer": [1, nil, true, 2.5e3]}',
+    b'ParseJSON(ExtractPatterns(name, "(?P<a>.*)")["a"])["b"] == nil or FNV(trace_state["a"]) < 5',
+]
+_OTTL_TOKENS: Final = [
+    b" and ",
+    b" or ",
+    b"not ",
+    b"nil",
+    b"true",
+    b"(",
+    b")",
+    b"[",
+    b"]",
+    b'"',
+    b"==",
+    b"<",
+    b"-",
+    b"*",
+    b"/ 0",
+    b"SHA256(",
+]
+
+
+def _read_condition(body: bytes) -> None:
+    text = body.decode("utf-8", "surrogateescape")
+    try:
+        condition = read_condition(text, "span")
+    except OttlError:
+        return
+    batch = _batch()
+    truth = Evaluator(Fields(batch, attribute_keys([condition]))).evaluate(condition)
+    assert truth.holds.shape == truth.failed.shape == (len(batch),)
+    assert not (truth.holds & truth.failed).any()
+
+
+@cache
+def _batch() -> SpanBatch:
+    return decode(_every_value(0).SerializeToString()).batch
+
+
 TARGETS: Final[dict[str, Target]] = {
+    "ottl": Target(lambda: _CONDITIONS, _read_condition, _OTTL_TOKENS),
     "otlp-protobuf": Target(_requests, _read_protobuf),
     "otlp-json": Target(
         _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]

@@ -265,8 +265,9 @@ def _call(function: str, arguments: list[Any], subject: Subject) -> Any:
             return data[start : start + length].decode(errors="replace")
         case "ToUpperCase", [target]:
             return _text(target).upper()
-        case "Duration", ["1ns"]:
-            return Length(1)
+        case "Duration", [str() as length]:
+            digits = length.rstrip("nms")
+            return Length(int(digits) * {"ns": 1, "ms": 1_000_000}[length.removeprefix(digits)])
         case "SpanID" | "TraceID", [value]:
             return value
         case "Nanoseconds", [Length(nanoseconds=length)]:

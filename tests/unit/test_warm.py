@@ -14,6 +14,8 @@ import importlib
 from pathlib import Path
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from collector.processors.filter import Filter
+from config.filtering import FilterProcessor
 from proto.distinct import distinct_values
 from proto.edit import Edit
 from proto.native_encode import encode
@@ -38,7 +40,11 @@ bodies = [trace.body for trace in all_traces() if len(trace.body) < 200_000]
 bodies += [json_to_protobuf(to_json(request)).protobuf for request in (every_value_request(), generated_request())]
 batches = [decode(body).batch for body in bodies]
 encode(concatenate(batches))
+conditions = ['name == "x"', 'attributes["http.route"] == nil', 'resource.attributes["a"] == 1', "span_id == parent_span_id"]
+settings = {"traces": {"span": conditions, "spanevent": ['name == "x"', 'attributes["k"] == "v"']}}
+filter = Filter(FilterProcessor.model_validate(settings))
 for batch in batches[:20]:
+    filter.process(batch)
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
     edit = Edit(batch, "spans", [b"url.path"])

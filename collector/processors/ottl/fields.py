@@ -65,6 +65,7 @@ class Fields:
         self._keys = keys
         self._columns: dict[tuple[Level, str, str, tuple[str | int, ...]], Column] = {}
         self._found: dict[Level, NDArray[np.int32]] = {}
+        self._places: dict[tuple[Level, Level], Rows] = {}
 
     def column(self, path: Path) -> Column:
         """The values of a field, one for each row of its level."""
@@ -76,10 +77,10 @@ class Fields:
 
     def place(self, low: Level, high: Level) -> Rows:
         """For each row of the higher level the row of the lower one that it belongs to."""
-        rows = np.arange(len(self.table(high)))
-        for level in range(high, low, -1):
-            rows = self._owners(Level(level))[rows]
-        return rows
+        if (low, high) not in self._places:
+            rows = self._owners(high)
+            self._places[low, high] = rows if high - 1 == low else self.place(low, Level(high - 1))[rows]
+        return self._places[low, high]
 
     def table(self, level: Level) -> Table:
         """The rows of a level."""
@@ -113,8 +114,11 @@ class Fields:
     def is_root(self) -> NDArray[np.bool_]:
         """Spans that name no parent."""
         offsets: NDArray[np.int32] = self._batch.spans["parent_span_id_offset"]
-        bytes_of_ids = self._batch.data[np.maximum(offsets, 0)[:, None] + np.arange(8)]
-        result: NDArray[np.bool_] = (offsets == ABSENT) | ~bytes_of_ids.any(axis=1)
+        result: NDArray[np.bool_] = offsets == ABSENT
+        # Ids are random: one that begins with zero is rare, and zeros alone are none.
+        zeros = np.flatnonzero(self._batch.data[np.maximum(offsets, 0)] == 0)
+        ids = self._batch.data[np.maximum(offsets[zeros], 0)[:, None] + np.arange(8)]
+        result[zeros] |= ~ids.any(axis=1)
         return result
 
     def _owners(self, level: Level) -> Rows:
