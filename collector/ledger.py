@@ -21,7 +21,7 @@ MOST_SERVICES: Final = 1000
 Names come from outside, so without a bound there could be any number."""
 
 MOST_OWNERS: Final = 2 * MOST_SERVICES
-"""How many owners are told apart, those without a service included. What is between the two bounds is left to workspaces."""
+"""How many owners are told apart, workspaces' spans without a service included, which have what is between the two bounds."""
 
 
 def counted_as(owner: str, known: Mapping[str, Any]) -> str:
@@ -36,6 +36,13 @@ def counted_as(owner: str, known: Mapping[str, Any]) -> str:
     return workspace if workspace in known or len(known) < MOST_OWNERS else OTHERS
 
 
+def know(owners: Iterable[str], known: Counter[str]) -> None:
+    """Count these owners as themselves from now on, and have room for what their workspaces have besides."""
+    for owner in owners:
+        known[owner] += 0
+        known[workspace_of(owner)] += 0
+
+
 def folded(spans: Mapping[str, int], known: Counter[str]) -> Mapping[str, int]:
     """Owner → spans, as they are counted; whoever is counted is known from now on."""
     if all(owner in known for owner in spans):
@@ -43,7 +50,7 @@ def folded(spans: Mapping[str, int], known: Counter[str]) -> Mapping[str, int]:
     few: Counter[str] = Counter()
     for owner, count in spans.items():
         counted = counted_as(owner, known)
-        known[counted] += 0
+        know((counted,), known)
         few[counted] += count
     return few
 

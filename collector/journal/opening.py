@@ -19,6 +19,7 @@ from collector.journal.recovery import Recovered, recover
 from collector.journal.segments import Segments
 from collector.journal.settings import JournalSettings
 from collector.journal.store import Store
+from collector.ledger import know
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +73,8 @@ def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[
     logs = {path: CutLog.load(path) for path in sorted(settings.directory.glob(f"*{SUFFIX}"))}
     for log in logs.values():
         _catch_up(found, log)
+    # Whoever was counted as an owner before is so again.
+    know(set(found.accepted).union(*(log.before.keys() | log.settled.came().keys() for log in logs.values())), found.accepted)
     placed = _place(settings.directory, exporters, list(logs.values()), found)
     store = Store(segments, found.end_span, found.accepted, settings.max_bytes, settings.memory_bytes, clock)
     damaged_lines = sum(log.damaged for log in logs.values())
@@ -97,9 +100,6 @@ def _catch_up(found: Recovered, log: CutLog) -> None:
         found.end_span = log.next_span
         found.accepted = log.before + log.settled.came()
         found.account_for_all()
-    # Whoever was counted as an owner before is so again.
-    for owners in (log.before, log.settled.came()):
-        found.accepted.update(dict.fromkeys(owners, 0))
 
 
 def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found: Recovered) -> dict[str, CutLog]:

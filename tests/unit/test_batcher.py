@@ -166,7 +166,7 @@ async def test_every_piece_of_every_batch_has_a_name_of_its_own_and_is_accounted
         await queue.put(numbered(25, 10))
         await until(lambda: queue.statistics().spans == 0)
     assert len(set(consumer.given)) == 4
-    assert (queue.account.accepted, queue.account.settled.stored) == ({"default/numbers": 35}, {"default/numbers": 35})
+    assert (+queue.account.accepted, queue.account.settled.stored) == ({"default/numbers": 35}, {"default/numbers": 35})
 
 
 def test_limits_that_are_off_are_infinite() -> None:
