@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config.ottl import Context, OttlError, read_condition, read_flat_condition
+from config.ottl_functions import FUNCTIONS
 from config.ottl_nodes import Comparison, Constant, Level, Logic, Negation, Path
+from config.ottl_paths import ENUMS, FIELDS
 from tests.unit.test_ottl_evaluate import FORMS
 
 BROKEN = [
@@ -75,6 +78,12 @@ def test_broken_conditions_are_refused_with_place_and_remedy(text: str, column: 
         read_condition(text, "span")
     assert message in str(caught.value)
     assert caught.value.column == column
+
+
+def test_the_page_names_every_field_and_function() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "processors.md").read_text(encoding="utf-8")
+    names = [*FUNCTIONS, *ENUMS, *(name for fields in FIELDS.values() for name in fields)]
+    assert [name for name in names if f"`{name}`" not in page and f'`{name}["key"]`' not in page] == []
 
 
 def test_and_binds_tighter_than_or_and_not_tightest() -> None:
