@@ -18,8 +18,12 @@ _log = structlog.get_logger(__name__)
 TEMPLATES: Final = ("otel_traces", "otel_traces_trace_id_ts", "otel_traces_trace_id_ts_mv")
 """Files in `schema/`, in the order of their creation."""
 
-DEDUPLICATION_WINDOW: Final = 1000
-"""So many inserts are remembered by a table without replicas, which remembers none by default."""
+DEDUPLICATION_WINDOW: Final = 10_000
+"""So many inserts are remembered by a table without replicas, which remembers none by default.
+
+More than a collector makes while one insert waits for an answer that does not come, and then for its next attempt: with the
+default settings 75 s, in which a server on one machine takes a few thousand.
+"""
 
 _TTL_UNITS: Final = (("Day", 86_400), ("Hour", 3_600), ("Minute", 60), ("Second", 1))
 _FIELD: Final = re.compile(r"\{(\w+)\}(\w*)")

@@ -52,7 +52,7 @@ def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_the_companion() -> None:
-    assert joined().count("non_replicated_deduplication_window = 1000") == 2
+    assert joined().count("non_replicated_deduplication_window = 10000") == 2
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
