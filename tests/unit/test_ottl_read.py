@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from config import ottl_nodes as nodes
 from config.ottl import Context, OttlError, read_condition, read_flat_condition
 from config.ottl_functions import FUNCTIONS
-from config.ottl_nodes import Comparison, Constant, Level, Logic, Negation, Path
+from config.ottl_nodes import Comparison, Constant, Level, Logic, Negation
 from config.ottl_paths import ENUMS, FIELDS
 from tests.unit.test_ottl_evaluate import FORMS
 
@@ -100,8 +101,8 @@ def test_and_binds_tighter_than_or_and_not_tightest() -> None:
 def test_names_without_prefix_are_about_the_event_where_the_condition_is() -> None:
     root = read_condition("name == span.name", "spanevent").root
     assert isinstance(root, Comparison)
-    assert isinstance(root.left, Path)
-    assert isinstance(root.right, Path)
+    assert isinstance(root.left, nodes.Path)
+    assert isinstance(root.right, nodes.Path)
     assert (root.left.level, root.right.level) == (Level.EVENT, Level.SPAN)
 
 
