@@ -121,7 +121,7 @@ def verdicts(batch: SpanBatch, text: str, context: Context) -> list[bool | None]
     condition = read_condition(text, context)
     truth = Evaluator(Fields(batch, attribute_keys([condition]))).evaluate(condition)
     assert not (truth.holds & truth.failed).any()
-    assert bool(truth.failure) == bool(truth.failed.any())
+    assert truth.failure or not truth.failed.any()
     return [None if failed else bool(holds) for holds, failed in zip(truth.holds, truth.failed, strict=True)]
 
 

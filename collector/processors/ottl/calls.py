@@ -10,6 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+import numpy as np
 import orjson
 
 from collector.processors.ottl.columns import (
@@ -20,8 +21,10 @@ from collector.processors.ottl.columns import (
     INT,
     LIST,
     MAP,
+    NAMES,
     NIL,
     STRING,
+    TIME,
     Column,
     Failure,
     apply,
@@ -36,6 +39,7 @@ _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 _WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_DEEPEST: Final = 64
 _pattern = lru_cache(maxsize=1024)(compile_pattern)
 
 
@@ -44,6 +48,8 @@ def call(function: str, arguments: list[Column | None]) -> Column:
     given = [argument for argument in arguments if argument is not None]
     if function in TYPE_TESTS:
         return _has_type(given[0], TYPE_TESTS[function])
+    if function in _UNITS:
+        return _count_units(given[0], *_UNITS[function])
     if function in _CONVERSIONS:
         code, convert = _CONVERSIONS[function]
         return _convert(given[0], code, convert)
@@ -66,6 +72,34 @@ def _has_type(column: Column, code: Any) -> Column:
     # A value that could not be worked out has no type.
     types[types != FAILED] = BOOL
     return Column(types, (column.types == code).astype("int64"), failure=column.failure)
+
+
+_UNITS: Final[Mapping[str, tuple[Any, int, Any]]] = {
+    "Hours": (DURATION, 3_600_000_000_000, FLOAT),
+    "Minutes": (DURATION, 60_000_000_000, FLOAT),
+    "Seconds": (DURATION, 1_000_000_000, FLOAT),
+    "Milliseconds": (DURATION, 1_000_000, INT),
+    "Microseconds": (DURATION, 1_000, INT),
+    "Nanoseconds": (DURATION, 1, INT),
+    "UnixSeconds": (TIME, 1_000_000_000, INT),
+    "UnixMilli": (TIME, 1_000_000, INT),
+    "UnixMicro": (TIME, 1_000, INT),
+    "UnixNano": (TIME, 1, INT),
+}
+"""Functions that count units: in what, how many nanoseconds a unit has, and whether they count parts of it."""
+
+
+def _count_units(column: Column, wanted: Any, nanoseconds: int, result: Any) -> Column:
+    """Times or durations in units; parts of one that do not count are cut off towards zero."""
+    known = column.types == wanted
+    if result == FLOAT:
+        numbers = (column.numbers / nanoseconds).view(np.int64)
+    else:
+        numbers = column.numbers // nanoseconds
+        # What was rounded down below zero goes up.
+        numbers += (numbers < 0) & (numbers * nanoseconds != column.numbers)
+    failure = column.failure or ("" if known.all() else f"expected a {NAMES[int(wanted)]}")
+    return Column(np.where(known, result, FAILED), numbers, failure=failure)
 
 
 def _convert(column: Column, code: Any, convert: Callable[[Any], Any]) -> Column:
@@ -250,17 +284,19 @@ def _parse_json(target: Any) -> Any:
     return _with_floats(parsed)
 
 
-def _with_floats(value: Any) -> Any:
+def _with_floats(value: Any, depth: int = 0) -> Any:
     """JSON has one kind of number."""
+    if depth > _DEEPEST:
+        raise Failure(f"has more than {_DEEPEST} levels")
     match value:
         case bool():
             return value
         case int():
             return float(value)
         case list():
-            return [_with_floats(each) for each in value]
+            return [_with_floats(each, depth + 1) for each in value]
         case dict():
-            return {key: _with_floats(each) for key, each in value.items()}
+            return {key: _with_floats(each, depth + 1) for key, each in value.items()}
     return value
 
 
@@ -290,15 +326,6 @@ def _digest(name: str) -> Callable[[Any], str]:
     return lambda value: hashlib.new(name, _text(value).encode(), usedforsecurity=False).hexdigest()
 
 
-def _whole(nanoseconds: int) -> Callable[[Any], int]:
-    """How many of a unit are in a time or a duration, the rest cut off."""
-    return lambda value: int(math.copysign(1, value)) * (abs(_number(value)) // nanoseconds)
-
-
-def _part(nanoseconds: int) -> Callable[[Any], float]:
-    return lambda value: _number(value) / nanoseconds
-
-
 _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "IsMatch": _is_match,
     "HasPrefix": lambda target, prefix: _text(target).startswith(_text(prefix)),
@@ -324,16 +351,6 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "ParseJSON": _parse_json,
     "ExtractPatterns": _extract,
     "Duration": _duration,
-    "Hours": _part(3_600_000_000_000),
-    "Minutes": _part(60_000_000_000),
-    "Seconds": _part(1_000_000_000),
-    "Milliseconds": _whole(1_000_000),
-    "Microseconds": _whole(1_000),
-    "Nanoseconds": _whole(1),
-    "UnixNano": _whole(1),
-    "UnixMicro": _whole(1_000),
-    "UnixMilli": _whole(1_000_000),
-    "UnixSeconds": _whole(1_000_000_000),
     "TraceID": lambda value: value,
     "SpanID": lambda value: value,
 }
