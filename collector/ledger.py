@@ -101,6 +101,12 @@ class Account:
             "waiting": waiting,
         }
 
+    def missing(self) -> Counter[str]:
+        """Owner → spans that are accepted and neither stored nor dropped, or that were dropped and never accepted, below zero."""
+        missing = self.accepted.copy()
+        missing.subtract(self.settled.came())
+        return Counter({owner: spans for owner, spans in missing.items() if spans})
+
     def waiting(self) -> int:
         """Spans that are accepted and neither stored nor dropped."""
         return self.accepted.total() - self.settled.came().total()

@@ -90,6 +90,8 @@ class Cursor:
         self._since_ns = 0
         self._read_at: tuple[Segment, int] | None = None
         self.account = Account(store.accepted - log.before, log.settled)
+        # Whether spans may have been lost of which nobody knew whose they were.
+        self._lost_unknown = True
 
     @property
     def closed(self) -> bool:
@@ -248,9 +250,11 @@ class Cursor:
         self._taken.remove(taken)
         if taken.lost:
             delivery.drop(DAMAGED, taken.lost)
+            self._lost_unknown = True
         delivery.renamed.update(taken.renamed)
         if taken.cut is not None:
             self.log.complete(taken.cut, folded_delivery(delivery, self._store.accepted))
+            self._account_for_lost()
         self._keeper.settled(self.name, taken.lost.total())
 
     async def drop(self, records: Sequence[Record], stop: int, reason: str) -> int:
@@ -271,11 +275,24 @@ class Cursor:
             spans = sum(owners.total() for owners in delivery.dropped.values())
             if spans < stop - start:
                 delivery.drop(DAMAGED, {OTHERS: stop - start - spans})
+                self._lost_unknown = True
             self.next_span = stop
             self.log.drop(start, stop, folded_delivery(delivery, self._store.accepted))
+            self._account_for_lost()
             self._keeper.taken()
             self._keeper.settled(self.name, stop - start - spans)
             return spans
+
+    def _account_for_lost(self) -> None:
+        """Once nothing waits, what an account still misses tells whose the spans were that could not be read."""
+        end = self._store.end_span
+        if not self._lost_unknown or self.log.cuts or self.log.next_span < end:
+            return
+        missing = self.account.missing()
+        # Where it is not even, lines of the log are lost, and nobody knows what they said.
+        if missing and not missing.total():
+            self.log.drop(end, end, Delivery(dropped={DAMAGED: missing}))
+        self._lost_unknown = False
 
     # What is there.
 

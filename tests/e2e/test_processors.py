@@ -70,7 +70,9 @@ def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopp
         span = spans.add(trace_id=random.randbytes(16), span_id=random.randbytes(8), name=name, start_time_unix_nano=EPOCH)
         span.attributes.extend(key_values({"user": "me", "secret": "s", "code": "200"}))
     stopped.export(request)
-    assert account(stopped)["stored"] == 2
+    entry = account(stopped)
+    services = {each["service"]: (each["accepted"], each["renamed"], each["stored"]) for each in entry["services"]}
+    assert (entry["stored"], services) == (2, {"new": (0, 2, 2), "old": (2, -2, 0)})
     rows = stopped.sql(
         "SELECT SpanName, ServiceName, toJSONString(mapSort(SpanAttributes)), toJSONString(mapSort(ResourceAttributes))"
         " FROM otel_traces ORDER BY SpanName FORMAT TSVRaw"

@@ -19,7 +19,7 @@ from collector.pipeline.batcher import Batcher
 from collector.pipeline.batching import BatchLimits
 from collector.telemetry import Telemetry
 from exporters.base import Delivery
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 from tests.support.batches import numbers
 
@@ -40,7 +40,7 @@ class Deposit:
     stored: dict[str, list[int]] = field(default_factory=dict)
     given: list[str] = field(default_factory=list)
     before: Callable[[SpanBatch], Any] | None = None
-    workspaces: Counter[str] = field(default_factory=Counter)
+    owners: Counter[str] = field(default_factory=Counter)
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         self.given.append(name)
@@ -50,8 +50,8 @@ class Deposit:
                 await waiting
         if name not in self.stored:
             self.stored[name] = numbers(batch)
-            self.workspaces.update(spans_by_workspace(batch))
-        return Delivery(Counter(spans_by_workspace(batch)))
+            self.owners.update(spans_by_owner(batch))
+        return Delivery(Counter(spans_by_owner(batch)))
 
     @property
     def numbers(self) -> list[int]:

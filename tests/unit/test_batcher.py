@@ -16,7 +16,7 @@ from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.base import Delivery
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.receivers import ListConsumer
@@ -36,7 +36,7 @@ class Destination(ListConsumer):
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         self.given.append(name)
         await self.consume(batch)
-        return Delivery(Counter(spans_by_workspace(batch)))
+        return Delivery(Counter(spans_by_owner(batch)))
 
 
 def limits(min_spans: int = 10, max_spans: int = 0, max_bytes: int = HUGE, timeout_s: float = LONG_S) -> BatchLimits:

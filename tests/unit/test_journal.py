@@ -138,11 +138,11 @@ async def test_spans_of_many_workspaces_keep_their_workspace(tmp_path: Path) -> 
         await journal.put(plain)
         await journal.put(placed)
     deposit = await all_of(tmp_path)
-    assert deposit.workspaces == {"red/numbers": 3, "default/numbers": 1, "blue/numbers": 1}
+    assert deposit.owners == {"red/numbers": 3, "default/numbers": 1, "blue/numbers": 1}
     assert deposit.numbers == [0, 1, 2, 10, 11]
     async with journal_in(tmp_path) as journal:
         account = journal.cursors["clickhouse"].account
-        assert +account.accepted == account.settled.stored == deposit.workspaces
+        assert +account.accepted == account.settled.stored == deposit.owners
         assert account.waiting() == 0
 
 

@@ -228,6 +228,10 @@ async def test_a_file_that_is_gone_is_counted_as_damage(tmp_path: Path) -> None:
     deposit = Deposit()
     async with line_in(tmp_path, {"clickhouse": deposit}) as line:
         await until(lambda: line.waiting() == 0)
-        settled = line.journal.cursors["clickhouse"].account.settled
     assert len(deposit.numbers) == 30 - lost
-    assert settled.dropped["journal_damaged"].total() == lost
+    async with journal_in(tmp_path) as journal:
+        account = journal.cursors["clickhouse"].account
+    assert account.settled.dropped["journal_damaged"].total() == lost
+    # What is missing in the end tells whose the spans were.
+    assert account.owners() == {"default": ["default/numbers"]}
+    assert (account.of("default/numbers")["stored"], account.waiting()) == (30 - lost, 0)
