@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -208,3 +209,29 @@ def test_of_an_attribute_that_is_there_twice_the_first_counts() -> None:
     span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"\1" * 16, span_id=b"\1" * 8)
     span.attributes.extend([*key_values({"x": 0, "a": 1}), *key_values({"a": 2})])
     assert verdicts(decode(request.SerializeToString()).batch, 'attributes["a"] == 1', "span") == [True]
+
+
+def test_a_list_that_is_nested_too_deep_to_be_read_equals_nothing_and_harms_nothing() -> None:
+    def field(number: int, *parts: bytes) -> bytes:
+        content = b"".join(parts)
+        assert len(content) < 1 << 14
+        return bytes([number << 3 | 2, len(content) & 0x7F | 0x80, len(content) >> 7]) + content
+
+    nested = b""
+    for _ in range(60):
+        nested = field(5, field(1, nested))
+    ids = field(1, b"\1" * 16) + field(2, b"\1" * 8)
+    attributes = [field(9, field(1, key), field(2, value)) for key, value in ((b"a", nested), (b"b", field(5, b"")))]
+    body = field(1, field(2, field(2, ids, *attributes)))
+    with pytest.raises(DecodeError):
+        ExportTraceServiceRequest.FromString(body)
+    batch = decode(body).batch
+    for text, verdict in {
+        'attributes["a"] == attributes["b"]': False,
+        'attributes["a"] == []': False,
+        'attributes["a"] != []': True,
+        'IsList(attributes["a"])': True,
+        'Len(attributes["a"]) > 5': None,
+        'attributes["a"][0] == nil': None,
+    }.items():
+        assert verdicts(batch, text, "span") == [verdict], text

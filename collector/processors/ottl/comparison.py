@@ -98,7 +98,10 @@ def _ranks(left: Column, right: Column, code: Any, key: Callable[[Any], Any]) ->
         [key(value) if type(value) is kind else None for value in side.values.all()] for side in (left, right)
     ]
     order = {value: place for place, value in enumerate(sorted({each for side in keys for each in side if each is not None}))}
-    left_ranks, right_ranks = (np.array([order.get(each, 0) for each in side], np.int64) for side in keys)
+    # What could not be read, or is of another type, equals nothing.
+    left_ranks, right_ranks = (
+        np.array([order.get(each, unknown) for each in side], np.int64) for side, unknown in zip(keys, (-1, -2), strict=True)
+    )
     return _gathered(left_ranks, left), _gathered(right_ranks, right)
 
 

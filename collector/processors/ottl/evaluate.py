@@ -13,7 +13,8 @@ import numpy as np
 from collector.processors.ottl.calls import call
 from collector.processors.ottl.columns import BOOL, FAILED, Column, Mask, apply, of_results
 from collector.processors.ottl.comparison import calculate, compare, failed
-from collector.processors.ottl.fields import Fields, inside
+from collector.processors.ottl.fields import Fields
+from collector.processors.ottl.nested import inside
 from config.ottl_nodes import (
     Calculation,
     Call,

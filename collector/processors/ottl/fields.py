@@ -7,9 +7,7 @@ from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
 from collector.processors.ottl.columns import (
     BOOL,
@@ -22,12 +20,12 @@ from collector.processors.ottl.columns import (
     STRING,
     TIME,
     Column,
-    Failure,
     Rows,
     Values,
     apply,
     of_one_type,
 )
+from collector.processors.ottl.nested import inside, read_list, read_map
 from config.ottl_nodes import Level, Path
 from proto import spans as wire
 from proto.attribute_search import distinct_texts, find_attributes
@@ -50,6 +48,12 @@ for _wire_type, _code in (
     _TYPE_CODES[_wire_type] = _code
 _TIMES: Final = {"start_time", "end_time", "time"}
 _NO_PARENT: Final = bytes(8)
+_READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
+    int(STRING): bytes.decode,
+    int(BYTES): bytes,
+    int(LIST): read_list,
+    int(MAP): read_map,
+}
 
 
 class Fields:
@@ -228,65 +232,6 @@ class Fields:
             return places
 
         return Values(make, len(offsets), find)
-
-
-def inside(value: Any, keys: Sequence[str | int]) -> Any:
-    """What lies in a value under keys and at positions; nil where a map has not the key. Raises Failure."""
-    for key in keys:
-        if isinstance(key, str):
-            if not isinstance(value, dict):
-                raise Failure(f"only a map has keys such as {key}")
-            value = value.get(key)
-        else:
-            if not isinstance(value, list):
-                raise Failure("only a list has positions")
-            if not 0 <= key < len(value):
-                raise Failure(f"the list has {len(value)} values, and none at position {key}")
-            value = value[key]
-    return value
-
-
-def plain_value(value: AnyValue) -> Any:
-    """An attribute's value in Python."""
-    match value.WhichOneof("value"):
-        case None:
-            return None
-        case "array_value":
-            return [plain_value(each) for each in value.array_value.values]
-        case "kvlist_value":
-            return _plain_map(value.kvlist_value)
-        case kind:
-            return getattr(value, kind)
-
-
-def _plain_map(message: KeyValueList) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    for entry in message.values:
-        entries.setdefault(entry.key, plain_value(entry.value))
-    return entries
-
-
-def _read_list(data: bytes) -> Any:
-    try:
-        return [plain_value(each) for each in ArrayValue.FromString(data).values]
-    except DecodeError:
-        # Nested deeper than the library reads: equal to nothing, and no function finds anything in it.
-        return None
-
-
-def _read_map(data: bytes) -> Any:
-    try:
-        return _plain_map(KeyValueList.FromString(data))
-    except DecodeError:
-        return None  # as above
-
-
-_READERS: Final[Mapping[int, Callable[[bytes], Any]]] = {
-    int(STRING): bytes.decode,
-    int(BYTES): bytes,
-    int(LIST): _read_list,
-    int(MAP): _read_map,
-}
 
 
 def _beside(path: Path, name: str) -> Path:
