@@ -14,6 +14,7 @@ from collector.processors.resource import ResourceAttributes
 from collector.processors.selection import Selection
 from config.attribute_actions import AttributeAction, AttributesProcessor, ResourceProcessor
 from config.selection import SpanMatch
+from proto.attribute_search import find_attributes
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
@@ -120,8 +121,10 @@ def _sort(attributes: Any) -> None:
 
 
 def read_back(batch: SpanBatch) -> list[tuple[str, bytes]]:
-    # The block of an edited batch can be written as that of any other.
+    # The block of an edited batch can be written as that of any other, and its resources still know their services.
     encode(batch)
+    named = find_attributes(batch, batch.resources, [b"service.name"])[0]
+    assert batch.resources["service_name"].tolist() == named.tolist()
     return comparable(ExportTraceServiceRequest.FromString(encode_request(batch)))
 
 
