@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
 from tests.support.proxy import NETWORK_FAULTS, Fault, Request, proxy_to, status, swallow
@@ -19,20 +16,6 @@ from tests.support.ways import Way, assert_stored_once, way_to
 
 DAY_S = 86_400.0
 MAX_AGE: dict[str, Any] = {"max_age": "1h", "sync_interval": "10ms"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
-    warm()
-
-
-@pytest.fixture
-def database(clickhouse: ClickHouse) -> Iterator[str]:
-    """A name of its own for each test; dropped afterwards."""
-    name = f"clocks_{uuid4().hex}"
-    yield name
-    clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 def oldest_s(way: Way) -> float:

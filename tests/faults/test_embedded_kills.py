@@ -16,31 +16,18 @@ import pytest
 from exporters.embedded import process
 from exporters.embedded.accounts import Account
 from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
-from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
-from tests.support.ways import Way, assert_stored_once, way_to
+from tests.support.ways import assert_stored_once, load, way_to
 
 KILLS = int(os.environ.get("SPANHOUSE_EMBEDDED_KILLS", "5"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
-
-
-async def load(way: Way, chance: random.Random, over: asyncio.Event) -> None:
-    """Send spans, a few hundred of which wait at any moment."""
-    first = 0
-    while not over.is_set():
-        await way.send(first, count := chance.randrange(1, 40))
-        first += count
-        await way.settle(waiting=500)
-        # Leave the rest of the process its turn, however fast spans are stored.
-        await asyncio.sleep(0.001)
 
 
 @pytest.mark.timeout(120 + 10 * KILLS)
 async def test_an_engine_that_is_killed_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    warm()
     # A crash soon after the one before makes the next start wait for longer, up to half a minute.
     monkeypatch.setattr(process, "_LONGEST_DELAY_S", 0.05)
     monkeypatch.setattr(process, "_FIRST_DELAY_S", 0.05)

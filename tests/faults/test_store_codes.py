@@ -7,16 +7,12 @@ the spans that are at fault are set aside alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
-
-import pytest
 
 from exporters.base import Outlook
 from exporters.clickhouse.errors import OF_CONTENT, OUTLOOKS, STATUS_OUTLOOKS, TOO_LARGE
-from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
 from tests.support.proxy import Fault, Proxy, Request, exception, proxy_to, status
@@ -25,20 +21,6 @@ from tests.support.ways import Way, assert_stored_once, way_to
 UNKNOWN = 12_345
 """A code that the table does not have."""
 UNSURE_S = 301.0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
-    warm()
-
-
-@pytest.fixture
-def database(clickhouse: ClickHouse) -> Iterator[str]:
-    """A name of its own for each test; dropped afterwards."""
-    name = f"codes_{uuid4().hex}"
-    yield name
-    clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 def refusals(outlook: Outlook, *, of_content: bool = False) -> list[tuple[str, Fault]]:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.proxy import (
     NETWORK_FAULTS,
@@ -34,20 +31,6 @@ SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 AT_ONCE = 4
 LARGE = 4000
 """Spans of an insert that takes a while."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
-    warm()
-
-
-@pytest.fixture
-def database(clickhouse: ClickHouse) -> Iterator[str]:
-    """A name of its own for each test; dropped afterwards."""
-    name = f"network_{uuid4().hex}"
-    yield name
-    clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 @pytest.mark.timeout(60 + 2 * FAULTS)

@@ -16,21 +16,14 @@ from pathlib import Path
 import pytest
 
 from collector import metrics
-from proto.warm import warm
 from tests.support import genuine_clickhouse as genuine
 from tests.support.clocks import RunningClock
 from tests.support.own_clickhouse import OwnClickHouse
 from tests.support.proxy import proxy_to
-from tests.support.ways import Way, assert_stored_once, go_through, way_to
+from tests.support.ways import assert_stored_once, go_through, load, way_to
 
 KILLS = int(os.environ.get("SPANHOUSE_STORE_KILLS", "5"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
-    warm()
 
 
 @pytest.fixture
@@ -97,18 +90,9 @@ async def test_a_server_whose_disk_is_full_has_everything_once_there_is_room(
 async def test_a_server_that_is_killed_again_and_again_under_load(own: OwnClickHouse, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     over = asyncio.Event()
-
-    async def load(way: Way) -> None:
-        first = 0
-        while not over.is_set():
-            await way.send(first, count := chance.randrange(1, 40))
-            first += count
-            await way.settle(waiting=2000)
-            await asyncio.sleep(0.001)
-
     async with proxy_to(own.port) as proxy, way_to(proxy.url, tmp_path, "otel", exporter={"timeout": "5s"}) as way:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(load(way))
+            tasks.create_task(load(way, chance, over))
             for _ in range(KILLS):
                 await way.until_stored()
                 await asyncio.sleep(chance.uniform(0, 0.3))

@@ -5,13 +5,10 @@ It is made by a server's own means, so the refusals are those that a server give
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from proto.warm import warm
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
 from tests.support.proxy import proxy_to, status
@@ -19,20 +16,6 @@ from tests.support.waiting import until
 from tests.support.ways import assert_stored_once, go_through, way_to
 
 SPANS, COMPANION = "otel_traces", "otel_traces_trace_id_ts"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _kernels() -> None:
-    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
-    warm()
-
-
-@pytest.fixture
-def database(clickhouse: ClickHouse) -> Iterator[str]:
-    """A name of its own for each test; dropped afterwards."""
-    name = f"trouble_{uuid4().hex}"
-    yield name
-    clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 # The setting that makes it, its name, what it is told as, and whether it may last for hours without anything being set aside.

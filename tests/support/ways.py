@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from collector.telemetry import Telemetry
 from config.load import parse
 from exporters.dead_letters import DeadLetters
 from proto.otlp_decode import decode
+from proto.warm import warm
 from tests.support.batches import numbered, numbers
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
@@ -121,6 +123,8 @@ async def way_to(
     drain_s: float = 10.0,
 ) -> AsyncIterator[Way]:
     """A pipeline with a journal in `directory` that writes to `database` at `url`; it is drained in the end."""
+    # Before anything is waited for: deadlines are meant for states, not for compilers.
+    warm()
     document = {
         "receivers": {"otlp": {"protocols": {"grpc": {}}}},
         "processors": {"batch": {"send_batch_size": 20, "send_batch_max_size": 20, "timeout": "10ms", **(batch or {})}},
@@ -149,6 +153,17 @@ async def way_to(
             before = pipeline.ledger.accounts[EXPORTER].accepted.total()
             yield Way(pipeline, telemetry, directory / "dead-letters", accepted_before=before)
             await pipeline.drain(drain_s)
+
+
+async def load(way: Way, chance: random.Random, over: asyncio.Event) -> None:
+    """Send spans until it is over; several hundred of them wait at any moment."""
+    first = 0
+    while not over.is_set():
+        await way.send(first, count := chance.randrange(1, 40))
+        first += count
+        await way.settle(waiting=500)
+        # Leave the rest of the process its turn, however fast spans are stored.
+        await asyncio.sleep(0.001)
 
 
 async def go_through(way: Way, reason: str, end: Callable[[], object], time: RunningClock | None = None) -> None:
