@@ -23,6 +23,8 @@ from collector.errors import Refused
 from collector.journal import records
 from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
+from collector.processors.probability import NEVER
+from collector.processors.trace_state import read_trace_state
 from collector.receivers.http_body import decompress, zstd
 from config.ottl import OttlError, read_condition
 from exporters.embedded.block_compression import pack_blocks, unpack_blocks
@@ -269,6 +271,25 @@ def _batch() -> SpanBatch:
     return decode(_every_value(0).SerializeToString()).batch
 
 
+_TRACE_STATES: Final = [
+    b"ot=th:08;rv:0123456789abcd;p:8,vendor=value",
+    b"rojo=00f067aa0ba902b7 , ,congo@tenant=t61rcWkgMzE,ot=th:0",
+    b",".join(b"k%d=v" % number for number in range(32)),
+]
+
+
+def _read_trace_state(text: bytes) -> None:
+    state = read_trace_state(text)
+    if state is None:
+        return
+    for threshold in (None, state.threshold or 0, NEVER - 1):
+        written = state.with_threshold(threshold)
+        again = read_trace_state(written)
+        assert again is not None, "what is written cannot be read"
+        assert (again.threshold, again.randomness) == (threshold, state.randomness)
+        assert again.with_threshold(threshold) == written
+
+
 TARGETS: Final[dict[str, Target]] = {
     "ottl": Target(lambda: _CONDITIONS, _read_condition, _OTTL_TOKENS),
     "otlp-protobuf": Target(_requests, _read_protobuf),
@@ -282,5 +303,6 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "clickhouse-statement": Target(lambda: _STATEMENTS, _read_statement, _SQL_TOKENS),
     "journal": Target(_segments, _scan),
+    "trace-state": Target(lambda: _TRACE_STATES, _read_trace_state, [b"ot=", b"th:", b"rv:", b";", b",", b"=", b"@", b" "]),
 }
 """By name, every reader of bytes from outside that is fuzzed."""
