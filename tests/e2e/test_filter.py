@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.daemon import Daemon, clickhouse_alone, daemon_in, eventually
 from tests.support.requests import EPOCH, key_values
 
 HEALTH = {"traces": {"span": ['attributes["url.path"] == "/healthz"', 'Len(attributes["absent"]) > 0']}}
@@ -37,18 +38,20 @@ def request(paths: list[str]) -> ExportTraceServiceRequest:
     return message
 
 
+def account(daemon: Daemon) -> dict[str, object]:
+    """The ledger's account of the default workspace."""
+    (exporter,) = json.loads(daemon.get("/api/v1/ledger")[1])["exporters"]
+    (workspace,) = exporter["workspaces"]
+    return {key: workspace[key] for key in ("accepted", "stored", "dropped", "waiting")}
+
+
 def test_what_a_filter_drops_is_not_stored_and_stands_in_the_ledger(stopped: Daemon) -> None:
     stopped.configure(processors={"filter/health": HEALTH, "filter/noise": NOISE}, journal={})
     stopped.start()
     stopped.export(request(["/cart", "/healthz", "/pay", "/healthz"]))
 
-    def account() -> dict[str, object]:
-        (exporter,) = json.loads(stopped.get("/api/v1/ledger")[1])["exporters"]
-        (workspace,) = exporter["workspaces"]
-        return {key: workspace[key] for key in ("accepted", "stored", "dropped", "waiting")}
-
     settled = {"accepted": 4, "stored": 2, "dropped": {"filter/health": 2}, "waiting": 0}
-    eventually(lambda: account() == settled, "an account of which nothing waits")
+    eventually(lambda: account(stopped) == settled, "an account of which nothing waits")
     rows = stopped.sql("SELECT SpanAttributes['url.path'], toJSONString(Events.Name) FROM otel_traces ORDER BY 1 FORMAT TSVRaw")
     assert rows.splitlines() == ['/cart\t["news"]', '/pay\t["news"]']
     labels = {"processor": "filter/health", "exporter": "clickhouse"}
@@ -60,5 +63,23 @@ def test_what_a_filter_drops_is_not_stored_and_stands_in_the_ledger(stopped: Dae
     assert stopped.stop() == 0, stopped.log
 
     stopped.start()
-    assert account() == settled
+    assert account(stopped) == settled
     assert stopped.stop() == 0, stopped.log
+
+
+def test_what_waited_for_the_store_while_the_daemon_was_killed_is_filtered_once(stopped: Daemon) -> None:
+    away = {"endpoint": f"http://127.0.0.1:{stopped.ports.clickhouse}"}
+    stopped.configure(processors={"filter/health": HEALTH}, clickhouse=away, journal={})
+    stopped.start()
+    stopped.export(request(["/cart", "/healthz", "/pay"]))
+    # It has been cut, and what is left of it was sent in vain.
+    eventually(lambda: stopped.metric("otelcol_processor_outgoing_items_total") == 2, "filtered spans")
+    assert account(stopped) == {"accepted": 3, "stored": 0, "dropped": {}, "waiting": 3}
+    stopped.stop(signal.SIGKILL)
+
+    stopped.start()
+    with clickhouse_alone(stopped):
+        settled = {"accepted": 3, "stored": 2, "dropped": {"filter/health": 1}, "waiting": 0}
+        eventually(lambda: account(stopped) == settled, "an account of which nothing waits")
+        assert stopped.stored() == 2
+        assert stopped.stop() == 0, stopped.log
