@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -64,6 +65,22 @@ def test_events_are_dropped_and_spans_without_any_left_stay() -> None:
     done = filtered(SHOP, traces={"spanevent": conditions})
     assert left_of(done.batch) == {"GET /healthz": ["exception"], "GET /cart": ["retry"], "SELECT cart": []}
     assert left_of(done.dropped) == {}
+
+
+def test_events_keep_their_spans_in_a_piece_in_another_order() -> None:
+    done = filtered(SHOP.select(np.array([2, 0])), traces={"spanevent": ['attributes["n"] == 1']})
+    assert left_of(done.batch) == {"SELECT cart": ["retry"], "GET /healthz": ["exception"]}
+    assert done.batch.spans["events_count"].tolist() == [1, 1]
+
+
+def test_children_of_dropped_spans_stay_and_name_the_parent_that_is_gone() -> None:
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number, parent in ((1, b""), (2, b"\1" * 8), (3, b"\2" * 8)):
+        spans.add(trace_id=b"\1" * 16, span_id=bytes([number]) * 8, parent_span_id=parent, name=str(number))
+    done = filtered(decode(request.SerializeToString()).batch, traces={"span": ['name == "2"']})
+    left = ExportTraceServiceRequest.FromString(encode_request(done.batch)).resource_spans[0].scope_spans[0].spans
+    assert [(span.name, span.parent_span_id) for span in left] == [("1", b""), ("3", b"\2" * 8)]
 
 
 def test_events_of_dropped_spans_are_not_looked_at() -> None:

@@ -17,7 +17,7 @@ _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def as_int(value: Any) -> int | None:
-    """The whole number that a value says or begins with; nil where there is none."""
+    """The whole number that a value says, or that a float has before its point; nil where there is none."""
     match value:
         case bool():
             return int(value)
