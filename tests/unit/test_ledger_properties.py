@@ -135,6 +135,7 @@ def test_the_account_of_a_journal_adds_up_for_every_owner(steps: list[tuple[str,
         asyncio.run(live(Path(directory)))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.builds("{}/{}".format, st.sampled_from(WORKSPACES), st.text()), st.integers(0, 2**40), min_size=1),
     st.lists(st.sampled_from(WORKSPACES), min_size=1, max_size=2, unique=True),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -29,6 +29,7 @@ def request(*resources: tuple[object, int], workspace: str = "shop") -> SpanBatc
     return decode(message.SerializeToString(), workspace).batch
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.none() | st.text(max_size=20), st.integers(0, 5)), max_size=5))
 def test_every_span_is_counted_for_its_service(resources: list[tuple[str | None, int]]) -> None:
     counts: dict[str, int] = {}
