@@ -74,7 +74,19 @@ PROCESSOR_INCOMING: Final = Definition(
 PROCESSOR_OUTGOING: Final = Definition(
     "otelcol_processor_outgoing_items", "counter", "Spans that a processor let on.", _PROCESSOR
 )
-# Rules are places in the configuration, such as traces.span[0]; internal_error is a fault of the daemon's own.
+# Policies are what decided, as the Collector calls it: trace_id_hash, trace_id_w3c, sampling_randomness (rv), sampling_priority.
+SAMPLED_SPANS: Final = Definition(
+    "otelcol_processor_probabilistic_sampler_count_traces_sampled",
+    "counter",
+    "Spans, for all that the name says, that a sampler has kept or not.",
+    (*_PROCESSOR, "policy", "sampled"),
+)
+# The difference of the two above, under the name that dashboards for the Collector ask for.
+FILTERED_SPANS: Final = Definition(
+    "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
+)
+# Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what was
+# wrong with a span's trace state; internal_error is a fault of the daemon's own.
 PROCESSOR_FAILURES: Final = Definition(
     "spanhouse_processor_failures",
     "counter",
@@ -194,6 +206,7 @@ METRICS: Final = (
     PROCESSOR_INCOMING,
     PROCESSOR_OUTGOING,
     PROCESSOR_FAILURES,
+    SAMPLED_SPANS,
     SENT_SPANS,
     SENT_BYTES,
     SEND_FAILED_SPANS,

@@ -30,6 +30,7 @@ from collector.metrics import (
     DEAD_LETTER_SPANS,
     DROPPED_SPANS,
     FAILED_REQUESTS,
+    FILTERED_SPANS,
     INSERT_SECONDS,
     METRICS,
     PROCESS_CPU_SECONDS,
@@ -42,6 +43,7 @@ from collector.metrics import (
     REFUSED_BY_REASON,
     REFUSED_SPANS,
     RETRIED_BATCHES,
+    SAMPLED_SPANS,
     SEND_FAILED_SPANS,
     SENT_BYTES,
     SENT_SPANS,
@@ -242,15 +244,22 @@ class ProcessorTelemetry:
     def __init__(self, telemetry: Telemetry, processor: str, exporter: str) -> None:
         self._telemetry = telemetry
         self._labels = (processor, exporter)
+        self._is_filter = processor.partition("/")[0] == "filter"
 
     def processed(self, incoming: int, outgoing: int) -> None:
         """So many spans came, and so many went on."""
         self._telemetry.count(PROCESSOR_INCOMING, self._labels, incoming)
         self._telemetry.count(PROCESSOR_OUTGOING, self._labels, outgoing)
+        if self._is_filter:
+            self._telemetry.count(FILTERED_SPANS, self._labels, incoming - outgoing)
 
     def failed(self, rule: str, count: int) -> None:
         """A rule could not be evaluated for so many spans or events."""
         self._telemetry.count(PROCESSOR_FAILURES, (*self._labels, rule), count)
+
+    def decided(self, policy: str, kept: bool, count: int) -> None:
+        """A sampler decided so for so many spans."""
+        self._telemetry.count(SAMPLED_SPANS, (*self._labels, policy, str(kept).lower()), count)
 
 
 class _Exposition(Collector):

@@ -57,6 +57,7 @@ def test_what_a_filter_drops_is_not_stored_and_stands_in_the_ledger(stopped: Dae
     labels = {"processor": "filter/health", "exporter": "clickhouse"}
     assert stopped.metric("otelcol_processor_incoming_items_total", **labels) == 4
     assert stopped.metric("otelcol_processor_outgoing_items_total", **labels) == 2
+    assert stopped.metric("otelcol_processor_filter_spans_filtered_total", filter="filter/health") == 2
     # The condition that cannot be worked out for the spans that the first one left.
     assert stopped.metric("spanhouse_processor_failures_total", **labels, rule="traces.span[1]") == 2
     assert stopped.event("rule_not_evaluated")
