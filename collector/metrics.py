@@ -85,8 +85,8 @@ SAMPLED_SPANS: Final = Definition(
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
 )
-# Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what was
-# wrong with a span's trace state; internal_error is a fault of the daemon's own.
+# Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what
+# was wrong with a span's trace state; internal_error is a fault of the daemon's own.
 PROCESSOR_FAILURES: Final = Definition(
     "spanhouse_processor_failures",
     "counter",
@@ -206,6 +206,7 @@ METRICS: Final = (
     PROCESSOR_INCOMING,
     PROCESSOR_OUTGOING,
     PROCESSOR_FAILURES,
+    FILTERED_SPANS,
     SAMPLED_SPANS,
     SENT_SPANS,
     SENT_BYTES,

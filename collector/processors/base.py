@@ -37,6 +37,7 @@ class Processed:
         failures: rule → spans or events for which it could not be evaluated.
         failed: spans that do not go on because a rule could not be evaluated for them; None where there are none.
         reasons: rule → why it could not be evaluated, of those that should be told of in the log.
+        decisions: of a sampler, (what decided, whether for keeping) → spans.
     """
 
     batch: SpanBatch
@@ -44,6 +45,7 @@ class Processed:
     failures: Mapping[str, int] = field(default_factory=dict)
     failed: SpanBatch | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    decisions: Mapping[tuple[str, bool], int] = field(default_factory=dict)
 
 
 class Processor(Protocol):
@@ -64,6 +66,9 @@ class ProcessorTelemetry(Protocol):
 
     def failed(self, rule: str, count: int) -> None:
         """A rule could not be evaluated for so many spans or events; `rule` is where it stands in the configuration."""
+
+    def decided(self, policy: str, kept: bool, count: int) -> None:
+        """A sampler decided so for so many spans; `policy` is from a small fixed set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +130,8 @@ class Processing:
             stage.telemetry.failed(rule, count)
         for rule, reason in processed.reasons.items():
             self._failures.warning("rule_not_evaluated", f"{stage.name}: {rule}", error=reason)
+        for (policy, kept), count in processed.decisions.items():
+            stage.telemetry.decided(policy, kept, count)
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):

@@ -30,6 +30,12 @@ Thresholds = NDArray[np.uint64]
 
 _PRIORITY: Final = b"sampling.priority"
 
+_REASONS: Final = {
+    "trace_state": "the trace state is malformed",
+    "threshold": "the threshold in the trace state says that this span was not sampled",
+    "already_sampled": "the trace state has th or rv, since the span was sampled before; use mode proportional or equalizing",
+}
+
 _BUCKETS: Final = 1 << 14
 _FNV_BASIS: Final = 0x811C9DC5
 _FNV_PRIME: Final = 0x01000193
@@ -61,7 +67,7 @@ class Sampler:
         if not len(batch):
             return Processed(batch)
         codes, states = _trace_states(batch)
-        randomness, wrong = self._read(batch, codes, states)
+        randomness, explicit, wrong = self._read(batch, codes, states)
         kept = randomness >= self._thresholds(states)[codes]
         broken = np.logical_or.reduce(list(wrong.values()))
         kept[broken] = not self._fail_closed
@@ -75,17 +81,35 @@ class Sampler:
         left = self._write(batch, rows, codes[rows], states, becomes[rows], randomness[rows])
         failed = broken & ~kept & ~forbidden
         dropped = ~kept & ~failed
+        failures = {rule: int(mask.sum()) for rule, mask in wrong.items() if mask.any()}
         return Processed(
             left,
             batch.select(dropped) if dropped.any() else None,
-            {rule: int(mask.sum()) for rule, mask in wrong.items() if mask.any()},
+            failures,
             batch.select(failed) if failed.any() else None,
+            {rule: _REASONS[rule] for rule in failures},
+            self._decisions(kept, forced | forbidden, explicit),
         )
+
+    def _decisions(self, kept: Mask, by_priority: Mask, explicit: Mask) -> dict[tuple[str, bool], int]:
+        """How many spans each policy has kept and dropped."""
+        own = "trace_id_hash" if self._hashes else "trace_id_w3c"
+        policies = {
+            "sampling_priority": by_priority,
+            "sampling_randomness": explicit & ~by_priority,
+            own: ~(explicit | by_priority),
+        }
+        counts = {
+            (policy, sampled): int((mask & (kept == sampled)).sum())
+            for policy, mask in policies.items()
+            for sampled in (True, False)
+        }
+        return {decision: count for decision, count in counts.items() if count}
 
     def _read(
         self, batch: SpanBatch, codes: NDArray[np.int32], states: list[TraceState | None]
-    ) -> tuple[Thresholds, dict[str, Mask]]:
-        """The randomness of spans, and for what reason some cannot be judged.
+    ) -> tuple[Thresholds, Mask, dict[str, Mask]]:
+        """The randomness of spans, whether it is from their trace states, and for what reason some cannot be judged.
 
         Trace ids are never zero: such spans were refused.
         """
@@ -100,11 +124,11 @@ class Sampler:
                 "threshold": np.zeros(len(batch), np.bool_),
                 "already_sampled": has_threshold | has_randomness,
             }
-            return self._hashed(ids), wrong
+            return self._hashed(ids), np.zeros(len(batch), np.bool_), wrong
         own = ids[:, 8:].copy().view(">u8")[:, 0].astype(np.uint64) & np.uint64(NEVER - 1)
         randomness = np.where(has_randomness, explicit, own)
         arrived = np.array([state.threshold or 0 if state else 0 for state in states], np.uint64)[codes]
-        return randomness, {"trace_state": malformed, "threshold": has_threshold & (randomness < arrived)}
+        return randomness, has_randomness, {"trace_state": malformed, "threshold": has_threshold & (randomness < arrived)}
 
     def _hashed(self, ids: NDArray[np.uint8]) -> Thresholds:
         """Randomness from the FNV-1a hash of each id, shape (ids, 16): 14 bits of it decide, as in the Collector."""

@@ -46,6 +46,9 @@ def test_a_sampler_stores_its_share_and_the_ledger_has_the_rest_under_its_name(s
     entry = account(stopped)
     assert (entry["accepted"], entry["stored"]) == (800, len(expected))
     assert entry["dropped"] == {"probabilistic_sampler/quarter": 800 - len(expected)}
+    counted = "otelcol_processor_probabilistic_sampler_count_traces_sampled_total"
+    assert stopped.metric(counted, policy="trace_id_w3c", sampled="true") == len(expected)
+    assert stopped.metric(counted, policy="trace_id_w3c", sampled="false") == 800 - len(expected)
     assert set(stopped.sql("SELECT SpanId FROM otel_traces").split()) == expected
     assert stopped.sql("SELECT DISTINCT TraceState FROM otel_traces") == "ot=th:c"
     assert stopped.stop() == 0, stopped.log

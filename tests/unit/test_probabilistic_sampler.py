@@ -181,6 +181,41 @@ def test_all_and_none() -> None:
     assert sampler(sampling_percentage=50).process(empty).batch is empty
 
 
+@pytest.mark.parametrize(
+    ("mode", "decisions"),
+    [
+        (
+            "hash_seed",
+            {
+                ("sampling_priority", True): 1,
+                ("sampling_priority", False): 1,
+                ("trace_id_hash", True): 1,
+                ("trace_id_hash", False): 2,
+            },
+        ),
+        (
+            "equalizing",
+            {
+                ("sampling_priority", True): 1,
+                ("sampling_priority", False): 1,
+                ("sampling_randomness", True): 1,
+                ("trace_id_w3c", True): 1,
+                ("trace_id_w3c", False): 1,
+            },
+        ),
+    ],
+)
+def test_what_decided_is_counted(mode: str, decisions: dict[tuple[str, bool], int]) -> None:
+    spans = [
+        span(SECOND, sampling_priority=1),
+        span(SECOND, sampling_priority=0),
+        span(FIRST, "ot=rv:ffffffffffffff"),
+        span(FIRST),
+        span(SECOND),
+    ]
+    assert sampler(mode=mode, sampling_percentage=25).process(batch_of(*spans)).decisions == decisions
+
+
 def plainly(trace_id: bytes, mode: str, percentage: float, th: int | None, rv: int | None, seed: int) -> bool:
     """The decision in a few lines of arithmetic, one span at a time."""
     if mode == "hash_seed":
