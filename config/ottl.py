@@ -232,6 +232,8 @@ class _Reader:
         key, *rest = inside
         if not isinstance(key, str):
             raise OttlError(self._text, at, f'{prefix}{name} has texts as keys, as in {name}["key"]')
+        if not key:
+            raise OttlError(self._text, at, "the key must not be empty")
         return Path(field.types, level, at, name, key, tuple(rest))
 
     def _call(self, tree: Tree[Token], depth: int) -> Node:

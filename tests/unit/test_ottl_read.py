@@ -55,6 +55,7 @@ BROKEN = [
     ('Bool(attributes["x"])', 1, "compare it, as in == true"),
     ("attributes == nil", 1, 'as in attributes["key"]'),
     ("attributes[1] == nil", 1, 'as in attributes["key"]'),
+    ('attributes[""] == nil', 1, "must not be empty"),
     ('name["x"] == "y"', 1, "name has no keys"),
     ('spanevent.name == "x"', 1, "put it under spanevent"),
     ('cache["x"] == 1', 1, "cache is empty"),
