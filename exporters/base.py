@@ -113,7 +113,7 @@ class Shipment(Protocol):
         """Number of spans in it."""
 
     @property
-    def workspaces(self) -> Mapping[str, int]:
+    def owners(self) -> Mapping[str, int]:
         """Owner → spans of it."""
 
     @property

@@ -177,7 +177,7 @@ class Sender:
             await self._give_up(shipment.batch, shipment.name, error, course)
         else:
             self._telemetry.stored(shipment.spans, shipment.nbytes, seconds)
-            course.delivery.store(shipment.workspaces)
+            course.delivery.store(shipment.owners)
 
     async def _send(self, shipment: Shipment) -> float:
         started = self._monotonic()

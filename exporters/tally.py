@@ -68,7 +68,3 @@ def owner_of_resource(batch: SpanBatch, resource: int) -> str:
     text = batch.data[start : start + min(length, MOST_SERVICE_BYTES)].tobytes()
     # Texts are whole in a batch, so all that can be left out is a character that was cut.
     return owner_of(workspace, text.decode(errors="ignore"))
-
-
-spans_by_workspace = spans_by_owner
-"""The name by which parts that do not look into owners still ask."""

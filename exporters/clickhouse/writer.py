@@ -18,7 +18,7 @@ from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, Click
 from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 from exporters.clickhouse.partitions import by_days
 from exporters.clickhouse.schema import SchemaSettings, quoted
-from exporters.tally import spans_by_workspace
+from exporters.tally import spans_by_owner
 from proto.native_encode import COLUMNS, Column, Encoder, NativeBlock
 from proto.spans import SpanBatch
 
@@ -84,8 +84,8 @@ class Insert:
         return len(self.body.batch)
 
     @property
-    def workspaces(self) -> Mapping[str, int]:
-        return spans_by_workspace(self.body.batch)
+    def owners(self) -> Mapping[str, int]:
+        return spans_by_owner(self.body.batch)
 
     @property
     def nbytes(self) -> int:

@@ -61,7 +61,7 @@ class Parcel:
         return len(self.batch)
 
     @property
-    def workspaces(self) -> dict[str, int]:
+    def owners(self) -> dict[str, int]:
         return {"default/numbers": len(self.batch)}
 
     async def send(self, timeout_s: float) -> None:
