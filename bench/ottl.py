@@ -1,15 +1,16 @@
 """What conditions cost: microseconds of CPU per thousand spans, each alone and five of them as the processor `filter` has them.
 
-    python -m bench.ottl [--spans N] [--repetitions N]
+    python bench/ottl.py [--spans N] [--repetitions N]
 
-Beside each stands the same question asked the plain way, of one span after the other as protobuf objects, without the time that
-it takes to make those.
+Beside each stands what an interpreter of the same conditions takes for one span after the other as protobuf objects, which are
+parsed already.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from typing import Final
 
 from bench.stages import cpu_seconds
 from collector.processors.filter import Filter
@@ -22,11 +23,11 @@ from proto.spans import SpanBatch, concatenate
 from tests.support import ottl_oracle
 from tests.support.requests import generated_request
 
-SPANS = 100_000
-REPETITIONS = 7
-SPANS_OF_A_REQUEST = 512
+SPANS: Final = 100_000
+REPETITIONS: Final = 7
+SPANS_OF_A_REQUEST: Final = 512
 
-CONDITIONS = (
+CONDITIONS: Final = (
     'span.attributes["http.route"] == "/healthz"',
     'span.attributes["url.path"] == "/healthz"',
     'IsMatch(span.name, "^(GET|HEAD) /internal/")',
@@ -38,7 +39,7 @@ CONDITIONS = (
     "IsRootSpan()",
     'HasPrefix(span.name, "SELECT ")',
 )
-FIVE = (
+FIVE: Final = (
     'attributes["http.route"] == "/healthz"',
     'IsMatch(name, "^(GET|HEAD) /internal/")',
     'resource.attributes["service.name"] == "load-tester"',

@@ -9,14 +9,16 @@ are parsed already.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from bench.loads import LOADS
+from bench.ottl import FIVE
 from bench.stages import REPETITIONS, cpu_seconds
 from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.processors.base import Processor
@@ -92,6 +94,35 @@ def with_resources_changed(request: ExportTraceServiceRequest) -> None:
             attributes.add(key="cluster").value.string_value = "eu-1"
 
 
+_INTERNAL: Final = re.compile("^(GET|HEAD) /internal/")
+
+
+def filtered(request: ExportTraceServiceRequest) -> list[list[Span]]:
+    """The spans for which none of the conditions `FIVE` holds."""
+    left = []
+    for resource_spans in request.resource_spans:
+        resource = {entry.key: entry.value for entry in resource_spans.resource.attributes}
+        is_of_tester = "service.name" in resource and resource["service.name"].string_value == "load-tester"
+        for scope_spans in resource_spans.scope_spans:
+            kept = [span for span in scope_spans.spans if not is_of_tester and not _is_dropped(span)]
+            left.append(kept)
+    return left
+
+
+def _is_dropped(span: Span) -> bool:
+    values = {entry.key: entry.value for entry in span.attributes}
+    return (
+        ("http.route" in values and values["http.route"].string_value == "/healthz")
+        or _INTERNAL.search(span.name) is not None
+        or (span.kind == Span.SPAN_KIND_INTERNAL and span.end_time_unix_nano - span.start_time_unix_nano < 1_000_000)
+        or (
+            "server.address" in values
+            and values["server.address"].string_value == "localhost"
+            and span.status.code != Status.STATUS_CODE_ERROR
+        )
+    )
+
+
 FIVE_ACTIONS: Final = (
     {"action": "upsert", "key": "deployment", "value": "blue"},
     {"action": "insert", "key": "tenant", "value": "none"},
@@ -104,6 +135,7 @@ RESOURCE_ACTIONS: Final = (
     {"action": "insert", "key": "cluster", "value": "eu-1"},
 )
 WORKS: Final[Mapping[str, Work]] = {
+    "filter, 5 conditions": Work("filter", {"traces": {"span": FIVE}}, filtered),
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
