@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,17 +12,16 @@ from proto.spans import SpanBatch
 DAYS_PER_INSERT: Final = 50
 """Half of what servers allow by default (max_partitions_per_insert_block), as a day of UTC may lie in two of the server's."""
 
-_DAY_NS: Final = np.uint64(86_400_000_000_000)
+_DAY_NS: Final = 86_400_000_000_000
 
 
-def by_days(batch: SpanBatch, most: int = DAYS_PER_INSERT) -> list[SpanBatch]:
-    """The batch itself, or parts of it that hold `most` days each, in order of the days and else as the spans came."""
-    days = batch.spans["start_time_unix_nano"] // _DAY_NS
-    if not len(days) or days.max() - days.min() < most:
-        return [batch]
-    distinct, day_of_span = np.unique(days, return_inverse=True)
-    if len(distinct) <= most:
-        return [batch]
-    order = np.argsort(day_of_span, kind="stable")
-    group = day_of_span[order] // most
-    return [batch.select(rows) for rows in np.split(order, np.flatnonzero(np.diff(group)) + 1)]
+def by_period(batch: SpanBatch, days: int = DAYS_PER_INSERT) -> Mapping[int, SpanBatch]:
+    """The parts of a batch that lie in one period each, in order of time, and within a part as the spans came.
+
+    Periods are of so many days and counted from 1970, so a span's period does not depend on the spans beside it: named by it, a
+    part that is made again has the same name, even if a processor has meanwhile been told to drop others.
+    """
+    periods = batch.spans["start_time_unix_nano"] // np.uint64(days * _DAY_NS)
+    if len(periods) and periods.min() == periods.max():
+        return {int(periods[0]): batch}
+    return {period: batch.select(periods == period) for period in np.unique(periods).tolist()}

@@ -16,7 +16,7 @@ from exporters.base import ExportError, Outlook
 from exporters.clickhouse import schema
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
-from exporters.clickhouse.partitions import by_days
+from exporters.clickhouse.partitions import by_period
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_owner
 from proto.native_encode import COLUMNS, Column, Encoder, NativeBlock
@@ -139,7 +139,7 @@ class ClickHouseWriter:
         return tuple(column for column in COLUMNS if column.name in existing)
 
     async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Insert]:
-        """The inserts of a batch: one, unless its spans lie in very many days. Raises ExportError.
+        """The inserts of a batch: one for each period of days that its spans lie in. Raises ExportError.
 
         Args:
             name: what the tokens of the inserts start with.
@@ -151,13 +151,13 @@ class ClickHouseWriter:
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
-        return [Insert(self, body, f"{name}-{part}") for part, body in enumerate(bodies)]
+        return [Insert(self, body, f"{name}-{period}") for period, body in bodies.items()]
 
-    def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> list[_Body]:
-        bodies = []
-        for part in by_days(batch):
+    def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> dict[int, _Body]:
+        bodies = {}
+        for period, part in by_period(batch).items():
             block = _of_thread.encoder.encode(part, columns)
-            bodies.append(_Body(block.columns, _packed(block, self._settings.compression), part))
+            bodies[period] = _Body(block.columns, _packed(block, self._settings.compression), part)
         return bodies
 
     async def insert(self, body: _Body, token: str, timeout_s: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exporters.clickhouse.partitions import by_days
+from exporters.clickhouse.partitions import by_period
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.weights import stored_bytes
@@ -36,22 +36,28 @@ def test_a_selection_weighs_what_its_spans_weighed() -> None:
     assert (stored_bytes(batch.select(rows)) == stored_bytes(batch)[rows]).all()
 
 
-def test_spans_of_few_days_share_an_insert_in_the_order_in_which_they_came() -> None:
-    batch = numbered(0, 40, start_time_unix_nano=0, step_ns=DAY_NS)
-    assert by_days(batch) == [batch]
-    far_apart = numbered(0, 3, start_time_unix_nano=0, step_ns=10_000 * DAY_NS)
-    assert by_days(far_apart) == [far_apart]
+def test_spans_of_one_period_share_an_insert() -> None:
+    batch = numbered(0, 50, start_time_unix_nano=0, step_ns=DAY_NS)
+    assert by_period(batch) == {0: batch}
+    assert by_period(batch.select(slice(0))) == {}
 
 
-def test_spans_of_many_days_are_parted_by_days_and_keep_their_order_within_them() -> None:
+def test_spans_of_many_days_are_parted_by_period_and_keep_their_order() -> None:
     batch = numbered(0, 24, start_time_unix_nano=0, step_ns=DAY_NS // 2)
     shuffled = batch.select(np.random.default_rng(1).permutation(len(batch)))
-    parts = by_days(shuffled, most=5)
-    days = [{number // 2 for number in numbers(part)} for part in parts]
-    assert [len(each) for each in days] == [5, 5, 2]
-    assert sorted(number for part in parts for number in numbers(part)) == list(range(24))
+    parts = by_period(shuffled, days=5)
+    assert {period: set(numbers(part)) for period, part in parts.items()} == {
+        0: set(range(10)),
+        1: set(range(10, 20)),
+        2: set(range(20, 24)),
+    }
     came = numbers(shuffled)
-    for part in parts:
-        for day in {number // 2 for number in numbers(part)}:
-            of_day = [number for number in numbers(part) if number // 2 == day]
-            assert of_day == [number for number in came if number // 2 == day]
+    for part in parts.values():
+        assert numbers(part) == [number for number in came if number in numbers(part)]
+
+
+def test_a_part_has_the_same_name_whatever_else_is_in_the_batch() -> None:
+    batch = numbered(0, 200, start_time_unix_nano=0, step_ns=DAY_NS)
+    later = by_period(batch.select(slice(60, None)))
+    for period, part in later.items():
+        assert set(numbers(part)) <= set(numbers(by_period(batch)[period]))
