@@ -1,4 +1,4 @@
-"""What conditions ask columns: where runs of attributes hold their keys, and which texts differ."""
+"""What conditions ask columns: where runs of attributes hold their keys."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proto.kernel import kernel, unchecked_kernel
-from proto.native_kernels import index_texts
-from proto.native_rows import Index, Texts
 from proto.spans import ABSENT, SpanBatch, Table, records
 from proto.words import expect, join_caller, load64, load_below64
 
@@ -32,15 +30,6 @@ def find_attributes(batch: SpanBatch, owners: Table, keys: Sequence[bytes]) -> N
         counts = np.ascontiguousarray(owners["attributes_count"])
         search(found, batch.data, starts, counts, records(batch.attributes), text, ends)
     return found
-
-
-def distinct_texts(texts: Texts) -> tuple[NDArray[np.int32], Texts]:
-    """For each text its place among those that differ, and those, in the order in which they first come."""
-    codes = np.empty(len(texts.offsets), np.int32)
-    index = Index()
-    while (size := index_texts(codes, *texts, *index.tables)) < 0:
-        index.grow()
-    return codes, index.distinct(texts.data, size)
 
 
 @kernel

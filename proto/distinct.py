@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from proto.attribute_search import distinct_texts
 from proto.native_kernels import write_value_texts
-from proto.native_rows import Texts
 from proto.spans import ARRAY, KVLIST, Table, records
+from proto.texts import Texts, distinct_texts
 from proto.value_text import WORK_BESIDES, WORK_PER_BYTE
 
 Codes = NDArray[np.int32]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from proto.attribute_kernels import rewrite_lists
 from proto.attribute_search import find_attributes
-from proto.native_rows import Texts
 from proto.room import Room
 from proto.spans import ABSENT, ATTRIBUTE, STRING, SpanBatch, Table, records, take
+from proto.texts import Texts
 
 Mask = NDArray[np.bool_]
 Owners = Literal["resources", "scopes", "spans", "events", "links"]

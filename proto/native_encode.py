@@ -13,10 +13,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from proto.native_rows import Bytes, Integers, Rows, Texts
-from proto.native_writer import NativeWriter, known_texts, version_of
+from proto.native_rows import Rows
+from proto.native_writer import NativeWriter, version_of
 from proto.room import Room
 from proto.spans import ABSENT, SpanBatch
+from proto.texts import Bytes, Integers, Texts, known_texts
 
 INT64_MAX: Final = np.uint64(2**63 - 1)
 KINDS: Final = ("", "Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")

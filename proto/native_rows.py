@@ -7,27 +7,14 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from proto import native_kernels as kernels
 from proto.room import Room
 from proto.spans import ABSENT, SpanBatch, Table, records, take
+from proto.texts import Bytes, Index, Integers, Texts
 from proto.value_text import WORK_BESIDES, WORK_PER_BYTE
 
-Bytes = NDArray[np.uint8]
-Integers = NDArray[Any]
-
-
-_FIRST_TEXTS: Final = 256
 _LINE_WORDS: Final = 16
-
-
-class Texts(NamedTuple):
-    """Texts as views: `data` (uint8, read-only), and offset and length of each (integers, shape (rows,))."""
-
-    data: Bytes
-    offsets: Integers
-    lengths: Integers
 
 
 class Lists(NamedTuple):
@@ -35,28 +22,6 @@ class Lists(NamedTuple):
 
     starts: Integers
     counts: Integers
-
-
-class Index:
-    """Room in which a kernel finds the texts that differ.
-
-    Attributes:
-        tables: a hash table of their codes, and the offset and the length of the first text of each code.
-    """
-
-    def __init__(self) -> None:
-        self._make(_FIRST_TEXTS)
-
-    def _make(self, texts: int) -> None:
-        self.tables = (np.zeros(4 * texts, np.int32), np.empty(texts, np.int64), np.empty(texts, np.int64))
-
-    def grow(self) -> None:
-        """Start again with room for eight times as many: names and keys are few, as a rule, and a large table is slow."""
-        self._make(8 * len(self.tables[1]))
-
-    def distinct(self, data: Bytes, size: int) -> Texts:
-        """The texts that differ, once there are `size` of them."""
-        return Texts(data, self.tables[1][:size], self.tables[2][:size])
 
 
 class Maps(NamedTuple):

@@ -6,14 +6,14 @@ or Map is its cumulated sizes, then its elements.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from proto import native_kernels as kernels
-from proto.native_rows import Bytes, Index, Integers, Maps, Texts
+from proto.native_rows import Maps
 from proto.room import Room
+from proto.texts import Bytes, Integers, Texts, distinct_texts
 
 _DICTIONARY_VERSION: Final = np.uint64(1).tobytes()
 _HAS_DICTIONARY: Final = 1 << 9 | 1 << 10  # additional keys are in the block, and they are to be read
@@ -25,13 +25,6 @@ _LENGTH_BYTES: Final = 5
 def version_of(kind: str) -> bytes:
     """What stands before all data of a column of this type."""
     return _DICTIONARY_VERSION if "LowCardinality" in kind else b""
-
-
-def known_texts(names: Sequence[str]) -> Texts:
-    """Texts that are not in any request."""
-    encoded = [name.encode() for name in names]
-    lengths = np.array([len(name) for name in encoded])
-    return Texts(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(lengths) - lengths, lengths)
 
 
 class NativeWriter(Room):
@@ -76,11 +69,8 @@ class NativeWriter(Room):
 
     def low_cardinality(self, texts: Texts, text_of_row: Integers | None = None) -> None:
         """LowCardinality; `text_of_row`, where given, says which of the texts each row has."""
-        codes = np.empty(len(texts.offsets), np.int32)
-        index = Index()
-        while (size := kernels.index_texts(codes, *texts, *index.tables)) < 0:
-            index.grow()
-        self.dictionary(index.distinct(texts.data, size), codes if text_of_row is None else codes[text_of_row])
+        codes, distinct = distinct_texts(texts)
+        self.dictionary(distinct, codes if text_of_row is None else codes[text_of_row])
 
     def maps(self, maps: Maps) -> None:
         """Map(LowCardinality(String), String)."""

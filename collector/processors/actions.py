@@ -18,8 +18,8 @@ from config.attribute_actions import AttributeAction
 from config.patterns import compile_pattern
 from proto.distinct import distinct, distinct_strings, distinct_values
 from proto.edit import Edit, Mask, Owners
-from proto.native_rows import Texts
 from proto.spans import BOOL, DOUBLE, INT, STRING, SpanBatch, take
+from proto.texts import Texts
 
 _CONVERSIONS: Final = {"int": (INT, as_integers), "double": (DOUBLE, as_doubles)}
 

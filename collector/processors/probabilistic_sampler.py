@@ -23,8 +23,8 @@ from config.sampling import ProbabilisticSampler
 from proto.attribute_search import find_attributes
 from proto.distinct import distinct, distinct_strings
 from proto.edit import Data, Mask
-from proto.native_rows import Texts
 from proto.spans import ABSENT, DOUBLE, INT, STRING, SpanBatch, take
+from proto.texts import Texts
 
 Thresholds = NDArray[np.uint64]
 

@@ -13,8 +13,8 @@ from config.selection import SPAN_KINDS, AttributeMatch, SpanMatch
 from proto.attribute_search import find_attributes
 from proto.distinct import distinct, distinct_strings, distinct_values
 from proto.edit import Mask
-from proto.native_rows import Texts
 from proto.spans import ABSENT, BOOL, DOUBLE, INT, STRING, SpanBatch, Table, take
+from proto.texts import Texts
 
 TextTest = Callable[[bytes], bool]
 

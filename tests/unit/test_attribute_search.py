@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from proto.attribute_search import distinct_texts, find_attributes
-from proto.native_rows import Texts
+from proto.attribute_search import find_attributes
 from proto.otlp_decode import decode
 from proto.spans import ABSENT
+from proto.texts import Texts, distinct_texts
 
 # Around the eight bytes that are compared at once, with heads and tails in common.
 KEYS = st.sampled_from(

@@ -28,9 +28,9 @@ from collector.processors.ottl.columns import (
 from collector.processors.ottl.nested import inside, read_list, read_map
 from config.ottl_nodes import Level, Path
 from proto import spans as wire
-from proto.attribute_search import distinct_texts, find_attributes
-from proto.native_rows import Texts
+from proto.attribute_search import find_attributes
 from proto.spans import ABSENT, SpanBatch, Table, take
+from proto.texts import Texts, distinct_texts
 
 _KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _NESTED: Final = {wire.ARRAY: LIST, wire.KVLIST: MAP}

@@ -1,0 +1,62 @@
+"""Texts as views into the bytes that hold them, and which of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proto.native_kernels import index_texts
+
+Bytes = NDArray[np.uint8]
+Integers = NDArray[Any]
+
+_FIRST_TEXTS: Final = 256
+
+
+class Texts(NamedTuple):
+    """Texts as views: `data` (uint8, read-only), and offset and length of each (integers, shape (rows,))."""
+
+    data: Bytes
+    offsets: Integers
+    lengths: Integers
+
+
+class Index:
+    """Room in which a kernel finds the texts that differ.
+
+    Attributes:
+        tables: a hash table of their codes, and the offset and the length of the first text of each code.
+    """
+
+    def __init__(self) -> None:
+        self._make(_FIRST_TEXTS)
+
+    def _make(self, texts: int) -> None:
+        self.tables = (np.zeros(4 * texts, np.int32), np.empty(texts, np.int64), np.empty(texts, np.int64))
+
+    def grow(self) -> None:
+        """Start again with room for eight times as many: names and keys are few, as a rule, and a large table is slow."""
+        self._make(8 * len(self.tables[1]))
+
+    def distinct(self, data: Bytes, size: int) -> Texts:
+        """The texts that differ, once there are `size` of them."""
+        return Texts(data, self.tables[1][:size], self.tables[2][:size])
+
+
+def distinct_texts(texts: Texts) -> tuple[NDArray[np.int32], Texts]:
+    """For each text its place among those that differ, and those, in the order in which they first come."""
+    codes = np.empty(len(texts.offsets), np.int32)
+    index = Index()
+    while (size := index_texts(codes, *texts, *index.tables)) < 0:
+        index.grow()
+    return codes, index.distinct(texts.data, size)
+
+
+def known_texts(names: Sequence[str]) -> Texts:
+    """Texts that are not in any request."""
+    encoded = [name.encode() for name in names]
+    lengths = np.array([len(name) for name in encoded])
+    return Texts(np.frombuffer(b"".join(encoded), np.uint8), np.cumsum(lengths) - lengths, lengths)
