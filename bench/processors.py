@@ -123,6 +123,26 @@ def _is_dropped(span: Span) -> bool:
     )
 
 
+def masking(*patterns: str) -> Work:
+    """Mask in every text of every span what the patterns find."""
+    compiled = [re.compile(pattern) for pattern in patterns]
+
+    def with_masks(request: ExportTraceServiceRequest) -> None:
+        for resource_spans in request.resource_spans:
+            for scope_spans in resource_spans.scope_spans:
+                for span in scope_spans.spans:
+                    for entry in span.attributes:
+                        text = entry.value.string_value
+                        for pattern in compiled:
+                            if pattern.search(text):
+                                entry.value.string_value = text = pattern.sub("****", text)
+
+    return Work("redaction", {"allow_all_keys": True, "blocked_values": patterns}, with_masks)
+
+
+CARD: Final = r"\b[0-9]{16}\b"
+ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
+"""Of the first there is none in the load; of the second one in every span."""
 FIVE_ACTIONS: Final = (
     {"action": "upsert", "key": "deployment", "value": "blue"},
     {"action": "insert", "key": "tenant", "value": "none"},
@@ -139,6 +159,8 @@ WORKS: Final[Mapping[str, Work]] = {
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
+    "redaction, none found": masking(CARD),
+    "redaction, one a span": masking(CARD, ADDRESS),
 }
 
 

@@ -7,6 +7,7 @@ from pydantic import ValidationInfo, field_validator
 
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.filtering import FilterProcessor
+from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
 from config.values import Count, Duration, PositiveCount
@@ -37,12 +38,13 @@ class BatchProcessor(Section):
         return value
 
 
-Processor = BatchProcessor | FilterProcessor | AttributesProcessor | ResourceProcessor | ProbabilisticSampler
+Processor = BatchProcessor | FilterProcessor | AttributesProcessor | ResourceProcessor | RedactionProcessor | ProbabilisticSampler
 PROCESSORS: Mapping[str, type[Processor]] = {
     "batch": BatchProcessor,
     "filter": FilterProcessor,
     "attributes": AttributesProcessor,
     "resource": ResourceProcessor,
+    "redaction": RedactionProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
 }
 """Every processor of this release by its type."""
@@ -54,7 +56,6 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
     "transform": _IN_FRONT,
-    "redaction": _IN_FRONT,
     "span": _IN_FRONT,
     "groupbytrace": _IN_FRONT,
     "groupbyattrs": _IN_FRONT,

@@ -14,6 +14,7 @@ from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor, ProcessorTelemetry
 from collector.processors.filter import Filter
 from collector.processors.probabilistic_sampler import Sampler
+from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
@@ -21,6 +22,7 @@ from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.filtering import FilterProcessor
 from config.processors import BatchProcessor
+from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
@@ -157,6 +159,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     FilterProcessor: Filter,
     AttributesProcessor: SpanAttributes,
     ResourceProcessor: ResourceAttributes,
+    RedactionProcessor: Redaction,
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

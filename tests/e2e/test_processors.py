@@ -54,6 +54,24 @@ def test_a_sampler_stores_its_share_and_the_ledger_has_the_rest_under_its_name(s
     assert stopped.stop() == 0, stopped.log
 
 
+def test_what_is_redacted_is_not_stored(stopped: Daemon) -> None:
+    settings = {"allow_all_keys": True, "blocked_values": ["[0-9]{16}"], "blocked_key_patterns": ["secret"], "summary": "info"}
+    stopped.configure(processors={"redaction": settings})
+    stopped.start()
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="s")
+    span.start_time_unix_nano = EPOCH
+    span.attributes.extend(key_values({"note": "card 4111111111111111", "secret": 5, "code": 200}))
+    span.events.add(time_unix_nano=EPOCH, name="e", attributes=key_values({"card": "4111111111111111"}))
+    stopped.export(request)
+    assert account(stopped)["stored"] == 1
+    row = stopped.sql("SELECT toJSONString(SpanAttributes), toJSONString(Events.Attributes) FROM otel_traces FORMAT TSVRaw")
+    attributes, events = map(json.loads, row.split("\t"))
+    assert attributes == {"note": "card ****", "secret": "****", "code": "200", "redaction.masked.count": "2"}
+    assert events == [{"card": "****", "redaction.masked.count": "1"}]
+    assert stopped.stop() == 0, stopped.log
+
+
 def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopped: Daemon) -> None:
     actions = [
         {"key": "tenant", "action": "insert", "value": "none"},
