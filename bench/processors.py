@@ -140,6 +140,19 @@ def masking(*patterns: str) -> Work:
     return Work("redaction", {"allow_all_keys": True, "blocked_values": patterns}, with_masks)
 
 
+def limited(request: ExportTraceServiceRequest) -> None:
+    """Keep eight attributes of each span, and cut texts above 32 bytes."""
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                span.dropped_attributes_count += max(len(span.attributes) - 8, 0)
+                del span.attributes[8:]
+                for entry in span.attributes:
+                    text = entry.value.string_value.encode()
+                    if len(text) > 32:
+                        entry.value.string_value = text[:29].decode(errors="ignore") + "…"
+
+
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
 """Of the first there is none in the load; of the second one in every span."""
@@ -159,6 +172,8 @@ WORKS: Final[Mapping[str, Work]] = {
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
+    "limits, all reached": Work("limits", {"max_value_bytes": 32, "max_attributes": 8}, limited),
+    "limits, none reached": Work("limits", {"max_value_bytes": 65536}, limited),
     "redaction, none found": masking(CARD),
     "redaction, one a span": masking(CARD, ADDRESS),
 }

@@ -85,6 +85,14 @@ SAMPLED_SPANS: Final = Definition(
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
 )
+# Changes are, of limits, value_cut, value_too_long, too_many_attributes, too_many_events, too_many_links; of redaction, removed,
+# masked.
+PROCESSOR_CHANGES: Final = Definition(
+    "spanhouse_processor_changes",
+    "counter",
+    "Attributes, events and links in spans that a processor cut, masked or removed.",
+    (*_PROCESSOR, "change"),
+)
 # Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what
 # was wrong with a span's trace state; internal_error is a fault of the daemon's own.
 PROCESSOR_FAILURES: Final = Definition(
@@ -205,6 +213,7 @@ METRICS: Final = (
     IN_FLIGHT_BYTES,
     PROCESSOR_INCOMING,
     PROCESSOR_OUTGOING,
+    PROCESSOR_CHANGES,
     PROCESSOR_FAILURES,
     FILTERED_SPANS,
     SAMPLED_SPANS,

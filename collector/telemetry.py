@@ -36,6 +36,7 @@ from collector.metrics import (
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     PROCESS_UPTIME_SECONDS,
+    PROCESSOR_CHANGES,
     PROCESSOR_FAILURES,
     PROCESSOR_INCOMING,
     PROCESSOR_OUTGOING,
@@ -260,6 +261,10 @@ class ProcessorTelemetry:
     def decided(self, policy: str, kept: bool, count: int) -> None:
         """A sampler decided so for so many spans."""
         self._telemetry.count(SAMPLED_SPANS, (*self._labels, policy, str(kept).lower()), count)
+
+    def changed(self, change: str, count: int) -> None:
+        """So many attributes, events or links were changed or removed."""
+        self._telemetry.count(PROCESSOR_CHANGES, (*self._labels, change), count)
 
 
 class _Exposition(Collector):

@@ -7,6 +7,7 @@ from pydantic import ValidationInfo, field_validator
 
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.filtering import FilterProcessor
+from config.limits import LimitsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
@@ -38,13 +39,22 @@ class BatchProcessor(Section):
         return value
 
 
-Processor = BatchProcessor | FilterProcessor | AttributesProcessor | ResourceProcessor | RedactionProcessor | ProbabilisticSampler
+Processor = (
+    BatchProcessor
+    | FilterProcessor
+    | AttributesProcessor
+    | ResourceProcessor
+    | RedactionProcessor
+    | LimitsProcessor
+    | ProbabilisticSampler
+)
 PROCESSORS: Mapping[str, type[Processor]] = {
     "batch": BatchProcessor,
     "filter": FilterProcessor,
     "attributes": AttributesProcessor,
     "resource": ResourceProcessor,
     "redaction": RedactionProcessor,
+    "limits": LimitsProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
 }
 """Every processor of this release by its type."""

@@ -13,6 +13,7 @@ from collector.pipeline.batching import BatchLimits
 from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor, ProcessorTelemetry
 from collector.processors.filter import Filter
+from collector.processors.limits import Limits
 from collector.processors.probabilistic_sampler import Sampler
 from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
@@ -21,6 +22,7 @@ from collector.tls import client_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.filtering import FilterProcessor
+from config.limits import LimitsProcessor
 from config.processors import BatchProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
@@ -160,6 +162,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     AttributesProcessor: SpanAttributes,
     ResourceProcessor: ResourceAttributes,
     RedactionProcessor: Redaction,
+    LimitsProcessor: Limits,
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

@@ -38,6 +38,7 @@ class Processed:
         failed: spans that do not go on because a rule could not be evaluated for them; None where there are none.
         reasons: rule → why it could not be evaluated, of those that should be told of in the log.
         decisions: of a sampler, (what decided, whether for keeping) → spans.
+        changes: kind of change → attributes, events or links in spans to which it was done; kinds are from a small fixed set.
     """
 
     batch: SpanBatch
@@ -46,6 +47,7 @@ class Processed:
     failed: SpanBatch | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
     decisions: Mapping[tuple[str, bool], int] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 class Processor(Protocol):
@@ -69,6 +71,9 @@ class ProcessorTelemetry(Protocol):
 
     def decided(self, policy: str, kept: bool, count: int) -> None:
         """A sampler decided so for so many spans; `policy` is from a small fixed set."""
+
+    def changed(self, change: str, count: int) -> None:
+        """So many attributes, events or links were changed or removed; `change` is from a small fixed set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class Processing:
             self._failures.warning("rule_not_evaluated", f"{stage.name}: {rule}", error=reason)
         for (policy, kept), count in processed.decisions.items():
             stage.telemetry.decided(policy, kept, count)
+        for change, count in processed.changes.items():
+            stage.telemetry.changed(change, count)
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):

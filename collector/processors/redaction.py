@@ -6,6 +6,7 @@ links as they are. Keys and values that differ are looked at once each.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import get_args
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from collector.processors.base import Processed
 from collector.processors.masking import Masking
 from collector.processors.redaction_summary import Summary
+from collector.processors.rows_in_use import rows_in_use
 from config.patterns import compile_pattern
 from config.redaction import RedactionProcessor
 from proto.distinct import distinct, distinct_values
@@ -42,13 +44,14 @@ class Redaction:
 
     def process(self, batch: SpanBatch) -> Processed:
         """All spans, with what was to be hidden gone from their attributes."""
+        changes: Counter[str] = Counter()
         for owners in get_args(Owners):
-            batch = self._redact(batch, owners)
-        return Processed(batch)
+            batch = self._redact(batch, owners, changes)
+        return Processed(batch, changes=+changes)
 
-    def _redact(self, batch: SpanBatch, owners: Owners) -> SpanBatch:
+    def _redact(self, batch: SpanBatch, owners: Owners, changes: Counter[str]) -> SpanBatch:
         edit = Edit(batch, owners, [])
-        places = edit.places(np.ones(len(getattr(batch, owners)), np.bool_))
+        places = edit.places(rows_in_use(batch, owners))
         if not len(places):
             return batch
         attributes = take(edit.attributes, places)
@@ -62,6 +65,7 @@ class Redaction:
         removed = fates == _REMOVED
         if removed.any():
             edit.remove_places(edit.rows_of(places[removed]), places[removed])
+        changes.update(removed=int(np.count_nonzero(removed)), masked=int(np.count_nonzero(masked)))
         edited = edit.finish()
         if self._summary is None:
             return edited

@@ -72,6 +72,25 @@ def test_what_is_redacted_is_not_stored(stopped: Daemon) -> None:
     assert stopped.stop() == 0, stopped.log
 
 
+def test_what_is_above_limits_is_not_stored_and_shows(stopped: Daemon) -> None:
+    stopped.configure(processors={"limits": {"max_value_bytes": 16, "max_attributes": 2, "max_events": 3}})
+    stopped.start()
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="s")
+    span.start_time_unix_nano = EPOCH
+    span.attributes.extend(key_values({"note": "ü" * 20, "code": 200, "third": 3}))
+    for _ in range(5):
+        span.events.add(time_unix_nano=EPOCH, name="e")
+    stopped.export(request)
+    assert account(stopped)["stored"] == 1
+    row = stopped.sql("SELECT toJSONString(SpanAttributes), length(Events.Name) FROM otel_traces FORMAT TSVRaw")
+    attributes, events = map(json.loads, row.split("\t"))
+    assert (attributes, events) == ({"note": "ü" * 6 + "…", "code": "200"}, 3)
+    for change, count in (("value_cut", 1), ("too_many_attributes", 1), ("too_many_events", 2)):
+        assert stopped.metric("spanhouse_processor_changes_total", processor="limits", change=change) == count
+    assert stopped.stop() == 0, stopped.log
+
+
 def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopped: Daemon) -> None:
     actions = [
         {"key": "tenant", "action": "insert", "value": "none"},
