@@ -153,6 +153,17 @@ def limited(request: ExportTraceServiceRequest) -> None:
                         entry.value.string_value = text[:29].decode(errors="ignore") + "…"
 
 
+def named(request: ExportTraceServiceRequest) -> None:
+    """Name each span by its method and route."""
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                values = {entry.key: entry.value.string_value for entry in span.attributes}
+                if all(key in values for key in NAMING):
+                    span.name = " ".join(values[key] for key in NAMING)
+
+
+NAMING: Final = ("http.request.method", "http.route")
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
 """Of the first there is none in the load; of the second one in every span."""
@@ -172,6 +183,7 @@ WORKS: Final[Mapping[str, Work]] = {
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
+    "span, 2 attributes": Work("span", {"name": {"from_attributes": NAMING, "separator": " "}}, named),
     "limits, all reached": Work("limits", {"max_value_bytes": 32, "max_attributes": 8}, limited),
     "limits, none reached": Work("limits", {"max_value_bytes": 65536}, limited),
     "redaction, none found": masking(CARD),

@@ -11,6 +11,7 @@ from config.limits import LimitsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
+from config.span_names import SpanProcessor
 from config.values import Count, Duration, PositiveCount
 
 
@@ -46,6 +47,7 @@ Processor = (
     | ResourceProcessor
     | RedactionProcessor
     | LimitsProcessor
+    | SpanProcessor
     | ProbabilisticSampler
 )
 PROCESSORS: Mapping[str, type[Processor]] = {
@@ -55,6 +57,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "resource": ResourceProcessor,
     "redaction": RedactionProcessor,
     "limits": LimitsProcessor,
+    "span": SpanProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
 }
 """Every processor of this release by its type."""
@@ -66,7 +69,6 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
     "transform": _IN_FRONT,
-    "span": _IN_FRONT,
     "groupbytrace": _IN_FRONT,
     "groupbyattrs": _IN_FRONT,
     "tail_sampling": _IN_FRONT,

@@ -17,6 +17,7 @@ from collector.processors.limits import Limits
 from collector.processors.probabilistic_sampler import Sampler
 from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
+from collector.processors.span import SpanNames
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
@@ -26,6 +27,7 @@ from config.limits import LimitsProcessor
 from config.processors import BatchProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
+from config.span_names import SpanProcessor
 from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
@@ -163,6 +165,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     ResourceProcessor: ResourceAttributes,
     RedactionProcessor: Redaction,
     LimitsProcessor: Limits,
+    SpanProcessor: SpanNames,
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

@@ -91,6 +91,21 @@ def test_what_is_above_limits_is_not_stored_and_shows(stopped: Daemon) -> None:
     assert stopped.stop() == 0, stopped.log
 
 
+def test_spans_are_stored_under_the_names_that_they_were_given(stopped: Daemon) -> None:
+    rules = {"rules": ["^GET /orders/(?P<order_id>[^/]+)/items$$"]}
+    settings = {"name": {"to_attributes": rules}, "status": {"code": "Error", "description": "ordered"}}
+    stopped.configure(processors={"span": settings})
+    stopped.start()
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name="GET /orders/4711/items", start_time_unix_nano=EPOCH)
+    stopped.export(request)
+    assert account(stopped)["stored"] == 1
+    row = stopped.sql("SELECT SpanName, SpanAttributes['order_id'], StatusCode, StatusMessage FROM otel_traces FORMAT TSVRaw")
+    assert row.split("\t") == ["GET /orders/{order_id}/items", "4711", "Error", "ordered"]
+    assert stopped.stop() == 0, stopped.log
+
+
 def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopped: Daemon) -> None:
     actions = [
         {"key": "tenant", "action": "insert", "value": "none"},
