@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, Final
-
-import numpy as np
 
 from config.patterns import compile_pattern
 from config.redaction import RedactionProcessor
@@ -35,9 +35,7 @@ class Masking:
         self._blocked = [compile_pattern(pattern) for pattern in settings.blocked_values]
         patterns = (*settings.allowed_values, *settings.blocked_values)
         self.looks_at_values = bool(patterns)
-        self._any: Any = None
-        if not any(_BOUND_TO_ENDS.search(pattern) for pattern in patterns):
-            self._any = compile_pattern("|".join(f"(?m:{pattern})" for pattern in patterns))
+        self._any = _one_of_all(patterns)
 
     def candidates(self, texts: Sequence[bytes]) -> list[int]:
         """Which of the texts any of the patterns may match, by their numbers; of the others it is certain that none does.
@@ -48,13 +46,13 @@ class Masking:
         if self._any is None:
             return list(range(len(texts)))
         lines = _SEPARATOR.join(texts)
-        ends = np.cumsum([len(text) + len(_SEPARATOR) for text in texts]) - len(_SEPARATOR)
+        behind = list(accumulate(len(text) + len(_SEPARATOR) for text in texts))
         found: list[int] = []
         position = 0
         while position <= len(lines) and (match := self._any.search(lines, position)):
-            first, last = np.searchsorted(ends, match.span()).tolist()
+            first, last = (bisect_right(behind, place) for place in match.span())
             found += range(first, last + 1)
-            position = int(ends[last]) + len(_SEPARATOR)
+            position = behind[last]
         return found
 
     def outcome(self, text: bytes, whole: bool) -> bytes | None:
@@ -89,6 +87,17 @@ class Masking:
         if self._secret:
             return hmac.digest(self._secret, text, self._algorithm).hex().encode()
         return hashlib.new(self._algorithm, text, usedforsecurity=False).hexdigest().encode()
+
+
+def _one_of_all(patterns: Sequence[str]) -> Any:
+    """A pattern that finds in lines what any of these finds in a text of its own; None where there is none."""
+    if any(_BOUND_TO_ENDS.search(pattern) for pattern in patterns):
+        return None
+    try:
+        return compile_pattern("|".join(f"(?m:{pattern})" for pattern in patterns))
+    except ValueError:
+        # Each is one, but two of them may have groups of the same name.
+        return None
 
 
 def _is_inside_a_character(text: bytes, position: int) -> bool:

@@ -128,6 +128,20 @@ def test_patterns_that_find_nothing_are_put_where_go_puts_them(pattern: str, lef
     assert redacted({"k": "axxü"}, allow_all_keys=True, blocked_values=[pattern])["k"] == left
 
 
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["(?P<n>x)", "(?P<n>y)"], ["a****", "b****", "c"]),
+        (["^b", r"x\z"], ["a****", "****y", "c"]),
+        (["(?-m:^c$)", "[^b]x"], ["****", "by", "****"]),
+        (["a[^z]*", "y$"], ["****", "b****", "c"]),
+    ],
+)
+def test_every_value_is_looked_at_as_a_text_of_its_own(patterns: list[str], left: list[str]) -> None:
+    found = redacted({"1": "ax", "2": "by", "3": "c"}, allow_all_keys=True, blocked_values=patterns)
+    assert list(found.values()) == left
+
+
 def test_a_summary_names_keys_in_order() -> None:
     found = redacted({"b": "x", "a": "x", "c": "y"}, allow_all_keys=True, blocked_values=["x"], summary="debug")
     assert (found["redaction.masked.keys"], found["redaction.masked.count"]) == ("a,b", 2)
