@@ -14,8 +14,10 @@ import importlib
 from pathlib import Path
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.processors.filter import Filter
 from config.filtering import FilterProcessor
+from config.processors import PROCESSORS as MODELS
 from proto.distinct import distinct_values
 from proto.edit import Edit
 from proto.native_encode import encode
@@ -42,9 +44,17 @@ batches = [decode(body).batch for body in bodies]
 encode(concatenate(batches))
 conditions = ['name == "x"', 'attributes["http.route"] == nil', 'resource.attributes["a"] == 1', "span_id == parent_span_id"]
 settings = {"traces": {"span": conditions, "spanevent": ['name == "x"', 'attributes["k"] == "v"']}}
-filter = Filter(FilterProcessor.model_validate(settings))
+names = {"from_attributes": ["http.route", "code"], "to_attributes": {"rules": ["/(?P<id>[0-9]+)"]}}
+others = {
+    "redaction": {"blocked_values": ["[0-9]"], "allowed_keys": ["http.route"], "redact_all_types": True, "summary": "debug"},
+    "limits": {"max_value_bytes": 16, "max_attributes": 2, "max_events": 1},
+    "span": {"name": names, "status": {"code": "Ok"}},
+}
+models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
+processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
 for batch in batches[:20]:
-    filter.process(batch)
+    for processor in processors:
+        encode(processor.process(batch).batch)
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
     edit = Edit(batch, "spans", [b"url.path"])
