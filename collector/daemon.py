@@ -7,7 +7,6 @@ acknowledged; then the query port closes; the embedded ClickHouse ends last. So 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -38,9 +37,8 @@ from proto.warm import is_warm, warm
 _log = structlog.get_logger(__name__)
 
 _CHECK_TIMEOUT_S: Final = 2.0
-_THREADS: Final = max(1, min(2, (os.cpu_count() or 2) - 1))
-"""Decoding, joining and encoding free the interpreter, so they use more than one core; the event loop has one for itself. A second
-thread beside it on two cores costs a tenth more, in switches and cold caches. Few threads keep memory low."""
+_THREADS: Final = 2
+"""Decoding, joining and encoding free the interpreter, so they use more than one core; few threads keep memory low."""
 _GRACE_SHARE: Final = 0.3
 """The part of the time for a shutdown that requests in flight get; the rest is for storing."""
 
