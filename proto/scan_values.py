@@ -37,7 +37,8 @@ def scan_attribute(data, position, end, attributes, state):
     attribute.value_length = 0
     attribute.type = EMPTY
     if end - position >= SHORTEST and data[position] == KEY_TAG and data[position + 1] < 0x80:
-        # As every encoder writes it: a short key, then a short value, and nothing else.
+        # As every encoder writes it: a short key, then a short value, and nothing else. The first byte of a longer
+        # length is that length modulo 128, plus 128, which never fits the end: then the loop below reads it.
         key = position + 2
         value = key + np.int64(data[position + 1])
         if value + 2 <= end and data[value] == VALUE_TAG and value + 2 + np.int64(data[value + 1]) == end:

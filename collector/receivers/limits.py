@@ -53,7 +53,7 @@ class Bucket:
         self._at_s = now_s
 
     def wait_s(self, now_s: float) -> float:
-        """Seconds until something may come; 0 for now."""
+        """Seconds until something may come; 0 when it may come at once."""
         self._fill(now_s)
         return max(0.0, -self._left) / self._rate
 

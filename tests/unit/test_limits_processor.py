@@ -15,6 +15,7 @@ from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
+from tests.support.drawn_requests import drawn_request
 from tests.support.messages import canonical_spans
 from tests.support.requests import key_values, spans_of
 
@@ -36,22 +37,14 @@ SETTINGS = st.builds(
 
 @st.composite
 def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
-    request, number = ExportTraceServiceRequest(), 0
-    for attributes in draw(st.lists(ATTRIBUTES, min_size=1, max_size=2)):
-        resource_spans = request.resource_spans.add()
-        resource_spans.resource.attributes.extend(key_values(attributes))
-        scope_spans = resource_spans.scope_spans.add()
-        scope_spans.scope.attributes.extend(key_values(draw(ATTRIBUTES)))
-        for span_attributes in draw(st.lists(ATTRIBUTES, min_size=1, max_size=3)):
-            number += 1
-            ids = {"trace_id": number.to_bytes(16, "big"), "span_id": number.to_bytes(8, "big")}
-            span = scope_spans.spans.add(**ids, name="s", attributes=key_values(span_attributes))
-            span.dropped_attributes_count = draw(st.sampled_from([0, 3, 2**32 - 1]))
-            span.dropped_events_count = draw(st.sampled_from([0, 3, 2**32 - 1]))
-            for event in draw(st.lists(ATTRIBUTES, max_size=4)):
-                span.events.add(name="e", attributes=key_values(event))
-            for link in draw(st.lists(ATTRIBUTES, max_size=4)):
-                span.links.add(**ids, attributes=key_values(link))
+    request = drawn_request(draw, ATTRIBUTES)
+    for span in spans_of(request):
+        span.dropped_attributes_count = draw(st.sampled_from([0, 3, 2**32 - 1]))
+        span.dropped_events_count = draw(st.sampled_from([0, 3, 2**32 - 1]))
+        for event in draw(st.lists(ATTRIBUTES, max_size=4)):
+            span.events.add(name="e", attributes=key_values(event))
+        for link in draw(st.lists(ATTRIBUTES, max_size=4)):
+            span.links.add(trace_id=span.trace_id, span_id=span.span_id, attributes=key_values(link))
     return request
 
 

@@ -17,8 +17,9 @@ from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 from tests.support import redaction as plainly
+from tests.support.drawn_requests import drawn_request
 from tests.support.messages import canonical_spans
-from tests.support.requests import key_values
+from tests.support.requests import key_values, spans_of
 
 SUMMARY_KEYS = ("redaction.masked.count", "redaction.masked.keys", "redaction.redacted.keys")
 KEYS = ("a", "b", "ab", "user.password", "service.name", *SUMMARY_KEYS)
@@ -55,18 +56,10 @@ def redactions(draw: st.DrawFn) -> RedactionProcessor:
 
 @st.composite
 def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
-    request, number = ExportTraceServiceRequest(), 0
-    for attributes in draw(st.lists(ATTRIBUTES, min_size=1, max_size=2)):
-        resource_spans = request.resource_spans.add()
-        resource_spans.resource.attributes.extend(key_values(attributes))
-        scope_spans = resource_spans.scope_spans.add()
-        scope_spans.scope.attributes.extend(key_values(draw(ATTRIBUTES)))
-        for span_attributes in draw(st.lists(ATTRIBUTES, min_size=1, max_size=4)):
-            number += 1
-            ids = {"trace_id": number.to_bytes(16, "big"), "span_id": number.to_bytes(8, "big")}
-            span = scope_spans.spans.add(**ids, name="s", attributes=key_values(span_attributes))
-            span.events.add(name="e", attributes=key_values(draw(ATTRIBUTES)))
-            span.links.add(**ids, attributes=key_values(draw(ATTRIBUTES)))
+    request = drawn_request(draw, ATTRIBUTES)
+    for span in spans_of(request):
+        span.events.add(name="e", attributes=key_values(draw(ATTRIBUTES)))
+        span.links.add(trace_id=span.trace_id, span_id=span.span_id, attributes=key_values(draw(ATTRIBUTES)))
     return request
 
 
