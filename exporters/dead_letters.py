@@ -92,23 +92,29 @@ class DeadLetters:
             (self._directory / f"{each}{_DIVIDED}").unlink(missing_ok=True)
 
     def add(self, batch: SpanBatch, name: str, error: ExportError) -> None:
-        """Set the spans of a batch aside, an entry for each workspace.
+        """Set the spans of a batch aside, an entry for each workspace: all of them or none.
 
         Raises:
             DeadLettersFull: there is no room.
             OSError: they could not be written.
         """
+        contents: dict[Path, bytes] = {}
         workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
         for index in np.unique(workspace_of_span).tolist():
             workspace = batch.workspaces[index]
             spans = batch.select(workspace_of_span == index)
             entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
-            content = orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
             path = self._path(entry.id)
-            if path.exists():
-                continue
-            self._make_sure_of_room(len(content))
-            self._write(path, content)
+            if not path.exists():
+                contents[path] = orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
+        self._make_sure_of_room(sum(map(len, contents.values())))
+        try:
+            for path, content in contents.items():
+                self._write(path, content)
+        except OSError:
+            for path in contents:
+                path.unlink(missing_ok=True)
+            raise
 
     def _make_sure_of_room(self, size: int) -> None:
         """Count `size` more bytes; what others have removed is noticed only when there seems to be no room."""

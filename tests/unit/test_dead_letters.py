@@ -59,6 +59,18 @@ def test_nothing_is_written_beyond_the_bound(tmp_path: Path) -> None:
     assert [entry.spans for entry in letters.entries()] == [1]
 
 
+@pytest.mark.parametrize("max_bytes", [500, 1 << 20])
+def test_spans_of_several_workspaces_are_set_aside_together_or_not_at_all(tmp_path: Path, max_bytes: int) -> None:
+    letters = letters_in(tmp_path, max_bytes)
+    (tmp_path / "clickhouse_second").mkdir()
+    if max_bytes > 500:
+        # The second entry cannot be written where a directory stands under its name.
+        (tmp_path / "clickhouse_second" / "batch-1-red.otlp.unfinished").mkdir()
+    with pytest.raises((DeadLettersFull, OSError)):
+        letters.add(concatenate([of("blue", numbered(0, 2)), of("red", numbered(2, 1))]), "batch-1", ERROR)
+    assert list(letters.entries()) == []
+
+
 def test_files_that_are_no_entries_are_passed_over(tmp_path: Path) -> None:
     letters = letters_in(tmp_path)
     letters.add(numbered(1), "batch-1", ERROR)
