@@ -18,6 +18,7 @@ from proto.native_writer import NativeWriter, version_of
 from proto.room import Room
 from proto.spans import ABSENT, SpanBatch
 from proto.texts import Bytes, Integers, Texts, known_texts
+from proto.wire import encode_varint
 
 INT64_MAX: Final = np.uint64(2**63 - 1)
 KINDS: Final = ("", "Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
@@ -66,7 +67,7 @@ class Encoder:
         out.clear()
         rows = Rows(batch, self._scratch)
         chosen = [column for column in columns or COLUMNS if column.needed(rows)]
-        out.append(_varint(len(chosen)) + _varint(len(batch)))
+        out.append(encode_varint(len(chosen)) + encode_varint(len(batch)))
         for column in chosen:
             out.append(_header(column))
             column.write(rows, out)
@@ -82,16 +83,7 @@ def encode(batch: SpanBatch, columns: Sequence[Column] | None = None) -> NativeB
 def _header(column: Column) -> bytes:
     name = column.name.encode()
     kind = column.type.encode()
-    return _varint(len(name)) + name + _varint(len(kind)) + kind + version_of(column.type)
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number >= 0x80:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return encode_varint(len(name)) + name + encode_varint(len(kind)) + kind + version_of(column.type)
 
 
 # What single columns hold.

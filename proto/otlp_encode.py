@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from proto.spans import ABSENT, ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING, SpanBatch
-from proto.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT
+from proto.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, encode_varint
 
-_MASK64: Final = 2**64 - 1
 _ID_BYTES: Final = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
 
 
@@ -92,7 +91,7 @@ class _Request:
     def _value(self, attribute: Any) -> bytes:
         kind = int(attribute["type"])
         if kind in (BOOL, INT):
-            return _key(kind, VARINT) + _varint(int(attribute["number"]))
+            return _key(kind, VARINT) + encode_varint(int(attribute["number"]))
         if kind == DOUBLE:
             return _key(kind, FIXED64) + int(attribute["number"]).to_bytes(8, "little", signed=True)
         if kind in (STRING, ARRAY, KVLIST, BYTES):
@@ -119,11 +118,11 @@ def _run(table: Any, owner: Any, name: str) -> Any:
 
 def _message(number: int, parts: Iterable[bytes]) -> bytes:
     content = b"".join(parts)
-    return _key(number, LENGTH_DELIMITED) + _varint(len(content)) + content
+    return _key(number, LENGTH_DELIMITED) + encode_varint(len(content)) + content
 
 
 def _varint_field(number: int, value: Any) -> bytes:
-    return _key(number, VARINT) + _varint(int(value)) if value else b""
+    return _key(number, VARINT) + encode_varint(int(value)) if value else b""
 
 
 def _fixed_field(number: int, value: Any, size: int) -> bytes:
@@ -131,14 +130,4 @@ def _fixed_field(number: int, value: Any, size: int) -> bytes:
 
 
 def _key(number: int, wire_type: int) -> bytes:
-    return _varint(number << 3 | wire_type)
-
-
-def _varint(value: int) -> bytes:
-    value &= _MASK64
-    encoded = bytearray()
-    while value >= 0x80:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
+    return encode_varint(number << 3 | wire_type)

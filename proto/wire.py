@@ -28,6 +28,17 @@ GROUP_BASE = 48271
 GROUP_BASE_INVERSE = pow(GROUP_BASE, -1, GROUP_MODULUS)
 
 
+def encode_varint(value: int) -> bytes:
+    """An integer as a varint, of its low 64 bits; for the few that are written outside of kernels."""
+    value &= 2**64 - 1
+    encoded = bytearray()
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
 @kernel
 def read_varint(data, position, end):
     """A varint of at most ten bytes: (its 64 bits as int64, position after it)."""
