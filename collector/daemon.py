@@ -18,7 +18,7 @@ import structlog
 from collector import metrics
 from collector.access import Gates
 from collector.clock import SYSTEM, Clock
-from collector.embedded import EmbeddedDatabase
+from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
 from collector.ledger import Ledger

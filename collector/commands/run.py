@@ -17,13 +17,13 @@ import uvloop
 from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.commands.version import spanhouse_version
-from collector.embedded import EmbeddedDatabase, embedded_exporter, with_owner
+from collector.embedded.database import EmbeddedDatabase, embedded_exporter, with_owner
+from collector.embedded.process import EmbeddedStartError
 from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
 from config.exposure import open_listeners
 from config.model import Config
-from exporters.embedded.process import EmbeddedStartError
 
 if TYPE_CHECKING:
     from collector.daemon import Daemon

@@ -1,7 +1,7 @@
 """ClickHouse inside: chDB in a process of its own, behind ClickHouse's HTTP interface.
 
 Nothing outside this package knows that the server it talks to is embedded. The PyPI build of chDB has the whole engine but
-not its listener, so the HTTP face is written here. `process` starts and watches the server process; everything else runs in it:
+not its listener, so the HTTP face is written here. `collector.embedded` runs it, in a process of its own:
 
     server      one HTTP request: who asks, what is asked, how the answer is packed
     origin      requests that other people's web pages make browsers send

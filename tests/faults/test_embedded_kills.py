@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from collector.embedded.process import EmbeddedConfig, EmbeddedServer
 from exporters.embedded import process
 from exporters.embedded.accounts import Account
-from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
 from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
 from tests.support.ways import assert_stored_once, load, way_to

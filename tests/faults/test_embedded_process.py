@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from collector.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
 from exporters.embedded.accounts import Account, password_digest
-from exporters.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
 from tests.support.waiting import until
 
 _DEADLINE_S = 60
@@ -168,7 +168,7 @@ async def test_files_commands_and_other_servers_are_out_of_reach(server: Embedde
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
-from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
+from collector.embedded.process import EmbeddedConfig, EmbeddedServer
 
 async def main():
     server = EmbeddedServer(EmbeddedConfig(path=Path(sys.argv[1]), listen="127.0.0.1:0"))

@@ -112,7 +112,7 @@ def _answer(response: http.client.HTTPResponse) -> Answer:
 @contextmanager
 def embedded_server(path: Path, accounts: Iterable[Account], *arguments: str) -> Iterator[int]:
     """The embedded server, in a process of its own as always; its port."""
-    command = [sys.executable, "-m", "exporters.embedded", "--with-parent", "--path", str(path), "--listen", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "collector.embedded", "--with-parent", "--path", str(path), "--listen", "127.0.0.1:0"]
     environment = {**os.environ, ENVIRONMENT: Accounts(accounts).to_json()}
     with subprocess.Popen(
         [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=genuine.ROOT, env=environment

@@ -247,7 +247,7 @@ def daemon_in(directory: Path) -> Iterator[Daemon]:
 def clickhouse_alone(daemon: Daemon) -> Iterator[None]:
     """A ClickHouse on the daemon's port and data, without the daemon."""
     listen = f"127.0.0.1:{daemon.ports.clickhouse}"
-    command = [sys.executable, "-m", "exporters.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
+    command = [sys.executable, "-m", "collector.embedded", "--path", str(daemon.directory / "data"), "--listen", listen]
     environment = {**os.environ, ENVIRONMENT: Accounts([Account(reader=None)]).to_json()}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None

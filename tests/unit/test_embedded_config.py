@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collector.embedded import embedded_exporter, server_config, with_owner
+from collector.embedded.database import embedded_exporter, server_config, with_owner
+from collector.embedded.process import EmbeddedConfig
 from config.load import parse
 from config.model import Config
 from exporters.embedded.accounts import Account, Reader, password_digest
 from exporters.embedded.limits import ReaderLimits
-from exporters.embedded.process import EmbeddedConfig
 
 
 def _config(embedded: str, exporter: str = "") -> Config:

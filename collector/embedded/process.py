@@ -105,7 +105,7 @@ class EmbeddedServer:
         """
         self._stopping.clear()
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "exporters.embedded", "--with-parent"),
+            *(sys.executable, "-m", "collector.embedded", "--with-parent"),
             *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}"),
             *("--tables", json.dumps(dataclasses.asdict(self._config.tables))),
             *(f"--allowed-host={name}" for name in self._config.allowed_hosts),

@@ -12,6 +12,7 @@ from typing import Self
 import structlog
 from pydantic import SecretStr
 
+from collector.embedded.process import EmbeddedConfig, EmbeddedServer
 from config.embedded import OWNER, EmbeddedUser
 from config.exporters import ClickHouseExporter
 from config.model import Config
@@ -19,7 +20,6 @@ from exporters.clickhouse.schema import workspace_tables
 from exporters.embedded.accounts import Account, Reader, password_digest
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.limits import ReaderLimits, ServerLimits
-from exporters.embedded.process import EmbeddedConfig, EmbeddedServer
 from exporters.embedded.rights import SpanTables
 
 _log = structlog.get_logger(__name__)

@@ -1,4 +1,4 @@
-"""`python -m exporters.embedded --path DIR --listen 127.0.0.1:8123`: the server process.
+"""`python -m collector.embedded --path DIR --listen 127.0.0.1:8123`: the server process.
 
 On standard output it prints one line of JSON when it is ready, or when it cannot start. It stops at SIGTERM or SIGINT and, with
 `--with-parent`, when its standard input ends: the process that started it is gone. Who may ask stands in the environment (see
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m exporters.embedded", description="ClickHouse's HTTP interface over chDB.")
+    parser = argparse.ArgumentParser(prog="python -m collector.embedded", description="ClickHouse's HTTP interface over chDB.")
     parser.add_argument("--path", type=Path, required=True, help="data directory")
     parser.add_argument("--listen", default="127.0.0.1:8123", help="host:port; port 0 takes a free one")
     parser.add_argument("--tables", type=_tables, default=SpanTables(), help="SpanTables as JSON: what readers may read")
