@@ -1,6 +1,6 @@
 """Decides about whole traces: the processor `tail_sampling`.
 
-A sampler holds spans until their traces are decided. It knows no clock, no network and no disk: times come as arguments, and the
+A sampler holds spans until their traces are decided. It knows no clock, network or disk: times come as arguments, and the
 same calls in the same order give the same decisions. What it decides, and how that outlives the process, is told apart: `Verdicts`
 are what has been decided about traces, and `apply` takes the spans of those traces out of what is held. So decisions that were
 written down can be applied anew to the same pieces, and give the same spans with the same marks.
