@@ -317,5 +317,12 @@ COLUMNS: Final = (
         lambda rows, out: out.numbers(rows.links["flags"], np.uint32),
         lambda rows: _has_links(rows) and bool(rows.links["flags"].any()),
     ),
+    # The table makes it of the trace state where a block does not have it.
+    Column(
+        "AdjustedCount",
+        "Float64",
+        lambda rows, out: out.numbers(rows.adjusted_counts, np.float64),
+        lambda rows: rows.weighs,
+    ),
 )
 """The columns of the table, in the order of its definition (`exporters/clickhouse/schema/otel_traces.sql`)."""

@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from proto import native_kernels as kernels
+from proto.adjusted_count import adjusted_counts
 from proto.room import Room
 from proto.spans import ABSENT, SpanBatch, Table, records, take
 from proto.texts import Bytes, Index, Integers, Texts
@@ -107,6 +109,16 @@ class Rows:
         self._batch = batch
         self._scratch = scratch
         self.work = np.empty(WORK_PER_BYTE * batch.longest_nested + WORK_BESIDES if batch.longest_nested else 0, np.int64)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether something else than their trace states says how many spans some of these stand for."""
+        return self._batch.adjusted_count is not None
+
+    @property
+    def adjusted_counts(self) -> NDArray[np.float64]:
+        """How many spans each span stands for, shape (spans,)."""
+        return adjusted_counts(self._batch)
 
     @cached_property
     def events(self) -> Columns:

@@ -131,6 +131,8 @@ class SpanBatch:
         longest_nested: no array or key-value list among the attributes' values takes more bytes of `data`; 0 when there is none.
         request_size: of a batch that is one request, how many bytes at the start of `data` are the request; behind them stand
             texts that were repaired. 0 for any other batch.
+        adjusted_count: how many spans each span stands for, float64, shape (spans,); NaN for one whose trace state says it, None
+            where that is so for all. To be read through `proto.adjusted_count`.
     """
 
     data: NDArray[np.uint8]
@@ -143,6 +145,7 @@ class SpanBatch:
     workspaces: tuple[str, ...] = ("default",)
     longest_nested: int = 0
     request_size: int = 0
+    adjusted_count: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.spans)
@@ -160,7 +163,9 @@ class SpanBatch:
                 self.events,
                 self.links,
                 self.attributes,
+                self.adjusted_count,
             )
+            if part is not None
         )
 
     def select(self, rows: NDArray[Any] | slice) -> SpanBatch:
@@ -175,6 +180,7 @@ class SpanBatch:
             self.attributes,
             self.workspaces,
             self.longest_nested,
+            adjusted_count=None if self.adjusted_count is None else self.adjusted_count[rows],
         )
 
 
@@ -272,4 +278,8 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     data = np.concatenate([batch.data for batch in batches])
     data.flags.writeable = False
     longest_nested = max(batch.longest_nested for batch in batches)
+    if any(batch.adjusted_count is not None for batch in batches):
+        joined["adjusted_count"] = np.concatenate(
+            [np.full(len(batch), np.nan) if batch.adjusted_count is None else batch.adjusted_count for batch in batches]
+        )
     return SpanBatch(data, workspaces=workspaces, longest_nested=longest_nested, **joined)

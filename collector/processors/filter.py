@@ -53,7 +53,8 @@ class Filter:
         failed = batch.select(given_up)
         if self._on_events.rules and left.spans["events_count"].any():
             left, others = self._without_events(left, trouble)
-            failed = replace(failed, spans=np.concatenate([failed.spans, others.spans]))
+            # They go nowhere, so how many spans each stands for does not matter.
+            failed = replace(failed, spans=np.concatenate([failed.spans, others.spans]), adjusted_count=None)
         return Processed(left, batch.select(dropped), trouble.failures, failed, trouble.reasons)
 
     def _without_events(self, batch: SpanBatch, trouble: _Trouble) -> tuple[SpanBatch, SpanBatch]:

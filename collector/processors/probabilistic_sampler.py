@@ -20,6 +20,7 @@ from collector.processors.probability import DIGITS, NEVER, SMALLEST, probabilit
 from collector.processors.trace_state import RANDOMNESS_HOLE, TraceState, read_trace_state
 from collector.processors.values import read_double
 from config.sampling import ProbabilisticSampler
+from proto.adjusted_count import adjusted_counts
 from proto.attribute_search import find_attributes
 from proto.distinct import distinct, distinct_strings
 from proto.edit import Data, Mask
@@ -197,7 +198,10 @@ class Sampler:
         spans = take(batch.spans, rows)
         spans["trace_state_offset"][written] = start + offsets[written]
         spans["trace_state_length"][written] = lengths[written]
-        return replace(batch, data=data.view, spans=spans, request_size=0)
+        sampled = replace(batch, data=data.view, spans=spans, request_size=0, adjusted_count=None)
+        if batch.adjusted_count is None:
+            return sampled
+        return replace(sampled, adjusted_count=_reweighed(batch.select(rows), sampled))
 
     def _text(self, state: TraceState, change: int, decided: int) -> bytes:
         """The new text of a trace state. A threshold is never lowered: what is gone stays gone."""
@@ -205,6 +209,11 @@ class Sampler:
             return state.with_threshold(None)
         least = 0 if change == _AS_FORCED else decided
         return state.with_threshold(max(state.threshold or 0, least), randomness_hole=self._hashes)
+
+
+def _reweighed(before: SpanBatch, after: SpanBatch) -> NDArray[np.float64]:
+    """Adjusted counts that did not come from trace states, after sampling has changed these; shape (spans,)."""
+    return adjusted_counts(before) * adjusted_counts(after) / adjusted_counts(replace(before, adjusted_count=None))
 
 
 def _trace_states(batch: SpanBatch) -> tuple[NDArray[np.int32], list[TraceState | None]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from exporters.clickhouse.schema import SchemaSettings, column_definitions, quoted, statements
@@ -71,7 +73,7 @@ def test_on_a_cluster_every_statement_runs_everywhere(cluster: str) -> None:
 def test_comments_reach_the_reader_and_no_field_is_left_unfilled() -> None:
     text = joined(ttl_s=DAY_S)
     assert "-- The shape that Grafana" in text
-    assert "{" not in text
+    assert not re.search(r"\{\w+\}", text)
 
 
 def test_names_are_quoted_whatever_they_hold() -> None:

@@ -50,6 +50,9 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
     `Links.AttributesTypes` Array(LowCardinality(String)) CODEC(ZSTD(1)),
     `Links.DroppedAttributesCount` Array(UInt32) CODEC(ZSTD(1)),
     `Links.Flags` Array(UInt32) CODEC(ZSTD(1)),
+    -- How many spans this one stands for, since samplers have dropped the others: by the threshold T in the trace state (ot=th:T),
+    -- 2^56 / (2^56 - T), and 1 without one.
+    `AdjustedCount` Float64 DEFAULT 72057594037927936 / (72057594037927936 - reinterpretAsUInt64(reverse(unhex(rightPad(extract(concat(TraceState, ','), '(?:^|,)[ \t]*ot=(?:[a-z][a-z0-9]*:[A-Za-z0-9._-]*;)*th:([0-9a-f]{1,14})(?:;[a-z][a-z0-9]*:[A-Za-z0-9._-]*)*[ \t]*,'), 14, '0'))))) CODEC(ZSTD(1)),
 
     INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX idx_res_attr_key mapKeys(ResourceAttributes) TYPE bloom_filter(0.01) GRANULARITY 1,
