@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol
@@ -51,11 +51,13 @@ class Delivery:
         dropped: reason → owner → spans that were given up.
         renamed: owner → spans that came under another owner's name and went on under this one's, less those for which it was the
             other way round. Together that is none.
+        later: spans of which nothing can be said yet, as somebody holds them back; each gives what became of its spans.
     """
 
     stored: Counter[str] = field(default_factory=Counter)
     dropped: dict[str, Counter[str]] = field(default_factory=dict)
     renamed: Counter[str] = field(default_factory=Counter)
+    later: list[Awaitable[Delivery]] = field(default_factory=list)
 
     def store(self, owners: Mapping[str, int]) -> None:
         """Spans were stored."""
@@ -76,6 +78,12 @@ class Delivery:
         for reason, owners in other.dropped.items():
             self.drop(reason, owners)
         self.renamed.update(other.renamed)
+        self.later += other.later
+
+    async def complete(self) -> None:
+        """Wait until nothing is to come later any more, and count it."""
+        while self.later:
+            self.add(await self.later.pop())
 
     def came(self) -> Counter[str]:
         """Owner → spans that came as its own and are stored or dropped."""
@@ -91,6 +99,9 @@ class Destination(Protocol):
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         """Store every span of `batch`, or drop it by a rule that counts it. Never raises for what goes wrong out there.
+
+        Who holds spans back, be it to see what comes after them, does not keep the caller waiting meanwhile: what becomes of them
+        is then said `later`.
 
         Args:
             name: of the batch. The same spans under the same name are stored once, however often they are given.

@@ -97,6 +97,10 @@ class Cursor:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def unfinished(self) -> int:
+        return len(self._again)
+
     def close(self) -> None:
         self._closed = True
         self._demand.wake()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from collector.pipeline.batching import BatchLimits
 from collector.queues.contract import Queue, QueueStatistics, Taken
@@ -31,11 +31,22 @@ class Remainder:
         return Remainder(self.spans + other.spans, self.nbytes + other.nbytes)
 
 
+class Holder(Protocol):
+    """A destination that holds spans back: what becomes of them is said later (`Delivery.later`)."""
+
+    def resume(self) -> None:
+        """All that a former process had begun to hand on was handed on again; what is handed on from now on is new."""
+
+    def finish(self) -> None:
+        """All that there will ever be was handed on, so there is nothing to wait for any more."""
+
+
 class Batcher:
     """Takes spans from a queue and hands them on in batches.
 
     A request that is put costs it nothing: no task, no timer. While all `in_flight` places are taken, what comes
-    gathers, so batches grow with the load, up to the limits.
+    gathers, so batches grow with the load, up to the limits. A batch leaves its place when it is handed on; what was taken is
+    committed when everything is known that became of it, which may be much later.
 
     Args:
         queue: holds the spans until the destination has them.
@@ -43,6 +54,7 @@ class Batcher:
         destination: where batches go.
         in_flight: how many batches are on their way at once.
         executor: threads that join and cut batches.
+        holders: those on the way to the destination that hold spans back.
     """
 
     def __init__(
@@ -52,12 +64,15 @@ class Batcher:
         destination: Destination,
         in_flight: int,
         executor: Executor,
+        holders: Sequence[Holder] = (),
     ) -> None:
         self._queue = queue
         self._limits = limits
         self._destination = destination
+        self._in_flight = in_flight
         self._free = asyncio.Semaphore(in_flight)
         self._executor = executor
+        self._holders = holders
         self._deadline: float | None = None
         self._time_limit: asyncio.Timeout | None = None
         self._stopped = asyncio.Event()
@@ -96,6 +111,7 @@ class Batcher:
         return Remainder(left.spans, left.nbytes)
 
     async def _hand_on_all(self, tasks: asyncio.TaskGroup) -> None:
+        await self._hand_on_again(tasks)
         while True:
             await self._free.acquire()
             await self._due()
@@ -103,9 +119,32 @@ class Batcher:
             if taken is not None:
                 tasks.create_task(self._hand_on(taken))
             elif self._queue.closed:
-                return
+                self._free.release()
+                break
             else:
                 self._free.release()
+        await self._all_handed_on()
+        for holder in self._holders:
+            holder.finish()
+
+    async def _hand_on_again(self, tasks: asyncio.TaskGroup) -> None:
+        """Hand on what a former process had cut and did not commit, before anything that it had not."""
+        while self._queue.unfinished:
+            await self._free.acquire()
+            taken = await self._queue.take(self._limits.most_spans, self._limits.max_bytes)
+            if taken is not None:
+                tasks.create_task(self._hand_on(taken))
+        if self._holders:
+            await self._all_handed_on()
+            for holder in self._holders:
+                holder.resume()
+
+    async def _all_handed_on(self) -> None:
+        """Return when nothing that was taken is still being handed on."""
+        for _ in range(self._in_flight):
+            await self._free.acquire()
+        for _ in range(self._in_flight):
+            self._free.release()
 
     async def _due(self) -> None:
         """Wait until what is queued should go; at shutdown that is at once."""
@@ -130,9 +169,10 @@ class Batcher:
             while pieces:
                 # Popped, so that the destination alone decides how long the piece stays in memory.
                 delivery.add(await self._destination.deliver(*pieces.pop()))
-            self._queue.commit(taken, delivery)
         finally:
             self._free.release()
+        await delivery.complete()
+        self._queue.commit(taken, delivery)
 
     def _assemble(self, taken: Taken) -> tuple[SpanBatch, Sequence[slice]]:
         """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""

@@ -50,9 +50,15 @@ class FanOut:
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         async with asyncio.TaskGroup() as tasks:
             deliveries = [
-                tasks.create_task(each.deliver(batch, f"{name}-{number}")) for number, each in enumerate(self._destinations)
+                tasks.create_task(_completed(each, batch, f"{name}-{number}")) for number, each in enumerate(self._destinations)
             ]
         return min((each.result() for each in deliveries), key=lambda delivery: delivery.stored.total())
+
+
+async def _completed(destination: Destination, batch: SpanBatch, name: str) -> Delivery:
+    delivery = await destination.deliver(batch, name)
+    await delivery.complete()
+    return delivery
 
 
 class Entry:

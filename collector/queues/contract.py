@@ -112,6 +112,10 @@ class Queue(Protocol[TakenT]):
     def closed(self) -> bool:
         """Whether nothing more comes than what waits now."""
 
+    @property
+    def unfinished(self) -> int:
+        """How many batches a former process had cut and did not commit; the next so many that are taken are those."""
+
     def waiting(self) -> Waiting:
         """What could be taken now."""
 

@@ -84,6 +84,10 @@ class MemoryQueue:
     def closed(self) -> bool:
         return self._closed
 
+    @property
+    def unfinished(self) -> int:
+        return 0
+
     def check_open(self) -> None:
         if self._closed:
             raise Retryable(CLOSED)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import pytest
 
 from collector.errors import Retryable
-from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.batcher import Batcher, Holder, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.base import Delivery
@@ -39,18 +39,45 @@ class Destination(ListConsumer):
         return Delivery(Counter(spans_by_owner(batch)))
 
 
+class HoldingBack(Destination):
+    """Says only at the end what became of the spans."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+        self.arrived = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        delivery = await super().deliver(batch, name)
+        self.events.append(f"{len(batch)} spans")
+        self.arrived.set()
+        return Delivery(later=[self._later(delivery)])
+
+    async def _later(self, delivery: Delivery) -> Delivery:
+        await self.over.wait()
+        return delivery
+
+    def resume(self) -> None:
+        self.events.append("resume")
+
+    def finish(self) -> None:
+        self.events.append("finish")
+        self.over.set()
+
+
 def limits(min_spans: int = 10, max_spans: int = 0, max_bytes: int = HUGE, timeout_s: float = LONG_S) -> BatchLimits:
     return BatchLimits(min_spans, max_spans, max_bytes, timeout_s)
 
 
 @asynccontextmanager
 async def running(
-    consumer: Destination, policy: BatchLimits, *, in_flight: int = 2, max_bytes: int = HUGE
+    consumer: Destination, policy: BatchLimits, *, in_flight: int = 2, max_bytes: int = HUGE, holders: Sequence[Holder] = ()
 ) -> AsyncIterator[tuple[MemoryQueue, Batcher]]:
     """A batcher at work; it is drained at the end if the test has not done so."""
     with ThreadPoolExecutor(1) as executor:
         queue = MemoryQueue(QueueLimits(max_bytes))
-        batcher = Batcher(queue, policy, consumer, in_flight, executor)
+        batcher = Batcher(queue, policy, consumer, in_flight, executor, holders)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(batcher.run())
             yield queue, batcher
@@ -135,6 +162,27 @@ async def test_the_bound_holds_for_queued_and_sent_spans_together_and_frees_when
         gate.set()
         await until(lambda: batcher.statistics().nbytes == 0)
     assert sorted(map(int, consumer.names)) == [0, 1, 2]
+
+
+async def test_what_is_held_back_holds_no_place_and_is_committed_when_it_is_known_what_became_of_it() -> None:
+    consumer = HoldingBack()
+    async with running(consumer, limits(min_spans=1, timeout_s=0.0), in_flight=1, holders=[consumer]) as (queue, batcher):
+        for number in range(5):
+            consumer.arrived.clear()
+            await queue.put(numbered(number))
+            await consumer.arrived.wait()
+        assert (batcher.statistics().spans, queue.account.settled.stored.total()) == (5, 0)
+        assert await batcher.drain(10.0) == Remainder(0, 0)
+    assert consumer.events == ["resume", *["1 spans"] * 5, "finish"]
+    assert queue.account.settled == Delivery(Counter({"default/numbers": 5}))
+
+
+async def test_draining_does_not_wait_longer_for_what_is_held_back() -> None:
+    consumer = HoldingBack()
+    async with running(consumer, limits(min_spans=1)) as (queue, batcher):
+        await queue.put(numbered(0, 3))
+        assert (await batcher.drain(0.05)).spans == 3
+    assert queue.account.settled == Delivery()
 
 
 async def test_draining_sends_what_has_gathered_without_waiting_for_its_time() -> None:
