@@ -1,9 +1,9 @@
 """Decides about whole traces: the processor `tail_sampling`.
 
-A sampler holds spans until their traces are decided. It knows no clock, network or disk: times come as arguments, and the
-same calls in the same order give the same decisions. What it decides, and how that outlives the process, is told apart: `Verdicts`
-are what has been decided about traces, and `apply` takes the spans of those traces out of what is held. So decisions that were
-written down can be applied anew to the same pieces, and give the same spans with the same marks.
+A sampler holds spans until their traces are decided. It knows no clock, no network and no disk: times come as arguments, and
+the same calls in the same order give the same decisions. What is decided, and what follows, are told apart: `Verdicts` are what
+was decided about traces, and `apply` takes the spans of those traces out of what is held. So decisions that were written down can
+be applied anew to the same pieces, and give the same spans with the same marks.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Verdicts:
         reasons: int32, shape (traces,): the place in `names` of the policy that decided, or of the rule.
         names: of policies and rules, such as `errors`, `not_sampled`, `maximum_trace_size_bytes`.
         probabilities: float64, shape (traces,): the share of traces such as this one that is kept; NaN where it is not known.
+        thresholds_stay: bool, shape (traces,): what the trace states say about sampling still holds; otherwise it is erased.
         late: bool, shape (traces,): the trace had been decided before, and these are spans that came later.
     """
 
@@ -37,6 +38,7 @@ class Verdicts:
     reasons: NDArray[np.int32]
     names: tuple[str, ...]
     probabilities: NDArray[np.float64]
+    thresholds_stay: NDArray[np.bool_]
     late: NDArray[np.bool_]
 
     def __len__(self) -> int:
