@@ -15,8 +15,8 @@ from exporters.clickhouse.errors import ACCESS_DENIED
 
 _log = structlog.get_logger(__name__)
 
-TEMPLATES: Final = ("otel_traces", "otel_traces_trace_id_ts", "otel_traces_trace_id_ts_mv")
-"""Files in `schema/`, in the order of their creation."""
+TEMPLATES: Final = ("otel_traces", "otel_traces_trace_id_ts", "otel_traces_trace_id_ts_mv", "otel_tracing_configs")
+"""Files in `schema/`, in the order of their creation. Names that begin with the first one's follow that of the spans' table."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
 """So many inserts are remembered by a table without replicas, which remembers none by default.
@@ -97,6 +97,7 @@ def _template(name: str) -> str:
 
 def _rendered(template: str, settings: SchemaSettings) -> str:
     values = {
+        "database": quoted(settings.database),
         "on_cluster": settings.on_cluster,
         "engine": f"{settings.engine}({settings.engine_parameters})",
         "ttl_by_timestamp": _ttl("Timestamp", settings.ttl_s),
@@ -135,7 +136,13 @@ def workspace_tables(spans_table: str) -> tuple[str, ...]:
         spans_table: name of the table of the spans, without a database.
     """
     with_workspace = (name for name in TEMPLATES if "Workspace" in column_definitions(name))
-    return tuple(spans_table + name.removeprefix(TEMPLATES[0]) for name in with_workspace)
+    return tuple(_table_name(name, spans_table) for name in with_workspace)
+
+
+def _table_name(template: str, spans_table: str) -> str:
+    """The table that a template makes."""
+    suffix = template.removeprefix(TEMPLATES[0])
+    return template if suffix == template else spans_table + suffix
 
 
 async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
@@ -153,7 +160,7 @@ async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
 
 
 async def _add_missing_columns(client: ClickHouseClient, settings: SchemaSettings, name: str) -> None:
-    table = settings.table(name.removeprefix(TEMPLATES[0]))
+    table = f"{quoted(settings.database)}.{quoted(_table_name(name, settings.spans_table))}"
     existing = await columns(client, table)
     if existing is None:
         return

@@ -164,6 +164,7 @@ async def test_spans_wait_for_a_server_that_is_absent_at_the_start() -> None:
                 "`otel`.`otel_traces`",
                 "`otel`.`otel_traces_trace_id_ts`",
                 "`otel`.`otel_traces_trace_id_ts_mv`",
+                "`otel`.`otel_tracing_configs`",
             ]
     assert not line.account.drops
 
