@@ -18,12 +18,15 @@ from llvmlite.binding import get_host_cpu_name
 from numba import config
 
 from proto.attribute_search import find_attributes
+from proto.compact import compact
 from proto.distinct import distinct_values
 from proto.edit import Edit
 from proto.native_encode import encode
 from proto.otlp_decode import decode
+from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.spans import concatenate
+from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
 
 _REQUEST: Final = rb"""{"resourceSpans":[{"schemaUrl":"https://example.com/schema","resource":{"attributes":[
 {"key":"service.name","value":{"stringValue":"warm"}},{"key":"process.pid","value":{"intValue":"1"}}]},
@@ -52,10 +55,22 @@ def warm() -> None:
     encode(broken)
     encode(concatenate([whole, broken, whole]))
     encode(concatenate([whole, broken]).select(np.array([1, 0])))
+    encode_request(whole)
+    encode_request(concatenate([whole, broken]).select(np.array([1, 0])))
     find_attributes(whole, whole.spans, [b"int", b"exponent"])
     edit = Edit(whole, "spans", [b"kvlist"])
     edit.put_texts(0, np.array([True]), *distinct_values(whole.data, edit.values(0, np.array([True]))))
     encode(edit.finish())
+    encode(compact(whole))
+    traces = KeyTable(1)
+    traces.grow(2)
+    keys = trace_keys(whole, np.zeros(1, np.uint64))
+    slots, _ = traces.enter(keys)
+    gather(
+        np.zeros(2, TRACE), np.zeros((2, 1), np.uint64), slots, whole.spans, np.zeros(1, np.uint32), np.zeros((1, 1), np.uint64)
+    )
+    traces.remove(traces.find(keys))
+    admit(np.empty(1, np.bool_), np.ones(1, np.bool_), np.ones(1, np.int64), 1)
     _remember()
 
 
