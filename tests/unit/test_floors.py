@@ -28,7 +28,7 @@ FLOORS = (
     {"health"},
     {"receivers", "api", "pipeline"},
     {"processors", "journal"},
-    {"query", "queues"},
+    {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
     {"tokens", "http_connection"},
     {"consumer", "ledger", "metrics", "logging", "memory", "reloading", "spaced_log"},

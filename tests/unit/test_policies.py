@@ -1,0 +1,80 @@
+"""Which config speaks for a service, compared with a search through all of them in plain Python."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.control.policies import Policies
+from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
+from config.patterns import compile_globs
+
+LETTERS = "ab*?.[/"
+TEXTS = st.text(LETTERS, min_size=1, max_size=5)
+NAMES = st.text("ab./[", max_size=5)
+
+
+def config(service: str, created_at: int = 0, workspace: str = "shop", **settings: object) -> TracingConfig:
+    said = TracingSettings.model_validate({"service": service, **settings})
+    return TracingConfig(
+        id_of(workspace, service), workspace, said, 1, created_at, "ann", created_at, "ann", deleted=False, write_id=uuid.uuid4()
+    )
+
+
+def matches(glob: str, text: str) -> bool:
+    """Character by character, without a regular expression."""
+    if not glob:
+        return not text
+    if glob[0] == "*":
+        return any(matches(glob[1:], text[start:]) for start in range(len(text) + 1))
+    return bool(text) and glob[0] in ("?", text[0]) and matches(glob[1:], text[1:])
+
+
+def expected(configs: Sequence[TracingConfig], workspace: str, service: str) -> TracingConfig | None:
+    own = [each for each in configs if each.workspace == workspace]
+    for each in own:
+        if each.settings.service == service and not re.search(r"[*?]", service):
+            return each
+    fitting = [each for each in own if re.search(r"[*?]", each.settings.service) and matches(each.settings.service, service)]
+    return max(fitting, key=lambda each: (len(each.settings.service), each.created_at), default=None)
+
+
+@given(TEXTS, st.text(LETTERS + "\n", max_size=6))
+def test_a_glob_matches_as_one_does_by_hand(glob: str, text: str) -> None:
+    assert bool(compile_globs([glob]).fullmatch(text)) == matches(glob, text)
+
+
+@given(
+    st.lists(st.tuples(TEXTS, st.sampled_from(["shop", "other"])), unique=True, max_size=8),
+    st.permutations(range(8)),
+    st.lists(NAMES, min_size=1, max_size=6),
+)
+def test_exact_before_glob_before_shorter_glob_before_older_one(
+    texts: list[tuple[str, str]], times: list[int], names: list[str]
+) -> None:
+    configs = [config(text, at, workspace) for (text, workspace), at in zip(texts, times, strict=False)]
+    policies = Policies(configs)
+    for workspace in ("shop", "other", "nobody"):
+        for name in [*names, *(text for text, _ in texts)]:
+            policy = policies.policy(workspace, name)
+            assert (None if policy is None else policy.config) == expected(configs, workspace, name)
+
+
+def test_a_policy_says_what_its_config_says() -> None:
+    said = config("cart", enabled=False, samplingRate=0.25, excludedPaths=("/healthz", "/static/*"))
+    policy = Policies([said]).policy("shop", "cart")
+    assert policy is not None
+    assert (policy.enabled, policy.sampling_rate, policy.config) == (False, 0.25, said)
+    assert [bool(policy.excluded.fullmatch(path)) for path in ("/healthz", "/static/a/b", "/static", "/")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    plain = Policies([config("cart")]).policy("shop", "cart")
+    assert plain is not None
+    assert plain.excluded is None
