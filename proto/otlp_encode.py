@@ -1,133 +1,141 @@
-"""SpanBatch to OTLP: the bytes of an ExportTraceServiceRequest, for the few spans that are set aside.
+"""SpanBatch to OTLP: the bytes of an ExportTraceServiceRequest, for whoever is to have spans as they came.
 
-Ordinary Python, a span at a time. What a request held and a SpanBatch does not (unknown fields, entity references) is missing.
+Nothing that a batch holds is lost but the names of workspaces, for which OTLP has no place. What a request held and a batch does
+not (unknown fields, entity references) is missing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
-from proto.spans import ABSENT, ARRAY, BOOL, BYTES, DOUBLE, INT, KVLIST, STRING, SpanBatch
-from proto.wire import FIXED32, FIXED64, LENGTH_DELIMITED, VARINT, encode_varint
+import numpy as np
+from numpy.typing import NDArray
 
-_ID_BYTES: Final = {"trace_id": 16, "span_id": 8, "parent_span_id": 8}
+from proto import otlp_encode_kernels as kernels
+from proto.room import Room
+from proto.spans import SpanBatch, records
+from proto.texts import Bytes, Texts, distinct_texts
+
+_SLACK: Final = 32
+"""Room behind the end, with which texts are copied without a loop (`proto.words.copy`)."""
+_MOST_BYTES: Final = np.iinfo(np.int32).max
+
+Rows = NDArray[np.int64]
+
+
+class _Groups(NamedTuple):
+    """Spans that are of equal scopes of equal resources, wherever they came from; in the order in which they are written.
+
+    Attributes:
+        resource_heads, scope_heads: what is said of each resource, and of the scope of each group.
+        resource_of_group: place in `resource_heads`, shape (groups,); groups of one resource follow each other.
+        group_of_span: shape (spans,).
+    """
+
+    resource_heads: Texts
+    scope_heads: Texts
+    resource_of_group: Rows
+    group_of_span: Rows
+
+
+class Encoder:
+    """Writes batches as requests, one after the other in the same memory; for one thread."""
+
+    def __init__(self) -> None:
+        self._out = Room()
+
+    def encode(self, batch: SpanBatch) -> Bytes:
+        """All spans of a batch as one request, uint8; to be used before this encoder writes another.
+
+        Equal resources are one, and so are equal scopes of a resource; each stands where its first span is in the batch.
+
+        Raises:
+            ValueError: it would have 2 GiB or more, which no message of protobuf may have.
+        """
+        groups = _groups(batch)
+        heads = groups.resource_heads, groups.scope_heads
+        order, ends = _in_order(groups.group_of_span, len(groups.resource_of_group))
+        spans, events, links, attributes = map(records, (batch.spans, batch.events, batch.links, batch.attributes))
+        sizes = tuple(np.empty(len(table), np.int64) for table in (batch.spans, batch.events, batch.links))
+        group_sizes, scope_sizes = np.empty((2, len(ends)), np.int64)
+        kernels.measure_spans(*sizes, group_sizes, spans, groups.group_of_span, events, links, attributes)
+        outer_sizes = np.empty(len(groups.resource_heads.offsets), np.int64), scope_sizes
+        size = kernels.measure_groups(*outer_sizes, group_sizes, groups.resource_of_group, *(each.lengths for each in heads))
+        _check_size(size)
+        self._out.clear()
+        out = self._out.reserve(size + _SLACK)
+        frame = *outer_sizes, groups.resource_of_group, *groups.resource_heads, *groups.scope_heads
+        kernels.write_request(out, *frame, order, ends, *sizes, spans, events, links, attributes, batch.data)
+        self._out.size = size
+        return out[:size]
 
 
 def encode_request(batch: SpanBatch) -> bytes:
-    """All spans of a batch as one request, grouped by resource and scope in the order in which each is first met."""
-    return _Request(batch).encode()
+    """The same as bytes of their own."""
+    return Encoder().encode(batch).tobytes()
 
 
-class _Request:
-    def __init__(self, batch: SpanBatch) -> None:
-        self._batch = batch
-        self._data = batch.data.tobytes()
-
-    def encode(self) -> bytes:
-        scopes: dict[int, list[bytes]] = {}
-        for span in self._batch.spans:
-            scopes.setdefault(int(span["scope"]), []).append(_message(2, self._span(span)))
-        resources: dict[int, list[bytes]] = {}
-        for row, spans in scopes.items():
-            scope = self._batch.scopes[row]
-            body = [_message(1, self._scope(scope)), *spans, self._text(3, scope, "schema_url")]
-            resources.setdefault(int(scope["resource"]), []).append(_message(2, body))
-        return b"".join(
-            _message(1, [_message(1, self._resource(row)), *scope_spans, self._text(3, self._batch.resources[row], "schema_url")])
-            for row, scope_spans in resources.items()
-        )
-
-    def _resource(self, row: int) -> Iterable[bytes]:
-        resource = self._batch.resources[row]
-        yield from self._attributes(1, resource)
-        yield _varint_field(2, resource["dropped_attributes_count"])
-
-    def _scope(self, scope: Any) -> Iterable[bytes]:
-        yield self._text(1, scope, "name")
-        yield self._text(2, scope, "version")
-        yield from self._attributes(3, scope)
-        yield _varint_field(4, scope["dropped_attributes_count"])
-
-    def _span(self, span: Any) -> Iterable[bytes]:
-        yield self._id(1, span, "trace_id")
-        yield self._id(2, span, "span_id")
-        yield self._text(3, span, "trace_state")
-        yield self._id(4, span, "parent_span_id")
-        yield self._text(5, span, "name")
-        yield _varint_field(6, span["kind"])
-        yield _fixed_field(7, span["start_time_unix_nano"], 8)
-        yield _fixed_field(8, span["end_time_unix_nano"], 8)
-        yield from self._attributes(9, span)
-        yield _varint_field(10, span["dropped_attributes_count"])
-        for event in _run(self._batch.events, span, "events"):
-            yield _message(11, self._event(event))
-        yield _varint_field(12, span["dropped_events_count"])
-        for link in _run(self._batch.links, span, "links"):
-            yield _message(13, self._link(link))
-        yield _varint_field(14, span["dropped_links_count"])
-        status = [self._text(2, span, "status_message"), _varint_field(3, span["status_code"])]
-        yield _message(15, status) if any(status) else b""
-        yield _fixed_field(16, span["flags"], 4)
-
-    def _event(self, event: Any) -> Iterable[bytes]:
-        yield _fixed_field(1, event["time_unix_nano"], 8)
-        yield self._text(2, event, "name")
-        yield from self._attributes(3, event)
-        yield _varint_field(4, event["dropped_attributes_count"])
-
-    def _link(self, link: Any) -> Iterable[bytes]:
-        yield self._text(1, link, "trace_id")
-        yield self._text(2, link, "span_id")
-        yield self._text(3, link, "trace_state")
-        yield from self._attributes(4, link)
-        yield _varint_field(5, link["dropped_attributes_count"])
-        yield _fixed_field(6, link["flags"], 4)
-
-    def _attributes(self, number: int, owner: Any) -> Iterable[bytes]:
-        for attribute in _run(self._batch.attributes, owner, "attributes"):
-            yield _message(number, [self._text(1, attribute, "key"), _message(2, [self._value(attribute)])])
-
-    def _value(self, attribute: Any) -> bytes:
-        kind = int(attribute["type"])
-        if kind in (BOOL, INT):
-            return _key(kind, VARINT) + encode_varint(int(attribute["number"]))
-        if kind == DOUBLE:
-            return _key(kind, FIXED64) + int(attribute["number"]).to_bytes(8, "little", signed=True)
-        if kind in (STRING, ARRAY, KVLIST, BYTES):
-            return _message(kind, [self._bytes(attribute, "value")])
-        return b""
-
-    def _text(self, number: int, row: Any, field: str) -> bytes:
-        content = self._bytes(row, field)
-        return _message(number, [content]) if content else b""
-
-    def _bytes(self, row: Any, field: str) -> bytes:
-        offset = int(row[f"{field}_offset"])
-        return self._data[offset : offset + int(row[f"{field}_length"])]
-
-    def _id(self, number: int, span: Any, field: str) -> bytes:
-        offset = int(span[f"{field}_offset"])
-        return b"" if offset == ABSENT else _message(number, [self._data[offset : offset + _ID_BYTES[field]]])
+def _groups(batch: SpanBatch) -> _Groups:
+    """Which spans belong together; costs next to nothing for each span."""
+    scope_of_span = batch.spans["scope"]
+    # Of several assignments to one place, NumPy keeps the last: here that of the first span.
+    first_span = np.full(len(batch.scopes), len(batch))
+    first_span[scope_of_span[::-1]] = np.arange(len(batch) - 1, -1, -1)
+    scope_rows = np.argsort(first_span, kind="stable")[: np.count_nonzero(first_span < len(batch))]
+    scope_codes, scopes = _heads(batch, "scopes", scope_rows)
+    resource_rows = batch.scopes["resource"][scope_rows].astype(np.int64)
+    numbers, first = _numbered(resource_rows)
+    resource_codes, resources = _heads(batch, "resources", resource_rows[first])
+    resource_of_scope = resource_codes[numbers].astype(np.int64)
+    groups, first = _numbered(resource_of_scope * len(scope_rows) + scope_codes)
+    order = np.argsort(resource_of_scope[first], kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    group_of_row = np.zeros(len(batch.scopes), np.int64)
+    group_of_row[scope_rows] = place[groups]
+    first = first[order]
+    codes = scope_codes[first]
+    scope_heads = Texts(scopes.data, scopes.offsets[codes], scopes.lengths[codes])
+    return _Groups(resources, scope_heads, resource_of_scope[first], group_of_row[scope_of_span])
 
 
-def _run(table: Any, owner: Any, name: str) -> Any:
-    start = int(owner[f"{name}_start"])
-    return table[start : start + int(owner[f"{name}_count"])]
+def _heads(batch: SpanBatch, table: Literal["resources", "scopes"], rows: Rows) -> tuple[NDArray[np.int32], Texts]:
+    """What is said of these rows of a table, as bytes: for each its place among those that differ, and those."""
+    measure, write = (
+        (kernels.measure_resource_heads, kernels.write_resource_heads)
+        if table == "resources"
+        else (kernels.measure_scope_heads, kernels.write_scope_heads)
+    )
+    owners, attributes = records(getattr(batch, table)), records(batch.attributes)
+    lengths, bodies = np.empty((2, len(rows)), np.int64)
+    size = measure(lengths, bodies, rows, owners, attributes)
+    _check_size(size)
+    out = np.empty(size + _SLACK, np.uint8)
+    write(out, bodies, rows, owners, attributes, batch.data)
+    # Like the data of a batch, so that a kernel is compiled for one kind of data only.
+    out.flags.writeable = False
+    return distinct_texts(Texts(out, (np.cumsum(lengths) - lengths).astype(np.int32), lengths.astype(np.int32)))
 
 
-def _message(number: int, parts: Iterable[bytes]) -> bytes:
-    content = b"".join(parts)
-    return _key(number, LENGTH_DELIMITED) + encode_varint(len(content)) + content
+def _check_size(size: int) -> None:
+    if size > _MOST_BYTES:
+        raise ValueError(f"a request of {size} bytes cannot be written: {_MOST_BYTES} are possible")
 
 
-def _varint_field(number: int, value: Any) -> bytes:
-    return _key(number, VARINT) + encode_varint(int(value)) if value else b""
+def _numbered(keys: Rows) -> tuple[Rows, Rows]:
+    """For each key its number among those that differ, in the order in which they first come, and where each first is."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    numbers = np.empty_like(order)
+    numbers[order] = np.arange(len(order))
+    return numbers[inverse], first[order]
 
 
-def _fixed_field(number: int, value: Any, size: int) -> bytes:
-    return _key(number, FIXED64 if size == 8 else FIXED32) + int(value).to_bytes(size, "little") if value else b""
-
-
-def _key(number: int, wire_type: int) -> bytes:
-    return encode_varint(number << 3 | wire_type)
+def _in_order(group_of_span: Rows, groups: int) -> tuple[Rows, Rows]:
+    """The rows of spans group by group, each in the order of the batch, and where each group ends among them."""
+    ends = np.cumsum(np.bincount(group_of_span, minlength=groups))
+    if (group_of_span[1:] >= group_of_span[:-1]).all():
+        return np.arange(len(group_of_span)), ends
+    # Numbers of 16 bits are sorted digit by digit, in linear time.
+    keys: NDArray[Any] = group_of_span.astype(np.uint16) if groups <= 1 << 16 else group_of_span
+    return np.argsort(keys, kind="stable"), ends

@@ -22,6 +22,7 @@ from proto.distinct import distinct_values
 from proto.edit import Edit
 from proto.native_encode import encode
 from proto.otlp_decode import decode
+from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.spans import concatenate
 from proto.warm import is_warm, warm
@@ -42,6 +43,7 @@ bodies = [trace.body for trace in all_traces() if len(trace.body) < 200_000]
 bodies += [json_to_protobuf(to_json(request)).protobuf for request in (every_value_request(), generated_request())]
 batches = [decode(body).batch for body in bodies]
 encode(concatenate(batches))
+encode_request(concatenate(batches))
 conditions = ['name == "x"', 'attributes["http.route"] == nil', 'resource.attributes["a"] == 1', "span_id == parent_span_id"]
 settings = {"traces": {"span": conditions, "spanevent": ['name == "x"', 'attributes["k"] == "v"']}}
 names = {"from_attributes": ["http.route", "code"], "to_attributes": {"rules": ["/(?P<id>[0-9]+)"]}}
@@ -57,6 +59,7 @@ for batch in batches[:20]:
         encode(processor.process(batch).batch)
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
+    encode_request(batch.select(slice(0, 1)))
     edit = Edit(batch, "spans", [b"url.path"])
     distinct_values(batch.data, edit.values(0, edit.present[0]))
     edit.put_texts(0, np.ones(len(batch), bool), np.zeros(len(batch), int), [b"/"])
