@@ -5,8 +5,8 @@ remembered; attributes and statuses are measured again when they are written, wh
 numbers, except that what a ResourceSpans or ScopeSpans says of itself, its head, stands in front of what it holds.
 
 Each writer appends to `out` at `position` and returns the new position. The caller makes `out` large enough for what was
-measured, and 32 bytes more; if it were not, the bounds check would say so. The `flags` of a row are asked for by name, in brackets:
-where kernels run as plain Python, NumPy's records have an attribute of that name already.
+measured, and 32 bytes more; if it were not, the bounds check would say so. The `flags` of a row are asked for by name, in
+brackets: where kernels run as plain Python, NumPy's records have an attribute of that name already.
 """
 
 from __future__ import annotations
