@@ -118,6 +118,16 @@ DEAD_LETTER_SPANS: Final = Definition(
     "Acknowledged spans that could not be stored and were set aside, by reason.",
     (*_EXPORTER, "reason"),
 )
+# Rows that processors make of spans, such as red_metrics. They are no spans, so the ledger does not have them.
+DERIVED_ROWS: Final = Definition(
+    "spanhouse_exporter_derived_rows", "counter", "Rows made of spans that were stored, by table.", (*_EXPORTER, "table")
+)
+DROPPED_DERIVED_ROWS: Final = Definition(
+    "spanhouse_exporter_dropped_derived_rows",
+    "counter",
+    "Rows made of spans that could not be stored and were given up, by reason.",
+    (*_EXPORTER, "table", "reason"),
+)
 RETRIED_BATCHES: Final = Definition(
     "spanhouse_exporter_retries", "counter", "Attempts that failed and were repeated, by reason.", (*_EXPORTER, "reason")
 )
@@ -196,6 +206,14 @@ JOURNAL_SYNC_SECONDS: Final = Definition(
 EMBEDDED_RESTARTS: Final = Definition(
     "spanhouse_embedded_restarts", "counter", "Times that the embedded ClickHouse was started again after a crash."
 )
+# Reasons: unauthenticated, foreign (a web page of somebody else, or another host name), busy (too many requests or sessions at a
+# time), unavailable (a connection too many), slow_head, header_too_large, and malformed for what is no request.
+EMBEDDED_REFUSED: Final = Definition(
+    "spanhouse_embedded_refused_requests",
+    "counter",
+    "Requests and connections that the embedded ClickHouse turned away, by reason.",
+    ("reason",),
+)
 
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
@@ -222,6 +240,8 @@ METRICS: Final = (
     SEND_FAILED_SPANS,
     DROPPED_SPANS,
     DEAD_LETTER_SPANS,
+    DERIVED_ROWS,
+    DROPPED_DERIVED_ROWS,
     RETRIED_BATCHES,
     INSERT_SECONDS,
     BATCH_SPANS,
@@ -242,6 +262,7 @@ METRICS: Final = (
     JOURNAL_DAMAGED_BYTES,
     JOURNAL_SYNC_SECONDS,
     EMBEDDED_RESTARTS,
+    EMBEDDED_REFUSED,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     PROCESS_UPTIME_SECONDS,

@@ -28,6 +28,8 @@ from collector.metrics import (
     BATCH_SPANS,
     BUILD_INFO,
     DEAD_LETTER_SPANS,
+    DERIVED_ROWS,
+    DROPPED_DERIVED_ROWS,
     DROPPED_SPANS,
     FAILED_REQUESTS,
     FILTERED_SPANS,
@@ -237,6 +239,14 @@ class ExporterTelemetry:
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""
         self._telemetry.count(RETRIED_BATCHES, (*self._labels, reason))
+
+    def rows_stored(self, table: str, rows: int) -> None:
+        """Rows that were made of spans were stored; `table` is from a small fixed set."""
+        self._telemetry.count(DERIVED_ROWS, (*self._labels, table), rows)
+
+    def rows_dropped(self, table: str, rows: int, reason: str) -> None:
+        """Rows that were made of spans were given up; `reason` is from a small fixed set."""
+        self._telemetry.count(DROPPED_DERIVED_ROWS, (*self._labels, table, reason), rows)
 
 
 class ProcessorTelemetry:

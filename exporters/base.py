@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
+
+from proto.native_columns import NativeColumn
 from proto.spans import SpanBatch
 
 
@@ -94,6 +98,30 @@ class Delivery:
         return owners
 
 
+@dataclass(frozen=True, slots=True)
+class DerivedRows:
+    """Rows of another table than that of the spans, made of the spans of one batch.
+
+    They are stored exactly once, as spans are, but are no spans: no account has them.
+
+    Attributes:
+        table: which of the tables in `exporters/clickhouse/schema/` they are for, by the name of its file.
+        columns: of the table, those that have no default at least.
+        times: of the rows, by which the table is partitioned into days: seconds since 1970, int64, shape (rows,); one at least.
+    """
+
+    table: str
+    columns: Sequence[NativeColumn]
+    times: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def select(self, rows: NDArray[np.intp]) -> DerivedRows:
+        """Only these rows, in this order."""
+        return DerivedRows(self.table, [column.select(rows) for column in self.columns], self.times[rows])
+
+
 class Destination(Protocol):
     """Where batches end."""
 
@@ -105,6 +133,13 @@ class Destination(Protocol):
 
         Args:
             name: of the batch. The same spans under the same name are stored once, however often they are given.
+        """
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        """Store these rows where there is a table for them, or drop and count them. Never raises for what goes wrong out there.
+
+        Args:
+            name: of what they were made of, and of what made them. The same rows of a table under the same name are stored once.
         """
 
 
@@ -139,6 +174,17 @@ class Shipment(Protocol):
         """
 
 
+class RowShipment(Protocol):
+    """Derived rows in the form in which they leave; every `send` sends the same bytes under the same name."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows in it."""
+
+    async def send(self, timeout_s: float) -> None:
+        """As `Shipment.send`."""
+
+
 class Exporter(Protocol):
     """Turns batches into shipments for one destination."""
 
@@ -160,6 +206,21 @@ class Exporter(Protocol):
         """
 
 
+@runtime_checkable
+class TableExporter(Exporter, Protocol):
+    """An exporter whose destination has tables for derived rows."""
+
+    async def prepare_rows(self, rows: DerivedRows, name: str) -> Sequence[RowShipment]:
+        """The shipments that together hold every row once.
+
+        Args:
+            name: as for `Destination.deliver_rows`.
+
+        Raises:
+            ExportError: they could not be made; none was sent.
+        """
+
+
 class ExporterTelemetry(Protocol):
     """Where one exporter counts."""
 
@@ -174,3 +235,9 @@ class ExporterTelemetry(Protocol):
 
     def retried(self, reason: str) -> None:
         """An attempt failed and will be made again."""
+
+    def rows_stored(self, table: str, rows: int) -> None:
+        """Derived rows were stored; `table` is from a small fixed set."""
+
+    def rows_dropped(self, table: str, rows: int, reason: str) -> None:
+        """Derived rows were given up, for a reason as in `ExportError.reason`."""

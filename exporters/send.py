@@ -20,7 +20,18 @@ from typing import Final, TypeVar
 
 import structlog
 
-from exporters.base import DEAD_LETTER, Delivery, Exporter, ExportError, ExporterTelemetry, Outlook, Shipment
+from exporters.base import (
+    DEAD_LETTER,
+    Delivery,
+    DerivedRows,
+    Exporter,
+    ExportError,
+    ExporterTelemetry,
+    Outlook,
+    RowShipment,
+    Shipment,
+    TableExporter,
+)
 from exporters.dead_letters import DeadLetters, DeadLettersFull
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -153,6 +164,31 @@ class Sender:
         if course.given_up:
             self._log.error("spans_given_up", **course.given_up, first_error=course.first_error)
         return course.delivery
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        """Store derived rows where the destination has tables. Never raises for what it does: that is as for spans."""
+        exporter = self._exporter
+        if not isinstance(exporter, TableExporter):
+            return
+        try:
+            shipments = await self._persist(partial(exporter.prepare_rows, rows, name))
+        except ExportError as error:
+            self._give_up_rows(rows.table, len(rows), error)
+            return
+        for shipment in shipments:
+            await self._ship_rows(rows.table, shipment)
+
+    async def _ship_rows(self, table: str, shipment: RowShipment) -> None:
+        try:
+            await self._persist(partial(shipment.send, self._timeout_s))
+        except ExportError as error:
+            self._give_up_rows(table, shipment.rows, error)
+        else:
+            self._telemetry.rows_stored(table, shipment.rows)
+
+    def _give_up_rows(self, table: str, rows: int, error: ExportError) -> None:
+        self._telemetry.rows_dropped(table, rows, error.reason)
+        self._log.error("derived_rows_given_up", table=table, rows=rows, error=str(error))
 
     async def _store(self, batch: SpanBatch, name: str, course: _Course) -> None:
         """Store spans under a name, or under names made from it."""

@@ -31,7 +31,7 @@ from collector.queues.memory import MemoryQueue
 from config.exporters import SendingQueue
 from config.model import Config
 from config.processors import BatchProcessor
-from exporters.base import Delivery, Destination
+from exporters.base import Delivery, DerivedRows, Destination
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.send import Sender
 from exporters.tally import spans_by_owner
@@ -53,6 +53,11 @@ class FanOut:
                 tasks.create_task(_completed(each, batch, f"{name}-{number}")) for number, each in enumerate(self._destinations)
             ]
         return min((each.result() for each in deliveries), key=lambda delivery: delivery.stored.total())
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for number, each in enumerate(self._destinations):
+                tasks.create_task(each.deliver_rows(rows, f"{name}-{number}"))
 
 
 async def _completed(destination: Destination, batch: SpanBatch, name: str) -> Delivery:

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import structlog
 
 from collector.spaced_log import SpacedLog
-from exporters.base import Delivery, Destination
+from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
@@ -39,6 +39,7 @@ class Processed:
         reasons: rule → why it could not be evaluated, of those that should be told of in the log.
         decisions: of a sampler, (what decided, whether for keeping) → spans.
         changes: kind of change → attributes, events or links in spans to which it was done; kinds are from a small fixed set.
+        derived: rows of other tables that were made of the spans; stored under the name of the piece, whatever is left of it.
     """
 
     batch: SpanBatch
@@ -48,6 +49,7 @@ class Processed:
     reasons: Mapping[str, str] = field(default_factory=dict)
     decisions: Mapping[tuple[str, bool], int] = field(default_factory=dict)
     changes: Mapping[str, int] = field(default_factory=dict)
+    derived: Sequence[DerivedRows] = ()
 
 
 class Processor(Protocol):
@@ -116,16 +118,25 @@ class Processing:
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         """Process, deliver, and count what was dropped on the way under the id of the processor that did."""
         delivery = Delivery()
-        for stage in self._stages:
-            if not len(batch):
-                break
-            batch = await self._run(stage, batch, delivery)
-        if len(batch):
-            delivery.add(await self._destination.deliver(batch, name))
+        # Rows of other tables are on their way while the next processors work.
+        async with asyncio.TaskGroup() as rows_on_their_way:
+            for stage in self._stages:
+                if not len(batch):
+                    break
+                processed = await self._run(stage, batch, delivery)
+                for rows in processed.derived:
+                    rows_on_their_way.create_task(self._destination.deliver_rows(rows, f"{name}-{stage.name}"))
+                batch = processed.batch
+            if len(batch):
+                delivery.add(await self._destination.deliver(batch, name))
         return delivery
 
-    async def _run(self, stage: Stage, batch: SpanBatch, delivery: Delivery) -> SpanBatch:
-        """What a stage leaves of a batch; the rest is counted."""
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        """Hand on what was derived further in front; processors have nothing to do with it."""
+        await self._destination.deliver_rows(rows, name)
+
+    async def _run(self, stage: Stage, batch: SpanBatch, delivery: Delivery) -> Processed:
+        """What a stage makes of a batch, counted."""
         try:
             processed = await asyncio.get_running_loop().run_in_executor(self._executor, stage.processor.process, batch)
         except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
@@ -146,7 +157,7 @@ class Processing:
         parts = [part for part in (processed.batch, processed.dropped, processed.failed) if part is not None]
         if any(part.resources is not batch.resources or part.attributes is not batch.attributes for part in parts):
             _compare_owners(batch, parts, delivery)
-        return processed.batch
+        return processed
 
 
 def _compare_owners(batch: SpanBatch, parts: Sequence[SpanBatch], delivery: Delivery) -> None:

@@ -7,12 +7,14 @@ from typing import Final
 
 import numpy as np
 
+from exporters.base import DerivedRows
 from proto.spans import SpanBatch
 
 DAYS_PER_INSERT: Final = 50
 """Half of what servers allow by default (max_partitions_per_insert_block), as a day of UTC may lie in two of the server's."""
 
-_DAY_NS: Final = 86_400_000_000_000
+_DAY_S: Final = 86_400
+_DAY_NS: Final = _DAY_S * 1_000_000_000
 
 
 def by_period(batch: SpanBatch, days: int = DAYS_PER_INSERT) -> Mapping[int, SpanBatch]:
@@ -25,3 +27,11 @@ def by_period(batch: SpanBatch, days: int = DAYS_PER_INSERT) -> Mapping[int, Spa
     if len(periods) and periods.min() == periods.max():
         return {int(periods[0]): batch}
     return {period: batch.select(periods == period) for period in np.unique(periods).tolist()}
+
+
+def rows_by_period(rows: DerivedRows, days: int = DAYS_PER_INSERT) -> Mapping[int, DerivedRows]:
+    """The same for derived rows."""
+    periods = rows.times // (days * _DAY_S)
+    if periods.min() == periods.max():
+        return {int(periods[0]): rows}
+    return {period: rows.select(np.flatnonzero(periods == period)) for period in np.unique(periods).tolist()}

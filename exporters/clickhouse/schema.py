@@ -59,6 +59,10 @@ class SchemaSettings:
         """A table whose name starts with that of the spans, quoted, with its database."""
         return f"{quoted(self.database)}.{quoted(self.spans_table + suffix)}"
 
+    def table_of(self, template: str) -> str:
+        """The table that one of TEMPLATES makes, quoted, with its database."""
+        return f"{quoted(self.database)}.{quoted(_table_name(template, self.spans_table))}"
+
     @property
     def on_cluster(self) -> str:
         """The clause that creates a table on all servers, with a space before it; empty for one server."""
@@ -160,7 +164,7 @@ async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
 
 
 async def _add_missing_columns(client: ClickHouseClient, settings: SchemaSettings, name: str) -> None:
-    table = f"{quoted(settings.database)}.{quoted(_table_name(name, settings.spans_table))}"
+    table = settings.table_of(name)
     existing = await columns(client, table)
     if existing is None:
         return

@@ -1,4 +1,5 @@
-"""Spans to ClickHouse: one Native block, compressed, under a name that makes a repeated insert harmless."""
+"""Spans, and what was made of them, to ClickHouse: one Native block, compressed, under a name that makes a repeated insert
+harmless."""
 
 from __future__ import annotations
 
@@ -12,15 +13,17 @@ from typing import Any, Final, Literal
 import lz4.frame
 import structlog
 
-from exporters.base import ExportError, Outlook
+from exporters.base import DerivedRows, ExportError, Outlook
 from exporters.clickhouse import schema
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
-from exporters.clickhouse.partitions import by_period
+from exporters.clickhouse.partitions import by_period, rows_by_period
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_owner
-from proto.native_encode import COLUMNS, Column, Encoder, NativeBlock
+from proto.native_columns import encode_columns
+from proto.native_encode import COLUMNS, Column, Encoder
 from proto.spans import SpanBatch
+from proto.texts import Bytes
 
 _log = structlog.get_logger(__name__)
 
@@ -57,18 +60,22 @@ class _Body:
     """The data of one insert, encoded.
 
     Attributes:
+        table: quoted, with its database.
         columns: of the block, in its order.
+        rows: of the block.
         data: the block, compressed.
-        batch: the spans in it.
+        is_of_spans: whether the table is that of the spans.
     """
 
+    table: str
     columns: tuple[str, ...]
+    rows: int
     data: bytes
-    batch: SpanBatch
+    is_of_spans: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class RowInsert:
     """One insert; sent again, it is the same bytes under the same token."""
 
     writer: ClickHouseWriter
@@ -76,16 +83,8 @@ class Insert:
     name: str
 
     @property
-    def batch(self) -> SpanBatch:
-        return self.body.batch
-
-    @property
-    def spans(self) -> int:
-        return len(self.body.batch)
-
-    @property
-    def owners(self) -> Mapping[str, int]:
-        return spans_by_owner(self.body.batch)
+    def rows(self) -> int:
+        return self.body.rows
 
     @property
     def nbytes(self) -> int:
@@ -93,6 +92,21 @@ class Insert:
 
     async def send(self, timeout_s: float) -> None:
         await self.writer.insert(self.body, self.name, timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Insert(RowInsert):
+    """The same of spans."""
+
+    batch: SpanBatch
+
+    @property
+    def spans(self) -> int:
+        return self.body.rows
+
+    @property
+    def owners(self) -> Mapping[str, int]:
+        return spans_by_owner(self.batch)
 
 
 class ClickHouseWriter:
@@ -151,13 +165,37 @@ class ClickHouseWriter:
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
-        return [Insert(self, body, f"{name}-{period}") for period, body in bodies.items()]
+        return [Insert(self, body, f"{name}-{period}", part) for period, (body, part) in bodies.items()]
 
-    def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> dict[int, _Body]:
+    def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> dict[int, tuple[_Body, SpanBatch]]:
         bodies = {}
         for period, part in by_period(batch).items():
             block = _of_thread.encoder.encode(part, columns)
-            bodies[period] = _Body(block.columns, _packed(block, self._settings.compression), part)
+            data = _packed(block.data, self._settings.compression)
+            bodies[period] = _Body(self._table, block.columns, len(part), data, is_of_spans=True), part
+        return bodies
+
+    async def prepare_rows(self, rows: DerivedRows, name: str) -> Sequence[RowInsert]:
+        """The inserts of derived rows: one for each period of days that they lie in. Raises ExportError.
+
+        Args:
+            name: what the tokens of the inserts start with.
+        """
+        await self.open()
+        try:
+            bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode_rows, rows)
+        except Exception as error:
+            _log.exception("rows_not_encoded", table=rows.table, rows=len(rows))
+            raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER) from error
+        return [RowInsert(self, body, f"{name}-{rows.table}-{period}") for period, body in bodies.items()]
+
+    def _encode_rows(self, rows: DerivedRows) -> dict[int, _Body]:
+        table = self._settings.schema.table_of(rows.table)
+        names = tuple(column.name for column in rows.columns)
+        bodies = {}
+        for period, part in rows_by_period(rows).items():
+            data = _packed(encode_columns(part.columns, len(part)), self._settings.compression)
+            bodies[period] = _Body(table, names, len(part), data, is_of_spans=False)
         return bodies
 
     async def insert(self, body: _Body, token: str, timeout_s: float) -> None:
@@ -166,21 +204,25 @@ class ClickHouseWriter:
         names = ", ".join(map(quoted, body.columns))
         try:
             await self._client.insert(
-                f"INSERT INTO {self._table} ({names}) FORMAT Native",
+                f"INSERT INTO {body.table} ({names}) FORMAT Native",
                 body.data,
                 settings={
                     **self._insert_settings,
                     "insert_deduplication_token": token,
                     # A block that the server cut would be remembered by its pieces.
-                    "max_insert_block_size": max(len(body.batch), 1 << 20),
+                    "max_insert_block_size": max(body.rows, 1 << 20),
                 },
                 content_encoding="" if self._settings.compression == "none" else self._settings.compression,
                 timeout_s=timeout_s,
             )
         except (ClickHouseError, ClickHouseUnavailable) as error:
+            failure = export_error(error)
             if isinstance(error, ClickHouseError) and error.code in _TABLE_CHANGED:
                 self._columns = None
-            raise export_error(error) from error
+                if not (body.is_of_spans or self._settings.create_schema or error.code == UNKNOWN_DATABASE):
+                    # The spans beside these rows must not wait for a table that nobody may be about to make.
+                    failure.outlook = Outlook.NEVER
+            raise failure from error
 
 
 class _OfThread(threading.local):
@@ -193,7 +235,7 @@ class _OfThread(threading.local):
 _of_thread = _OfThread()
 
 
-def _packed(block: NativeBlock, compression: Compression) -> bytes:
+def _packed(block: Bytes | bytes, compression: Compression) -> bytes:
     # NumPy's arrays are buffers, though their types say so only from Python 3.12 on.
-    body: Any = block.data
+    body: Any = block
     return bytes(body) if compression == "none" else bytes(lz4.frame.compress(body, block_size=lz4.frame.BLOCKSIZE_MAX1MB))

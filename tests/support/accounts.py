@@ -8,12 +8,17 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Account:
-    """Spans that were stored; by reason, spans that were dropped or set aside, and attempts that were repeated."""
+    """Spans that were stored; by reason, spans that were dropped or set aside, and attempts that were repeated.
+
+    And by table, derived rows that were stored, and that were dropped, with the reason.
+    """
 
     stored_spans: int = 0
     drops: Counter[str] = field(default_factory=Counter)
     aside: Counter[str] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    row_drops: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def stored(self, spans: int, size: int, seconds: float) -> None:
         assert spans > 0
@@ -29,3 +34,9 @@ class Account:
 
     def retried(self, reason: str) -> None:
         self.retries[reason] += 1
+
+    def rows_stored(self, table: str, rows: int) -> None:
+        self.rows[table] += rows
+
+    def rows_dropped(self, table: str, rows: int, reason: str) -> None:
+        self.row_drops[table, reason] += rows

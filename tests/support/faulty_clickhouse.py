@@ -17,9 +17,9 @@ from typing import Any
 import lz4.frame
 import orjson
 from aiohttp import web
-from clickhouse_connect.driver.buffer import ResponseBuffer
 from clickhouse_connect.driver.query import QueryContext
 from clickhouse_connect.driver.transform import NativeTransform
+from clickhouse_connect.driverc.buffer import ResponseBuffer
 
 from proto.native_encode import COLUMNS
 

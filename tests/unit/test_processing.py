@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from collector.processors.base import Processed, Processing, Stage
-from exporters.base import Delivery
+from exporters.base import Delivery, DerivedRows
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
@@ -22,10 +22,14 @@ class Kept:
 
     def __init__(self) -> None:
         self.given: list[tuple[str, list[int]]] = []
+        self.rows: list[tuple[str, str]] = []
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
         self.given.append((name, numbers(batch)))
         return Delivery(Counter(spans_by_owner(batch)))
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        self.rows.append((rows.table, name))
 
 
 class Counted:
@@ -105,3 +109,15 @@ async def test_spans_that_are_given_up_with_a_failed_rule_are_counted_apart() ->
     assert kept.given == [("7-0", [1, 2])]
     assert delivery.dropped == {"step/0: error": {OWNER: 1}}
     assert counted[0].failures == [("rule[0]", 1)]
+
+
+async def test_rows_that_were_made_of_spans_go_on_under_names_of_their_own_even_if_no_span_does() -> None:
+    def derive(batch: SpanBatch) -> Processed:
+        tables = ("one", "two")
+        return Processed(batch, derived=[DerivedRows(table, [], np.array([0])) for table in tables])
+
+    nothing = only(lambda number: False)
+    kept, delivery, _ = await delivered([Step(derive), nothing, Step(derive)], numbered(0, 3))
+    assert kept.rows == [("one", "7-0-step/0"), ("two", "7-0-step/0")]
+    assert kept.given == []
+    assert delivery.dropped == {"step/1": {OWNER: 3}}

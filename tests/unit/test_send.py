@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporters.base import ExportError, Outlook, Shipment
+from exporters.base import DerivedRows, ExportError, Outlook, RowShipment, Shipment
 from exporters.send import RetryPolicy, Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
@@ -185,3 +186,54 @@ async def test_what_is_unsure_after_a_long_absence_is_tried_for_as_long_as_ever(
     await Sender(exporter, "parcels", counts, QUICK, 1.0, hours_later).deliver(numbered(0, 5), "a")
     assert counts.stored_spans == 5
     assert not counts.drops
+
+
+@dataclass
+class RowParcel:
+    """Rows that fail with each of `faults` in turn before they are taken."""
+
+    rows: int
+    faults: list[Exception]
+
+    async def send(self, timeout_s: float) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+
+
+@dataclass
+class TableParcels(Parcels):
+    """An exporter with tables: rows go in two parcels."""
+
+    row_faults: list[Exception] = field(default_factory=list)
+
+    async def prepare_rows(self, rows: DerivedRows, name: str) -> Sequence[RowShipment]:
+        if self.preparing:
+            raise self.preparing.pop(0)
+        return [RowParcel(1, self.row_faults), RowParcel(len(rows) - 1, [])]
+
+
+ROWS = DerivedRows("red", [], np.zeros(5, np.int64))
+
+
+async def test_derived_rows_are_sent_until_they_are_stored_and_are_no_spans() -> None:
+    counts = Account()
+    exporter = TableParcels(preparing=[fault(Outlook.LATER)], row_faults=[fault(Outlook.LATER, "timeout")] * 3)
+    await sender(exporter, counts).deliver_rows(ROWS, "a")
+    assert (counts.rows, counts.row_drops, counts.stored_spans) == ({"red": 5}, {}, 0)
+    assert counts.retries == {"trouble": 1, "timeout": 3}
+
+
+async def test_derived_rows_that_are_refused_for_good_are_counted_and_logged_and_the_others_are_stored() -> None:
+    counts = Account()
+    with capture_logs() as logs:
+        await sender(TableParcels(row_faults=[fault(Outlook.NEVER)]), counts).deliver_rows(ROWS, "a")
+        await sender(TableParcels(preparing=[fault(Outlook.NEVER, "encoding_failed")]), counts).deliver_rows(ROWS, "a")
+    assert counts.rows == {"red": 4}
+    assert counts.row_drops == {("red", "trouble"): 1, ("red", "encoding_failed"): 5}
+    assert [(entry["event"], entry["rows"]) for entry in logs] == [("derived_rows_given_up", 1), ("derived_rows_given_up", 5)]
+
+
+async def test_an_exporter_without_tables_is_not_asked_for_derived_rows() -> None:
+    counts, exporter = Account(), Parcels()
+    await sender(exporter, counts).deliver_rows(ROWS, "a")
+    assert (counts.rows, counts.row_drops, exporter.parcels) == ({}, {}, [])
