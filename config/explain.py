@@ -41,7 +41,12 @@ _MEANINGS = {
 
 def explain(error: ValidationError, model: type[Section], at: KeyPath, document: Document) -> Iterator[Problem]:
     """Turn each fault that validation of `model`, which stands at `at`, has found into a problem."""
-    for fault in error.errors(include_url=False):
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        if fault["type"] == "too_short" and any(
+            fault["loc"] == other["loc"][: len(fault["loc"])] != other["loc"] for other in faults
+        ):
+            continue  # items that are wrong do not count, but they are there
         path = (*at, *fault["loc"])
         if isinstance(path[-1], int) and path not in document.lines:
             path = path[:-1]  # an item of a text with commas, which has no place of its own

@@ -12,6 +12,7 @@ from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
 from config.span_names import SpanProcessor
+from config.tail_sampling import TailSamplingProcessor
 from config.values import Count, Duration, PositiveCount
 
 
@@ -49,6 +50,7 @@ Processor = (
     | LimitsProcessor
     | SpanProcessor
     | ProbabilisticSampler
+    | TailSamplingProcessor
 )
 PROCESSORS: Mapping[str, type[Processor]] = {
     "batch": BatchProcessor,
@@ -59,6 +61,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "limits": LimitsProcessor,
     "span": SpanProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
+    "tail_sampling": TailSamplingProcessor,
 }
 """Every processor of this release by its type."""
 
@@ -69,9 +72,8 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
     "transform": _IN_FRONT,
-    "groupbytrace": _IN_FRONT,
+    "groupbytrace": "leave it out: tail_sampling gathers traces by itself",
     "groupbyattrs": _IN_FRONT,
-    "tail_sampling": _IN_FRONT,
     "k8sattributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,
     "cumulativetodelta": "spanhouse takes spans only",

@@ -60,16 +60,20 @@ def _absence_table(subject: str, absent: Iterable[tuple[str, str]]) -> Iterator[
     yield "\n".join([f"| {subject} | Instead |", "| --- | --- |", *rows])
 
 
-def _keys(prefix: str, model: type[Section]) -> Iterator[tuple[str, str, str]]:
+def _keys(prefix: str, model: type[Section], around: tuple[type[Section], ...] = ()) -> Iterator[tuple[str, str, str]]:
+    """The keys of a section that stands in those `around` it; what is of a kind with one of those has keys that are known."""
+    if any(issubclass(outer, model) for outer in around):
+        return
+    around = (*around, model)
     for name, field in model.model_fields.items():
         subsection = model.subsection(name)
-        if subsection is not None:
-            yield from _keys(f"{prefix}{name}.", subsection)
+        if subsection is not None and not any(issubclass(outer, subsection) for outer in around):
+            yield from _keys(f"{prefix}{name}.", subsection, around)
             continue
         yield prefix + name, _default(field), " ".join((field.description or "").split())
         item = model.item_section(name)
         if item is not None:
-            yield from _keys(f"{prefix}{name}{_place(field)}.", item)
+            yield from _keys(f"{prefix}{name}{_place(field)}.", item, around)
 
 
 def _place(field: FieldInfo) -> str:

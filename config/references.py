@@ -56,6 +56,7 @@ def check_single(document: Document) -> Iterator[Problem]:
     for path, component, reason in (
         (("service", "extensions"), "journal", "there is one journal, for all exporters"),
         ((*_PIPELINE, "processors"), "batch", "spans are batched once, in front of the exporters"),
+        ((*_PIPELINE, "processors"), "tail_sampling", "traces are decided once; join the policies"),
     ):
         named = _at(document.value, path)
         positions = [
