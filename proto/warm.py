@@ -25,6 +25,7 @@ from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
+from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
 from proto.spans import concatenate
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
 
@@ -71,6 +72,14 @@ def warm() -> None:
     )
     traces.remove(traces.find(keys))
     admit(np.empty(1, np.bool_), np.ones(1, np.bool_), np.ones(1, np.int64), 1)
+    own, parents = (
+        span_keys(whole.data, whole.spans["trace_id_offset"], whole.spans[f"{of}_offset"]) for of in ("span_id", "parent_span_id")
+    )
+    row = np.zeros(1, np.int32)
+    look_up(parents, own, find_callers(own, parents, row, row, np.zeros(1, np.bool_)).slots)
+    waiting = SpanTable(1)
+    waiting.add(np.zeros(1, HALF), 0.0)
+    waiting.expire(1.0)
     _remember()
 
 
