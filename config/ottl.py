@@ -11,12 +11,15 @@ from typing import Final, Literal, cast
 from lark import Token, Tree
 
 from config.ottl_calls import check_call, refuse_collection
+from config.ottl_functions import FUNCTIONS
 from config.ottl_grammar import OttlError, read_text, read_words
 from config.ottl_nodes import (
+    ATTRIBUTE,
     Calculation,
     Comparison,
     Condition,
     Constant,
+    FunctionName,
     Items,
     Level,
     Logic,
@@ -26,13 +29,14 @@ from config.ottl_nodes import (
     Type,
     Types,
 )
-from config.ottl_paths import ENUMS, ENUMS_OF, FIELDS, PREFIXES
+from config.ottl_paths import CACHE, ENUMS, ENUMS_OF, FIELDS, PREFIXES
 from config.problems import nearest
 
-Context = Literal["span", "spanevent"]
-"""What a condition is about."""
+Context = Literal["resource", "scope", "span", "spanevent"]
+"""What a condition or a statement is about."""
 
-_LEVELS: Final = {"span": Level.SPAN, "spanevent": Level.EVENT}
+LEVELS: Final = {"resource": Level.RESOURCE, "scope": Level.SCOPE, "span": Level.SPAN, "spanevent": Level.EVENT}
+_MANY: Final = {Level.RESOURCE: "resources", Level.SCOPE: "scopes", Level.SPAN: "spans", Level.EVENT: "events"}
 
 __all__ = ["Condition", "Context", "OttlError", "read_condition", "read_flat_condition"]
 
@@ -47,33 +51,40 @@ _LARGEST: Final = 2**63 - 1
 
 def read_condition(text: str, context: Context) -> Condition:
     """The condition that a text says. Raises OttlError for one that cannot be used."""
-    return _Reader(text, _LEVELS[context]).condition(read_words(text))
+    return Reader(text, LEVELS[context]).condition(read_words(text))
 
 
 def read_flat_condition(text: str) -> Condition:
     """The condition that a text says whose paths all begin with what they are about. Raises OttlError as `read_condition`."""
     words = read_words(text)
-    about_events = any(_only(step) == "spanevent" for step in map(_only, words.find_data("path")))
-    return _Reader(text, Level.EVENT if about_events else Level.SPAN, prefixed=True).condition(words)
+    level = Level.EVENT if "spanevent" in prefixes(words) else Level.SPAN
+    return Reader(text, level, prefixed=True).condition(words)
+
+
+def prefixes(words: Tree[Token]) -> set[str]:
+    """What the paths of a tree begin with."""
+    return {str(_only(_only(path))) for path in words.find_data("path")}
 
 
 def _only(tree: Tree[Token]) -> Tree[Token]:
     return cast("Tree[Token]", tree.children[0])
 
 
-class _Reader:
+class Reader:
     """Turns a tree of words into nodes.
 
     Args:
-        text: the condition.
-        level: what the condition is about, and paths without prefix.
+        text: the condition or statement.
+        level: what it is about, and paths without prefix.
         prefixed: whether all paths must have one.
+        cached: whether it can look at what statements have kept.
     """
 
-    def __init__(self, text: str, level: Level, *, prefixed: bool = False) -> None:
+    def __init__(self, text: str, level: Level, *, prefixed: bool = False, cached: bool = False) -> None:
         self._text = text
         self._level = level
         self._prefixed = prefixed
+        self._cached = cached
 
     def condition(self, words: Tree[Token]) -> Condition:
         """The condition of a whole tree."""
@@ -212,11 +223,10 @@ class _Reader:
             steps, names = steps[1:], names[1:]
         elif self._prefixed:
             raise OttlError(self._text, at, f"must say what it is about, as in span.{names[0]}")
-        if level > self._level:
-            raise OttlError(self._text, at, "conditions on spans cannot look at events; put it under spanevent")
+        self._check_level(at, level)
         name = ".".join(names)
-        if name == "cache" or names[0] == "cache":
-            raise OttlError(self._text, at, "cache is empty in conditions")
+        if names[0] == CACHE:
+            return self._cache(at, level, steps)
         field = FIELDS[level].get(name)
         if field is None:
             raise self._unknown(
@@ -236,17 +246,45 @@ class _Reader:
             raise OttlError(self._text, at, "the key must not be empty")
         return Path(field.types, level, at, name, key, tuple(rest))
 
+    def _check_level(self, at: int, level: Level) -> None:
+        if level > self._level:
+            context = next(name for name, each in LEVELS.items() if each is level)
+            message = f"what is said of {_MANY[self._level]} cannot look at {_MANY[level]}; put it under {context}"
+            raise OttlError(self._text, at, message)
+
+    def _cache(self, at: int, level: Level, steps: list[Tree[Token]]) -> Path:
+        if not self._cached:
+            raise OttlError(self._text, at, "cache is empty in conditions")
+        if level is not self._level:
+            raise OttlError(self._text, at, f"the cache here is that of {_MANY[self._level]}")
+        if len(steps) > 1:
+            raise OttlError(self._text, at, 'cache has texts as keys, as in cache["key"]')
+        inside = self._inside(cast("list[Tree[Token]]", steps[0].children[1:]))
+        if inside and not isinstance(inside[0], str):
+            raise OttlError(self._text, at, 'cache has texts as keys, as in cache["key"]')
+        return Path(ATTRIBUTE if inside else frozenset({Type.MAP}), level, at, CACHE, "", inside)
+
     def _call(self, tree: Tree[Token], depth: int) -> Node:
-        function, *others = tree.children
-        arguments: list[tuple[str, Node]] = []
-        inside: list[Tree[Token]] = []
-        for other in cast("list[Tree[Token]]", others):
-            if other.data == "index":
-                inside.append(other)
-                continue
-            name = str(other.children[0]) if len(other.children) == 2 else ""
-            arguments.append((name, self.node(other.children[-1], depth + 1)))
-        return check_call(self._text, cast("Token", function), arguments, self._inside(inside))
+        function, *others = cast("list[Tree[Token]]", tree.children)
+        call = check_call(
+            self._text,
+            cast("Token", function),
+            [self.argument(each, depth) for each in others if each.data != "index"],
+            self._inside([each for each in others if each.data == "index"]),
+        )
+        self._check_level(call.at, call.level)
+        return call
+
+    def argument(self, tree: Tree[Token], depth: int) -> tuple[str, Node]:
+        """An argument: the name that it was given or none, and its value."""
+        name = str(tree.children[0]) if len(tree.children) == 2 else ""
+        value = tree.children[-1]
+        word = value
+        while isinstance(word, Tree) and len(word.children) == 1:
+            word = word.children[0]
+        if isinstance(word, Token) and word in FUNCTIONS:
+            return name, FunctionName(frozenset(), Level.CONSTANT, word.start_pos or 0, str(word))
+        return name, self.node(value, depth + 1)
 
     def _unknown(self, at: int, message: str, name: str, known: object) -> OttlError:
         hint = nearest(name, cast("list[str]", known))

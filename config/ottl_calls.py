@@ -1,4 +1,4 @@
-"""Checks the arguments of a function that a condition calls."""
+"""Checks the arguments of the functions and editors that conditions and statements have."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lark import Token
 
 from config.ottl_functions import ABSENT_FUNCTIONS, FUNCTIONS, ID_SIZES, Function, Parameter
 from config.ottl_grammar import OttlError
-from config.ottl_nodes import ATTRIBUTE, Call, Constant, Level, Node, Path, Type
-from config.ottl_paths import FIELDS
+from config.ottl_nodes import ATTRIBUTE, Call, Constant, FunctionName, Level, Node, Path, Type
+from config.ottl_paths import CACHE, FIELDS
 from config.patterns import compile_pattern
 from config.problems import nearest
 from config.values import Duration
@@ -28,10 +28,7 @@ def check_call(text: str, function: Token, arguments: Sequence[tuple[str, Node]]
     if signature is None:
         hint = nearest(name, FUNCTIONS)
         raise OttlError(text, at, f"{name} is not a known function{'; ' if hint else ''}{hint}")
-    placed = _placed(text, at, name, signature, arguments)
-    for parameter, argument in zip(signature.parameters, placed, strict=True):
-        if argument is not None:
-            _check(text, name, parameter, argument)
+    placed = check_arguments(text, at, name, signature, arguments)
     _check_meaning(text, name, placed)
     types = signature.result
     if inside:
@@ -42,6 +39,17 @@ def check_call(text: str, function: Token, arguments: Sequence[tuple[str, Node]]
     own = Level.SPAN if name == "IsRootSpan" else Level.CONSTANT
     level = max([own, *(argument.level for argument in placed if argument is not None)])
     return Call(types, level, at, name, tuple(placed), inside)
+
+
+def check_arguments(
+    text: str, at: int, name: str, signature: Function, arguments: Sequence[tuple[str, Node]]
+) -> list[Node | None]:
+    """The arguments in the order of the parameters, None for those that are left out. Raises OttlError."""
+    placed = _placed(text, at, name, signature, arguments)
+    for parameter, argument in zip(signature.parameters, placed, strict=True):
+        if argument is not None:
+            _check(text, name, parameter, argument)
+    return placed
 
 
 def _placed(text: str, at: int, name: str, signature: Function, arguments: Sequence[tuple[str, Node]]) -> list[Node | None]:
@@ -70,7 +78,14 @@ def _shown(signature: Function) -> str:
 
 
 def _check(text: str, name: str, parameter: Parameter, node: Node) -> None:
-    if name != "Len":
+    if isinstance(node, FunctionName) != (parameter.form == "function"):
+        hint = f"call it, as in {node.function}(...)" if isinstance(node, FunctionName) else "name a function, as in SHA256"
+        raise OttlError(
+            text, node.at, f"{name} takes {'a value' if parameter.types else 'a function'} as {parameter.name}; {hint}"
+        )
+    if isinstance(node, FunctionName):
+        return
+    if not parameter.collection:
         refuse_collection(text, node)
     if not node.types & parameter.types:
         wanted, found = (" or ".join(sorted(types)) for types in (parameter.types, node.types))
@@ -91,12 +106,14 @@ def refuse_collection(text: str, node: Node) -> None:
     """Raises OttlError for a path to all attributes, events or links together."""
     if isinstance(node, Path) and is_collection(node):
         example = f', as in {node.name}["key"]' if FIELDS[node.level][node.name].keyed else ""
-        raise OttlError(text, node.at, f"only Len takes all {node.name} together{example and '; name one of them'}{example}")
+        raise OttlError(
+            text, node.at, f"only Len and editors take all {node.name} together{example and '; name one of them'}{example}"
+        )
 
 
 def is_collection(path: Path) -> bool:
     """Whether a path means all attributes, events or links together."""
-    return not path.key and FIELDS[path.level][path.name].countable
+    return not path.key and path.name != CACHE and FIELDS[path.level][path.name].countable
 
 
 def _check_meaning(text: str, name: str, arguments: Sequence[Node | None]) -> None:

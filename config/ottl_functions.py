@@ -1,4 +1,4 @@
-"""Which functions conditions can call: what they take, and what they give."""
+"""Which functions conditions and statements can call: what they take, and what they give."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Final
 
 from config.ottl_nodes import Type, Types
 
-_ANY: Final[Types] = frozenset(Type)
-_BOOL, _INT, _FLOAT, _STRING, _BYTES, _LIST, _MAP, _TIME, _DURATION = (
+ANY: Final[Types] = frozenset(Type)
+BOOL, INT, FLOAT, STRING, BYTES, LIST, MAP, TIME, DURATION = (
     frozenset({each})
     for each in (Type.BOOL, Type.INT, Type.FLOAT, Type.STRING, Type.BYTES, Type.LIST, Type.MAP, Type.TIME, Type.DURATION)
 )
@@ -24,8 +24,10 @@ class Parameter:
         name: under which an argument may be given.
         types: that it takes; for others the function fails.
         optional: whether it may be left out.
-        form: what it must be: `literal` a value that stands in the text, `pattern` a regular expression that does.
+        form: what it must be: `literal` a value that stands in the text, `pattern` a regular expression that does, `function` the
+            name of a function that takes a text and gives one.
         choices: the texts that it may be; any where there are none.
+        collection: whether it may be all attributes, events or links together.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Parameter:
     optional: bool = False
     form: str = ""
     choices: tuple[str, ...] = ()
+    collection: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,69 +50,69 @@ def _function(result: Types, *parameters: Parameter) -> Function:
     return Function(parameters, result)
 
 
-_TARGET: Final = Parameter("target", _STRING)
-_VALUE: Final = Parameter("value", _ANY)
-_TYPE_TEST: Final = _function(_BOOL, _VALUE)
-_DIGEST: Final = _function(_STRING, Parameter("value", _STRING))
-_LENGTH_OF_TIME: Final = Parameter("value", _DURATION)
-_POINT_IN_TIME: Final = Parameter("value", _TIME)
+_TARGET: Final = Parameter("target", STRING)
+_VALUE: Final = Parameter("value", ANY)
+_TYPE_TEST: Final = _function(BOOL, _VALUE)
+_DIGEST: Final = _function(STRING, Parameter("value", STRING))
+_LENGTH_OF_TIME: Final = Parameter("value", DURATION)
+_POINT_IN_TIME: Final = Parameter("value", TIME)
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
-    "IsMatch": _function(_BOOL, Parameter("target", _ANY), Parameter("pattern", _STRING, form="pattern")),
-    "IsRootSpan": _function(_BOOL),
+    "IsMatch": _function(BOOL, Parameter("target", ANY), Parameter("pattern", STRING, form="pattern")),
+    "IsRootSpan": _function(BOOL),
     "IsString": _TYPE_TEST,
     "IsInt": _TYPE_TEST,
     "IsDouble": _TYPE_TEST,
     "IsBool": _TYPE_TEST,
     "IsMap": _TYPE_TEST,
     "IsList": _TYPE_TEST,
-    "HasPrefix": _function(_BOOL, _TARGET, Parameter("prefix", _STRING)),
-    "HasSuffix": _function(_BOOL, _TARGET, Parameter("suffix", _STRING)),
-    "ContainsValue": _function(_BOOL, Parameter("target", _LIST), Parameter("item", _ANY)),
-    "Len": _function(_INT, Parameter("target", _STRING | _BYTES | _LIST | _MAP)),
-    "Index": _function(_INT, Parameter("target", _STRING | _LIST), Parameter("value", _ANY)),
-    "Int": _function(_INT | _NIL, _VALUE),
-    "Double": _function(_FLOAT | _NIL, _VALUE),
-    "Bool": _function(_BOOL | _NIL, _VALUE),
-    "String": _function(_STRING | _NIL, _VALUE),
-    "Concat": _function(_STRING, Parameter("vals", _LIST), Parameter("delimiter", _STRING)),
-    "Split": _function(_LIST, _TARGET, Parameter("delimiter", _STRING)),
-    "Substring": _function(_STRING, _TARGET, Parameter("start", _INT), Parameter("length", _INT)),
+    "HasPrefix": _function(BOOL, _TARGET, Parameter("prefix", STRING)),
+    "HasSuffix": _function(BOOL, _TARGET, Parameter("suffix", STRING)),
+    "ContainsValue": _function(BOOL, Parameter("target", LIST), Parameter("item", ANY)),
+    "Len": _function(INT, Parameter("target", STRING | BYTES | LIST | MAP, collection=True)),
+    "Index": _function(INT, Parameter("target", STRING | LIST), Parameter("value", ANY)),
+    "Int": _function(INT | _NIL, _VALUE),
+    "Double": _function(FLOAT | _NIL, _VALUE),
+    "Bool": _function(BOOL | _NIL, _VALUE),
+    "String": _function(STRING | _NIL, _VALUE),
+    "Concat": _function(STRING, Parameter("vals", LIST), Parameter("delimiter", STRING)),
+    "Split": _function(LIST, _TARGET, Parameter("delimiter", STRING)),
+    "Substring": _function(STRING, _TARGET, Parameter("start", INT), Parameter("length", INT)),
     "ConvertCase": _function(
-        _STRING, _TARGET, Parameter("toCase", _STRING, form="literal", choices=("lower", "upper", "snake", "camel"))
+        STRING, _TARGET, Parameter("toCase", STRING, form="literal", choices=("lower", "upper", "snake", "camel"))
     ),
-    "ToLowerCase": _function(_STRING, _TARGET),
-    "ToUpperCase": _function(_STRING, _TARGET),
-    "Trim": _function(_STRING, _TARGET, Parameter("replacement", _STRING, optional=True)),
-    "TrimPrefix": _function(_STRING, _TARGET, Parameter("prefix", _STRING)),
-    "TrimSuffix": _function(_STRING, _TARGET, Parameter("suffix", _STRING)),
+    "ToLowerCase": _function(STRING, _TARGET),
+    "ToUpperCase": _function(STRING, _TARGET),
+    "Trim": _function(STRING, _TARGET, Parameter("replacement", STRING, optional=True)),
+    "TrimPrefix": _function(STRING, _TARGET, Parameter("prefix", STRING)),
+    "TrimSuffix": _function(STRING, _TARGET, Parameter("suffix", STRING)),
     "MD5": _DIGEST,
     "SHA1": _DIGEST,
     "SHA256": _DIGEST,
     "SHA512": _DIGEST,
-    "FNV": _function(_INT, Parameter("value", _STRING)),
-    "ParseJSON": _function(_MAP | _LIST, _TARGET),
-    "ExtractPatterns": _function(_MAP, _TARGET, Parameter("pattern", _STRING, form="pattern")),
-    "Duration": _function(_DURATION, Parameter("duration", _STRING)),
-    "Hours": _function(_FLOAT, _LENGTH_OF_TIME),
-    "Minutes": _function(_FLOAT, _LENGTH_OF_TIME),
-    "Seconds": _function(_FLOAT, _LENGTH_OF_TIME),
-    "Milliseconds": _function(_INT, _LENGTH_OF_TIME),
-    "Microseconds": _function(_INT, _LENGTH_OF_TIME),
-    "Nanoseconds": _function(_INT, _LENGTH_OF_TIME),
-    "UnixNano": _function(_INT, _POINT_IN_TIME),
-    "UnixMicro": _function(_INT, _POINT_IN_TIME),
-    "UnixMilli": _function(_INT, _POINT_IN_TIME),
-    "UnixSeconds": _function(_INT, _POINT_IN_TIME),
-    "TraceID": _function(_BYTES, Parameter("bytes", _BYTES, form="literal")),
-    "SpanID": _function(_BYTES, Parameter("bytes", _BYTES, form="literal")),
+    "FNV": _function(INT, Parameter("value", STRING)),
+    "ParseJSON": _function(MAP | LIST, _TARGET),
+    "ExtractPatterns": _function(MAP, _TARGET, Parameter("pattern", STRING, form="pattern")),
+    "Duration": _function(DURATION, Parameter("duration", STRING)),
+    "Hours": _function(FLOAT, _LENGTH_OF_TIME),
+    "Minutes": _function(FLOAT, _LENGTH_OF_TIME),
+    "Seconds": _function(FLOAT, _LENGTH_OF_TIME),
+    "Milliseconds": _function(INT, _LENGTH_OF_TIME),
+    "Microseconds": _function(INT, _LENGTH_OF_TIME),
+    "Nanoseconds": _function(INT, _LENGTH_OF_TIME),
+    "UnixNano": _function(INT, _POINT_IN_TIME),
+    "UnixMicro": _function(INT, _POINT_IN_TIME),
+    "UnixMilli": _function(INT, _POINT_IN_TIME),
+    "UnixSeconds": _function(INT, _POINT_IN_TIME),
+    "TraceID": _function(BYTES, Parameter("bytes", BYTES, form="literal")),
+    "SpanID": _function(BYTES, Parameter("bytes", BYTES, form="literal")),
 }
 """By name, every function."""
 
 ID_SIZES: Final[Mapping[str, int]] = {"TraceID": 16, "SpanID": 8}
 """Functions that take exactly so many bytes."""
 
-_NOT_AGAIN: Final = "conditions must say the same when a batch is read again from the journal"
+_NOT_AGAIN: Final = "rules must say the same when a batch is read again from the journal"
 
 ABSENT_FUNCTIONS: Final[Mapping[str, str]] = {"Now": _NOT_AGAIN, "UUID": _NOT_AGAIN, "UUIDv7": _NOT_AGAIN}
 """Functions of the OpenTelemetry Collector that cannot be called here, and why."""

@@ -1,11 +1,11 @@
-"""The grammar of conditions: text in, a tree of words out, or what is wrong at which line and column."""
+"""The grammar of conditions and statements: text in, a tree of words out, or what is wrong at which line and column."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Final
+from typing import Final, Literal
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
@@ -13,10 +13,14 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from config.problems import printable
 
 MOST_CHARACTERS: Final = 10_000
-"""The longest condition."""
+"""The longest condition or statement."""
+
+Whole = Literal["condition", "statement"]
+"""What a text may be."""
 
 _GRAMMAR: Final = r"""
-start: either
+condition: either
+statement: editor ["where" either]
 either: both ("or" both)*
 both: not_ ("and" not_)*
 not_: NOT not_ | comparison
@@ -56,6 +60,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "TIMES": "* or /",
     "AND": '"and"',
     "OR": '"or"',
+    "WHERE": '"where"',
     "DOT": ".",
     "COMMA": ",",
     "LPAR": "(",
@@ -71,7 +76,7 @@ _NAMES: Final[Mapping[str, str]] = {
     "$END": "the end",
 }
 _STARTS_OF_VALUES: Final = {"INT", "FLOAT", "BYTES", "TEXT", "BOOL", "NIL", "UPPER", "LOWER", "LSQB", "LBRACE", "LPAR"}
-_AFTER_VALUES: Final = ("COMPARE", "AND", "OR", "RPAR", "COMMA", "RSQB", "RBRACE", "$END")
+_AFTER_VALUES: Final = ("COMPARE", "AND", "OR", "WHERE", "RPAR", "COMMA", "RSQB", "RBRACE", "$END")
 _ESCAPE: Final = re.compile(
     r'\\(?:([abfnrtv\\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))', re.DOTALL
 )
@@ -79,7 +84,7 @@ _LETTERS: Final = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "
 
 
 class OttlError(ValueError):
-    """A condition cannot be used.
+    """A condition or a statement cannot be used.
 
     Attributes:
         line, column: where, from 1.
@@ -95,24 +100,31 @@ class OttlError(ValueError):
 
 @cache
 def _parser() -> Lark:
-    return Lark(_GRAMMAR, parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False)
+    return Lark(
+        _GRAMMAR,
+        start=["condition", "statement"],
+        parser="lalr",
+        lexer="basic",
+        propagate_positions=True,
+        maybe_placeholders=False,
+    )
 
 
-def read_words(text: str) -> Tree[Token]:
-    """The tree of a condition's words. Raises OttlError for what is no condition."""
+def read_words(text: str, whole: Whole = "condition") -> Tree[Token]:
+    """The tree of the words of a condition or a statement. Raises OttlError for what is none."""
     if len(text) > MOST_CHARACTERS:
         raise OttlError(text, MOST_CHARACTERS, f"must have at most {MOST_CHARACTERS} characters")
     try:
-        return _parser().parse(text)
+        return _parser().parse(text, start=whole)
     except UnexpectedToken as error:
         at = error.token.start_pos if error.token.type != "$END" else len(text.rstrip())
-        raise OttlError(text, at or 0, _explained(error)) from None
+        raise OttlError(text, at or 0, _explained(error, whole)) from None
     except UnexpectedCharacters as error:
         found = printable(error.char)
-        raise OttlError(text, error.pos_in_stream or 0, f"{found} has no meaning here{_hint(error.char)}") from None
+        raise OttlError(text, error.pos_in_stream or 0, f"{found} has no meaning here{_hint(error.char, whole)}") from None
 
 
-def _explained(error: UnexpectedToken) -> str:
+def _explained(error: UnexpectedToken, whole: Whole) -> str:
     accepted = error.accepts or set()
     token = error.token
     found = "the end" if token.type == "$END" else printable(str(token))
@@ -124,20 +136,23 @@ def _explained(error: UnexpectedToken) -> str:
     else:
         expected = sorted(_NAMES.get(each, each.lower()) for each in accepted)
     listed = ", ".join(expected[:-1])
-    return f"expected {listed}{' or ' if listed else ''}{expected[-1]}, found {found}{_hint(str(token))}"
+    hint = _hint(str(token), whole)
+    if whole == "statement" and accepted in ({"LOWER"}, {"LPAR"}):
+        hint = '; a statement begins with what it does, as in set(span.attributes["key"], "value")'
+    return f"expected {listed}{' or ' if listed else ''}{expected[-1]}, found {found}{hint}"
 
 
-def _hint(found: str) -> str:
+def _hint(found: str, whole: Whole) -> str:
     match found:
         case "=":
             return "; for equality write =="
         case "'":
-            return "; texts stand in double quotes, and in YAML the whole condition in single ones"
+            return f"; texts stand in double quotes, and in YAML the whole {whole} in single ones"
         case '"':
             return "; the text has no closing quote"
         case "&" | "|" | "!":
             return "; write and, or, not"
-        case "where":
+        case "where" if whole == "condition":
             return "; a condition stands without where"
     return ""
 

@@ -1,6 +1,6 @@
-"""What a condition is made of once it is read: a tree of data, which says of every part what types it can have.
+"""What conditions and statements are made of once they are read: trees of data, which say of every part what types it can have.
 
-A condition is evaluated elsewhere; here are no values but those that stand in its text.
+They are evaluated elsewhere; here are no values but those that stand in its text.
 """
 
 from __future__ import annotations
@@ -101,6 +101,13 @@ class Call(Node):
 
 
 @dataclass(frozen=True, slots=True)
+class FunctionName(Node):
+    """A function that is not called here, but named for something else to call."""
+
+    function: str
+
+
+@dataclass(frozen=True, slots=True)
 class Calculation(Node):
     """Two values, and what is done with them."""
 
@@ -149,3 +156,33 @@ class Condition:
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that was read and checked.
+
+    Attributes:
+        text: as written.
+        level: what it is about: it is done for each resource, scope, span or event.
+        editor: what it does.
+        target: what that is done to.
+        arguments: in the order of the editor's parameters, without the target; None for one that is left out.
+        where: the condition under which it is done; None without one.
+    """
+
+    text: str
+    level: Level
+    editor: str
+    target: Path
+    arguments: tuple[Node | None, ...]
+    where: Node | None
+
+    def __str__(self) -> str:
+        return self.text
+
+    @property
+    def reads(self) -> Level:
+        """The highest level of what it looks at or changes: it comes out the same for all rows above that belong together."""
+        parts = [self.target, *self.arguments, self.where]
+        return max(part.level for part in parts if part is not None)

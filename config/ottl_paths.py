@@ -1,4 +1,4 @@
-"""Which fields conditions can ask for, and of which types they are."""
+"""Which fields conditions can ask for and statements can set, and of which types they are."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ class Field:
         types: of its value, or of the value under a key where `keyed`.
         keyed: whether it holds values under keys, of which one must be named.
         countable: whether `Len` can count what is in it.
+        settable: whether statements can set it.
     """
 
     types: Types
     keyed: bool = False
     countable: bool = False
+    settable: bool = True
 
 
-def _field(*types: Type) -> Field:
-    return Field(frozenset(types))
+def _field(*types: Type, settable: bool = True) -> Field:
+    return Field(frozenset(types), settable=settable)
 
 
 _ATTRIBUTES: Final = {
@@ -46,7 +48,7 @@ FIELDS: Final[Mapping[Level, Mapping[str, Field]]] = {
         "name": _field(Type.STRING),
         "kind": _field(Type.INT),
         "kind.string": _field(Type.STRING),
-        "kind.deprecated_string": _field(Type.STRING),
+        "kind.deprecated_string": _field(Type.STRING, settable=False),
         "status.code": _field(Type.INT),
         "status.message": _field(Type.STRING),
         "trace_id": _field(Type.BYTES),
@@ -60,8 +62,8 @@ FIELDS: Final[Mapping[Level, Mapping[str, Field]]] = {
         "end_time": _field(Type.TIME),
         "start_time_unix_nano": _field(Type.INT),
         "end_time_unix_nano": _field(Type.INT),
-        "events": Field(frozenset({Type.LIST}), countable=True),
-        "links": Field(frozenset({Type.LIST}), countable=True),
+        "events": Field(frozenset({Type.LIST}), countable=True, settable=False),
+        "links": Field(frozenset({Type.LIST}), countable=True, settable=False),
         "dropped_events_count": _field(Type.INT),
         "dropped_links_count": _field(Type.INT),
         "flags": _field(Type.INT),
@@ -71,7 +73,7 @@ FIELDS: Final[Mapping[Level, Mapping[str, Field]]] = {
         "name": _field(Type.STRING),
         "time": _field(Type.TIME),
         "time_unix_nano": _field(Type.INT),
-        "event_index": _field(Type.INT),
+        "event_index": _field(Type.INT, settable=False),
     },
 }
 """By what has them, the fields by their names."""
@@ -100,3 +102,15 @@ ENUMS: Final[Mapping[str, int]] = {
 
 ENUMS_OF: Final[Mapping[str, str]] = {"kind": "SPAN_KIND_", "status.code": "STATUS_CODE_"}
 """Fields whose numbers have names, and what these begin with."""
+
+CACHE: Final = "cache"
+"""The field in which statements keep values for those behind them, under keys."""
+
+RANGES: Final[Mapping[str, int]] = {
+    "kind": len([name for name in ENUMS if name.startswith("SPAN_KIND_")]) - 1,
+    "status.code": len([name for name in ENUMS if name.startswith("STATUS_CODE_")]) - 1,
+    **dict.fromkeys(("flags", *(f"dropped_{each}_count" for each in ("attributes", "events", "links"))), 2**32 - 1),
+    **dict.fromkeys(("start_time", "end_time", "time"), 2**63 - 1),
+    **dict.fromkeys(("start_time_unix_nano", "end_time_unix_nano", "time_unix_nano"), 2**63 - 1),
+}
+"""Fields that hold numbers, which begin with 0, and the largest of each."""

@@ -1,0 +1,131 @@
+"""Statements in OTTL: read, and checked as conditions are. One is an editor with its arguments, and perhaps a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+from lark import Token, Tree
+
+from config.ottl import LEVELS, Context, Reader, prefixes
+from config.ottl_calls import check_arguments, is_collection
+from config.ottl_editors import ABSENT_EDITORS, EDITORS
+from config.ottl_functions import FUNCTIONS, STRING
+from config.ottl_grammar import OttlError, read_words
+from config.ottl_nodes import Constant, FunctionName, Level, Node, Path, Statement, Type
+from config.ottl_paths import CACHE, FIELDS, PREFIXES, RANGES
+from config.problems import nearest
+
+__all__ = ["Statement", "read_flat_statement", "read_statement"]
+
+_FOR_EVENTS: Final = ("set", "delete_key")
+"""Editors with which events can change what they belong to: others would have to be done for one event after the other."""
+
+
+def read_statement(text: str, context: Context) -> Statement:
+    """The statement that a text says. Raises OttlError for one that cannot be used."""
+    return _read(text, read_words(text, "statement"), LEVELS[context], prefixed=False)
+
+
+def read_flat_statement(text: str) -> Statement:
+    """The statement that a text says whose paths all begin with what they are about, which tells what it is about itself.
+
+    Raises OttlError as `read_statement`.
+    """
+    words = read_words(text, "statement")
+    about = [PREFIXES[prefix] for prefix in prefixes(words) if prefix in PREFIXES]
+    if any(call.children[0] == "IsRootSpan" for call in words.find_data("call")):
+        about.append(Level.SPAN)
+    return _read(text, words, max(about, default=Level.SPAN), prefixed=True)
+
+
+def _read(text: str, words: Tree[Token], level: Level, *, prefixed: bool) -> Statement:
+    reader = Reader(text, level, prefixed=prefixed, cached=True)
+    editor, *conditions = cast("list[Tree[Token]]", words.children)
+    word, *arguments = cast("list[Tree[Token]]", editor.children)
+    name, at = str(word), editor.meta.start_pos
+    if name in ABSENT_EDITORS:
+        raise OttlError(text, at, f"{name} cannot be used: {ABSENT_EDITORS[name]}")
+    signature = EDITORS.get(name)
+    if signature is None:
+        hint = nearest(name, EDITORS)
+        raise OttlError(text, at, f"{name} is not known as something to do{'; ' if hint else ''}{hint}")
+    placed = check_arguments(text, at, name, signature, [reader.argument(each, 0) for each in arguments])
+    target, *others = placed
+    if not isinstance(target, Path):
+        raise OttlError(text, target.at if target else at, f"{name} changes a field of spans, as in span.name")
+    _check_target(text, name, target, level)
+    _check_values(text, at, name, target, others)
+    where = reader.as_condition(reader.node(conditions[0], 0)) if conditions else None
+    return Statement(text, level, name, target, tuple(others), where)
+
+
+def _check_target(text: str, name: str, target: Path, level: Level) -> None:
+    if target.name != CACHE and not FIELDS[target.level][target.name].settable:
+        raise OttlError(text, target.at, f"{target.name} cannot be changed")
+    if level is Level.EVENT and target.level < level and name not in _FOR_EVENTS:
+        message = f"{name} cannot change a span for each of its events; put it into a group with context: span"
+        raise OttlError(text, target.at, message)
+    if target.types <= {Type.MAP} and target.name == CACHE and name == "set":
+        raise OttlError(text, target.at, 'name a key, as in cache["key"], or use merge_maps')
+
+
+def _check_values(text: str, at: int, name: str, target: Path, arguments: Sequence[Node | None]) -> None:
+    """What holds for single editors."""
+    for argument in arguments:
+        if isinstance(argument, FunctionName):
+            _check_function(text, argument)
+    match name, arguments:
+        case "set", [Node() as value]:
+            _check_value(text, target, value)
+        case "append", [None, None]:
+            raise OttlError(text, at, "append needs value or values")
+        case (("limit" | "truncate_all"), [Constant() as limit, *rest]):
+            if limit.value < 0:
+                raise OttlError(text, limit.at, "limit must not be negative")
+            for keys in rest:
+                _check_keys(text, keys)
+                if isinstance(keys, Constant) and len(keys.value) > limit.value:
+                    raise OttlError(text, keys.at, f"has {len(keys.value)} keys, more than the limit of {limit.value}")
+        case "flatten", [_, Constant() as depth] if depth.value < 0:
+            raise OttlError(text, depth.at, "depth must not be negative")
+        case "keep_keys", [keys]:
+            _check_keys(text, keys)
+
+
+def _check_keys(text: str, keys: Node | None) -> None:
+    if isinstance(keys, Constant) and not all(isinstance(key, str) for key in keys.value):
+        raise OttlError(text, keys.at, 'keys are texts, as in ["service.name", "host.name"]')
+
+
+def _check_function(text: str, named: FunctionName) -> None:
+    signature = FUNCTIONS[named.function]
+    first, *others = signature.parameters or (None,)
+    if first is None or not first.types >= STRING or signature.result != STRING or not all(each.optional for each in others):
+        raise OttlError(text, named.at, f"{named.function} does not make one text of another, as SHA256 does")
+
+
+def _check_value(text: str, target: Path, value: Node) -> None:
+    if target.name == CACHE or target.key or is_collection(target):
+        wanted = target.types
+    else:
+        wanted = FIELDS[target.level][target.name].types
+    if isinstance(value, Path) and is_collection(value) and not is_collection(target):
+        raise OttlError(text, value.at, f'name one of them, as in {value.name}["key"], or use merge_maps')
+    if not value.types & (wanted | {Type.NIL}):
+        listed, found = (" or ".join(sorted(types)) for types in (wanted, value.types))
+        listed = listed if len(wanted) < 4 else "what an attribute can be"
+        raise OttlError(text, value.at, f"{target.name} takes {listed}, found {found}{_remedy(target, value)}")
+    most = RANGES.get(target.name)
+    if isinstance(value, Constant) and isinstance(value.value, int) and most is not None and not 0 <= value.value <= most:
+        raise OttlError(text, value.at, f"{target.name} is from 0 to {most}")
+
+
+def _remedy(target: Path, value: Node) -> str:
+    if Type.TIME in value.types:
+        return "; count its nanoseconds with UnixNano"
+    if Type.DURATION in value.types:
+        return "; count its units, as with Milliseconds"
+    if target.name in ("kind", "status.code") and Type.STRING in value.types:
+        return f"; write {'SPAN_KIND_SERVER' if target.name == 'kind' else 'STATUS_CODE_ERROR'} and the like, without quotes"
+    return "; make a text of it with String" if Type.STRING in FIELDS[target.level][target.name].types else ""
