@@ -89,7 +89,7 @@ class Redaction:
             codes, texts = distinct(Texts(edit.data.view, values["value_offset"], lengths))
         allowed, masked = np.zeros((2, len(texts)), np.bool_)
         made = []
-        for number in range(len(texts)) if whole else self._masking.candidates(texts):
+        for number in range(len(texts)) if whole else self._masking.search.candidates(texts):
             outcome = self._masking.outcome(texts[number], whole)
             if outcome is None:
                 allowed[number] = True
