@@ -13,7 +13,10 @@ from typing import Final, Protocol
 import structlog
 
 from collector.journal.cuts import Cut, CutLog
+from collector.journal.decisions import DecisionLog
 from collector.journal.group_commit import GroupCommit
+from collector.journal.held_back import HeldBack
+from collector.journal.lasting import RETRY_S, until_lasting, until_written
 from collector.journal.placement import spans_placed
 from collector.journal.reading import Reader, Reading, decoded_bytes
 from collector.journal.records import Record
@@ -29,7 +32,6 @@ _log = structlog.get_logger(__name__)
 
 DAMAGED: Final = "journal_damaged"
 """Why spans were dropped that cannot be read back."""
-_RETRY_S: Final = 0.5
 
 
 class Keeper(Protocol):
@@ -54,10 +56,11 @@ class Cursor:
     Args:
         name: id of the exporter.
         log: its cuts.
+        decisions: what was decided about spans that are held back.
         store: the requests.
         reader: reads those that are not in memory.
         executor: threads for that.
-        commit: makes the log last; None when cuts are sent without waiting for that.
+        commit: makes both logs last; None when cuts are sent without waiting for that.
         keeper: is told how far the cursor is.
     """
 
@@ -65,6 +68,7 @@ class Cursor:
         self,
         name: str,
         log: CutLog,
+        decisions: DecisionLog,
         store: Store,
         reader: Reader,
         executor: Executor,
@@ -73,6 +77,9 @@ class Cursor:
     ) -> None:
         self.name = name
         self.log = log
+        self.decisions = decisions
+        self.holds_back = False
+        """Whether what is cut from now on is held back until something is decided about it."""
         self.next_span = log.next_span
         """Position of the next span to be taken; `log.next_span` follows once the cut is written."""
         self._store = store
@@ -203,7 +210,7 @@ class Cursor:
                 reading = await asyncio.get_running_loop().run_in_executor(self._executor, read)
             except OSError as error:
                 _log.error("journal_not_read", error=str(error), consequence="what waits on disk is not sent")
-                await asyncio.sleep(_RETRY_S)
+                await asyncio.sleep(RETRY_S)
             else:
                 break
         self._keeper.replayed(self.name, reading.spans, reading.damaged_bytes)
@@ -224,31 +231,16 @@ class Cursor:
                 self._uncut.popleft()
                 self._turn.notify_all()
             if self._commit is not None:
-                await self._make_last(self._commit)
+                await until_lasting(self._commit, self.log.path)
         return cut.name
 
     async def _write_cut(self, taken: JournalTaken, cuts: Sequence[slice]) -> Cut:
-        bounds = taken.bounds(cuts)
-        failed = False
-        while True:
-            try:
-                return self.log.cut(taken.start, taken.stop, bounds)
-            except OSError as error:
-                if not failed:
-                    _log.error("journal_not_written", file=self.log.path.name, error=str(error), consequence="nothing is sent")
-                failed = True
-                self._keeper.make_room()
-                await asyncio.sleep(_RETRY_S)
+        write = partial(self.log.cut, taken.start, taken.stop, taken.bounds(cuts), held=self.holds_back)
+        return await until_written(write, self.log.path, self._keeper.make_room)
 
-    async def _make_last(self, commit: GroupCommit) -> None:
-        while True:
-            try:
-                await commit.wait()
-            except OSError as error:
-                _log.error("journal_not_synced", file=self.log.path.name, error=str(error), consequence="nothing is sent")
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
+    def held_back(self) -> HeldBack:
+        """What outlives the process of spans that are held back."""
+        return HeldBack(self.log, self.decisions, self._commit, self._keeper.make_room)
 
     def commit(self, taken: JournalTaken, delivery: Delivery) -> None:
         self._taken.remove(taken)

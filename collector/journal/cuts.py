@@ -35,12 +35,14 @@ class Cut(NamedTuple):
         name: of the cut; none is used twice.
         start, stop: positions in the journal.
         bounds: where its pieces begin, and where the last one ends, as positions in the journal.
+        held: its spans are held back until something is decided about them, so they are not sent as they were cut.
     """
 
     name: str
     start: int
     stop: int
     bounds: Sequence[int]
+    held: bool = False
 
 
 class CutLog:
@@ -112,8 +114,8 @@ class CutLog:
         """Let go of the file."""
         os.close(self._file)
 
-    def cut(self, start: int, stop: int, bounds: Sequence[int]) -> Cut:
-        """Write down a cut.
+    def cut(self, start: int, stop: int, bounds: Sequence[int], *, held: bool = False) -> Cut:
+        """Write down a cut; whether it is `held` is the same for it ever after.
 
         Raises:
             OSError: it could not be written, so there is no such cut.
@@ -121,7 +123,7 @@ class CutLog:
         # Not counted: were a line lost with the power, a number would come back for other spans, and the store would take them
         # for those that it has.
         name = secrets.token_hex(12)
-        entry = {"cut": name, "start": start, "stop": stop, "bounds": list(bounds)}
+        entry = {"cut": name, "start": start, "stop": stop, "bounds": list(bounds), "held": held}
         self._write(_line(entry) * 2)
         self._apply(entry)
         self._shorten()
@@ -129,11 +131,11 @@ class CutLog:
 
     def complete(self, cut: Cut, delivery: Delivery) -> None:
         """Write down that all of a cut is stored or dropped; `flush` says whether that succeeded."""
-        self._tell({"done": cut.name, "start": cut.start, "stop": cut.stop} | _written(delivery))
+        self._tell({"done": cut.name, "start": cut.start, "stop": cut.stop} | delivery_entry(delivery))
 
     def drop(self, start: int, stop: int, delivery: Delivery) -> None:
         """Write down that spans were dropped, or are missing, without a cut; `flush` says whether that succeeded."""
-        self._tell({"start": start, "stop": stop} | _written(delivery))
+        self._tell({"start": start, "stop": stop} | delivery_entry(delivery))
 
     def flush(self) -> bool:
         """Write what could not be written before; returns whether all is written."""
@@ -160,14 +162,13 @@ class CutLog:
             self.cuts = {cut.name: cut for cut in (Cut(*fields) for fields in entry["cuts"])}
             self.settled, self.next_span = Delivery(), entry["stop"]
         if "cut" in entry:
-            cut = Cut(entry["cut"], entry["start"], entry["stop"], entry["bounds"])
+            cut = Cut(entry["cut"], entry["start"], entry["stop"], entry["bounds"], entry.get("held", False))
             self.cuts[cut.name] = cut
         if "done" in entry:
             self.cuts.pop(entry["done"], None)
         self.next_span = max(self.next_span, entry["stop"])
         if "stored" in entry:
-            dropped = {reason: Counter(owners) for reason, owners in entry["dropped"].items()}
-            self.settled.add(Delivery(Counter(entry["stored"]), dropped, Counter(entry.get("renamed"))))
+            self.settled.add(read_delivery(entry))
 
     def _write(self, line: bytes) -> None:
         data = self._unwritten + line
@@ -191,7 +192,7 @@ class CutLog:
             "stop": self.next_span,
             "before": self.before,
             "cuts": [list(cut) for cut in self.cuts.values()],
-        } | _written(self.settled)
+        } | delivery_entry(self.settled)
         data = _line(state) * 2
         fresh = self.path.with_suffix(".new")
         with open(fresh, "wb", buffering=0, opener=_private) as file:
@@ -218,10 +219,17 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
-def _written(delivery: Delivery) -> dict[str, Any]:
-    written = {"stored": delivery.stored, "dropped": delivery.dropped}
+def delivery_entry(delivery: Delivery) -> dict[str, Any]:
+    """What became of spans, as it stands in a log."""
+    entry = {"stored": delivery.stored, "dropped": delivery.dropped}
     # Rare, and unknown to logs from before services were told apart.
-    return written | {"renamed": delivery.renamed} if delivery.renamed else written
+    return entry | {"renamed": delivery.renamed} if delivery.renamed else entry
+
+
+def read_delivery(entry: Mapping[str, Any]) -> Delivery:
+    """What became of spans, from what `delivery_entry` gave."""
+    dropped = {reason: Counter(owners) for reason, owners in entry["dropped"].items()}
+    return Delivery(Counter(entry["stored"]), dropped, Counter(entry.get("renamed")))
 
 
 def _line(entry: Mapping[str, Any]) -> bytes:

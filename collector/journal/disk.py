@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 
 import structlog
 
-from collector.journal.cuts import CutLog
 from collector.journal.directory import sync_directory
 from collector.journal.group_commit import GroupCommit
 from collector.journal.segments import Segment, Segments
@@ -49,12 +48,12 @@ class Disk:
         self.requests = GroupCommit(self._sync, self.thread, observe)
         """Makes requests last."""
         self.logs: Mapping[str, GroupCommit] = {}
-        """Makes the log of each exporter last."""
+        """Makes the logs of each exporter last."""
 
-    def watch(self, segments: Segments, logs: Mapping[str, CutLog]) -> None:
-        """Tell what there is to sync."""
+    def watch(self, segments: Segments, logs: Mapping[str, Callable[[], None]]) -> None:
+        """Tell what there is to sync, and how that is done with the logs of each exporter."""
         self._segments = segments
-        self.logs = {name: GroupCommit(log.sync, self.thread, self._observe) for name, log in logs.items()}
+        self.logs = {name: GroupCommit(sync, self.thread, self._observe) for name, sync in logs.items()}
 
     def roll(self, descriptor: int) -> None:
         """A file is full."""

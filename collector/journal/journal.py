@@ -5,6 +5,7 @@ It is a directory:
     lock                      held by the process that uses it
     FIRST_SPAN-SEED.journal   requests, in files of limited size (`records.py`, `segments.py`)
     EXPORTER.cuts             one exporter's way through them (`cuts.py`)
+    EXPORTER.decisions/       what was decided about spans that its pipeline holds back (`decisions.py`)
     reserve                   room on a full disk for lines of these logs, without which nothing could ever be deleted
     refused.json              what was not accepted, for the account (`refusals.py`)
     corrupt/                  copies of what was damaged
@@ -31,6 +32,8 @@ from collector.clock import Clock
 from collector.errors import Refused, Retryable
 from collector.journal import refusals
 from collector.journal.cursor import DAMAGED, Cursor
+from collector.journal.cuts import CutLog
+from collector.journal.decisions import DecisionLog
 from collector.journal.disk import Disk
 from collector.journal.opening import open_journal
 from collector.journal.segments import Segment
@@ -80,10 +83,13 @@ class Journal:
         self._lock, self._store, self._reader = opened.lock, opened.store, opened.reader
         begun_at = self._store.end_span
         telemetry.count(metrics.JOURNAL_DAMAGED_BYTES, (), opened.damaged_bytes)
-        self._disk.watch(self._store.segments, opened.logs)
+        self._disk.watch(
+            self._store.segments,
+            {name: partial(_sync_both, log, opened.decisions[name]) for name, log in opened.logs.items()},
+        )
         commits = self._disk.logs if settings.sync == "always" else {}
         self.cursors: Mapping[str, Cursor] = {
-            name: Cursor(name, log, self._store, self._reader, executor, commits.get(name), self)
+            name: Cursor(name, log, opened.decisions[name], self._store, self._reader, executor, commits.get(name), self)
             for name, log in opened.logs.items()
         }
         telemetry.read(metrics.JOURNAL_BYTES, (), lambda: self._store.segments.nbytes)
@@ -118,6 +124,7 @@ class Journal:
         os.close(self._lock)
         for cursor in self.cursors.values():
             cursor.log.close()
+            cursor.decisions.close()
 
     # The way in.
 
@@ -284,19 +291,26 @@ class Journal:
     def _collect(self) -> None:
         """Delete, by and by, the files that nobody needs."""
         segments = self._store.segments
-        if self._deleting is None and any(each is not segments.current and not self._needed(each) for each in segments.all):
+        if self._deleting is None and (
+            any(each is not segments.current and not self._needed(each) for each in segments.all)
+            or any(cursor.decisions.wasted(cursor.log.cuts) for cursor in self.cursors.values())
+        ):
             self._deleting = asyncio.create_task(self._delete(), name="journal deletion")
 
     async def _delete(self) -> None:
         segments = self._store.segments
         done = [each for each in segments.all if each is not segments.current and not self._needed(each)]
+        wasted = [(cursor.decisions, cursor.decisions.wasted(cursor.log.cuts)) for cursor in self.cursors.values()]
         try:
             # Else a power cut might leave a log that still asks for what is gone.
-            if all(cursor.log.flush() for cursor in self.cursors.values()):
+            if all(cursor.log.flush() and cursor.decisions.flush() for cursor in self.cursors.values()):
                 if self._settings.sync != "never":
                     await self._disk.sync_logs()
                 for segment in done:
                     segments.delete(segment)
+                for decisions, files in wasted:
+                    for file in files:
+                        decisions.delete(file)
                 self._disk.deleted()
         except OSError as error:
             _log.error("journal_not_deleted", error=str(error))
@@ -332,3 +346,9 @@ class Journal:
             with suppress(OSError):
                 refusals.save(self._settings.directory, content)
                 self._saved = content
+
+
+def _sync_both(cuts: CutLog, decisions: DecisionLog) -> None:
+    """Make an exporter's logs last; decisions first, as without them cuts that are done say too little. Raises OSError."""
+    decisions.sync()
+    cuts.sync()

@@ -13,6 +13,8 @@ import structlog
 
 from collector.clock import Clock
 from collector.journal.cuts import SUFFIX, CutLog, file_name
+from collector.journal.decisions import SUFFIX as DECISIONS
+from collector.journal.decisions import DecisionLog
 from collector.journal.directory import JournalError, lock
 from collector.journal.reading import Reader
 from collector.journal.recovery import Recovered, recover
@@ -35,7 +37,8 @@ class Opened:
         lock: descriptor that holds the directory until it is closed.
         store: the requests.
         reader: reads them back.
-        logs: of each exporter, by its id.
+        logs: of the cuts of each exporter, by its id.
+        decisions: of each exporter, about spans that are held back.
         damaged_bytes: what was cut off or set aside.
     """
 
@@ -43,6 +46,7 @@ class Opened:
     store: Store
     reader: Reader
     logs: dict[str, CutLog]
+    decisions: dict[str, DecisionLog]
     damaged_bytes: int
 
 
@@ -77,6 +81,10 @@ def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[
     know(set(found.accepted).union(*(log.before.keys() | log.settled.came().keys() for log in logs.values())), found.accepted)
     placed = _place(settings.directory, exporters, list(logs.values()), found)
     store = Store(segments, found.end_span, found.accepted, settings.max_bytes, settings.memory_bytes, clock)
+    decisions = {name: DecisionLog(log.path.with_suffix(DECISIONS), settings.sync != "never") for name, log in placed.items()}
+    damaged_decisions = sum(log.damaged_bytes for log in decisions.values())
+    if damaged_decisions:
+        _log.error("journal_decisions_damaged", bytes=damaged_decisions, consequence="spans may be stored twice")
     damaged_lines = sum(log.damaged for log in logs.values())
     if damaged_lines:
         _log.error("journal_log_damaged", lines=damaged_lines)
@@ -91,7 +99,7 @@ def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[
         waiting=waiting,
         unfinished={name: len(log.cuts) for name, log in placed.items()},
     )
-    return Opened(held, store, reader, placed, found.damaged_bytes)
+    return Opened(held, store, reader, placed, decisions, found.damaged_bytes + damaged_decisions)
 
 
 def _catch_up(found: Recovered, log: CutLog) -> None:
@@ -114,7 +122,10 @@ def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found:
     if not placed and gone:
         former, log = gone.pop()
         heir = exporters[0]
+        decisions = log.path.with_suffix(DECISIONS)
         log.rename(heir)
+        if decisions.is_dir():
+            decisions.rename(log.path.with_suffix(DECISIONS))
         placed[heir] = log
         _log.warning("journal_exporter_replaced", former=former, exporter=heir)
     for former, log in gone:
@@ -122,6 +133,7 @@ def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found:
         _log.warning("journal_exporter_forgotten", exporter=former, spans_not_stored=spans)
         log.close()
         log.path.unlink()
+        shutil.rmtree(log.path.with_suffix(DECISIONS), ignore_errors=True)
     for name in exporters:
         if name not in placed:
             placed[name] = CutLog.create(directory, name, found.end_span, Counter(found.accepted))
