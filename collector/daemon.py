@@ -187,6 +187,7 @@ class Daemon:
         database = self._database
         if database is not None:
             self._telemetry.read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
+            self._telemetry.read_all(metrics.EMBEDDED_REFUSED, lambda: database.refused)
 
     def _watch_queue(self, labels: tuple[str], statistics: Callable[[], QueueStatistics]) -> None:
         read = self._telemetry.read

@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from collector.errors import Refused
+from config.values import is_loopback
 from proto.errors import MalformedRequest
 
 SERVER: Final = {"Server": "spanhouse"}
@@ -25,20 +26,24 @@ class ConnectionLimits:
     """What a client may do with connections.
 
     Attributes:
-        max_header_bytes: longest request line and longest header.
+        max_header_bytes: longest header, and longest request line.
+        max_url_bytes: longest request line, where it may be longer than a header; None: it may not.
         header_timeout_s: longest wait for a request's head; None: any.
         idle_timeout_s: longest wait for the next request; None: any.
         linger_s: how long to read on after refusing an unread body, so that the client sees the answer instead of a broken
             connection.
         max_connections: open sockets; further ones are closed at once.
+        kept_for_this_machine: of these, how many only peers on this machine may open.
         max_connection_age_s: older connections should not be used again; None lets them live.
     """
 
     max_header_bytes: int = 16384
+    max_url_bytes: int | None = None
     header_timeout_s: float | None = 10.0
     idle_timeout_s: float | None = 120.0
     linger_s: float = 10.0
     max_connections: int = 4096
+    kept_for_this_machine: int = 0
     max_connection_age_s: float | None = None
 
 
@@ -71,7 +76,7 @@ class Connections(web.Server):
             access_log=None,
             keepalive_timeout=_FOREVER_S if limits.idle_timeout_s is None else limits.idle_timeout_s,
             lingering_time=limits.linger_s,
-            max_line_size=limits.max_header_bytes,
+            max_line_size=limits.max_url_bytes or limits.max_header_bytes,
             max_field_size=limits.max_header_bytes,
             **options,
         )
@@ -80,6 +85,34 @@ class Connections(web.Server):
 
     def __call__(self) -> HttpConnection:
         return HttpConnection(self, self._limits, self._refuse, loop=self._loop, **self._kwargs)
+
+
+class Runner(web.AppRunner):
+    """Serves an application over limited connections. Arguments as those of `Connections`.
+
+    Args:
+        shutdown_timeout_s: how long requests may go on when it is cleaned up.
+    """
+
+    def __init__(
+        self,
+        application: web.Application,
+        limits: ConnectionLimits,
+        refuse: Refusal,
+        *,
+        shutdown_timeout_s: float = 60.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(application, shutdown_timeout=shutdown_timeout_s)
+        self._limits = limits
+        self._refuse = refuse
+        self._options = options
+
+    async def _make_server(self) -> web.Server:
+        server = await super()._make_server()
+        return Connections(
+            server.request_handler, self._limits, self._refuse, request_factory=server.request_factory, **self._options
+        )
 
 
 class HttpConnection(RequestHandler):
@@ -111,15 +144,18 @@ class HttpConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._opened_at_s = self._loop.time()
+        room = self._limits.max_connections
+        if self._limits.kept_for_this_machine and not _is_from_this_machine(transport):
+            room -= self._limits.kept_for_this_machine
         manager = self._manager
-        if manager is not None and len(manager.connections) > self._limits.max_connections:
-            self._refuse(Refused(f"more than {self._limits.max_connections} connections are open", "unavailable"))
+        if manager is not None and len(manager.connections) > room:
+            self._refuse(Refused(f"more than {room} connections are open", "unavailable"))
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
         timeout_s = self._limits.header_timeout_s
         if timeout_s is not None and not self._in_request and self._head_timer is None:
-            self._head_timer = self._loop.call_later(timeout_s, self.force_close)
+            self._head_timer = self._loop.call_later(timeout_s, self._head_is_late)
         super().data_received(data)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -140,7 +176,7 @@ class HttpConnection(RequestHandler):
         """The answer to what is not a request at all, such as one with an endless header (LIMIT-10)."""
         error: Exception
         if isinstance(exc, LineTooLong):
-            error = Refused(f"a header or the URL is longer than {self._limits.max_header_bytes} bytes", "header_too_large")
+            error = Refused(f"a header or the URL is longer than {exc.args[1]} bytes", "header_too_large")
         elif status < 500:
             error = MalformedRequest("not a valid HTTP request", "request head")
         else:
@@ -149,7 +185,16 @@ class HttpConnection(RequestHandler):
         response.force_close()
         return response
 
+    def _head_is_late(self) -> None:
+        self._refuse(Refused(f"the head of a request took longer than {self._limits.header_timeout_s:g} s", "slow_head"))
+        self.force_close()
+
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _is_from_this_machine(transport: asyncio.BaseTransport) -> bool:
+    peer = transport.get_extra_info("peername")
+    return isinstance(peer, tuple) and is_loopback(peer[0])

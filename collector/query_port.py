@@ -16,9 +16,8 @@ from collector.receivers.listen import listen_error
 from collector.telemetry import Telemetry
 from collector.tls import listening_options
 from config.exporters import ClickHouseExporter
-from config.exposure import is_loopback
 from config.extensions import QueryExtension
-from config.values import TcpAddress
+from config.values import TcpAddress, is_loopback
 from exporters.clickhouse.client import ClickHouseClient
 
 

@@ -1,16 +1,16 @@
 """TLS of every listener and client, from files that may change while connections go on.
 
-HTTP servers and the gRPC server get theirs here, so that the same files mean the same thing and fail with the same words.
+HTTP servers and clients get theirs here, and `receivers/grpc_tls.py` builds on it, so that the same files mean the same thing and
+fail with the same words.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
-import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Never
-
-import grpc
+from typing import Any, Final, Never, TypeVar
 
 from collector.reloading import Reloading
 from config.tls import ClientTls, ServerTls
@@ -18,6 +18,13 @@ from config.tls import ClientTls, ServerTls
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 """How long a peer may take for a handshake, during which it holds a connection without having shown who it is."""
 
+T = TypeVar("T")
+
+_AT_EVERY_CONNECTION_S: Final = 1e-9
+_KNOWN_CERTIFICATES: Final = 4
+# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name.
+_NO_CHECK_TIME: Final = 0x200000
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -67,11 +74,11 @@ def http_server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
     """
 
     def make() -> ssl.SSLContext:
-        context = _server_context(settings, setting)
+        context = server_context(settings, setting)
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    return ReloadingContext.of(_reloading(settings, make), ssl.PROTOCOL_TLS_SERVER)
+    return ReloadingContext.of(reloading(settings, make), ssl.PROTOCOL_TLS_SERVER)
 
 
 def listening_options(settings: ServerTls | None, setting: str) -> dict[str, Any]:
@@ -79,32 +86,6 @@ def listening_options(settings: ServerTls | None, setting: str) -> dict[str, Any
     if settings is None:
         return {}
     return {"ssl": http_server_context(settings, setting), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
-
-
-def grpc_credentials(settings: ServerTls, setting: str) -> Any:
-    """The credentials of a gRPC listener, as `http_server_context`. The library speaks TLS 1.2 and newer, and negotiates h2."""
-
-    def make() -> Any:
-        # Tried out first: the library says nothing but that the files are unusable.
-        _server_context(settings, setting)
-        pair = (_read(settings.key_file, f"{setting}.key_file"), _read(settings.cert_file, f"{setting}.cert_file"))
-        authorities = _read(settings.client_ca_file, f"{setting}.client_ca_file") if settings.client_ca_file else None
-        return grpc.ssl_server_certificate_configuration([pair], authorities)
-
-    newest = _reloading(settings, make)
-    lock = threading.Lock()
-    first = given = newest.current()
-
-    def changed() -> Any:
-        """The configuration, if it is not the one that was given last; asked at every connection, by the library's threads."""
-        nonlocal given
-        with lock:
-            if (now := newest.current()) is given:
-                return None
-            given = now
-            return now
-
-    return grpc.dynamic_ssl_server_credentials(first, changed, require_client_authentication=bool(settings.client_ca_file))
 
 
 def client_context(settings: ClientTls, setting: str) -> ssl.SSLContext:
@@ -124,14 +105,53 @@ def client_context(settings: ClientTls, setting: str) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_NONE
         return context
 
-    return ReloadingContext.of(_reloading(settings, make), ssl.PROTOCOL_TLS_CLIENT, settings.server_name_override)
+    return ReloadingContext.of(reloading(settings, make), ssl.PROTOCOL_TLS_CLIENT, settings.server_name_override)
 
 
-def _reloading(settings: ServerTls | ClientTls, make: Any) -> Reloading[Any]:
+def own_listener_context(listener: ServerTls, client: ClientTls, exporter: str) -> ssl.SSLContext:
+    """The context of connections to the embedded database: it is known by its very certificate, whatever that says of itself.
+
+    When the file changes, the certificates before it count as well, because the listener goes on with them until it looks.
+
+    Args:
+        listener: the database's files.
+        client: whose certificate to show, if it asks for one.
+        exporter: the key of the exporter in the configuration, for messages.
+
+    Raises:
+        TlsError: the files cannot be used.
+    """
+    known: tuple[str, ...] = ()
+
+    def make() -> ssl.SSLContext:
+        nonlocal known
+        setting = f"{exporter}.embedded.tls"
+        first = _CERTIFICATE.search(read_file(listener.cert_file, f"{setting}.cert_file"))
+        if first is None:
+            raise _no_certificate(listener.cert_file, setting)
+        certificates = (*known, first[0].decode())[-_KNOWN_CERTIFICATES:]
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = _VERSIONS[listener.min_version]
+        context.check_hostname = False
+        # Nor does its age matter: others must not trust it any longer, but it is still the one that was configured.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | _NO_CHECK_TIME
+        context.load_verify_locations(cadata="\n".join(certificates))
+        if client.cert_file:
+            _load_pair(context, client.cert_file, client.key_file, f"{exporter}.tls")
+        known = certificates
+        return context
+
+    files = (listener.cert_file, *client.files)
+    return ReloadingContext.of(Reloading(files, _AT_EVERY_CONNECTION_S, make), ssl.PROTOCOL_TLS_CLIENT)
+
+
+def reloading(settings: ServerTls | ClientTls, make: Callable[[], T]) -> Reloading[T]:
+    """What `make` makes of the files that are configured."""
     return Reloading(settings.files, settings.reload_interval.seconds, make)
 
 
-def _server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
+def server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
+    """The context that the files of a listener make now, as `http_server_context`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[settings.min_version]
     _load_pair(context, settings.cert_file, settings.key_file, setting)
@@ -141,10 +161,18 @@ def _server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
     return context
 
 
+def read_file(file: str, setting: str) -> bytes:
+    """The bytes of a file that the key `setting` names. Raises TlsError."""
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise TlsError(f"{setting}: cannot read {file}: {error.strerror}. Correct the path, or let the daemon read it") from None
+
+
 def _load_pair(context: ssl.SSLContext, cert_file: str, key_file: str, setting: str) -> None:
-    if b"-----BEGIN CERTIFICATE-----" not in _read(cert_file, f"{setting}.cert_file"):
-        raise TlsError(f"{setting}.cert_file: {cert_file} holds no certificate in PEM form. Name a file with BEGIN CERTIFICATE")
-    if b"PRIVATE KEY-----" not in _read(key_file, f"{setting}.key_file"):
+    if b"-----BEGIN CERTIFICATE-----" not in read_file(cert_file, f"{setting}.cert_file"):
+        raise _no_certificate(cert_file, setting)
+    if b"PRIVATE KEY-----" not in read_file(key_file, f"{setting}.key_file"):
         raise TlsError(f"{setting}.key_file: {key_file} holds no private key in PEM form. Name a file with BEGIN PRIVATE KEY")
     try:
         context.load_cert_chain(cert_file, key_file, _no_passphrase)
@@ -160,7 +188,7 @@ def _load_pair(context: ssl.SSLContext, cert_file: str, key_file: str, setting: 
 
 
 def _load_authorities(context: ssl.SSLContext, file: str, setting: str) -> None:
-    _read(file, setting)
+    read_file(file, setting)
     try:
         context.load_verify_locations(file)
     except ssl.SSLError as error:
@@ -168,11 +196,8 @@ def _load_authorities(context: ssl.SSLContext, file: str, setting: str) -> None:
         raise TlsError(f"{setting}: {file} {what}. Name a file with the certificates of the authorities") from None
 
 
-def _read(file: str, setting: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as error:
-        raise TlsError(f"{setting}: cannot read {file}: {error.strerror}. Correct the path, or let the daemon read it") from None
+def _no_certificate(file: str, setting: str) -> TlsError:
+    return TlsError(f"{setting}.cert_file: {file} holds no certificate in PEM form. Name a file with BEGIN CERTIFICATE")
 
 
 class _PassphraseError(Exception):

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_va
 
 from config.access import EVERY_WORKSPACE, is_workspace_name
 from config.section import Section
+from config.tls import ServerTls
 from config.values import Count, Duration, PositiveCount, TcpAddress, TcpEndpoint
 
 OWNER = "spanhouse"
@@ -125,6 +126,8 @@ class EmbeddedDatabase(Section):
     allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     """Names by which clients call it, besides `localhost` and the host in `listen`; addresses need not be named. Requests for
     other names are refused, since they may come from a web page in somebody's browser."""
+    tls: ServerTls | None = None
+    """Encryption of that interface; without it, it speaks clear text. The daemon itself then uses it as well."""
     max_server_memory_usage: Count = 2_147_483_648
     """The most memory that the database takes, in bytes; 0 leaves it to ClickHouse."""
     max_memory_usage: Count = 1_073_741_824

@@ -190,7 +190,8 @@ class ClickHouseExporter(Section):
     traces_table_name: Identifier = "otel_traces"
     """The table of the spans."""
     tls: ClientTls = ClientTls()
-    """Encryption of `https://` endpoints."""
+    """Encryption of `https://` endpoints; of an embedded database with `tls`, whose certificate is known, the client's own
+    certificate alone."""
     timeout: Duration = Duration.parse("30s")
     """How long one insert may take. The Collector's 5s are short for a server that is merging."""
     sending_queue: SendingQueue = SendingQueue()
@@ -257,7 +258,9 @@ class ClickHouseExporter(Section):
     @property
     def urls(self) -> tuple[str, ...]:
         """Base URLs of ClickHouse's HTTP interface, `scheme://host:port` each, without a trailing slash."""
-        return (f"http://{self.embedded.address}",) if self.is_embedded else self.endpoint
+        if not self.is_embedded:
+            return self.endpoint
+        return (f"{'http' if self.embedded.tls is None else 'https'}://{self.embedded.address}",)
 
 
 Exporter = ClickHouseExporter

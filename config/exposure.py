@@ -1,6 +1,5 @@
 """Checks that nobody is let in by mistake: what listeners say about access, and where tokens stand."""
 
-import ipaddress
 from collections.abc import Iterator
 
 from config.access import HASHED, Auth, TokensExtension
@@ -10,7 +9,7 @@ from config.extensions import QueryExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
 from config.receivers import OtlpGrpc, OtlpHttp
-from config.values import TcpAddress, UnixAddress
+from config.values import TcpAddress, UnixAddress, is_loopback
 
 _OPTIONS = (
     "listen on localhost; or name a tokens extension in auth, or the clients' authorities in tls.client_ca_file; "
@@ -49,14 +48,11 @@ def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
             yield key_path(path), "whoever reaches it is let in"
         elif listener.tls is None:
             yield key_path(path), "tokens and spans travel in clear text; add tls, unless a proxy in front encrypts"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a listener on this host can be reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    for name, exporter in config.exporters.items():
+        if not isinstance(exporter, ClickHouseExporter) or not exporter.is_embedded:
+            continue
+        if exporter.embedded.tls is None and not is_loopback(exporter.embedded.address.host):
+            yield key_path(("exporters", name, "embedded")), "passwords and spans travel in clear text; add tls, unless a proxy in front encrypts"
 
 
 def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension]]:
@@ -94,6 +90,11 @@ def _embedded_database(exporter: ClickHouseExporter, path: KeyPath, document: Do
             yield _problem(
                 document, (*path, key), "is for servers: in an embedded database the daemon has a user of its own", hint
             )
+    tls = exporter.embedded.tls
+    if tls is not None and tls.client_ca_file and not exporter.tls.cert_file:
+        message = "asks for certificates, and the daemon, which stores its spans there, has none to show"
+        hint = "let tls.cert_file and tls.key_file of the exporter name one that such an authority has signed"
+        yield _problem(document, (*path, "embedded", "tls", "client_ca_file"), message, hint)
     address = exporter.embedded.address
     without = [user.name for user in exporter.embedded.readers if not user.has_password]
     if without and not is_loopback(address.host):

@@ -1,5 +1,6 @@
 """Values that the dialect writes as text: durations, addresses, identifiers."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -129,6 +130,14 @@ class UnixAddress:
 
     def __str__(self) -> str:
         return self.path
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, by name or address, is this machine itself: what listens there can be reached from here alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def refuse_booleans(value: Any) -> Any:

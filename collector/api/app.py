@@ -18,7 +18,7 @@ from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
 from collector.api.routing import JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
-from collector.http_connection import ConnectionLimits, Connections
+from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
@@ -70,15 +70,4 @@ def build_application(
 
 def build_runner(application: web.Application) -> web.AppRunner:
     """A runner that cancels a request's handler, and with it its query, when the client leaves."""
-    return _Runner(application)
-
-
-class _Runner(web.AppRunner):
-    """Serves over connections with limits."""
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        refuse = self.app[_GUARD].refuse_head
-        return Connections(
-            server.request_handler, _LIMITS, refuse, request_factory=server.request_factory, handler_cancellation=True
-        )
+    return Runner(application, _LIMITS, application[_GUARD].refuse_head, handler_cancellation=True)

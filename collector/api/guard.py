@@ -20,7 +20,7 @@ from collector.api.routing import CALLER
 from collector.errors import Refused
 from collector.http_connection import SERVER
 from collector.spaced_log import SpacedLog
-from config.exposure import is_loopback
+from config.values import is_loopback
 from proto.errors import MalformedRequest
 
 _HEALTH: Final = frozenset({"/healthz", "/readyz"})

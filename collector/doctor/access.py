@@ -8,6 +8,7 @@ from collector.doctor.finding import Finding
 from collector.tls import TlsError, http_server_context
 from collector.tokens import read_token
 from config.access import TokensExtension
+from config.exporters import ClickHouseExporter
 from config.exposure import listeners, open_listeners
 from config.model import Config
 from config.problems import key_path
@@ -19,6 +20,9 @@ def access(config: Config) -> Iterator[Finding]:
     for path, listener in listeners(config):
         if listener.tls is not None:
             yield _certificate(key_path((*path, "tls")), listener.tls)
+    for name, exporter in config.exporters.items():
+        if isinstance(exporter, ClickHouseExporter) and exporter.is_embedded and exporter.embedded.tls is not None:
+            yield _certificate(f"exporters.{name}.embedded.tls", exporter.embedded.tls)
     for name, extension in config.extensions.items():
         if isinstance(extension, TokensExtension):
             yield from _tokens(f"extensions.{name}.tokens", extension)

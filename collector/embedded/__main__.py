@@ -1,6 +1,7 @@
 """`python -m collector.embedded --path DIR --listen 127.0.0.1:8123`: the server process.
 
-On standard output it prints one line of JSON when it is ready, or when it cannot start. It stops at SIGTERM or SIGINT and, with
+On standard output it prints one line of JSON when it is ready, or when it cannot start; later on, a line at most once a second
+that says how many requests were refused since the last one, by reason. It stops at SIGTERM or SIGINT and, with
 `--with-parent`, when its standard input ends: the process that started it is gone. Who may ask stands in the environment (see
 `accounts`); by default `default` may read, from this machine.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -17,22 +19,35 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
+import structlog
 import uvloop
 from aiohttp import web
 
+from collector.errors import Refused
+from collector.http_connection import ConnectionLimits, Runner
+from collector.logging import configure_logging
+from collector.tls import TlsError, listening_options
+from config.tls import ServerTls
 from exporters.embedded.accounts import ENVIRONMENT, Accounts
 from exporters.embedded.admission import Admission
 from exporters.embedded.engine import Engine
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.errors import DatabaseError
 from exporters.embedded.limits import ServerLimits
+from exporters.embedded.refusals import Refusals
 from exporters.embedded.rights import Rights, SpanTables
-from exporters.embedded.server import Server
+from exporters.embedded.server import CONNECTION_OPTIONS, MAX_HEADER_BYTES, MAX_URL_BYTES, Server
+from proto.errors import MalformedRequest
+
+_log = structlog.get_logger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 _DRAIN_S = 10.0
+_REPORT_INTERVAL_S = 1.0
+_TLS_KEY = "exporters.clickhouse.embedded.tls"
 
 
 class StartError(Exception):
@@ -42,6 +57,8 @@ class StartError(Exception):
 def main() -> int:
     """Run the server; returns the exit status."""
     arguments = _arguments()
+    # On standard error: standard output belongs to what the parent is told.
+    configure_logging()
     # Spans are nobody else's business, whatever the machine lets its users read.
     os.umask(0o077)
     if arguments.with_parent:
@@ -61,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--allowed-host", action="append", default=[], help="a name by which browsers may call the server")
     parser.add_argument("--limits", type=json.loads, default={}, help="EngineLimits as JSON")
     parser.add_argument("--server-limits", type=json.loads, default={}, help="ServerLimits as JSON")
+    parser.add_argument("--tls", type=ServerTls.model_validate_json, help="the listener's `tls` as JSON; clear text without")
     parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends or the parent dies")
     return parser.parse_args()
 
@@ -79,16 +97,23 @@ async def _serve(arguments: argparse.Namespace) -> int:
     rights = {account.name: Rights.of(account.reader.workspaces, account.reader.limits) for account in accounts if account.reader}
     engine = _open_engine(arguments.path, EngineLimits(**arguments.limits), arguments.tables, rights)
     try:
-        admission = Admission(accounts, rights, ServerLimits(**arguments.server_limits))
-        runner = Server(engine, admission, (host, *arguments.allowed_host)).runner(shutdown_timeout_s=_DRAIN_S)
+        limits = ServerLimits(**arguments.server_limits)
+        refusals = Refusals()
+        server = Server(engine, Admission(accounts, rights, limits), (host, *arguments.allowed_host), refusals)
+        runner = _runner(server, limits, refusals)
         await runner.setup()
+        listener = None
         try:
-            port = await _listen(runner, host, port)
+            listener = await _listen(runner, host, port, arguments.tls)
             stopped = _stop_event(watch_input=arguments.with_parent)
-            _say({"ready": {"host": host, "port": port, "version": engine.version}})
-            await stopped.wait()
+            _say({"ready": {"host": host, "port": listener.sockets[0].getsockname()[1], "version": engine.version}})
+            while not await _within(_REPORT_INTERVAL_S, stopped):
+                _report(refusals)
         finally:
+            if listener is not None:
+                listener.close()
             await runner.cleanup()
+        _report(refusals)
     finally:
         engine.close()
         os.close(lock)
@@ -142,16 +167,53 @@ def _open_engine(path: Path, limits: EngineLimits, tables: SpanTables, rights: M
         raise StartError(f"the engine does not start on {path}: {refused.text}") from None
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> int:
-    """Listen, and return the port."""
-    site = web.TCPSite(runner, host, port, reuse_address=True)
+def _runner(server: Server, limits: ServerLimits, refusals: Refusals) -> Runner:
+    connections = ConnectionLimits(
+        max_header_bytes=MAX_HEADER_BYTES,
+        max_url_bytes=MAX_URL_BYTES,
+        header_timeout_s=limits.head_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        max_connections=limits.max_connections,
+        kept_for_this_machine=limits.kept_for_this_machine,
+    )
+    refuse = partial(_refuse, refusals)
+    return Runner(server.application(), connections, refuse, shutdown_timeout_s=_DRAIN_S, **CONNECTION_OPTIONS)
+
+
+def _refuse(refusals: Refusals, error: Exception) -> web.Response:
+    """The answer to what is no request, or to a connection too many."""
+    if not isinstance(error, Refused | MalformedRequest):
+        _log.error("request_failed", exc_info=error)
+        return web.Response(status=500, text="Internal error\n")
+    reason = error.kind if isinstance(error, Refused) else "malformed"
+    refusals.count(reason, text=str(error))
+    return web.Response(status=431 if reason == "header_too_large" else 400, text=f"{error}\n")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, tls: ServerTls | None) -> asyncio.Server:
+    assert runner.server is not None  # noqa: S101 - it was set up
     try:
-        await site.start()
+        encryption = listening_options(tls, _TLS_KEY)
+        return await asyncio.get_running_loop().create_server(runner.server, host, port, reuse_address=True, **encryption)
+    except TlsError as refused:
+        raise StartError(str(refused)) from None
     except OSError as refused:
         if refused.errno == errno.EADDRINUSE:
             raise StartError(f"the port {port} of {host} is taken; stop what listens there, or configure another port") from None
         raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); configure another address") from None
-    return int(runner.addresses[0][1])
+
+
+def _report(refusals: Refusals) -> None:
+    """Tell the process that started this one who was turned away."""
+    if counted := refusals.take():
+        _say({"refused": counted})
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Whether the event came within so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    return event.is_set()
 
 
 def _stop_event(*, watch_input: bool) -> asyncio.Event:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,11 @@ class EmbeddedDatabase:
     def restarts(self) -> int:
         """How often it had to be started again."""
         return self._server.restarts
+
+    @property
+    def refused(self) -> Iterable[tuple[tuple[str], float]]:
+        """How many requests and connections it turned away, by reason: rows of a metric."""
+        return (((reason,), count) for reason, count in self._server.refused.items())
 
     @property
     def url(self) -> str:
@@ -117,6 +123,7 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
         accounts=(owner, *map(_account, embedded.readers)),
         tables=SpanTables(settings.database, workspace_tables(settings.traces_table_name)),
         allowed_hosts=embedded.allowed_hosts,
+        tls=embedded.tls,
         engine=limits,
         # The rest is for what the daemon stores and asks.
         server=ServerLimits(max_reader_memory_bytes=memory // 2),

@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import sys
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ from typing import Any, Self
 
 import structlog
 
+from config.tls import ServerTls
 from exporters.embedded.accounts import ENVIRONMENT, Account, Accounts
 from exporters.embedded.engine_config import EngineLimits
 from exporters.embedded.limits import ServerLimits
@@ -52,6 +54,7 @@ class EmbeddedConfig:
         accounts: who may ask. Without an owner nobody can write.
         tables: what those may read who may only read.
         allowed_hosts: names by which browsers may call it, besides `localhost` and the one in `listen`.
+        tls: encryption; None for clear text.
         engine, server: bounds on memory, threads and requests.
         start_timeout_s: how long a start may take (a large database has to be loaded).
         stop_timeout_s: how long a stop waits for running statements before it kills.
@@ -62,6 +65,7 @@ class EmbeddedConfig:
     accounts: tuple[Account, ...] = (Account(),)
     tables: SpanTables = field(default_factory=SpanTables)
     allowed_hosts: tuple[str, ...] = ()
+    tls: ServerTls | None = None
     engine: EngineLimits = field(default_factory=EngineLimits)
     server: ServerLimits = field(default_factory=ServerLimits)
     start_timeout_s: float = 60.0
@@ -69,22 +73,27 @@ class EmbeddedConfig:
 
 
 class EmbeddedServer:
-    """An embedded ClickHouse, as its parent sees it. `restarts` counts the times that it had to be started again."""
+    """An embedded ClickHouse, as its parent sees it.
+
+    `restarts` counts the times that it had to be started again, `refused` the requests and connections that it turned away, by
+    reason, up to the last second.
+    """
 
     def __init__(self, config: EmbeddedConfig) -> None:
         self._config = config
         self._host, _, port = config.listen.rpartition(":")
         self._port = port
         self._process: asyncio.subprocess.Process | None = None
-        self._relay: asyncio.Task[None] | None = None
+        self._relays: tuple[asyncio.Task[None], ...] = ()
         self._stopping = asyncio.Event()
         self.restarts = 0
+        self.refused: Counter[str] = Counter()
         self.version = ""
 
     @property
     def url(self) -> str:
-        """The base address, `http://host:port`; known after `start`."""
-        return f"http://{self._host}:{self._port}"
+        """The base address, such as `http://host:port`; known after `start`."""
+        return f"{'http' if self._config.tls is None else 'https'}://{self._host}:{self._port}"
 
     @property
     def port(self) -> int:
@@ -109,6 +118,7 @@ class EmbeddedServer:
             *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}"),
             *("--tables", json.dumps(dataclasses.asdict(self._config.tables))),
             *(f"--allowed-host={name}" for name in self._config.allowed_hosts),
+            *(("--tls", self._config.tls.model_dump_json()) if self._config.tls is not None else ()),
             *("--limits", json.dumps(dataclasses.asdict(self._config.engine))),
             *("--server-limits", json.dumps(dataclasses.asdict(self._config.server))),
             stdin=asyncio.subprocess.PIPE,
@@ -117,13 +127,14 @@ class EmbeddedServer:
             env={**os.environ, ENVIRONMENT: Accounts(self._config.accounts).to_json()},
         )
         self._process = process
-        self._relay = asyncio.create_task(_relay_log(process))
+        self._relays = (asyncio.create_task(_relay_log(process)),)
         try:
             ready = await self._first_words(process)
         except BaseException:
             await self._kill()
             raise
         self._port, self.version = str(ready["port"]), ready["version"]
+        self._relays += (asyncio.create_task(self._relay_counts(process)),)
         _log.info(
             "embedded ClickHouse is ready", url=self.url, version=self.version, pid=process.pid, path=str(self._config.path)
         )
@@ -191,14 +202,20 @@ class EmbeddedServer:
         ready: dict[str, Any] = words["ready"]
         return ready
 
+    async def _relay_counts(self, process: asyncio.subprocess.Process) -> None:
+        """Add up what the server reports on its standard output."""
+        assert process.stdout is not None  # noqa: S101 - it was asked for
+        async for line in process.stdout:
+            self.refused.update(json.loads(line)["refused"])
+
     async def _kill(self) -> None:
         process, self._process = self._process, None
         if process is not None and process.returncode is None:
             process.kill()
             await process.wait()
-        if self._relay is not None:
-            await self._relay
-            self._relay = None
+        if self._relays:
+            await asyncio.gather(*self._relays)
+            self._relays = ()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
 from collector.processors.span import SpanNames
 from collector.queues.memory import QueueLimits
-from collector.tls import client_context
+from collector.tls import client_context, own_listener_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.filtering import FilterProcessor
@@ -75,14 +76,19 @@ def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) 
     Raises:
         TlsError: the files of `tls` cannot be used.
     """
-    encrypted = any(url.startswith("https:") for url in settings.urls)
+    key = "exporters.clickhouse"
+    tls: ssl.SSLContext | None = None
+    if settings.is_embedded and settings.embedded.tls is not None:
+        tls = own_listener_context(settings.embedded.tls, settings.tls, key)
+    elif any(url.startswith("https:") for url in settings.urls):
+        tls = client_context(settings.tls, f"{key}.tls")
     return ClickHouseClient(
         settings.urls,
         user=settings.username,
         password=settings.password.get_secret_value(),
         database=settings.database,
         settings=settings.connection_params,
-        tls=client_context(settings.tls, "exporters.clickhouse.tls") if encrypted else None,
+        tls=tls,
         max_connections=max_connections,
     )
 

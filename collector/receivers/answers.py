@@ -42,6 +42,7 @@ ANSWERS: Final[Mapping[str, Row]] = {
     "permission_denied": Row(code_pb2.PERMISSION_DENIED, 403),
     "not_found": Row(code_pb2.UNIMPLEMENTED, 404),
     "method_not_allowed": Row(code_pb2.UNIMPLEMENTED, 405),
+    "slow_head": Row(code_pb2.FAILED_PRECONDITION, 408),
     "slow_body": Row(code_pb2.FAILED_PRECONDITION, 408),
     "too_large": Row(code_pb2.RESOURCE_EXHAUSTED, 413),
     "header_too_large": Row(code_pb2.INVALID_ARGUMENT, 431),

@@ -12,12 +12,13 @@ from grpc_health.v1 import health_pb2_grpc
 
 from collector.errors import Refused, Retryable
 from collector.receivers.answers import success_body
+from collector.receivers.grpc_tls import grpc_credentials
 from collector.receivers.health import Health
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake, Outcome
 from collector.receivers.listen import claim_unix_path, listen_error
 from collector.receivers.settings import GrpcSettings, size_limit
-from collector.tls import HANDSHAKE_TIMEOUT_S, grpc_credentials
+from collector.tls import HANDSHAKE_TIMEOUT_S
 from proto.errors import MalformedRequest
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"

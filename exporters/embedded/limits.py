@@ -15,6 +15,10 @@ class ServerLimits:
         max_reader_body_bytes: the largest request body of anybody else.
         max_reader_queries: requests of all others at a time.
         max_reader_memory_bytes: memory of the queries of all others together; those that find none left wait.
+        max_connections: open sockets; further ones are closed at once.
+        kept_for_this_machine: of these, how many nobody elsewhere may open, so that the owner finds one.
+        head_timeout_s: how long anybody may take to send the head of a request.
+        idle_timeout_s: how long a connection may be without a request.
         reader_body_timeout_s: how long anybody else may take to send a request.
         reader_wait_timeout_s: how long their queries may wait for memory.
         reader_answer_timeout_s: how long they may take to read an answer, besides the time of its query.
@@ -25,6 +29,10 @@ class ServerLimits:
     max_reader_body_bytes: int = 1 << 22
     max_reader_queries: int = 64
     max_reader_memory_bytes: int = 1 << 30
+    max_connections: int = 1024
+    kept_for_this_machine: int = 256
+    head_timeout_s: float = 10.0
+    idle_timeout_s: float = 75.0
     reader_body_timeout_s: float = 30.0
     reader_wait_timeout_s: float = 30.0
     reader_answer_timeout_s: float = 60.0

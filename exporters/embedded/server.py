@@ -10,8 +10,8 @@ of the tables in `system` they have the harmless ones, and limits beyond theirs 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Any, Final
 
 from aiohttp import hdrs, web
 
@@ -22,8 +22,10 @@ from exporters.embedded.origin import foreign, is_this_machine
 from exporters.embedded.refusals import FOREIGN, Refusals
 from exporters.embedded.sessions import Sessions
 
-MAX_URL_BYTES = 1 << 20
-_MAX_HEADER_BYTES = 1 << 17
+MAX_URL_BYTES: Final = 1 << 20
+MAX_HEADER_BYTES: Final = 1 << 17
+CONNECTION_OPTIONS: Final[Mapping[str, Any]] = {"auto_decompress": False, "handler_cancellation": True, "read_bufsize": 1 << 20}
+"""What aiohttp's server has to be told: bodies stay packed, and a handler is cancelled when its client leaves."""
 
 _NO_HANDLE = """There is no handle {path}
 
@@ -39,19 +41,18 @@ class Server:
 
     Args:
         allowed_hosts: the names by which browsers may call it, besides `localhost`.
+        refusals: counts who is turned away.
     """
 
-    def __init__(self, engine: Engine, admission: Admission, allowed_hosts: Collection[str]) -> None:
+    def __init__(self, engine: Engine, admission: Admission, allowed_hosts: Collection[str], refusals: Refusals) -> None:
         self._engine = engine
         self._admission = admission
         self._allowed_hosts = frozenset(map(str.lower, allowed_hosts))
         self._sessions = Sessions()
-        self._refusals = Refusals()
-        self._log = logging.getLogger(__name__)
-        self._log.addFilter(self._refusals)
+        self._refusals = refusals
 
     def application(self) -> web.Application:
-        """The application. Its runner must leave bodies packed and cancel handlers: see `runner`."""
+        """The application, to be served with CONNECTION_OPTIONS."""
         application = web.Application(middlewares=[self._only_from_own_pages])
         application.router.add_get("/ping", self._alive)
         application.router.add_get("/replicas_status", self._alive)
@@ -59,21 +60,6 @@ class Server:
         application.router.add_route("*", "/{path:.*}", self._unknown)
         application.on_cleanup.append(self._close)
         return application
-
-    def runner(self, *, shutdown_timeout_s: float) -> web.AppRunner:
-        """A runner that reads requests as this server needs them; at the end it waits so long for running ones."""
-        return web.AppRunner(
-            self.application(),
-            access_log=None,
-            logger=self._log,
-            auto_decompress=False,
-            handler_cancellation=True,
-            keepalive_timeout=75,
-            shutdown_timeout=shutdown_timeout_s,
-            max_line_size=MAX_URL_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-            read_bufsize=1 << 20,
-        )
 
     async def _close(self, _: web.Application) -> None:
         await self._admission.close()

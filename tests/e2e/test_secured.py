@@ -51,6 +51,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> I
             ]
         }
         document["service"]["extensions"].append("tokens")
+        database = document["exporters"]["clickhouse"]
+        database["embedded"]["tls"] = {**guarded["tls"], "client_ca_file": str(authority.file)}
+        database["tls"] = authority.issue("spanhouse", file="client").settings
+        daemon.database_context = authority.client_context(authority.issue("grafana"))
         daemon.file.write_text(yaml.safe_dump(document, sort_keys=False))
         daemon.environment = {"READER": READER, "METRICS": METRICS}
         daemon.start()
@@ -100,8 +104,15 @@ def test_spans_go_in_and_out_by_token_over_tls(secured: Daemon, authority: Autho
     assert ask(secured, authority, path, Authorization=f"Bearer {SHOP}")[0] == 403
     assert ask(secured, authority, "/readyz")[0] == 200
 
-    status, metrics = ask(secured, authority, "/metrics", Authorization=f"Bearer {METRICS}")
-    assert status == 200
+    with pytest.raises(AssertionError, match="Authentication failed"):
+        secured.sql("SELECT 1", user="nobody")
+
+    def counts_refusals() -> str:
+        status, shown = ask(secured, authority, "/metrics", Authorization=f"Bearer {METRICS}")
+        assert status == 200
+        return shown if 'spanhouse_embedded_refused_requests_total{reason="unauthenticated"} 1.0' in shown else ""
+
+    metrics = eventually(counts_refusals, "the database's refusal among the metrics")
     assert 'spanhouse_query_refused_requests_total{extension="query",reason="unauthenticated"} 1.0' in metrics
     for said in (metrics, secured.log):
         assert not [secret for secret in (SHOP, READER, METRICS) if secret in said]

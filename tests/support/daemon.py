@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -77,6 +78,8 @@ class Daemon:
     ports: Ports
     process: subprocess.Popen[bytes] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    database_context: ssl.SSLContext | None = None
+    """For `sql`, where ClickHouse speaks TLS."""
 
     @property
     def file(self) -> Path:
@@ -207,11 +210,15 @@ class Daemon:
         finally:
             connection.close()
 
-    def sql(self, statement: str) -> str:
+    def sql(self, statement: str, **parameters: str) -> str:
         """What ClickHouse answers to a statement, as tab-separated text."""
         connection = http.client.HTTPConnection("127.0.0.1", self.ports.clickhouse, timeout=60)
+        if self.database_context is not None:
+            connection = http.client.HTTPSConnection(
+                "127.0.0.1", self.ports.clickhouse, timeout=60, context=self.database_context
+            )
         try:
-            connection.request("POST", "/?" + urllib.parse.urlencode({"database": "otel"}), statement)
+            connection.request("POST", "/?" + urllib.parse.urlencode({"database": "otel", **parameters}), statement)
             answer = connection.getresponse()
             text = answer.read().decode()
             assert answer.status == 200, text

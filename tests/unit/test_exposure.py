@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from config.exposure import is_loopback, open_listeners
+from config.exposure import open_listeners
 from config.load import parse
 from config.model import Config
 from config.problems import ConfigError
+from config.values import is_loopback
 
 TOKENS = {"tokens": [{"name": "a", "token_file": "a", "role": "admin"}]}
 AUTH = {"auth": {"authenticator": "tokens"}}
@@ -18,11 +19,11 @@ PAIR = {"cert_file": "a", "key_file": "b"}
 MUTUAL = {"tls": {**PAIR, "client_ca_file": "c"}}
 
 
-def load(http: dict[str, Any]) -> Config:
+def load(http: dict[str, Any], exporter: dict[str, Any] | None = None) -> Config:
     extensions = {"tokens": TOKENS} if "auth" in http else {}
     document = {
         "receivers": {"otlp": {"protocols": {"http": http}}},
-        "exporters": {"clickhouse": None},
+        "exporters": {"clickhouse": exporter},
         "extensions": extensions,
         "service": {
             "extensions": list(extensions),
@@ -43,6 +44,15 @@ def test_loopback_is_known(host: str) -> None:
 )
 def test_everything_else_is_beyond_this_machine(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("embedded", "warned"),
+    [({}, False), ({"listen": ":8123", "tls": PAIR}, False), ({"listen": ":8123"}, True)],
+)
+def test_a_database_beyond_this_machine_in_clear_text_is_warned_of(embedded: dict[str, Any], warned: bool) -> None:
+    config = load({}, {"embedded": {**embedded, "users": [{"name": "a", "password": "b"}]}})
+    assert [key for key, _ in open_listeners(config)] == ["exporters.clickhouse.embedded"] * warned
 
 
 @pytest.mark.parametrize("endpoint", ["0.0.0.0:4318", "[::]:4318", ":4318", "collector.internal:4318", "10.0.0.1:0"])
