@@ -15,8 +15,19 @@ from exporters.clickhouse.errors import ACCESS_DENIED
 
 _log = structlog.get_logger(__name__)
 
-TEMPLATES: Final = ("otel_traces", "otel_traces_trace_id_ts", "otel_traces_trace_id_ts_mv", "otel_tracing_configs")
-"""Files in `schema/`, in the order of their creation. Names that begin with the first one's follow that of the spans' table."""
+TEMPLATES: Final = (
+    "otel_traces",
+    "otel_traces_trace_id_ts",
+    "otel_traces_trace_id_ts_mv",
+    "otel_tracing_configs",
+    "otel_red_minute",
+    "otel_red_quarter_hour",
+    "otel_red_quarter_hour_mv",
+)
+"""Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
+
+_OF_DATABASE: Final = frozenset({"otel_tracing_configs"})
+"""Those of which a database has one, however many tables of spans there are in it."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
 """So many inserts are remembered by a table without replicas, which remembers none by default.
@@ -26,6 +37,8 @@ default settings 75 s, in which a server on one machine takes a few thousand.
 """
 
 _TTL_UNITS: Final = (("Day", 86_400), ("Hour", 3_600), ("Minute", 60), ("Second", 1))
+_TABLE_FIELDS: Final = {"spans_table": "otel_traces", "derived": "otel"}
+"""Names of fields in templates that stand for the beginning of a table's name → that of the template's."""
 _FIELD: Final = re.compile(r"\{(\w+)\}(\w*)")
 _COLUMN: Final = re.compile(r"^    `(?P<name>[^`]+)` (?P<definition>.+?),?$", re.MULTILINE)
 
@@ -61,7 +74,7 @@ class SchemaSettings:
 
     def table_of(self, template: str) -> str:
         """The table that one of TEMPLATES makes, quoted, with its database."""
-        return f"{quoted(self.database)}.{quoted(_table_name(template, self.spans_table))}"
+        return f"{quoted(self.database)}.{quoted(table_name(template, self.spans_table))}"
 
     @property
     def on_cluster(self) -> str:
@@ -106,6 +119,9 @@ def _rendered(template: str, settings: SchemaSettings) -> str:
         "engine": f"{settings.engine}({settings.engine_parameters})",
         "ttl_by_timestamp": _ttl("Timestamp", settings.ttl_s),
         "ttl_by_start": _ttl("Start", settings.ttl_s),
+        "ttl_by_minute": _ttl("Minute", settings.ttl_s),
+        "ttl_by_quarter_hour": _ttl("QuarterHour", settings.ttl_s),
+        "aggregating_engine": _aggregating(settings),
         # Engines that keep their log in Keeper remember inserts by themselves.
         "deduplication": f", non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
         if settings.engine.endswith("MergeTree") and not settings.engine.startswith(("Replicated", "Shared"))
@@ -114,10 +130,20 @@ def _rendered(template: str, settings: SchemaSettings) -> str:
 
     def value(field: re.Match[str]) -> str:
         name, suffix = field.groups()
-        return settings.table(suffix) if name == "spans_table" else values[name] + suffix
+        if name in _TABLE_FIELDS:
+            return settings.table_of(_TABLE_FIELDS[name] + suffix)
+        return values[name] + suffix
 
     lines = (line for line in _FIELD.sub(value, template).splitlines() if line.strip() or "{" not in line)
     return re.sub(r"\n+(?=SETTINGS)", "\n", "\n".join(lines).strip())
+
+
+def _aggregating(settings: SchemaSettings) -> str:
+    """The engine of a table whose rows of equal keys are summed up: the configured one's kin, with its replicas."""
+    kind = re.fullmatch(r"(Replicated|Shared|)\w*MergeTree", settings.engine)
+    if kind is None:
+        return f"{settings.engine}({settings.engine_parameters})"
+    return f"{kind[1]}AggregatingMergeTree({settings.engine_parameters if kind[1] else ''})"
 
 
 def _ttl(column: str, ttl_s: int) -> str:
@@ -140,13 +166,23 @@ def workspace_tables(spans_table: str) -> tuple[str, ...]:
         spans_table: name of the table of the spans, without a database.
     """
     with_workspace = (name for name in TEMPLATES if "Workspace" in column_definitions(name))
-    return tuple(_table_name(name, spans_table) for name in with_workspace)
+    return tuple(table_name(name, spans_table) for name in with_workspace)
 
 
-def _table_name(template: str, spans_table: str) -> str:
-    """The table that a template makes."""
-    suffix = template.removeprefix(TEMPLATES[0])
-    return template if suffix == template else spans_table + suffix
+def table_name(template: str, spans_table: str) -> str:
+    """The table that one of TEMPLATES makes.
+
+    Names that begin with that of the spans' template follow the name of their table. So do others, less its `_traces`: what is made of
+    the spans of two tables is not mixed.
+
+    Args:
+        spans_table: name of the table of the spans, with or without a database.
+    """
+    if template in _OF_DATABASE:
+        return template
+    if template.startswith(TEMPLATES[0]):
+        return spans_table + template.removeprefix(TEMPLATES[0])
+    return spans_table.removesuffix("_traces") + template.removeprefix("otel")
 
 
 async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:

@@ -15,6 +15,7 @@ from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.schema import TEMPLATES
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.send import RetryPolicy, Sender
 from proto.warm import warm
@@ -159,13 +160,7 @@ async def test_spans_wait_for_a_server_that_is_absent_at_the_start() -> None:
             await opening
             assert server.numbers == list(range(30))
             assert line.sender.trouble == ""
-            assert created_tables(server) == [
-                "`otel`",
-                "`otel`.`otel_traces`",
-                "`otel`.`otel_traces_trace_id_ts`",
-                "`otel`.`otel_traces_trace_id_ts_mv`",
-                "`otel`.`otel_tracing_configs`",
-            ]
+            assert created_tables(server) == ["`otel`", *(f"`otel`.`{table}`" for table in TEMPLATES)]
     assert not line.account.drops
 
 

@@ -62,4 +62,5 @@ def test_users_get_what_is_written() -> None:
 
 def test_readers_read_the_tables_that_the_daemon_makes() -> None:
     tables = _started_with(_config("", "database: d, traces_table_name: t,")).tables
-    assert (tables.database, tables.names) == ("d", ("t", "t_trace_id_ts", "otel_tracing_configs"))
+    red = ("t_red_minute", "t_red_quarter_hour")
+    assert (tables.database, tables.names) == ("d", ("t", "t_trace_id_ts", "otel_tracing_configs", *red))

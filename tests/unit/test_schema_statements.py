@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from exporters.clickhouse.schema import SchemaSettings, column_definitions, quoted, statements
+from exporters.clickhouse.schema import SchemaSettings, column_definitions, quoted, statements, table_name
 from proto.native_encode import COLUMNS
 
 DAY_S = 86_400
@@ -24,6 +24,9 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_trace_id_ts`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_trace_id_ts_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_tracing_configs`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_quarter_hour_mv`",
     ]
 
 
@@ -55,13 +58,16 @@ def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_the_others() -> None:
-    assert joined().count("non_replicated_deduplication_window = 10000") == 3
+    assert joined().count("non_replicated_deduplication_window = 10000") == 5
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
 def test_replicated_engines_remember_inserts_by_themselves(engine: str) -> None:
     text = joined(engine=engine, engine_parameters="'/tables/{shard}/{table}', '{replica}'")
     assert f"ENGINE = {engine}('/tables/{{shard}}/{{table}}', '{{replica}}')" in text
+    assert (
+        f"ENGINE = {engine.removesuffix('MergeTree')}AggregatingMergeTree('/tables/{{shard}}/{{table}}', '{{replica}}')" in text
+    )
     assert "deduplication_window" not in text
 
 
@@ -79,3 +85,25 @@ def test_comments_reach_the_reader_and_no_field_is_left_unfilled() -> None:
 
 def test_names_are_quoted_whatever_they_hold() -> None:
     assert quoted("a`b\\c") == "`a\\`b\\\\c`"
+
+
+@pytest.mark.parametrize(
+    ("engine", "aggregating"),
+    [("MergeTree", "AggregatingMergeTree()"), ("ReplacingMergeTree", "AggregatingMergeTree()"), ("Null", "Null(Version)")],
+)
+def test_derived_tables_sum_rows_up_where_the_engine_has_a_kin_that_does(engine: str, aggregating: str) -> None:
+    text = joined(engine=engine, engine_parameters="Version")
+    assert f"ENGINE = {aggregating}" in text
+
+
+@pytest.mark.parametrize(
+    ("spans_table", "expected"),
+    [("otel_traces", "otel_red_minute"), ("spans", "spans_red_minute"), ("b.shop_traces", "b.shop_red_minute")],
+)
+def test_derived_tables_are_called_after_that_of_the_spans(spans_table: str, expected: str) -> None:
+    assert table_name("otel_red_minute", spans_table) == expected
+
+
+def test_the_table_of_quarter_hours_has_the_columns_of_that_of_minutes() -> None:
+    minute, quarter_hour = map(column_definitions, ("otel_red_minute", "otel_red_quarter_hour"))
+    assert {name.replace("QuarterHour", "Minute"): definition for name, definition in quarter_hour.items()} == minute
