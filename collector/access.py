@@ -61,24 +61,25 @@ class Gate:
         """Whether callers must show who they are."""
         return self._tokens is not None
 
-    def admit(self, headers: Headers, certificate: Callable[[], Iterable[str]] = no_certificate) -> Caller:
+    def admit(self, headers: Headers, certificate: Callable[[], Iterable[str]] = no_certificate, in_path: str = "") -> Caller:
         """The caller of a request.
 
         Args:
             headers: of the request.
             certificate: names in the peer's certificate, if it has shown one and an authority that we trust has signed it.
+            in_path: the workspace that the request's path names, if it does.
 
         Raises:
-            Refused: `unauthenticated`, `permission_denied`, or `invalid` where a header does not name one workspace.
+            Refused: `unauthenticated`, `permission_denied`, or `invalid` where headers and path do not name one workspace.
         """
-        header, named = _named_workspace(headers)
+        where, named = _named_workspace(headers, in_path)
         if self._tokens is None:
             principal = self._anybody.principal
             if not named:
                 return self._anybody
         else:
             principal = self._authenticated(self._tokens, headers.get("authorization", ""), certificate)
-        return Caller(principal, _allowed_workspace(principal, header, named))
+        return Caller(principal, _allowed_workspace(principal, where, named))
 
     def _authenticated(self, tokens: Tokens, authorization: str, certificate: Callable[[], Iterable[str]]) -> Principal:
         principal = tokens.by_header(authorization) if authorization else tokens.by_certificate(certificate())
@@ -119,15 +120,15 @@ class Gates:
         return Gate(role, self._tokens[auth.authenticator] if auth is not None else None, from_header=from_header)
 
 
-def _named_workspace(headers: Headers) -> tuple[str, str]:
-    """The header that names a workspace, and the workspace; both empty when there is none.
+def _named_workspace(headers: Headers, in_path: str) -> tuple[str, str]:
+    """What names a workspace, and the workspace; both empty when nothing does.
 
     Raises:
         Refused: `invalid`.
     """
     found, workspace = "", ""
-    for header, spelling in _WORKSPACE_HEADERS:
-        named = headers.get(header, "")
+    in_headers = ((spelling, headers.get(header, "")) for header, spelling in _WORKSPACE_HEADERS)
+    for spelling, named in (("the path", in_path), *in_headers):
         if not named:
             continue
         if not is_workspace_name(named):
@@ -139,7 +140,7 @@ def _named_workspace(headers: Headers) -> tuple[str, str]:
     return found, workspace
 
 
-def _allowed_workspace(principal: Principal, header: str, named: str) -> str:
+def _allowed_workspace(principal: Principal, where: str, named: str) -> str:
     """The workspace that a principal's request is for.
 
     Raises:
@@ -147,7 +148,7 @@ def _allowed_workspace(principal: Principal, header: str, named: str) -> str:
     """
     if named:
         if not principal.sees(named):
-            raise Refused(f"{header}: {named!r} is not a workspace that {principal.name} may use", "permission_denied")
+            raise Refused(f"{where}: {named!r} is not a workspace that {principal.name} may use", "permission_denied")
         return named
     if principal.sees(DEFAULT_WORKSPACE):
         return DEFAULT_WORKSPACE

@@ -53,7 +53,7 @@ def explain(error: ValidationError, model: type[Section], at: KeyPath, document:
         if fault["type"] == "extra_forbidden":
             yield unknown_key(_section_at(model, fault["loc"][:-1]), path, document)
         else:
-            message, hint = _meaning(fault)
+            message, hint = meaning(fault)
             yield Problem(key_path(path), document.line(path), message + _found(fault, path, document), hint)
 
 
@@ -83,7 +83,8 @@ def _section_at(model: type[Section], location: tuple[int | str, ...]) -> type[S
     return section
 
 
-def _meaning(fault: ErrorDetails) -> tuple[str, str]:
+def meaning(fault: ErrorDetails) -> tuple[str, str]:
+    """What is wrong with a value, and what to do about it, which may be empty."""
     context: Mapping[str, Any] = fault.get("ctx", {})
     match fault["type"]:
         case "missing":

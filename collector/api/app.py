@@ -13,17 +13,18 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from collector.api import latencies, ledger, services, traces
+from collector.api import latencies, ledger, services, traces, tracing_configs
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
-from collector.api.routing import JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import CONFIGS, JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.control.config_store import ConfigStore
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
 
-ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES, *ledger.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES, *ledger.ROUTES, *tracing_configs.ROUTES)
 
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10
@@ -54,10 +55,17 @@ def build_application(
     application.on_response_prepare.append(protect)
     application[_GUARD] = guard
     application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
+    application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
     application[NOW] = now
-    application.router.add_routes([web.get(route.path, route.answer) for route in ROUTES])
+    # With what is read, its head can be asked for.
+    application.router.add_routes(
+        [
+            web.get(route.path, route.answer) if route.method == "GET" else web.route(route.method, route.path, route.answer)
+            for route in ROUTES
+        ]
+    )
     document = orjson.dumps(openapi_document(ROUTES))
 
     async def openapi(_: web.Request) -> web.Response:

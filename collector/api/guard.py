@@ -15,7 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from collector.access import CHALLENGE, Caller, Gate, names_in
-from collector.api.problems import Handler, Problem, problem_of
+from collector.api.problems import Handler, Problem, Refusal, problem_of
 from collector.api.routing import CALLER
 from collector.errors import Refused
 from collector.http_connection import SERVER
@@ -92,16 +92,16 @@ class Guard:
                 self._check_host(request)
                 caller = self._admitted(request)
                 self._check_room()
-            except _Refusal as refusal:
+                if caller is not None:
+                    request[CALLER] = caller
+                self.running += 1
+                try:
+                    return await handler(request)
+                finally:
+                    self.running -= 1
+            except Refusal as refusal:
                 self._tell(refusal.reason, refusal.detail)
                 raise
-            if caller is not None:
-                request[CALLER] = caller
-            self.running += 1
-            try:
-                return await handler(request)
-            finally:
-                self.running -= 1
 
         return check
 
@@ -123,7 +123,7 @@ class Guard:
     def _check_room(self) -> None:
         if self.running >= self._max_requests:
             detail = f"{self.running} requests are being answered, which is as many as may be at once."
-            raise _Refusal("busy", 503, "Too many requests", detail, headers={"Retry-After": "1"})
+            raise Refusal("busy", 503, "Too many requests", detail, headers={"Retry-After": "1"})
 
     def _check_host(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else may have sent, by a name of its own that leads here, or across origins."""
@@ -131,34 +131,32 @@ class Guard:
         hostname = _hostname(host)
         if self._checks_hosts and host and not (is_loopback(hostname) or hostname in self._hosts):
             detail = f"Host: {host[:100]!r} is not a name of this port; extensions.query.allowed_hosts lists those that are."
-            raise _Refusal("host", 403, "Not allowed", detail)
+            raise Refusal("host", 403, "Not allowed", detail)
         origin = request.headers.get("Origin")
         if origin is None:
             return
         asking = origin.lower().partition("://")[2]
         if not (hostname and asking == host) and _hostname(asking) not in self._hosts:
-            raise _Refusal("origin", 403, "Not allowed", f"Origin: {origin[:100]!r} is another site, and may not ask here.")
+            raise Refusal("origin", 403, "Not allowed", f"Origin: {origin[:100]!r} is another site, and may not ask here.")
 
     def _admitted(self, request: web.Request) -> Caller | None:
         is_metrics = request.path == _METRICS
         if is_metrics and self._metrics_without_auth:
             return None
         try:
-            caller = self._gate.admit(request.headers, lambda: names_in(request.get_extra_info("peercert")))
+            caller = self._gate.admit(
+                request.headers,
+                lambda: names_in(request.get_extra_info("peercert")),
+                request.match_info.get("workspace", ""),
+            )
         except Refused as error:
             status, title = _STATUS[error.kind]
             headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
-            raise _Refusal(error.kind, status, title, f"{error}.", headers=headers) from None
+            raise Refusal(error.kind, status, title, f"{error}.", headers=headers) from None
         if is_metrics and self._gate.authenticates and caller.principal.workspaces is not None:
             detail = "Metrics tell of all workspaces: the token must have workspaces: '*', or metrics_without_auth be true."
-            raise _Refusal("permission_denied", 403, "Not allowed", detail)
+            raise Refusal("permission_denied", 403, "Not allowed", detail)
         return caller
-
-
-class _Refusal(Problem):
-    def __init__(self, reason: str, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(status, title, detail, headers=headers)
-        self.reason = reason
 
 
 def _hostname(authority: str) -> str:

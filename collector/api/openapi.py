@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from collector.api.params import Parameter
 from collector.api.problems import MEDIA_TYPE
-from collector.api.routing import Route
+from collector.api.routing import JSON, Route
 from collector.api.schemas import COMPONENTS, reference
 
 _PATH_PARAMETERS: Final = {
-    "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros."
+    "workspace": "The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.",
+    "config_id": "The id of a tracing config, a UUID.",
+    "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
 }
 _PROBLEMS: Final = {
     "400": "A parameter or header cannot be understood.",
@@ -33,6 +35,13 @@ _WORKSPACE: Final = {
     "description": "The workspace that is asked; needed where the token has several. `X-Scope-OrgID` means the same.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "default"},
 }
+_IF_MATCH: Final = {
+    "name": "If-Match",
+    "in": "header",
+    "required": True,
+    "description": 'The version that is changed, as the header `ETag` of an answer gives it, such as `"3"`.',
+    "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+}
 
 
 def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
@@ -42,27 +51,43 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "spanhouse query API",
             "version": version("spanhouse"),
-            "description": "Traces, latencies and services. Nanoseconds are strings, because they exceed 2^53.",
+            "description": "Traces, latencies, services and tracing configs. Nanoseconds are strings, because they exceed 2^53.",
         },
-        "paths": {route.path: {"get": _operation(route)} for route in routes},
+        "paths": _paths(routes),
         "components": {"schemas": COMPONENTS, "securitySchemes": _SECURITY_SCHEMES},
         # The last stands for a daemon that asks nobody.
         "security": [{"bearer": []}, {"basic": []}, {}],
     }
 
 
+def _paths(routes: Iterable[Route]) -> dict[str, dict[str, Any]]:
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return paths
+
+
 def _operation(route: Route) -> dict[str, Any]:
-    problems = {**_PROBLEMS, **({"404": route.unknown} if route.unknown else {})}
+    problems = {
+        **_PROBLEMS,
+        **({"404": route.unknown} if route.unknown else {}),
+        **({"409": route.conflict} if route.conflict else {}),
+        **({"415": "The body is not said to be JSON."} if route.body else {}),
+        **({"428": "The header If-Match does not name a version."} if route.names_version else {}),
+    }
+    in_path = re.findall(r"{(\w+)}", route.path)
     return {
         "operationId": route.handler.__name__,
         "summary": route.summary,
         "parameters": [
-            *(_path_parameter(name) for name in re.findall(r"{(\w+)}", route.path)),
+            *(_path_parameter(name) for name in in_path),
             *(_query_parameter(parameter) for parameter in route.parameters),
-            _WORKSPACE,
+            *([_IF_MATCH] if route.names_version else []),
+            *([_WORKSPACE] if "workspace" not in in_path else []),
         ],
+        **({"requestBody": {"required": True, "content": {JSON: {"schema": route.body}}}} if route.body else {}),
         "responses": {
-            "200": {
+            str(route.status): {
                 "description": route.summary,
                 "content": {
                     media_type: {"schema": schema} if schema is not None else {} for media_type, schema in route.answers.items()

@@ -195,8 +195,15 @@ _TIME_TEXT: Final = (
 )
 
 
-def _optional_text(name: str, description: str) -> Parameter[str | None]:
+def optional_text(name: str, description: str) -> Parameter[str | None]:
+    """A text of any kind."""
     return Parameter(name, description, {"type": "string"}, str, None)
+
+
+def flag(name: str, description: str) -> Parameter[bool | None]:
+    """`true` or `false`."""
+    choose = _choice(("true", "false"))
+    return Parameter(name, description, {"type": "boolean"}, lambda text: choose(text) == "true", None)
 
 
 def limit(default: int, maximum: int, what: str) -> Parameter[int]:
@@ -220,8 +227,8 @@ START: Final[Parameter[int | None]] = Parameter(
 END: Final[Parameter[int | None]] = Parameter(
     "end", f"End of the time range, not included. {_TIME_TEXT} Default: now.", {"type": "string"}, parse_time, None
 )
-SERVICE: Final = _optional_text("service", "Name of a service; the empty text is the service of spans without a name.")
-OPERATION: Final = _optional_text("operation", "Name of a span.")
+SERVICE: Final = optional_text("service", "Name of a service; the empty text is the service of spans without a name.")
+OPERATION: Final = optional_text("operation", "Name of a span.")
 MINIMUM_DURATION: Final[Parameter[int | None]] = Parameter(
     "minDuration", "Shortest duration of a span, such as `250ms` or `1m30s`.", {"type": "string"}, parse_duration, None
 )
@@ -248,7 +255,7 @@ ATTRIBUTE: Final[Parameter[tuple[str, str]]] = Parameter(
     ("", ""),
     repeatable=True,
 )
-CURSOR: Final = _optional_text("cursor", "`nextCursor` of the page before, with all other parameters unchanged.")
+CURSOR: Final = optional_text("cursor", "`nextCursor` of the page before, with all other parameters unchanged.")
 TOLERANCE: Final[Parameter[Fraction]] = Parameter(
     "tolerance",
     "How far successive calls may overlap and still follow each other, as a share of their parent's duration.",

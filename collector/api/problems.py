@@ -66,6 +66,14 @@ class BadParameter(Problem):
         super().__init__(400, "Invalid parameter", f"{parameter}={shown!r}: {remedy}", parameter=parameter, value=shown)
 
 
+class Refusal(Problem):
+    """A request that is not let in; `reason` is from a small fixed set, and counted."""
+
+    def __init__(self, reason: str, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status, title, detail, headers=headers)
+        self.reason = reason
+
+
 def problem_of(error: Exception) -> Problem:
     """What a client is told about an exception that a handler let through."""
     match error:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
 from collector.access import Caller
 from collector.api.params import Parameter, refuse_unknown
+from collector.api.problems import Refusal
+from collector.control.config_store import ConfigStore
+from collector.control.policies import Policy
 from collector.ledger import Ledger
 from collector.query.store import SpanStore
 
@@ -25,14 +28,17 @@ class QuerySettings:
         spans_table: as written by the exporter, with or without a database.
         timeout_s: limit of one query to the store.
         max_spans: of a larger trace only the earliest so many spans are read.
+        default_policy: what becomes of spans of services for which no tracing config speaks.
     """
 
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
     max_spans: int = 100_000
+    default_policy: Policy = field(default_factory=Policy)
 
 
 STORE: Final = web.AppKey("store", SpanStore)
+CONFIGS: Final = web.AppKey("configs", ConfigStore)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
 LEDGER: Final = web.AppKey("ledger", Ledger)
@@ -42,14 +48,20 @@ NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One GET path, with all that the OpenAPI document says about it.
+    """One method of a path, with all that the OpenAPI document says about it.
 
     Attributes:
         path: with names in braces, as aiohttp and OpenAPI both write it.
         summary: one line for the reader of the document.
-        answers: media type -> JSON schema of a 200 (None for bytes).
+        answers: media type -> JSON schema of what it answers (None for bytes).
         parameters: of the query.
         unknown: what a 404 means, empty when there is none.
+        conflict: what a 409 means, empty when there is none.
+        method: of HTTP.
+        status: of an answer that is no problem.
+        body: JSON schema of the request's body; None where it has none.
+        names_version: whether the header If-Match must name the version that is changed.
+        role: what the caller needs to be allowed.
     """
 
     path: str
@@ -58,8 +70,18 @@ class Route:
     answers: Mapping[str, Mapping[str, Any] | None]
     parameters: tuple[Parameter[Any], ...] = ()
     unknown: str = ""
+    conflict: str = ""
+    method: str = "GET"
+    status: int = 200
+    body: Mapping[str, Any] | None = None
+    names_version: bool = False
+    role: Literal["read", "admin"] = "read"
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Check that the query has no other parameters, then handle it."""
+        """Check that the caller may do this and that the query has no other parameters, then handle it."""
+        principal = request[CALLER].principal
+        if not principal.may(self.role):
+            detail = f"{principal.name} has the role {principal.role}; this needs the role {self.role}."
+            raise Refusal("permission_denied", 403, "Not allowed", detail)
         refuse_unknown(request.query, self.parameters)
         return await self.handler(request)

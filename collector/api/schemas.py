@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from collector.control.tracing_configs import TracingSettings
 from collector.query.percentiles import PERCENTILES
 
 Schema = dict[str, Any]
@@ -61,6 +62,9 @@ _SERVICE: Final[Schema] = {
     **TEXT,
     "description": "Empty for spans without a name of a service, beyond 1000 services, and where it is not known.",
 }
+_TRACING_SETTINGS: Final = TracingSettings.model_json_schema()
+_VERSION: Final[Schema] = {"type": "integer", "minimum": 1, "description": "From 1; one more with each change."}
+
 _ACCOUNT: Final[dict[str, Schema]] = {
     "accepted": COUNT,
     "renamed": {
@@ -108,6 +112,13 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "detail": TEXT,
             "parameter": TEXT,
             "value": TEXT,
+            "errors": {
+                **listing(record(field=TEXT, value={}, detail=TEXT)),
+                "description": "What is wrong with the body, field by field.",
+            },
+            "expectedVersion": COUNT,
+            "currentVersion": COUNT,
+            "current": {"oneOf": [reference("TracingConfig"), {"type": "null"}]},
         },
         "required": ["type", "title", "status", "detail"],
     },
@@ -224,6 +235,47 @@ COMPONENTS: Final[dict[str, Schema]] = {
         ),
         excluded=listing(record(index=INDEX, spanId=TEXT, reason=TEXT)),
         warnings=_WARNINGS,
+    ),
+    "TracingSettings": _TRACING_SETTINGS,
+    "TracingSettingsChange": {
+        **{key: value for key, value in _TRACING_SETTINGS.items() if key != "required"},
+        "description": "What is to be said otherwise; what is left out stays as it is.",
+    },
+    "TracingConfig": record(
+        id=TEXT,
+        workspace=TEXT,
+        **_TRACING_SETTINGS["properties"],
+        version=_VERSION,
+        createdAtUnixNano=NANOSECONDS,
+        createdBy=TEXT,
+        updatedAtUnixNano=NANOSECONDS,
+        updatedBy=TEXT,
+    ),
+    "TracingConfigs": record(configs=listing(reference("TracingConfig")), nextCursor=_NEXT_CURSOR),
+    "TracingToggles": record(
+        enabled=FLAG,
+        configs={**listing(record(id=TEXT, version=_VERSION)), "minItems": 1, "maxItems": 100},
+    ),
+    "TracingTogglesDone": record(
+        results=listing(
+            record(
+                id=TEXT,
+                status={"type": "integer", "enum": [200, 404, 409], "description": "As of a toggle of this one alone."},
+                config={
+                    "oneOf": [reference("TracingConfig"), {"type": "null"}],
+                    "description": "As it is now; null without one.",
+                },
+            )
+        )
+    ),
+    "TracingCheck": record(
+        service=TEXT,
+        traced={**FLAG, "description": "Whether any of its spans are kept."},
+        samplingRate={"type": "number", "minimum": 0, "maximum": 1},
+        excludedPaths=listing(TEXT),
+        propagateContext=FLAG,
+        rule={"type": "string", "enum": ["exact", "glob", "default"], "description": "What decides."},
+        config={"oneOf": [reference("TracingConfig"), {"type": "null"}], "description": "What decides; null for the default."},
     ),
     "Latencies": record(
         startUnixNano=NANOSECONDS,

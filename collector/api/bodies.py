@@ -1,0 +1,73 @@
+"""Bodies of requests: JSON that is read into a model, whose faults are told all at once, each by its field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from collector.api.problems import Problem
+from collector.api.routing import JSON
+from config.explain import meaning
+from config.problems import alternatives, key_path
+
+M = TypeVar("M", bound=BaseModel)
+
+_LONGEST_QUOTE: Final = 200
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The JSON object that a request's body is.
+
+    Raises:
+        Problem: 415 where the body is not said to be JSON (a form of a web page cannot say so), 400 where it is no object.
+    """
+    if request.content_type != JSON:
+        detail = f"Content-Type: {request.content_type!r} is not taken here; send {JSON}."
+        raise Problem(415, "Unsupported media type", detail)
+    try:
+        document = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise Problem(400, "Invalid body", f"The body is not JSON: {error}.") from None
+    if not isinstance(document, dict):
+        raise Problem(400, "Invalid body", "The body must be a JSON object.")
+    return document
+
+
+def validated(model: type[M], document: Mapping[str, Any]) -> M:
+    """The model of a document.
+
+    Raises:
+        Problem: 400, with `errors`: for each fault the field, the value found, and what would be right.
+    """
+    try:
+        # As JSON, in which a list is what a tuple is made of.
+        return model.model_validate_json(orjson.dumps(document))
+    except ValidationError as error:
+        known = [field.alias or name for name, field in model.model_fields.items()]
+        raise invalid_body([_fault(fault, known) for fault in error.errors(include_url=False)]) from None
+
+
+def invalid_body(errors: list[dict[str, Any]]) -> Problem:
+    """A body with these faults: `field`, `value` and `detail` of each."""
+    told = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
+    return Problem(400, "Invalid body", f"{told}.", errors=errors)
+
+
+def _fault(fault: ErrorDetails, known: list[str]) -> dict[str, Any]:
+    if fault["type"] == "extra_forbidden":
+        message, hint = "is not a known field", alternatives(str(fault["loc"][-1]), known, "known here")
+    else:
+        message, hint = meaning(fault)
+    value = None if fault["type"] == "missing" else _shown(fault["input"])
+    return {"field": key_path(fault["loc"]), "value": value, "detail": f"{message}; {hint}" if hint else message}
+
+
+def _shown(value: Any) -> Any:
+    """A value, as far as it is short."""
+    text = orjson.dumps(value).decode()
+    return value if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
