@@ -24,6 +24,8 @@ class Outlook(Enum):
     """It may pass, or somebody may put it right (a password, a missing table): try for a while."""
     NEVER = "never"
     """The data or the request itself is at fault: it would fail again."""
+    ELSEWHERE = "elsewhere"
+    """Not to this destination any more: whoever chose it is to choose another."""
 
 
 DEAD_LETTER: Final = "dead_letter"
@@ -37,13 +39,28 @@ class ExportError(Exception):
         reason: one of few words, for metrics: `too_many_parts`, `unreachable`, ...
         outlook: whether to try again.
         of_content: whether some of the spans are at fault, and others might be taken without them.
+        delay_s: how many seconds the other side asks to be left alone; 0 when it does not ask.
     """
 
-    def __init__(self, message: str, reason: str, outlook: Outlook, *, of_content: bool = False) -> None:
+    def __init__(self, message: str, reason: str, outlook: Outlook, *, of_content: bool = False, delay_s: float = 0.0) -> None:
         super().__init__(message)
         self.reason = reason
         self.outlook = outlook
         self.of_content = of_content
+        self.delay_s = delay_s
+
+
+@dataclass(frozen=True, slots=True)
+class PartialSuccess:
+    """The other side has taken a shipment but for some spans, of which it does not say which.
+
+    Attributes:
+        refused: how many; they are lost, for the rest must not be sent again.
+        message: why, in its words.
+    """
+
+    refused: int
+    message: str
 
 
 @dataclass(slots=True)
@@ -56,12 +73,14 @@ class Delivery:
         renamed: owner → spans that came under another owner's name and went on under this one's, less those for which it was the
             other way round. Together that is none.
         later: spans of which nothing can be said yet, as somebody holds them back; each gives what became of its spans.
+        returned: spans that are neither stored nor dropped, but to go elsewhere (`Outlook.ELSEWHERE`), with their names.
     """
 
     stored: Counter[str] = field(default_factory=Counter)
     dropped: dict[str, Counter[str]] = field(default_factory=dict)
     renamed: Counter[str] = field(default_factory=Counter)
     later: list[Awaitable[Delivery]] = field(default_factory=list)
+    returned: list[tuple[SpanBatch, str]] = field(default_factory=list)
 
     def store(self, owners: Mapping[str, int]) -> None:
         """Spans were stored."""
@@ -83,6 +102,7 @@ class Delivery:
             self.drop(reason, owners)
         self.renamed.update(other.renamed)
         self.later += other.later
+        self.returned += other.returned
 
     async def complete(self) -> None:
         """Wait until nothing is to come later any more, and count it."""
@@ -166,11 +186,11 @@ class Shipment(Protocol):
     def nbytes(self) -> int:
         """Bytes that go over the wire."""
 
-    async def send(self, timeout_s: float) -> None:
-        """Hand the spans over; returning means that the other side has stored them.
+    async def send(self, timeout_s: float) -> PartialSuccess | None:
+        """Hand the spans over; returning means that the other side has stored them, all of them unless it says otherwise.
 
         Raises:
-            ExportError: they may or may not have been stored; sending again stores them once.
+            ExportError: they may or may not have been stored; sending again stores them once, where the destination can tell.
         """
 
 

@@ -28,18 +28,21 @@ from exporters.base import (
     ExportError,
     ExporterTelemetry,
     Outlook,
+    PartialSuccess,
     RowShipment,
     Shipment,
     TableExporter,
 )
 from exporters.dead_letters import DeadLetters, DeadLettersFull
-from exporters.tally import spans_by_owner
+from exporters.tally import apportioned, spans_by_owner
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
 
 _MOST_REFUSALS: Final = 1000
 """So often a batch is halved at most: enough to find dozens of bad spans among thousands, and an end where all are refused."""
+PARTIAL_SUCCESS: Final = "partial_success"
+"""Why spans are dropped that the other side has left out of what it took."""
 
 T = TypeVar("T")
 
@@ -84,7 +87,7 @@ class RetryPolicy:
             elapsed_s: seconds since the first attempt.
             unsure_for_s: seconds since the first of the failures in a row that were unsure.
         """
-        if not self.enabled or outlook is Outlook.NEVER:
+        if not self.enabled or outlook in (Outlook.NEVER, Outlook.ELSEWHERE):
             return True
         if self.max_elapsed_s and elapsed_s >= self.max_elapsed_s:
             return True
@@ -139,6 +142,7 @@ class Sender:
         self._dead_letters = dead_letters
         self._log = _log.bind(exporter=name)
         self._reasons: set[str] = set()
+        self._partly: str | None = None
         self.trouble = "not connected yet"
         """Why spans cannot be stored at the moment, as a sentence; empty when they can."""
 
@@ -153,6 +157,7 @@ class Sender:
                 self._troubled("exporter_not_ready", error)
                 await asyncio.sleep(self._retry.delay_s(failures, _chance()))
             else:
+                self._recovered()
                 return
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
@@ -184,6 +189,7 @@ class Sender:
         except ExportError as error:
             self._give_up_rows(table, shipment.rows, error)
         else:
+            self._recovered()
             self._telemetry.rows_stored(table, shipment.rows)
 
     def _give_up_rows(self, table: str, rows: int, error: ExportError) -> None:
@@ -208,17 +214,31 @@ class Sender:
             await self._store_halves(shipment.batch, shipment.name, course)
             return
         try:
-            seconds = await self._persist(partial(self._send, shipment))
+            seconds, partly = await self._persist(partial(self._send, shipment))
         except ExportError as error:
             await self._give_up(shipment.batch, shipment.name, error, course)
         else:
-            self._telemetry.stored(shipment.spans, shipment.nbytes, seconds)
-            course.delivery.store(shipment.owners)
+            self._recovered()
+            self._stored(shipment, seconds, partly, course)
 
-    async def _send(self, shipment: Shipment) -> float:
+    async def _send(self, shipment: Shipment) -> tuple[float, PartialSuccess | None]:
         started = self._monotonic()
-        await shipment.send(self._timeout_s)
-        return self._monotonic() - started
+        partly = await shipment.send(self._timeout_s)
+        return self._monotonic() - started, partly
+
+    def _stored(self, shipment: Shipment, seconds: float, partly: PartialSuccess | None, course: _Course) -> None:
+        lost = apportioned(partly.refused, shipment.owners) if partly is not None else Counter[str]()
+        refused = lost.total()
+        course.delivery.store(Counter(shipment.owners) - lost)
+        if refused < shipment.spans:
+            self._telemetry.stored(shipment.spans - refused, shipment.nbytes, seconds)
+        if refused:
+            self._telemetry.dropped(refused, PARTIAL_SUCCESS)
+            course.delivery.drop(PARTIAL_SUCCESS, lost)
+        if partly is not None and partly.message != self._partly:
+            # A peer may say the same with every answer.
+            self._partly = partly.message
+            self._log.warning("partial_success", refused=refused, of=shipment.spans, message=partly.message)
 
     def _is_divided(self, name: str) -> bool:
         return self._dead_letters is not None and self._dead_letters.is_divided(name)
@@ -230,6 +250,9 @@ class Sender:
 
     async def _give_up(self, batch: SpanBatch, name: str, error: ExportError, course: _Course) -> None:
         """Find the spans that are at fault, where only some are; set the others aside, or drop them."""
+        if error.outlook is Outlook.ELSEWHERE:
+            course.delivery.returned.append((batch, name))
+            return
         course.refusals += 1
         if error.of_content and len(batch) > 1 and course.refusals <= _MOST_REFUSALS and await self._divide(name):
             await self._store_halves(batch, name, course)
@@ -284,19 +307,17 @@ class Sender:
                     raise
                 self._telemetry.retried(error.reason)
                 self._troubled("spans_not_stored_yet", error)
-                await asyncio.sleep(self._retry.delay_s(failures, _chance()))
+                await asyncio.sleep(max(error.delay_s, self._retry.delay_s(failures, _chance())))
 
     async def _attempt(self, work: Callable[[], Awaitable[T]]) -> T:
         try:
-            result = await work()
+            return await work()
         except ExportError:
             raise
         except Exception as error:
             # A fault of ours must neither lose acknowledged spans at the first slip nor stop those behind them.
             self._log.exception("export_failed_unexpectedly")
             raise ExportError(f"{type(error).__name__}: {error}", "internal_error", Outlook.UNSURE) from error
-        self._recovered()
-        return result
 
     def _troubled(self, event: str, error: ExportError) -> None:
         """Log each kind of failure once for as long as it lasts, not once for each attempt and batch."""

@@ -56,6 +56,19 @@ def spans_by_owner(batch: SpanBatch) -> Mapping[str, int]:
     return counts
 
 
+def apportioned(spans: int, owners: Mapping[str, int]) -> Counter[str]:
+    """So many of all spans, shared among their owners by how many each has, where nobody says whose they are.
+
+    Whole numbers that add up, by the method of largest remainders; at most as many as there are.
+    """
+    total = sum(owners.values())
+    spans = min(spans, total)
+    shares = {owner: divmod(spans * count, total) for owner, count in owners.items() if count}
+    left = spans - sum(whole for whole, _ in shares.values())
+    by_remainder = sorted(shares, key=lambda owner: -shares[owner][1])
+    return Counter({owner: shares[owner][0] for owner in shares}) + Counter(by_remainder[:left])
+
+
 def owner_of_resource(batch: SpanBatch, resource: int) -> str:
     """The owner of the spans of a resource, which is given by its row."""
     # Where there is one workspace, the table need not say so.

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from exporters.base import DerivedRows, ExportError, Outlook, RowShipment, Shipment
+from exporters.base import DerivedRows, ExportError, Outlook, PartialSuccess, RowShipment, Shipment
 from exporters.send import RetryPolicy, Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
@@ -23,13 +23,14 @@ QUICK = RetryPolicy(initial_s=0.001, max_s=0.002)
 
 @dataclass
 class Parcel:
-    """A shipment that fails with each of `faults` in turn before it succeeds."""
+    """A shipment that fails with each of `faults` in turn before it succeeds, or half succeeds."""
 
     batch: SpanBatch
     faults: list[Exception]
     name: str = "parcel"
     nbytes: int = 100
     attempts: int = 0
+    partly: PartialSuccess | None = None
 
     @property
     def spans(self) -> int:
@@ -39,10 +40,11 @@ class Parcel:
     def owners(self) -> dict[str, int]:
         return {"default/numbers": len(self.batch)}
 
-    async def send(self, timeout_s: float) -> None:
+    async def send(self, timeout_s: float) -> PartialSuccess | None:
         self.attempts += 1
         if self.faults:
             raise self.faults.pop(0)
+        return self.partly
 
 
 @dataclass
@@ -53,6 +55,7 @@ class Parcels:
     preparing: list[Exception] = field(default_factory=list)
     sending: list[Exception] = field(default_factory=list)
     parcels: list[Parcel] = field(default_factory=list)
+    partly: PartialSuccess | None = None
 
     async def open(self) -> None:
         if self.opening:
@@ -61,7 +64,8 @@ class Parcels:
     async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Shipment]:
         if self.preparing:
             raise self.preparing.pop(0)
-        self.parcels = [Parcel(batch.select(slice(1)), self.sending), Parcel(batch.select(slice(1, None)), [])]
+        rest = Parcel(batch.select(slice(1, None)), [], partly=self.partly)
+        self.parcels = [Parcel(batch.select(slice(1)), self.sending), rest]
         return self.parcels
 
 
@@ -237,3 +241,58 @@ async def test_an_exporter_without_tables_is_not_asked_for_derived_rows() -> Non
     counts, exporter = Account(), Parcels()
     await sender(exporter, counts).deliver_rows(ROWS, "a")
     assert (counts.rows, counts.row_drops, exporter.parcels) == ({}, {}, [])
+
+
+async def test_spans_that_the_other_side_left_out_are_dropped_and_its_words_are_told_once() -> None:
+    counts, exporter = Account(), Parcels(partly=PartialSuccess(3, "no room"))
+    sending = sender(exporter, counts)
+    with capture_logs() as lines:
+        deliveries = [await sending.deliver(numbered(0, 5), name) for name in ("a", "b")]
+    assert [delivery.stored for delivery in deliveries] == [{"default/numbers": 2}] * 2
+    assert [delivery.dropped for delivery in deliveries] == [{"partial_success": {"default/numbers": 3}}] * 2
+    assert (counts.stored_spans, counts.drops) == (4, {"partial_success": 6})
+    assert [(line["message"], line["refused"]) for line in lines if line["event"] == "partial_success"] == [("no room", 3)]
+
+
+async def test_a_warning_about_spans_that_were_all_taken_drops_none() -> None:
+    counts, exporter = Account(), Parcels(partly=PartialSuccess(0, "attributes should have units"))
+    delivery = await sender(exporter, counts).deliver(numbered(0, 5), "a")
+    assert (delivery.stored, delivery.dropped) == ({"default/numbers": 5}, {})
+
+
+async def test_a_peer_that_asks_to_be_left_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    asked = ExportError("busy", "resource_exhausted", Outlook.LATER, delay_s=7.0)
+    await sender(Parcels(sending=[asked, fault(Outlook.LATER)]), Account()).deliver(numbered(0, 5), "a")
+    assert waits[0] == 7.0
+    assert waits[1] < 1.0
+
+
+async def test_what_is_to_go_elsewhere_is_given_back_under_its_name_and_neither_stored_nor_dropped() -> None:
+    counts = Account()
+    delivery = await sender(Parcels(sending=[fault(Outlook.ELSEWHERE)]), counts).deliver(numbered(0, 5), "a")
+    assert [(len(batch), name) for batch, name in delivery.returned] == [(1, "parcel")]
+    assert delivery.came() == {"default/numbers": 4}
+    assert (counts.stored_spans, counts.drops, counts.aside) == (4, {}, {})
+
+
+async def test_trouble_lasts_until_something_is_stored_whatever_can_be_prepared_meanwhile() -> None:
+    exporter = Parcels(sending=[fault(Outlook.LATER), fault(Outlook.NEVER)])
+    sending = sender(exporter, Account())
+    shipped: list[str] = []
+    prepare = exporter.prepare
+
+    async def preparing(batch: SpanBatch, name: str) -> Sequence[Shipment]:
+        shipments = await prepare(batch, name)
+        shipped.append(sending.trouble)
+        return shipments[:1] if name == "bad" else shipments
+
+    exporter.prepare = preparing  # type: ignore[method-assign]  # the same with a look at the sender
+    for name in ("bad", "good", "good"):
+        await sending.deliver(numbered(0, 5), name)
+    assert shipped == ["not connected yet", "something went wrong", ""]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from exporters.tally import MOST_SERVICE_BYTES, by_workspace, owner_of, service_of, spans_by_owner, workspace_of
+from exporters.tally import MOST_SERVICE_BYTES, apportioned, by_workspace, owner_of, service_of, spans_by_owner, workspace_of
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.support.batches import numbered
@@ -62,3 +62,12 @@ def test_an_owner_is_taken_apart_as_it_was_made() -> None:
     assert (workspace_of("shop/a/b"), service_of("shop/a/b")) == ("shop", "a/b")
     assert (workspace_of("shop"), service_of("shop")) == ("shop", "")
     assert by_workspace(["shop/b", "a/x", "shop", "a-b/y"]) == {"a": ["a/x"], "a-b": ["a-b/y"], "shop": ["shop", "shop/b"]}
+
+
+@given(st.integers(0, 2**40), st.dictionaries(st.text(max_size=3), st.integers(0, 2**40), max_size=6))
+def test_spans_of_nobody_knows_whom_are_shared_out_whole_and_as_evenly_as_can_be(spans: int, owners: dict[str, int]) -> None:
+    shares, total = apportioned(spans, owners), sum(owners.values())
+    assert shares.total() == min(spans, total)
+    for owner, count in owners.items():
+        assert abs(shares[owner] * total - min(spans, total) * count) < total or shares[owner] == count == 0
+        assert shares[owner] <= count
