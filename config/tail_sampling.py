@@ -1,7 +1,7 @@
 """Which traces are kept, by what their spans say together: the settings of the processor `tail_sampling`."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
@@ -222,12 +222,23 @@ class PlainPolicy(Section):
         """The section that its type has; None for types without settings."""
         return None if self.type in _PLAIN_TYPES else getattr(self, self.type)
 
+    def walk(self) -> Iterator["PlainPolicy"]:
+        """The policy, and those that it asks, and those that they ask."""
+        yield self
+        for policy in getattr(self.settings, "policies", ()):
+            yield from policy.walk()
+
 
 class NotPolicy(Section):
     """Traces that another policy is not for."""
 
     not_sub_policy: PlainPolicy
     """The other policy."""
+
+    @property
+    def policies(self) -> tuple[PlainPolicy, ...]:
+        """Those that are asked."""
+        return (self.not_sub_policy,)
 
 
 # `not` and `and` are no names that a class could declare.
@@ -245,12 +256,22 @@ class AndPolicy(Section):
     and_sub_policy: Annotated[tuple[InnerPolicy, ...], Field(min_length=1)]
     """All of these; one is not asked where one before it is not for the trace."""
 
+    @property
+    def policies(self) -> tuple[PlainPolicy, ...]:
+        """Those that are asked."""
+        return self.and_sub_policy
+
 
 class DropPolicy(Section):
     """Traces that are dropped, whatever other policies are for."""
 
     drop_sub_policy: Annotated[tuple[InnerPolicy, ...], Field(min_length=1)]
     """All of these are for the trace."""
+
+    @property
+    def policies(self) -> tuple[PlainPolicy, ...]:
+        """Those that are asked."""
+        return self.drop_sub_policy
 
 
 SubPolicy: type[PlainPolicy] = create_model(
@@ -300,6 +321,11 @@ class CompositePolicy(Section):
         if sum(each.percent for each in self.rate_allocation) > 100:
             raise ValueError("must have shares of 100 percent at most in rate_allocation")
         return self
+
+    @property
+    def policies(self) -> tuple[PlainPolicy, ...]:
+        """Those that are asked."""
+        return self.composite_sub_policy
 
     @property
     def spans_per_second(self) -> Mapping[str, float]:

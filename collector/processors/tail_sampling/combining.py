@@ -1,0 +1,170 @@
+"""What policies say together: who is kept, because of whom, and with which probability.
+
+The probability is that of a trace like this one: with the same spans, but an id that was drawn anew. It is the share of all hashes
+with which the trace would be kept. Since policies tell hashes apart at a few bounds only, one hash between each two bounds is
+asked about. Where a rate has its part in the answer there is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.processors.tail_sampling.policies import MOST, Policy, Probabilistic, Traces, build
+from collector.processors.tail_sampling.span_rules import SpanRules
+from config.tail_sampling import BytesLimitingPolicy, CompositePolicy, DropPolicy, ProbabilisticPolicy, RateLimitingPolicy
+from config.tail_sampling import Policy as PolicySettings
+from proto.edit import Mask
+
+NOT_SAMPLED: Final = "not_sampled"
+"""Why traces are dropped that no policy is for."""
+
+_MOST_CHANCES: Final = 64
+"""So many combinations of hashes are asked about at most; with more, probabilities count as unknown."""
+_ALL: Final = 1 - 2.0**-40
+_BUDGETED: Final = RateLimitingPolicy | BytesLimitingPolicy | CompositePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided about traces, a row each.
+
+    Attributes:
+        kept: bool.
+        deciders: int32, the place of the policy that decided; that of `NOT_SAMPLED` behind the last one.
+        probabilities: float64; NaN where there is none, and 1 for what is dropped.
+        unconditional: bool: it would have been kept whatever it is, so its being here says nothing new.
+        votes: bool, shape (traces, policies): which policies are for the trace.
+    """
+
+    kept: Mask
+    deciders: NDArray[np.int32]
+    probabilities: NDArray[np.float64]
+    unconditional: Mask
+    votes: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A policy among the others.
+
+    Attributes:
+        place: in the configuration.
+        drops: it is for traces that are to be dropped.
+        forbids: what it is not for is dropped.
+        unconditional: it is for every trace.
+    """
+
+    place: int
+    policy: Policy
+    drops: bool
+    forbids: bool
+    unconditional: bool
+
+
+class Policies:
+    """All policies of a sampler.
+
+    Attributes:
+        names: of the policies in their order, and `NOT_SAMPLED` behind them.
+        rules: what they ask of single spans.
+    """
+
+    def __init__(self, settings: Sequence[PolicySettings], *, first_match: bool) -> None:
+        self.names = (*(each.name for each in settings), NOT_SAMPLED)
+        self.rules = SpanRules()
+        self._first_match = first_match
+        members = [_member(place, each, self.rules) for place, each in enumerate(settings)]
+        # Those that drop are asked first, for what they drop is dropped whatever others say.
+        self._members = sorted(members, key=lambda member: not member.drops)
+        every = [policy.settings for each in settings for policy in each.walk()]
+        self._has_budgets = any(isinstance(each, _BUDGETED) for each in every)
+        self._chances = _chances(each for each in every if isinstance(each, ProbabilisticPolicy))
+
+    def decide(self, traces: Traces) -> Outcome:
+        """What becomes of traces; takes from the rates."""
+        kept, deciders, votes = self._ask(traces)
+        probabilities = np.ones(len(traces), np.float64)
+        if kept.any() and (self._has_budgets or len(self._chances) != 1):
+            probabilities[kept] = self._probabilities(traces)[kept]
+        unconditional = np.zeros(len(traces), np.bool_)
+        for member in self._members:
+            if member.unconditional:
+                unconditional |= votes[:, member.place]
+        return Outcome(kept, deciders, probabilities, unconditional & kept, votes)
+
+    def _ask(self, traces: Traces) -> tuple[Mask, NDArray[np.int32], NDArray[np.bool_]]:
+        count = len(traces)
+        votes = np.zeros((count, len(self._members)), np.bool_)
+        dropped, forbidden, sampled, doubted, inverted = (np.zeros(count, np.bool_) for _ in range(5))
+        nobody = len(self._members)
+        deciders, forbidders = np.full(count, nobody, np.int32), np.full(count, nobody, np.int32)
+        for member in self._members:
+            asked = ~dropped & ~sampled if self._first_match else ~dropped
+            vote = asked & member.policy.is_for(traces, asked)
+            votes[:, member.place] = vote
+            if member.drops:
+                dropped |= vote
+                forbidders[vote] = member.place
+                continue
+            deciders[vote & (deciders == nobody)] = member.place
+            if member.forbids:
+                forbidders[asked & ~vote & ~forbidden] = member.place
+                forbidden |= asked & ~vote
+                inverted |= vote
+            else:
+                sampled |= vote
+                doubted |= asked & ~vote
+        kept = ~dropped & ~forbidden & (sampled | (inverted & ~doubted))
+        deciders = np.where(kept, deciders, forbidders)
+        return kept, deciders, votes
+
+    def _probabilities(self, traces: Traces) -> NDArray[np.float64]:
+        if not self._chances:
+            return np.full(len(traces), np.nan)
+        with_room, without = np.zeros((2, len(traces)), np.float64)
+        for chance, share in self._chances:
+            kept = self._ask(traces.supposing(chance, within_budgets=True))[0]
+            with_room[kept] += share
+            if self._has_budgets:
+                kept = self._ask(traces.supposing(chance, within_budgets=False))[0]
+            without[kept] += share
+        # Shares that make up the whole add up to it but for what is lost in rounding.
+        with_room[with_room > _ALL] = without[without > _ALL] = 1
+        return np.where(with_room == without, with_room, np.nan)
+
+
+def _member(place: int, settings: PolicySettings, rules: SpanRules) -> _Member:
+    own = settings.settings
+    return _Member(
+        place,
+        build(settings, rules),
+        drops=isinstance(own, DropPolicy),
+        forbids=getattr(own, "invert_match", False),
+        unconditional=settings.type == "always_sample"
+        or (isinstance(own, ProbabilisticPolicy) and own.sampling_percentage == 100),
+    )
+
+
+def _chances(policies: Iterable[ProbabilisticPolicy]) -> list[tuple[Mapping[str, int], float]]:
+    """A hash by salt, for each way in which ids can fall between the policies' bounds, and how likely that is; none if too many."""
+    bounds: defaultdict[str, set[int]] = defaultdict(lambda: {MOST})
+    for settings in policies:
+        bounds[settings.hash_salt].add(Probabilistic(settings).bound)
+    if math.prod(map(len, bounds.values())) > _MOST_CHANCES:
+        return []
+    of_each = []
+    for salt, ends in bounds.items():
+        ordered = sorted(ends)
+        of_each.append([(salt, end, (end - before) / (MOST + 1)) for before, end in itertools.pairwise([-1, *ordered])])
+    return [
+        ({salt: end for salt, end, _ in combination}, math.prod(share for _, _, share in combination))
+        for combination in itertools.product(*of_each)
+    ]
