@@ -9,25 +9,22 @@ Modes, priorities and the hash are those of the OpenTelemetry Collector's proces
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collector.processors.base import Processed
-from collector.processors.probability import DIGITS, NEVER, SMALLEST, probability, threshold
-from collector.processors.trace_state import RANDOMNESS_HOLE, TraceState, read_trace_state
+from collector.processors.probability import NEVER, SMALLEST, probability, threshold
+from collector.processors.trace_state import TraceState
+from collector.processors.trace_states import Thresholds, TraceStates, with_trace_states
 from collector.processors.values import read_double
 from config.sampling import ProbabilisticSampler
-from proto.adjusted_count import adjusted_counts
 from proto.attribute_search import find_attributes
-from proto.distinct import distinct, distinct_strings
-from proto.edit import Data, Mask
+from proto.distinct import distinct_strings
+from proto.edit import Mask
 from proto.spans import ABSENT, DOUBLE, INT, STRING, SpanBatch, take
-from proto.texts import Texts
-
-Thresholds = NDArray[np.uint64]
 
 _PRIORITY: Final = b"sampling.priority"
 
@@ -40,7 +37,6 @@ _REASONS: Final = {
 _BUCKETS: Final = 1 << 14
 _FNV_BASIS: Final = 0x811C9DC5
 _FNV_PRIME: Final = 0x01000193
-_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 # What a span's trace state becomes.
 _AS_SAMPLED, _AS_FORCED, _ERASED, _UNTOUCHED = range(4)
@@ -67,9 +63,10 @@ class Sampler:
         """What the trace ids leave of a batch, with thresholds in their trace states."""
         if not len(batch):
             return Processed(batch)
-        codes, states = _trace_states(batch)
-        randomness, explicit, wrong = self._read(batch, codes, states)
-        kept = randomness >= self._thresholds(states)[codes]
+        states = TraceStates(batch)
+        randomness, explicit, wrong = self._read(states)
+        thresholds = self._thresholds(states.states)
+        kept = randomness >= thresholds[states.codes]
         broken = np.logical_or.reduce(list(wrong.values()))
         kept[broken] = not self._fail_closed
         forced, forbidden = _priorities(batch)
@@ -79,7 +76,8 @@ class Sampler:
         becomes[broken] = _UNTOUCHED
         becomes[wrong["threshold"]] = _ERASED
         rows = np.flatnonzero(kept)
-        left = self._write(batch, rows, codes[rows], states, becomes[rows], randomness[rows])
+        kinds = (states.codes * np.int64(4) + becomes)[rows]
+        left = with_trace_states(batch, rows, kinds, partial(self._text, states.states, thresholds), randomness[rows])
         failed = broken & ~kept & ~forbidden
         dropped = ~kept & ~failed
         failures = {rule: int(mask.sum()) for rule, mask in wrong.items() if mask.any()}
@@ -107,29 +105,17 @@ class Sampler:
         }
         return {decision: count for decision, count in counts.items() if count}
 
-    def _read(
-        self, batch: SpanBatch, codes: NDArray[np.int32], states: list[TraceState | None]
-    ) -> tuple[Thresholds, Mask, dict[str, Mask]]:
+    def _read(self, states: TraceStates) -> tuple[Thresholds, Mask, dict[str, Mask]]:
         """The randomness of spans, whether it is from their trace states, and for what reason some cannot be judged.
 
         Trace ids are never zero: such spans were refused.
         """
-        malformed = np.array([state is None for state in states])[codes]
-        has_threshold = np.array([state is not None and state.threshold is not None for state in states])[codes]
-        has_randomness = np.array([state is not None and state.randomness is not None for state in states])[codes]
-        explicit = np.array([state.randomness or 0 if state else 0 for state in states], np.uint64)[codes]
-        ids = batch.data[batch.spans["trace_id_offset"][:, None] + np.arange(16)]
+        none = np.zeros(len(states.codes), np.bool_)
         if self._hashes:
-            wrong = {
-                "trace_state": malformed,
-                "threshold": np.zeros(len(batch), np.bool_),
-                "already_sampled": has_threshold | has_randomness,
-            }
-            return self._hashed(ids), np.zeros(len(batch), np.bool_), wrong
-        own = ids[:, 8:].copy().view(">u8")[:, 0].astype(np.uint64) & np.uint64(NEVER - 1)
-        randomness = np.where(has_randomness, explicit, own)
-        arrived = np.array([state.threshold or 0 if state else 0 for state in states], np.uint64)[codes]
-        return randomness, has_randomness, {"trace_state": malformed, "threshold": has_threshold & (randomness < arrived)}
+            sampled = states.has_threshold | states.has_randomness
+            wrong = {"trace_state": states.malformed, "threshold": none, "already_sampled": sampled}
+            return self._hashed(states.trace_ids), none, wrong
+        return states.randomness, states.has_randomness, {"trace_state": states.malformed, "threshold": states.untrue}
 
     def _hashed(self, ids: NDArray[np.uint8]) -> Thresholds:
         """Randomness from the FNV-1a hash of each id, shape (ids, 16): 14 bits of it decide, as in the Collector."""
@@ -154,75 +140,16 @@ class Sampler:
         wanted = self._ratio if arrived is None else self._ratio * probability(arrived)
         return threshold(wanted, self._precision) if wanted >= SMALLEST else NEVER
 
-    def _write(
-        self,
-        batch: SpanBatch,
-        rows: NDArray[np.intp],
-        codes: NDArray[np.int32],
-        states: list[TraceState | None],
-        becomes: NDArray[np.int64],
-        randomness: Thresholds,
-    ) -> SpanBatch:
-        """The kept spans, with their new trace states; all arrays but `states` have the shape (rows,)."""
-        decided = self._thresholds(states)
-        offsets = np.empty(len(rows), np.int64)
-        lengths = np.zeros(len(rows), np.int32)
-        written = np.zeros(len(rows), np.bool_)
-        texts: list[NDArray[np.uint8]] = []
-        size = 0
-        # Spans that come and go with the same text lie together, so that each text is made once.
-        kinds = codes * 4 + becomes
-        order = np.argsort(kinds, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(kinds[order])) + 1):
-            if not len(group):
-                continue
-            code, change = divmod(int(kinds[group[0]]), 4)
-            state = states[code]
-            if state is None or change == _UNTOUCHED:
-                continue
-            text = self._text(state, change, int(decided[code]))
-            hole = text.find(RANDOMNESS_HOLE)
-            copies = 1 if hole < 0 else len(group)
-            block = np.tile(np.frombuffer(text, np.uint8), (copies, 1))
-            if hole >= 0:
-                block[:, hole : hole + DIGITS] = _hexadecimal(randomness[group])
-            texts.append(block.ravel())
-            offsets[group] = size + (np.arange(len(group)) * len(text) if hole >= 0 else 0)
-            lengths[group] = len(text)
-            written[group] = True
-            size += block.size
-        if not written.any():
-            return batch if len(rows) == len(batch) else batch.select(rows)
-        data = Data(batch.data)
-        start = data.append(np.concatenate(texts))
-        spans = take(batch.spans, rows)
-        spans["trace_state_offset"][written] = start + offsets[written]
-        spans["trace_state_length"][written] = lengths[written]
-        sampled = replace(batch, data=data.view, spans=spans, request_size=0, adjusted_count=None)
-        if batch.adjusted_count is None:
-            return sampled
-        return replace(sampled, adjusted_count=_reweighed(batch.select(rows), sampled))
-
-    def _text(self, state: TraceState, change: int, decided: int) -> bytes:
+    def _text(self, states: list[TraceState | None], thresholds: Thresholds, kind: int) -> bytes | None:
         """The new text of a trace state. A threshold is never lowered: what is gone stays gone."""
+        code, change = divmod(kind, 4)
+        state = states[code]
+        if state is None or change == _UNTOUCHED:
+            return None
         if change == _ERASED:
             return state.with_threshold(None)
-        least = 0 if change == _AS_FORCED else decided
+        least = 0 if change == _AS_FORCED else int(thresholds[code])
         return state.with_threshold(max(state.threshold or 0, least), randomness_hole=self._hashes)
-
-
-def _reweighed(before: SpanBatch, after: SpanBatch) -> NDArray[np.float64]:
-    """Adjusted counts that did not come from trace states, after sampling has changed these; shape (spans,)."""
-    return adjusted_counts(before) * adjusted_counts(after) / adjusted_counts(replace(before, adjusted_count=None))
-
-
-def _trace_states(batch: SpanBatch) -> tuple[NDArray[np.int32], list[TraceState | None]]:
-    """The trace states that differ, read once each, None where one is malformed; and which of them each span has."""
-    lengths = batch.spans["trace_state_length"]
-    if not lengths.any():
-        return np.zeros(len(batch), np.int32), [TraceState()]
-    codes, texts = distinct(Texts(batch.data, batch.spans["trace_state_offset"], lengths))
-    return codes, [read_trace_state(text) for text in texts]
 
 
 def _priorities(batch: SpanBatch) -> tuple[Mask, Mask]:
@@ -246,13 +173,6 @@ def _as_numbers(batch: SpanBatch, attributes: NDArray[Any]) -> NDArray[np.float6
     read = [read_double(text) for text in texts]
     numbers[strings] = np.array([np.nan if number is None else number for number in read], np.float64)[codes]
     return numbers
-
-
-def _hexadecimal(numbers: Thresholds) -> NDArray[np.uint8]:
-    """14 digits each, shape (numbers, 14)."""
-    shifts = np.arange(4 * (DIGITS - 1), -1, -4, dtype=np.uint64)
-    digits: NDArray[np.uint8] = _HEX[(numbers[:, None] >> shifts & np.uint64(15)).astype(np.intp)]
-    return digits
 
 
 def _fnv(data: bytes) -> int:
