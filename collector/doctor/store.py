@@ -105,6 +105,10 @@ async def _tables(client: ClickHouseClient, exporter: ClickHouseExporter, user: 
         yield Finding("warn", "table", text, "add what `spanhouse schema` shows, or set create_schema: true")
     else:
         yield Finding("ok", "table", f"{table} exists")
+    if not exporter.create_schema:
+        for name, window in (await schema.small_windows(client, settings)).items():
+            text = f"{name} remembers {window} inserts, so one that is repeated after more than that is stored twice"
+            yield Finding("warn", "table", text, f"ALTER TABLE {name}{settings.on_cluster} {schema.WINDOW_CHANGE}")
 
 
 def _no_table(exporter: ClickHouseExporter, table: str, error: Exception) -> Finding:

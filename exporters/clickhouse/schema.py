@@ -23,6 +23,9 @@ TEMPLATES: Final = (
     "otel_red_minute",
     "otel_red_quarter_hour",
     "otel_red_quarter_hour_mv",
+    "otel_topology_minute",
+    "otel_topology_halves",
+    "otel_topology_settled",
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
@@ -34,6 +37,17 @@ DEDUPLICATION_WINDOW: Final = 10_000
 
 More than a collector makes while one insert waits for an answer that does not come, and then for its next attempt: with the
 default settings 75 s, in which a server on one machine takes a few thousand.
+"""
+
+WINDOW_CHANGE: Final = f"MODIFY SETTING non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+"""What is done about tables that remember fewer: those of earlier versions, and of other writers."""
+
+_SMALL_WINDOWS: Final = """
+SELECT name, toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = ([0-9]+)')) AS remembered
+FROM system.tables
+WHERE database = {database:String} AND has({names:Array(String)}, name) AND match(engine, 'MergeTree$')
+    AND NOT match(engine, '^(Replicated|Shared)') AND remembered < {wanted:UInt64}
+ORDER BY name
 """
 
 _TTL_UNITS: Final = (("Day", 86_400), ("Hour", 3_600), ("Minute", 60), ("Second", 1))
@@ -120,6 +134,7 @@ def _rendered(template: str, settings: SchemaSettings) -> str:
         "ttl_by_timestamp": _ttl("Timestamp", settings.ttl_s),
         "ttl_by_start": _ttl("Start", settings.ttl_s),
         "ttl_by_minute": _ttl("Minute", settings.ttl_s),
+        "ttl_by_arrival_minute": _ttl("ArrivalMinute", settings.ttl_s),
         "ttl_by_quarter_hour": _ttl("QuarterHour", settings.ttl_s),
         "aggregating_engine": _aggregating(settings),
         # Engines that keep their log in Keeper remember inserts by themselves.
@@ -172,8 +187,8 @@ def workspace_tables(spans_table: str) -> tuple[str, ...]:
 def table_name(template: str, spans_table: str) -> str:
     """The table that one of TEMPLATES makes.
 
-    Names that begin with that of the spans' template follow the name of their table. So do others, less its `_traces`: what is made of
-    the spans of two tables is not mixed.
+    Names that begin with that of the spans' template follow the name of their table, and so do others, less its `_traces`: what
+    is made of the spans of two tables is not mixed.
 
     Args:
         spans_table: name of the table of the spans, with or without a database.
@@ -186,7 +201,8 @@ def table_name(template: str, spans_table: str) -> str:
 
 
 async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
-    """Create what is missing: database, tables, view, and columns of tables that another writer made.
+    """Create what is missing: database, tables, view, and columns of tables that another writer made; and let tables remember as
+    many inserts as they should.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; what was done stays, so it can be done again.
@@ -197,6 +213,8 @@ async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
         await client.command(_rendered(_template(name), settings))
         if column_definitions(name):
             await _add_missing_columns(client, settings, name)
+    for table, window in (await small_windows(client, settings)).items():
+        await _raise_window(client, settings, table, window)
 
 
 async def _add_missing_columns(client: ClickHouseClient, settings: SchemaSettings, name: str) -> None:
@@ -210,6 +228,37 @@ async def _add_missing_columns(client: ClickHouseClient, settings: SchemaSetting
     additions = ", ".join(f"ADD COLUMN IF NOT EXISTS {quoted(column)} {text}" for column, text in missing.items())
     await client.command(f"ALTER TABLE {table}{settings.on_cluster} {additions}")
     _log.info("columns_added", table=table, columns=list(missing))
+
+
+async def _raise_window(client: ClickHouseClient, settings: SchemaSettings, table: str, window: int) -> None:
+    try:
+        await client.command(f"ALTER TABLE {table}{settings.on_cluster} {WINDOW_CHANGE}")
+    except ClickHouseError as error:
+        if error.code != ACCESS_DENIED:
+            raise
+        _log.warning("window_not_raised", table=table, window=window, wanted=DEDUPLICATION_WINDOW, error=str(error))
+    else:
+        _log.info("window_raised", table=table, before=window, after=DEDUPLICATION_WINDOW)
+
+
+async def small_windows(client: ClickHouseClient, settings: SchemaSettings) -> dict[str, int]:
+    """Tables that remember fewer inserts than DEDUPLICATION_WINDOW, quoted, and how many.
+
+    Without those that the user may not see, and those of engines that have another way. A table that does not say is taken for
+    one that remembers none, which is ClickHouse's default.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client.
+    """
+    names = [table_name(name, settings.spans_table) for name in TEMPLATES if "{deduplication}" in _template(name)]
+    parameters = {"database": settings.database, "names": names, "wanted": DEDUPLICATION_WINDOW}
+    try:
+        found = await client.query(_SMALL_WINDOWS, parameters)
+    except ClickHouseError as error:
+        if error.code == ACCESS_DENIED:
+            return {}
+        raise
+    return {f"{quoted(settings.database)}.{quoted(row['name'])}": int(row["remembered"]) for row in found.rows()}
 
 
 async def columns(client: ClickHouseClient, table: str) -> frozenset[str] | None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from exporters.clickhouse import schema
 from exporters.clickhouse.client import ClickHouseClient
@@ -201,6 +202,32 @@ async def test_columns_are_added_to_tables_that_another_writer_made(clickhouse: 
         await store(writer, decode(request.SerializeToString()).batch)
     clickhouse.execute(f"ALTER TABLE {database}.otel_traces DROP COLUMN Twice")
     assert_stored(clickhouse, database, rows_of(request))
+
+
+@pytest.mark.parametrize("setting", ["", "SETTINGS non_replicated_deduplication_window = 1000"])
+async def test_tables_that_remember_too_few_inserts_are_told_to_remember_more(
+    clickhouse: ClickHouse, database: str, setting: str
+) -> None:
+    definitions = schema.column_definitions("otel_traces")
+    columns = ", ".join(f"`{name}` {text}" for name, text in definitions.items())
+    clickhouse.execute(f"CREATE DATABASE {database}")
+    clickhouse.execute(f"CREATE TABLE {database}.otel_traces ({columns}) ENGINE = MergeTree ORDER BY Timestamp {setting}")
+    async with writer_to(clickhouse, database) as writer:
+        with capture_logs() as lines:
+            await writer.open()
+        window = int(setting.rpartition(" ")[2] or 0)
+        raised = {"table": f"`{database}`.`otel_traces`", "before": window, "after": schema.DEDUPLICATION_WINDOW}
+        assert [line for line in lines if line["event"] == "window_raised"] == [
+            {**raised, "event": "window_raised", "log_level": "info"}
+        ]
+        for _ in range(2):
+            for insert in await writer.prepare(numbered(0, 10), "the same"):
+                await insert.send(TIMEOUT_S)
+    assert number(clickhouse, f"SELECT count() FROM {database}.otel_traces") == 10
+    async with writer_to(clickhouse, database) as writer:
+        with capture_logs() as lines:
+            await writer.open()
+        assert [line for line in lines if line["event"] == "window_raised"] == []
 
 
 async def test_without_create_schema_the_tables_of_another_writer_stay_as_they_are(clickhouse: ClickHouse, database: str) -> None:
