@@ -27,6 +27,9 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_quarter_hour_mv`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_minute`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_halves`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_settled`",
     ]
 
 
@@ -53,12 +56,13 @@ def test_the_time_to_live_is_in_the_largest_unit_that_divides_it(ttl_s: int, cla
 
 
 def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
-    assert "TTL" not in joined()
+    # Halves of calls are of use for an hour, however long calls are kept.
+    assert re.findall("TTL.*", joined()) == ["TTL Arrived + toIntervalHour(1)"]
     assert "ORDER BY (TraceId, Start)\nSETTINGS" in joined()
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_the_others() -> None:
-    assert joined().count("non_replicated_deduplication_window = 10000") == 5
+    assert joined().count("non_replicated_deduplication_window = 10000") == 8
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
@@ -107,3 +111,9 @@ def test_derived_tables_are_called_after_that_of_the_spans(spans_table: str, exp
 def test_the_table_of_quarter_hours_has_the_columns_of_that_of_minutes() -> None:
     minute, quarter_hour = map(column_definitions, ("otel_red_minute", "otel_red_quarter_hour"))
     assert {name.replace("QuarterHour", "Minute"): definition for name, definition in quarter_hour.items()} == minute
+
+
+def test_the_table_of_settled_calls_has_the_columns_of_that_of_calls() -> None:
+    minute, settled = (dict(column_definitions(f"otel_topology_{name}")) for name in ("minute", "settled"))
+    del settled["ArrivalMinute"]
+    assert settled == minute
