@@ -93,6 +93,23 @@ PROCESSOR_CHANGES: Final = Definition(
     "Attributes, events and links in spans that a processor cut, masked or removed.",
     (*_PROCESSOR, "change"),
 )
+# Of service_policy: rules are the ids of tracing configs, or default; reasons are disabled, excluded, sampled. An empty rule
+# stands for those that came after the first thousand.
+DROPPED_BY_RULE: Final = Definition(
+    "spanhouse_processor_dropped_spans",
+    "counter",
+    "Spans that a processor dropped, by the rule that says so.",
+    (*_PROCESSOR, "rule", "reason"),
+)
+TRACING_CONFIGS: Final = Definition("spanhouse_tracing_configs", "gauge", "Tracing configs in force, of all workspaces.")
+# Grows while the store is away; then those that were read last stay in force.
+TRACING_CONFIGS_AGE_SECONDS: Final = Definition(
+    "spanhouse_tracing_configs_age_seconds", "gauge", "Seconds since the store last said which tracing configs there are."
+)
+# Reasons are those of exporters: unreachable, timeout, unknown_table, ...
+TRACING_CONFIGS_FAILURES: Final = Definition(
+    "spanhouse_tracing_configs_failures", "counter", "Times that tracing configs could not be read, by reason.", ("reason",)
+)
 # Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what
 # was wrong with a span's trace state; internal_error is a fault of the daemon's own.
 PROCESSOR_FAILURES: Final = Definition(
@@ -233,6 +250,10 @@ METRICS: Final = (
     PROCESSOR_OUTGOING,
     PROCESSOR_CHANGES,
     PROCESSOR_FAILURES,
+    DROPPED_BY_RULE,
+    TRACING_CONFIGS,
+    TRACING_CONFIGS_AGE_SECONDS,
+    TRACING_CONFIGS_FAILURES,
     FILTERED_SPANS,
     SAMPLED_SPANS,
     SENT_SPANS,

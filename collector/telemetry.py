@@ -29,6 +29,7 @@ from collector.metrics import (
     BUILD_INFO,
     DEAD_LETTER_SPANS,
     DERIVED_ROWS,
+    DROPPED_BY_RULE,
     DROPPED_DERIVED_ROWS,
     DROPPED_SPANS,
     FAILED_REQUESTS,
@@ -131,6 +132,13 @@ class Telemetry:
         labels = (receiver, workspace, reason)
         # Names of workspaces come from outside: there must not be more of them than can be shown.
         counts[labels if labels in counts or len(counts) < _MOST_LABELS else (receiver, "", reason)] += 1
+
+    def rule_dropped(self, labels: tuple[str, str, str, str], spans: int) -> None:
+        """A rule of a processor dropped spans; labels are those of DROPPED_BY_RULE."""
+        counts = self._counts[DROPPED_BY_RULE]
+        processor, exporter, _, reason = labels
+        # Tracing configs come and go.
+        counts[labels if labels in counts or len(counts) < _MOST_LABELS else (processor, exporter, "", reason)] += spans
 
     # What the query port counts.
 
@@ -275,6 +283,10 @@ class ProcessorTelemetry:
     def changed(self, change: str, count: int) -> None:
         """So many attributes, events or links were changed or removed."""
         self._telemetry.count(PROCESSOR_CHANGES, (*self._labels, change), count)
+
+    def dropped(self, rule: str, reason: str, count: int) -> None:
+        """A rule dropped so many spans."""
+        self._telemetry.rule_dropped((*self._labels, rule, reason), count)
 
 
 class _Exposition(Collector):

@@ -39,6 +39,7 @@ class Processed:
         reasons: rule → why it could not be evaluated, of those that should be told of in the log.
         decisions: of a sampler, (what decided, whether for keeping) → spans.
         changes: kind of change → attributes, events or links in spans to which it was done; kinds are from a small fixed set.
+        dropped_by: (the rule that says so, such as the id of a tracing config; why) → spans among `dropped`.
         derived: rows of other tables that were made of the spans; stored under the name of the piece, whatever is left of it.
     """
 
@@ -49,6 +50,7 @@ class Processed:
     reasons: Mapping[str, str] = field(default_factory=dict)
     decisions: Mapping[tuple[str, bool], int] = field(default_factory=dict)
     changes: Mapping[str, int] = field(default_factory=dict)
+    dropped_by: Mapping[tuple[str, str], int] = field(default_factory=dict)
     derived: Sequence[DerivedRows] = ()
 
 
@@ -76,6 +78,9 @@ class ProcessorTelemetry(Protocol):
 
     def changed(self, change: str, count: int) -> None:
         """So many attributes, events or links were changed or removed; `change` is from a small fixed set."""
+
+    def dropped(self, rule: str, reason: str, count: int) -> None:
+        """A rule dropped so many spans; `reason` is from a small fixed set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,8 @@ class Processing:
             stage.telemetry.decided(policy, kept, count)
         for change, count in processed.changes.items():
             stage.telemetry.changed(change, count)
+        for (rule, reason), count in processed.dropped_by.items():
+            stage.telemetry.dropped(rule, reason, count)
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):
