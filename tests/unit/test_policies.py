@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.control.policies import Policies
-from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
+from collector.control.tracing_configs import TracingConfig
 from config.patterns import compile_globs
+from tests.support.tracing_configs import config, matches
 
 LETTERS = "ab*?.[/"
 TEXTS = st.text(LETTERS, min_size=1, max_size=5)
 NAMES = st.text("ab./[", max_size=5)
-
-
-def config(service: str, created_at: int = 0, workspace: str = "shop", **settings: object) -> TracingConfig:
-    said = TracingSettings.model_validate({"service": service, **settings})
-    return TracingConfig(
-        id_of(workspace, service), workspace, said, 1, created_at, "ann", created_at, "ann", deleted=False, write_id=uuid.uuid4()
-    )
-
-
-def matches(glob: str, text: str) -> bool:
-    """Character by character, without a regular expression."""
-    if not glob:
-        return not text
-    if glob[0] == "*":
-        return any(matches(glob[1:], text[start:]) for start in range(len(text) + 1))
-    return bool(text) and glob[0] in ("?", text[0]) and matches(glob[1:], text[1:])
 
 
 def expected(configs: Sequence[TracingConfig], workspace: str, service: str) -> TracingConfig | None:
