@@ -1,8 +1,8 @@
 """What policies say together: who is kept, because of whom, and with which probability.
 
-The probability is that of a trace like this one: with the same spans, but an id that was drawn anew. It is the share of all hashes
-with which the trace would be kept. Since policies tell hashes apart at a few bounds only, one hash between each two bounds is
-asked about. Where a rate has its part in the answer there is none.
+The probability is that of a trace like this one: with the same spans, but an id that was drawn anew. It is the share of all
+hashes with which the trace would be kept. Since policies tell hashes apart at a few bounds only, one hash between each two bounds
+is asked about. Where a rate has its part in the answer there is none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from numpy.typing import NDArray
 
 from collector.processors.tail_sampling.policies import MOST, Policy, Probabilistic, Traces, build
 from collector.processors.tail_sampling.span_rules import SpanRules
-from config.tail_sampling import BytesLimitingPolicy, CompositePolicy, DropPolicy, ProbabilisticPolicy, RateLimitingPolicy
+from config.tail_sampling import (
+    BytesLimitingPolicy,
+    CompositePolicy,
+    DropPolicy,
+    LatencyPolicy,
+    NotPolicy,
+    PlainPolicy,
+    ProbabilisticPolicy,
+    RateLimitingPolicy,
+    SpanCountPolicy,
+)
 from config.tail_sampling import Policy as PolicySettings
 from proto.edit import Mask
 
@@ -60,6 +70,7 @@ class _Member:
         drops: it is for traces that are to be dropped.
         forbids: what it is not for is dropped.
         unconditional: it is for every trace.
+        settles: what it is for now, it is for whatever else comes, and whatever the trace's id is.
     """
 
     place: int
@@ -67,6 +78,7 @@ class _Member:
     drops: bool
     forbids: bool
     unconditional: bool
+    settles: bool
 
 
 class Policies:
@@ -86,6 +98,8 @@ class Policies:
         self._members = sorted(members, key=lambda member: not member.drops)
         every = [policy.settings for each in settings for policy in each.walk()]
         self._has_budgets = any(isinstance(each, _BUDGETED) for each in every)
+        rigid = self._has_budgets or any(member.drops or member.forbids for member in members)
+        self._settling = [] if rigid else [member.policy for member in members if member.settles]
         self._chances = _chances(each for each in every if isinstance(each, ProbabilisticPolicy))
 
     def decide(self, traces: Traces) -> Outcome:
@@ -99,6 +113,17 @@ class Policies:
             if member.unconditional:
                 unconditional |= votes[:, member.place]
         return Outcome(kept, deciders, probabilities, unconditional & kept, votes)
+
+    @property
+    def can_settle(self) -> bool:
+        """Whether some traces are kept for certain, whatever else comes of them."""
+        return bool(self._settling)
+
+    def settled(self, traces: Traces) -> Mask:
+        """Traces that are kept for certain, whatever their ids are and whatever else comes of them."""
+        asked = np.ones(len(traces), np.bool_)
+        settled: Mask = np.logical_or.reduce([policy.is_for(traces, asked) for policy in self._settling])
+        return settled
 
     def _ask(self, traces: Traces) -> tuple[Mask, NDArray[np.int32], NDArray[np.bool_]]:
         count = len(traces)
@@ -150,11 +175,23 @@ def _member(place: int, settings: PolicySettings, rules: SpanRules) -> _Member:
         forbids=getattr(own, "invert_match", False),
         unconditional=settings.type == "always_sample"
         or (isinstance(own, ProbabilisticPolicy) and own.sampling_percentage == 100),
+        settles=all(_settles(each) for each in settings.walk()),
     )
 
 
+def _settles(settings: PlainPolicy) -> bool:
+    """Whether a policy that is for a trace stays for it as the trace grows, if those that it asks do."""
+    match settings.settings:
+        case ProbabilisticPolicy() | NotPolicy():
+            return False
+        case LatencyPolicy(upper_threshold_ms=most) | SpanCountPolicy(max_spans=most):
+            return not most
+        case settings:
+            return not getattr(settings, "invert_match", False)
+
+
 def _chances(policies: Iterable[ProbabilisticPolicy]) -> list[tuple[Mapping[str, int], float]]:
-    """A hash by salt, for each way in which ids can fall between the policies' bounds, and how likely that is; none if too many."""
+    """Hashes by salt for each way in which ids can fall between the policies' bounds, and how likely it is; none if too many."""
     bounds: defaultdict[str, set[int]] = defaultdict(lambda: {MOST})
     for settings in policies:
         bounds[settings.hash_salt].add(Probabilistic(settings).bound)

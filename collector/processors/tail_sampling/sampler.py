@@ -8,15 +8,34 @@ be applied anew to the same pieces, and give the same spans with the same marks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from proto.spans import SpanBatch
+from collector.processors.tail_sampling.combining import Policies
+from collector.processors.tail_sampling.held_spans import HeldSpans, Taken
+from collector.processors.tail_sampling.held_traces import TOO_LARGE, HeldTraces, workspace_digest
+from collector.processors.tail_sampling.marking import weighed, with_policies
+from collector.processors.tail_sampling.remembered import DECISION, Decisions, Remembered
+from config.tail_sampling import TailSamplingProcessor
+from proto.compact import compact
+from proto.spans import SpanBatch, concatenate
+from proto.trace_table import KEY_WORDS, UNKNOWN, Keys, Slots
 
-KEY_BYTES = 24
+KEY_BYTES: Final = 8 * KEY_WORDS
 """A trace's key: its id of 16 bytes, and 8 bytes that stand for its workspace, since two workspaces may have the same id."""
+
+TRACE_TOO_LARGE: Final = "maximum_trace_size_bytes"
+"""Why a trace was dropped that was larger than the configuration allows."""
+SHUTDOWN: Final = "drop_pending_traces_on_shutdown"
+"""Why a trace was dropped that was not decided when the daemon stopped."""
+
+_MOST_SPANS: Final = 65_536
+"""So many spans are decided at a time, unless one trace has more."""
+_ALL_PIECES: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +66,19 @@ class Verdicts:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Spans of one piece for which the same was decided.
+    """Spans of one piece that were kept, or dropped, for one reason.
 
     Attributes:
         piece: its number, as the caller gave it.
         spans: as they came.
         reason: the policy or rule that decided.
+        traces: int32, shape (spans,): the row of each span's trace in the verdicts.
     """
 
     piece: int
     spans: SpanBatch
     reason: str
+    traces: NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +90,11 @@ class Decided:
         kept, dropped: their spans, by pieces in growing order.
         finished: numbers of the pieces of which nothing is held any more, in growing order.
         votes: bool, shape (traces, policies): which policies were for each trace; of late ones none.
+        early: traces that were decided before their time, since too much was held.
+        ages_ns: how long ago the first span of each trace came, int64, shape (traces,); empty where decisions are applied anew.
+        failures: name of a policy → spans and events for which, since the last decision, a condition of it could not be worked out.
+        reasons: name of a policy → why.
+        record_policy: write into kept spans which policy decided.
     """
 
     verdicts: Verdicts
@@ -76,15 +102,32 @@ class Decided:
     dropped: tuple[Part, ...]
     finished: tuple[int, ...]
     votes: NDArray[np.bool_]
+    early: int = 0
+    ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    failures: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    record_policy: bool = False
 
     def batch(self) -> SpanBatch | None:
-        """All kept spans in one batch of its own bytes, with what they stand for; None where none are kept."""
-        raise NotImplementedError
+        """All kept spans in one batch of its own bytes, with what they stand for; None where none are kept.
+
+        Raises:
+            ValueError: they take 2 GiB or more.
+        """
+        if not self.kept:
+            return None
+        batch = concatenate([compact(part.spans) for part in self.kept])
+        traces = np.concatenate([part.traces for part in self.kept])
+        verdicts = self.verdicts
+        batch = weighed(batch, verdicts.probabilities[traces], verdicts.thresholds_stay[traces])
+        if self.record_policy:
+            batch = with_policies(batch, verdicts.reasons[traces], verdicts.names, verdicts.late[traces])
+        return batch
 
 
 def trace_key(workspace: str, trace_id: bytes) -> bytes:
     """The key of a trace."""
-    raise NotImplementedError
+    return trace_id + workspace_digest(workspace)
 
 
 class TailSampler:
@@ -94,53 +137,173 @@ class TailSampler:
         policies: names of the policies, in their order: the columns of `Decided.votes`.
     """
 
-    policies: tuple[str, ...]
+    def __init__(self, settings: TailSamplingProcessor) -> None:
+        self._settings = settings
+        self._policies = Policies(settings.policies, first_match=settings.sample_on_first_match)
+        self.policies = self._policies.names[:-1]
+        self._names = [*self._policies.names, TRACE_TOO_LARGE, SHUTDOWN]
+        self._spans = HeldSpans()
+        self._traces = HeldTraces(settings, self._policies)
+        cache = settings.decision_cache
+        self._remembered = Remembered(
+            max(cache.sampled_cache_size, settings.num_traces), max(cache.non_sampled_cache_size, settings.num_traces)
+        )
+
+    # What comes in.
 
     def add(self, batch: SpanBatch, piece: int, now_ns: int) -> None:
         """Take the spans of a piece, whose number is greater than any before.
 
         A piece without spans is not taken, and never comes as finished.
         """
-        raise NotImplementedError
+        if len(batch):
+            slots = self._traces.add(batch, now_ns, self._remembered)
+            self._spans.add(piece, batch, slots)
 
     @property
     def has_room(self) -> bool:
         """Whether `add` may be called now; False only with `block_on_overflow`, until enough was decided."""
-        raise NotImplementedError
+        return not self._settings.block_on_overflow or not self._is_overfull
+
+    @property
+    def _is_overfull(self) -> bool:
+        return self._traces.count > self._settings.num_traces or self._spans.nbytes > self._settings.max_bytes
+
+    @property
+    def pending_spans(self) -> int:
+        """Spans that are held."""
+        return self._spans.spans
+
+    @property
+    def pending_traces(self) -> int:
+        """Traces of which spans are held."""
+        return self._traces.count
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of memory that the spans take that are held."""
+        return self._spans.nbytes
+
+    # What is decided.
 
     @property
     def next_deadline_ns(self) -> int | None:
         """When `decide` will have something to decide; in the past where it has already; None while nothing is held."""
-        raise NotImplementedError
+        if not self._settings.block_on_overflow and self._is_overfull:
+            return 0
+        return self._traces.next_deadline_ns
 
     def decide(self, now_ns: int) -> Decided | None:
         """Decide what is due: traces whose time is up, late spans, and the oldest traces where there are too many.
 
         Does so much that the caller is not held up for long; None once there is nothing (more) to decide now.
         """
-        raise NotImplementedError
+        slots = self._traces.due(now_ns, _MOST_SPANS)
+        early = 0
+        if not len(slots) and not self._settings.block_on_overflow:
+            slots = self._overflowing()
+            early = len(slots)
+        return replace(self._decide(slots, now_ns), early=early) if len(slots) else None
 
     def decide_all(self, now_ns: int) -> Decided | None:
         """The same, as if the time of all traces were up: to be called until it gives None."""
-        raise NotImplementedError
+        slots = self._traces.earliest(_MOST_SPANS, self._traces.count)
+        return self._decide(slots, now_ns, at_end=True) if len(slots) else None
 
     def apply(self, verdicts: Verdicts, through: int) -> Decided:
         """Carry out decisions that were made before: for the spans that are held, of pieces up to the number `through`.
 
         The decisions are remembered, so that spans in later pieces follow them as late ones.
         """
-        raise NotImplementedError
+        keys = _as_words(verdicts.keys)
+        slots = self._traces.table.find(keys)
+        here = np.flatnonzero(slots != UNKNOWN)
+        marks = self._traces.marks
+        marks[slots[here]] = here + 1
+        taken, finished = self._spans.take(marks, through)
+        marks[slots[here]] = 0
+        of_spans = np.concatenate([np.empty(0, np.int32), *(each.marks for each in taken)]) - 1
+        decisions = self._as_decisions(verdicts)
+        counts = np.bincount(of_spans, minlength=len(verdicts))[here]
+        self._traces.release(slots[here], counts, decisions[here])
+        self._remembered.put(keys[~verdicts.late], decisions[~verdicts.late])
+        parts = {kept: tuple(_parts(taken, verdicts, kept=kept)) for kept in (True, False)}
+        votes = np.zeros((len(verdicts), len(self.policies)), np.bool_)
+        return Decided(verdicts, parts[True], parts[False], tuple(finished), votes, record_policy=self._settings.record_policy)
 
     def restore(self, verdicts: Verdicts) -> None:
         """Remember decisions, the oldest first, as after a restart."""
-        raise NotImplementedError
+        self._remembered.put(_as_words(verdicts.keys), self._as_decisions(verdicts))
 
-    @property
-    def pending_spans(self) -> int:
-        """Spans that are held."""
-        raise NotImplementedError
+    def _overflowing(self) -> Slots:
+        """Traces that must be decided so that there is not too much; the oldest."""
+        if self._spans.nbytes > self._settings.max_bytes:
+            self._spans.squeeze()
+        if not self._is_overfull:
+            return np.empty(0, np.int32)
+        traces = self._traces.count - self._settings.num_traces
+        excess = self._spans.nbytes - self._settings.max_bytes
+        # Before they are decided, nobody knows what their spans take; a little more, lest it be repeated for every piece.
+        spans = int(1.05 * self._spans.spans * excess / self._spans.nbytes) + 1 if excess > 0 else 0
+        if traces > 0:
+            return self._traces.earliest(_MOST_SPANS, traces)
+        return self._traces.earliest(min(spans, _MOST_SPANS), self._traces.count)
 
-    @property
-    def pending_bytes(self) -> int:
-        """Bytes of memory that they take."""
-        raise NotImplementedError
+    def _decide(self, slots: Slots, now_ns: int, *, at_end: bool = False) -> Decided:
+        decisions, is_decided = self._traces.earlier_decisions(slots)
+        is_too_large = self._traces.has_mark(slots, TOO_LARGE) & ~is_decided
+        decisions["reason"][is_too_large] = self._names.index(TRACE_TOO_LARGE)
+        undecided = ~(is_decided | is_too_large)
+        votes = np.zeros((len(slots), len(self.policies)), np.bool_)
+        if at_end and self._settings.drop_pending_traces_on_shutdown:
+            decisions["reason"][undecided] = self._names.index(SHUTDOWN)
+        elif undecided.any():
+            outcome = self._policies.decide(self._traces.facts(slots[undecided], now_ns))
+            decisions["kept"][undecided] = outcome.kept
+            decisions["reason"][undecided] = outcome.deciders
+            decisions["probability"][undecided] = outcome.probabilities
+            decisions["thresholds_stay"][undecided] = outcome.unconditional
+            votes[undecided] = outcome.votes
+        verdicts = Verdicts(
+            keys=self._traces.table.keys[slots].view(np.uint8).reshape(-1, KEY_BYTES),
+            kept=decisions["kept"],
+            reasons=decisions["reason"],
+            names=tuple(self._names),
+            probabilities=decisions["probability"],
+            thresholds_stay=decisions["thresholds_stay"],
+            late=is_decided,
+        )
+        ages_ns = self._traces.ages_ns(slots, now_ns)
+        failures, reasons = self._traces.take_failures()
+        decided = self.apply(verdicts, _ALL_PIECES)
+        return replace(decided, votes=votes, ages_ns=ages_ns, failures=failures, reasons=reasons)
+
+    def _as_decisions(self, verdicts: Verdicts) -> Decisions:
+        """Verdicts as they are remembered, with this sampler's places of names."""
+        for name in verdicts.names:
+            if name not in self._names:
+                self._names.append(name)
+        places = np.array([self._names.index(name) for name in verdicts.names], np.int32)
+        decisions = np.zeros(len(verdicts), DECISION)
+        decisions["kept"] = verdicts.kept
+        decisions["reason"] = places[verdicts.reasons]
+        decisions["probability"] = verdicts.probabilities
+        decisions["thresholds_stay"] = verdicts.thresholds_stay
+        return decisions
+
+
+def _as_words(keys: NDArray[np.uint8]) -> Keys:
+    return np.ascontiguousarray(keys).view(np.uint64)
+
+
+def _parts(taken: list[Taken], verdicts: Verdicts, *, kept: bool) -> list[Part]:
+    """The spans that were kept, or those that were not, by piece and reason."""
+    parts = []
+    for piece, batch, rows, marks in taken:
+        traces = marks - 1
+        chosen = verdicts.kept[traces] == kept
+        reasons = verdicts.reasons[traces]
+        for reason in np.unique(reasons[chosen]).tolist():
+            alike = chosen & (reasons == reason)
+            parts.append(Part(piece, batch.select(rows[alike]), verdicts.names[reason], traces[alike]))
+    return parts
