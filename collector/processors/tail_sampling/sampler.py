@@ -92,7 +92,7 @@ class Decided:
         votes: bool, shape (traces, policies): which policies were for each trace; of late ones none.
         early: traces that were decided before their time, since too much was held.
         ages_ns: how long ago the first span of each trace came, int64, shape (traces,); empty where decisions are applied anew.
-        failures: name of a policy → spans and events for which, since the last decision, a condition of it could not be worked out.
+        failures: name of a policy → spans and events for which a condition of it failed since the last decision.
         reasons: name of a policy → why.
         record_policy: write into kept spans which policy decided.
     """
