@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, Protocol, runtime_checkable
@@ -74,6 +74,7 @@ class Delivery:
             other way round. Together that is none.
         later: spans of which nothing can be said yet, as somebody holds them back; each gives what became of its spans.
         returned: spans that are neither stored nor dropped, but to go elsewhere (`Outlook.ELSEWHERE`), with their names.
+        afterwards: what may be forgotten once the spans will not come again, and not before.
     """
 
     stored: Counter[str] = field(default_factory=Counter)
@@ -81,6 +82,7 @@ class Delivery:
     renamed: Counter[str] = field(default_factory=Counter)
     later: list[Awaitable[Delivery]] = field(default_factory=list)
     returned: list[tuple[SpanBatch, str]] = field(default_factory=list)
+    afterwards: list[Callable[[], None]] = field(default_factory=list, compare=False)
 
     def store(self, owners: Mapping[str, int]) -> None:
         """Spans were stored."""
@@ -103,11 +105,17 @@ class Delivery:
         self.renamed.update(other.renamed)
         self.later += other.later
         self.returned += other.returned
+        self.afterwards += other.afterwards
 
     async def complete(self) -> None:
         """Wait until nothing is to come later any more, and count it."""
         while self.later:
             self.add(await self.later.pop())
+
+    def forget(self) -> None:
+        """It is written down for good what became of the spans: do what had to wait for that."""
+        while self.afterwards:
+            self.afterwards.pop()()
 
     def came(self) -> Counter[str]:
         """Owner → spans that came as its own and are stored or dropped."""

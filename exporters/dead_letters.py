@@ -84,10 +84,17 @@ class DeadLetters:
         self._write(self._directory / f"{name}{_DIVIDED}", b"")
         self._divided.add(name)
 
-    def forget_divided(self, name: str) -> None:
-        """Nothing under this name, or under one that was made from it, will be sent again."""
+    def divided_of(self, name: str) -> list[str]:
+        """This name, and those made from it, as far as spans of theirs were divided."""
         made = (f"{name}.", f"{name}-")
-        for each in [each for each in self._divided if each == name or each.startswith(made)]:
+        return [each for each in self._divided if each == name or each.startswith(made)]
+
+    def forget_divided(self, name: str) -> None:
+        """Nothing under this name, or under one that was made from it, will be sent again.
+
+        Where a crash forestalls this, files stay that nobody asks for.
+        """
+        for each in self.divided_of(name):
             self._divided.discard(each)
             (self._directory / f"{each}{_DIVIDED}").unlink(missing_ok=True)
 

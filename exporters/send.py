@@ -164,8 +164,10 @@ class Sender:
         """Store the spans. Never raises for what the destination does: that is counted, logged, and retried or given up."""
         course = _Course()
         await self._store(batch, name, course)
-        if self._dead_letters is not None:
-            self._dead_letters.forget_divided(name)
+        letters = self._dead_letters
+        if letters is not None and letters.divided_of(name):
+            # Until it is written down that they are stored, the spans may come again, and must be divided again.
+            course.delivery.afterwards.append(partial(letters.forget_divided, name))
         if course.given_up:
             self._log.error("spans_given_up", **course.given_up, first_error=course.first_error)
         return course.delivery

@@ -253,6 +253,16 @@ class Cursor:
             self._account_for_lost()
         self._keeper.settled(self.name, taken.lost.total())
 
+    async def lasts(self) -> bool:
+        if not self.log.flush():
+            return False
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._executor, self.log.sync)
+        except OSError as error:
+            _log.error("journal_not_synced", file=self.log.path.name, error=str(error))
+            return False
+        return True
+
     async def drop(self, records: Sequence[Record], stop: int, reason: str) -> int:
         """Give up what waits before a position; returns the number of spans.
 

@@ -173,6 +173,8 @@ class Batcher:
             self._free.release()
         await delivery.complete()
         self._queue.commit(taken, delivery)
+        if delivery.afterwards and await self._queue.lasts():
+            delivery.forget()
 
     def _assemble(self, taken: Taken) -> tuple[SpanBatch, Sequence[slice]]:
         """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""

@@ -136,6 +136,9 @@ class Queue(Protocol[TakenT]):
     def commit(self, taken: TakenT, delivery: Delivery) -> None:
         """Forget what was taken: it is stored, or dropped by a rule that counted it."""
 
+    async def lasts(self) -> bool:
+        """See to it that what was committed will not come again, whatever happens to process or machine; whether that is so."""
+
     def statistics(self) -> QueueStatistics:
         """The state of the queue."""
 

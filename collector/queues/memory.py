@@ -182,6 +182,9 @@ class MemoryQueue:
         self._held_bytes -= taken.nbytes
         self._admit()
 
+    async def lasts(self) -> bool:
+        return True
+
     def statistics(self) -> QueueStatistics:
         ages = [taken.since for taken in self._taken] + ([self._entries[0].since] if self._entries else [])
         return QueueStatistics(
