@@ -61,8 +61,12 @@ def sketches(groups: NDArray[np.int64], count: int, values: NDArray[np.uint64], 
     places = groups * _BUCKETS + (buckets_of(values) - ZERO_BUCKET)
     used, of_value = np.unique(places, return_inverse=True)
     group, bucket = np.divmod(used, _BUCKETS)
-    counted: NDArray[np.float64] = np.bincount(of_value, weights, minlength=len(used)).astype(np.float64, copy=False)
-    return Sketches(np.bincount(group, minlength=count), bucket + ZERO_BUCKET, counted)
+    return Sketches(np.bincount(group, minlength=count), bucket + ZERO_BUCKET, totals(of_value, weights, len(used)))
+
+
+def totals(groups: NDArray[np.int64], weights: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """What the weights of each group come to, shape (count,)."""
+    return np.bincount(groups, weights, minlength=count).astype(np.float64, copy=False)
 
 
 def estimate(bucket: float) -> float:

@@ -54,6 +54,7 @@ from collector.metrics import (
     THROTTLED_REQUESTS,
     Definition,
 )
+from collector.span_metrics import SpanMeasures, SpanMetrics
 
 Labels = tuple[str, ...]
 
@@ -100,6 +101,9 @@ class Telemetry:
         self._accepted: dict[Labels, list[int]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Exposition(self))
+        self._span_metrics = SpanMetrics()
+        self._registry.register(self._span_metrics)
+        self._monotonic = clock.monotonic
         started_s = clock.monotonic()
         self.read(PROCESS_UPTIME_SECONDS, (), lambda: clock.monotonic() - started_s)
         self.read(PROCESS_CPU_SECONDS, (), time.process_time)
@@ -153,6 +157,10 @@ class Telemetry:
     def processor(self, processor: str, exporter: str) -> ProcessorTelemetry:
         """Where the processor of this id counts what it does on the way to an exporter."""
         return ProcessorTelemetry(self, processor, exporter)
+
+    def measured(self, measures: SpanMeasures) -> None:
+        """So much was counted of the spans of a batch."""
+        self._span_metrics.add(measures, self._monotonic())
 
     # What everybody may use.
 
@@ -283,6 +291,10 @@ class ProcessorTelemetry:
     def changed(self, change: str, count: int) -> None:
         """So many attributes, events or links were changed or removed."""
         self._telemetry.count(PROCESSOR_CHANGES, (*self._labels, change), count)
+
+    def measured(self, measures: SpanMeasures) -> None:
+        """So much was counted of the spans of a batch."""
+        self._telemetry.measured(measures)
 
     def dropped(self, rule: str, reason: str, count: int) -> None:
         """A rule dropped so many spans."""

@@ -8,6 +8,7 @@ from pydantic import ValidationInfo, field_validator
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
+from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
@@ -49,6 +50,7 @@ Processor = (
     | RedactionProcessor
     | LimitsProcessor
     | SpanProcessor
+    | RedMetricsProcessor
     | ProbabilisticSampler
     | TailSamplingProcessor
 )
@@ -60,6 +62,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "redaction": RedactionProcessor,
     "limits": LimitsProcessor,
     "span": SpanProcessor,
+    "red_metrics": RedMetricsProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
     "tail_sampling": TailSamplingProcessor,
 }
@@ -74,6 +77,7 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "transform": _IN_FRONT,
     "groupbytrace": "leave it out: tail_sampling gathers traces by itself",
     "groupbyattrs": _IN_FRONT,
+    "spanmetrics": "use the processor red_metrics",
     "k8sattributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,
     "cumulativetodelta": "spanhouse takes spans only",

@@ -56,6 +56,7 @@ def check_single(document: Document) -> Iterator[Problem]:
     for path, component, reason in (
         (("service", "extensions"), "journal", "there is one journal, for all exporters"),
         ((*_PIPELINE, "processors"), "batch", "spans are batched once, in front of the exporters"),
+        ((*_PIPELINE, "processors"), "red_metrics", "spans are counted once; name all dimensions there"),
         ((*_PIPELINE, "processors"), "tail_sampling", "traces are decided once; join the policies"),
     ):
         named = _at(document.value, path)
@@ -85,7 +86,7 @@ def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddre
             server = getattr(receiver.protocols, protocol)
             if server is not None:
                 yield ("receivers", name, "protocols", protocol, "endpoint"), server.address
-    for name, exporter in config.exporters.items():
+    for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield ("exporters", name, "embedded", "listen"), exporter.embedded.address
     for name, extension in config.extensions.items():

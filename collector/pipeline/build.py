@@ -189,7 +189,8 @@ def build(
     }
 
     def batcher(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Batcher:
-        stages = [Stage(each, processor, telemetry.processor(each, name)) for each, processor in processors.items()]
+        measures = name == names.exporters[0]
+        stages = [Stage(each, processor, telemetry.processor(each, name), measures) for each, processor in processors.items()]
         processing = Processing(stages, destination, executor, clock.monotonic) if stages else destination
         return Batcher(queue, batch_limits(batching), processing, in_front.num_consumers if in_front.enabled else 1, executor)
 

@@ -16,6 +16,7 @@ from collector.processors.base import Processor, ProcessorTelemetry
 from collector.processors.filter import Filter
 from collector.processors.limits import Limits
 from collector.processors.probabilistic_sampler import Sampler
+from collector.processors.red_metrics import RedMetrics
 from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
 from collector.processors.span import SpanNames
@@ -26,6 +27,7 @@ from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
 from config.processors import BatchProcessor
+from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.span_names import SpanProcessor
@@ -172,6 +174,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     RedactionProcessor: Redaction,
     LimitsProcessor: Limits,
     SpanProcessor: SpanNames,
+    RedMetricsProcessor: RedMetrics,
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import structlog
 
 from collector.spaced_log import SpacedLog
+from collector.span_metrics import SpanMeasures
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -41,6 +42,7 @@ class Processed:
         changes: kind of change → attributes, events or links in spans to which it was done; kinds are from a small fixed set.
         dropped_by: (the rule that says so, such as the id of a tracing config; why) → spans among `dropped`.
         derived: rows of other tables that were made of the spans; stored under the name of the piece, whatever is left of it.
+        measured: what was counted of the spans for `/metrics`.
     """
 
     batch: SpanBatch
@@ -52,6 +54,7 @@ class Processed:
     changes: Mapping[str, int] = field(default_factory=dict)
     dropped_by: Mapping[tuple[str, str], int] = field(default_factory=dict)
     derived: Sequence[DerivedRows] = ()
+    measured: SpanMeasures | None = None
 
 
 class Processor(Protocol):
@@ -83,6 +86,10 @@ class ProcessorTelemetry(Protocol):
         """A rule dropped so many spans; `reason` is from a small fixed set."""
 
 
+    def measured(self, measures: SpanMeasures) -> None:
+        """So much was counted of the spans of a batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A processor in its place.
@@ -91,11 +98,13 @@ class Stage:
         name: its id in the configuration, and the reason for which what it drops is dropped.
         processor: does the work.
         telemetry: where to count.
+        measures: whether what it counts of spans is shown: of several exporters, for which it does the same work, for one alone.
     """
 
     name: str
     processor: Processor
     telemetry: ProcessorTelemetry
+    measures: bool = True
 
 
 class Processing:
@@ -157,6 +166,8 @@ class Processing:
             stage.telemetry.changed(change, count)
         for (rule, reason), count in processed.dropped_by.items():
             stage.telemetry.dropped(rule, reason, count)
+        if processed.measured is not None and stage.measures:
+            stage.telemetry.measured(processed.measured)
         stage.telemetry.processed(len(batch), len(processed.batch))
         for reason, spans in ((stage.name, processed.dropped), (f"{stage.name}: error", processed.failed)):
             if spans is not None and len(spans):

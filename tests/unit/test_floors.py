@@ -31,7 +31,7 @@ FLOORS = (
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
     {"tokens", "http_connection"},
-    {"consumer", "ledger", "metrics", "logging", "memory", "reloading", "sketch", "spaced_log"},
+    {"calls", "consumer", "ledger", "metrics", "logging", "memory", "reloading", "sketch", "span_metrics", "spaced_log"},
     {"errors", "clock"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
