@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final
 
-from collector.access import Gates
+from collector.access import DEFAULT_WORKSPACE, Gates
 from collector.clock import Clock
 from collector.consumer import Consumer
 from collector.receivers.in_flight import InFlight
@@ -19,10 +19,9 @@ from collector.receivers.listen import check_free
 from collector.receivers.otlp_grpc import OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import Cors, GrpcSettings, HttpSettings, Keepalive
-from config.access import ReceiverWorkspaces
 from config.access import WorkspaceLimits as ConfiguredLimits
 from config.model import Config
-from config.receivers import OtlpGrpc, OtlpHttp
+from config.receivers import OtlpGrpc, OtlpHttp, OtlpReceiver
 from config.values import Duration, TcpAddress, UnixAddress
 
 _WITHOUT_LIMIT_S: Final = 30 * 86400.0
@@ -66,7 +65,7 @@ class Receivers:
                 pool,
                 receiver=name,
                 monotonic=clock.monotonic,
-                limits=_limits(workspaces, partial(telemetry.throttled, name), fill, clock),
+                limits=_limits(receiver, partial(telemetry.throttled, name), fill, clock),
                 workspace_attribute=workspaces.from_resource_attribute,
             )
             gate_of = partial(gates.gate, "ingest", from_header=workspaces.from_header)
@@ -115,11 +114,14 @@ class Receivers:
 
 
 def _limits(
-    workspaces: ReceiverWorkspaces, refused: Callable[[str, str], None], fill: Callable[[], float], clock: Clock
+    receiver: OtlpReceiver, refused: Callable[[str, str], None], fill: Callable[[], float], clock: Clock
 ) -> WorkspaceLimits:
     """What workspaces may send to a receiver, over both protocols together."""
+    workspaces = receiver.workspaces
     single = {name: _rates(limits) for name, limits in workspaces.limits_of.items()}
-    return WorkspaceLimits(_rates(workspaces.limits), single, fill, refused, clock.monotonic)
+    servers = filter(None, (receiver.protocols.grpc, receiver.protocols.http))
+    names = None if all(server.auth is not None for server in servers) else {DEFAULT_WORKSPACE, *single}
+    return WorkspaceLimits(_rates(workspaces.limits), single, fill, refused, clock.monotonic, names)
 
 
 def _rates(configured: ConfiguredLimits) -> Rates:
