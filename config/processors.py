@@ -12,6 +12,7 @@ from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
+from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
 from config.tail_sampling import TailSamplingProcessor
 from config.values import Count, Duration, PositiveCount
@@ -51,6 +52,7 @@ Processor = (
     | LimitsProcessor
     | SpanProcessor
     | RedMetricsProcessor
+    | ServicePolicyProcessor
     | ProbabilisticSampler
     | TailSamplingProcessor
 )
@@ -63,6 +65,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "limits": LimitsProcessor,
     "span": SpanProcessor,
     "red_metrics": RedMetricsProcessor,
+    "service_policy": ServicePolicyProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
     "tail_sampling": TailSamplingProcessor,
 }

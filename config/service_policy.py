@@ -1,11 +1,9 @@
 """What becomes of the spans of single services, as tracing configs say: the processor `service_policy`."""
 
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import field_validator
 
 from config.section import Section
-from config.values import Duration, refuse_booleans
+from config.values import Duration, Share
 
 
 class DefaultPolicy(Section):
@@ -13,7 +11,7 @@ class DefaultPolicy(Section):
 
     enabled: bool = True
     """Whether they are kept at all."""
-    sampling_rate: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(refuse_booleans)] = 1.0
+    sampling_rate: Share = 1.0
     """The share of the traces that is kept, from 0 to 1."""
 
 

@@ -177,6 +177,9 @@ Count = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(refuse_boolean
 PositiveCount = Annotated[int, Field(ge=1, le=2**63 - 1), BeforeValidator(refuse_booleans)]
 """A whole number from 1."""
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(refuse_booleans)]
+"""A number from 0 to 1."""
+
 Scalar = Annotated[Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 """The value of an attribute: text, a whole number of 64 bits, a number or a boolean, as YAML tells them apart."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -11,7 +12,6 @@ import structlog
 
 from collector.control.config_store import ConfigStore
 from collector.control.policies import Policies
-from collector.spaced_log import SpacedLog
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 
@@ -43,12 +43,12 @@ class PolicyFeed:
         self._interval_s = interval_s
         self._monotonic = monotonic
         self._failed = failed
-        self._failures = SpacedLog(_log, monotonic)
+        self._trouble = ""
         self._looking = asyncio.Lock()
         self._state: tuple[int, int] | None = None
         self._confirmed_s = monotonic()
-        self.policies = Policies()
-        """As they were read last. Any thread may ask."""
+        self._looked_s = -math.inf
+        self._policies = Policies()
         self.configs = 0
         """How many configs these are made of."""
         self.known = asyncio.Event()
@@ -59,22 +59,28 @@ class PolicyFeed:
         """Seconds since the store last said which configs there are, or since the start."""
         return self._monotonic() - self._confirmed_s
 
+    def current(self) -> Policies:
+        """The policies as they were read last. Any thread may ask."""
+        return self._policies
+
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
             try:
                 await self.look()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the configs have to be followed
+            except Exception:  # noqa: BLE001 - whatever it is, the configs have to be followed
                 self._failed("internal_error")
-                self._failures.unexpected("tracing_configs_not_read", error)
+                if self._trouble != "internal_error":
+                    _log.exception("tracing_configs_not_read")
+                self._trouble = "internal_error"
             await asyncio.sleep(self._interval_s)
 
-    async def fresh(self) -> Policies:
-        """The policies, not older than the interval unless the store is away."""
+    async def fresh(self) -> Policies | None:
+        """The policies, looked at within the last interval; None where the store has never said which there are."""
         async with self._looking:
-            if self._state is None or self.age_s >= self._interval_s:
+            if self._monotonic() - self._looked_s >= self._interval_s:
                 await self._look()
-        return self.policies
+        return self._policies if self.known.is_set() else None
 
     async def look(self) -> None:
         """Read the configs, if any of them has changed. What is wrong with the store is counted and told in the log."""
@@ -82,18 +88,31 @@ class PolicyFeed:
             await self._look()
 
     async def _look(self) -> None:
+        self._looked_s = self._monotonic()
         try:
             state = await self._store.state()
             if state != self._state:
                 configs = await self._store.all()
-                self.policies, self.configs, self._state = Policies(configs), len(configs), state
+                self._policies, self.configs, self._state = Policies(configs), len(configs), state
                 _log.info("tracing_configs_read", configs=len(configs))
         except (ClickHouseError, ClickHouseUnavailable) as error:
-            reason = export_error(error).reason
-            self._failed(reason)
-            self._failures.warning("tracing_configs_not_read", reason, error=str(error), age_s=round(self.age_s))
-            if not (isinstance(error, ClickHouseError) and error.code in _NO_TABLE):
-                return
+            self._cannot_read(error)
         else:
             self._confirmed_s = self._monotonic()
-        self.known.set()
+            if self._trouble:
+                _log.info("tracing_configs_read_again")
+            self._trouble = ""
+            self.known.set()
+
+    def _cannot_read(self, error: ClickHouseError | ClickHouseUnavailable) -> None:
+        """Count it, and tell of it once."""
+        without_table = isinstance(error, ClickHouseError) and error.code in _NO_TABLE
+        if without_table and not self.known.is_set():
+            # The table is being made, or nobody wants one: nothing is said of any service.
+            self.known.set()
+            return
+        reason = export_error(error).reason
+        self._failed(reason)
+        if reason != self._trouble:
+            _log.warning("tracing_configs_not_read", reason=reason, error=str(error), note="what was read before stays in force")
+        self._trouble = reason

@@ -10,11 +10,11 @@ import uuid
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from config.patterns import is_glob
-from config.values import refuse_booleans
+from config.values import Share
 
 MOST_PATHS: Final = 100
 _NAMESPACE: Final = uuid.UUID("9c1f1b6e-0b7a-5d0c-8a53-7f2f3d1c6e42")
@@ -40,7 +40,7 @@ class TracingSettings(BaseModel):
     """The name of the service, or a glob in which `*` stands for any characters and `?` for one."""
     enabled: bool = True
     """Whether spans of these services are kept at all."""
-    sampling_rate: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), BeforeValidator(refuse_booleans)] = 1.0
+    sampling_rate: Share = 1.0
     """The share of the traces that is kept, from 0 to 1."""
     excluded_paths: Annotated[tuple[_Glob, ...], Field(max_length=MOST_PATHS)] = ()
     """Globs; spans are dropped whose `url.path`, `http.route`, `http.target` (without its query) or name one of them matches."""

@@ -10,18 +10,21 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from collector.clock import SYSTEM, Clock
+from collector.control.feed import PolicyFeed
+from collector.control.policies import Policies
 from collector.errors import CollectorError
 from collector.journal.journal import Journal
 from collector.ledger import Ledger
+from collector.pipeline.awaiting import Awaiting
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.registry import (
     EXPORTERS,
-    PROCESSORS,
     PipelineTelemetry,
     Surroundings,
     batch_limits,
     dead_letters,
     default_batching,
+    new_processor,
     queue_limits,
     retry_policy,
 )
@@ -149,7 +152,12 @@ class Pipeline:
 
 
 def build(
-    config: Config, telemetry: PipelineTelemetry, executor: Executor, clock: Clock = SYSTEM, journal: Journal | None = None
+    config: Config,
+    telemetry: PipelineTelemetry,
+    executor: Executor,
+    clock: Clock = SYSTEM,
+    journal: Journal | None = None,
+    feed: PolicyFeed | None = None,
 ) -> Pipeline:
     """The pipeline of a checked configuration, to be entered (`async with`), run and drained. Touches no network.
 
@@ -159,10 +167,11 @@ def build(
         executor: threads for joining, encoding and compressing batches.
         clock: for ages, deadlines and durations.
         journal: what holds the spans; without one they are held in memory.
+        feed: what follows the tracing configs, if a processor does what they say.
     """
     names = config.service.pipelines.traces
     settings = {name: config.exporters[name] for name in names.exporters}
-    surroundings = Surroundings(executor, telemetry, clock)
+    surroundings = Surroundings(executor, telemetry, clock, Policies if feed is None else feed.current)
     connections = [EXPORTERS[type(each)](each, surroundings) for each in settings.values()]
     senders = {
         name: Sender(
@@ -183,7 +192,7 @@ def build(
         default_batching(sending),
     )
     processors = {
-        name: PROCESSORS[type(each)](each)
+        name: new_processor(each, surroundings)
         for name in names.processors
         if not isinstance(each := config.processors[name], BatchProcessor)
     }
@@ -192,6 +201,9 @@ def build(
         measures = name == names.exporters[0]
         stages = [Stage(each, processor, telemetry.processor(each, name), measures) for each, processor in processors.items()]
         processing = Processing(stages, destination, executor, clock.monotonic) if stages else destination
+        if feed is not None:
+            # What is switched off must not get in because the store was away when the daemon started.
+            processing = Awaiting(feed.known, processing)
         return Batcher(queue, batch_limits(batching), processing, in_front.num_consumers if in_front.enabled else 1, executor)
 
     entrance: Entrance

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
 from collector.clock import SYSTEM, Clock
+from collector.control.policies import Policies
 from collector.pipeline.batching import BatchLimits
 from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor, ProcessorTelemetry
@@ -19,6 +20,7 @@ from collector.processors.probabilistic_sampler import Sampler
 from collector.processors.red_metrics import RedMetrics
 from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
+from collector.processors.service_policy import ServicePolicy
 from collector.processors.span import SpanNames
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context, own_listener_context
@@ -30,6 +32,7 @@ from config.processors import BatchProcessor
 from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
+from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
 from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
@@ -63,6 +66,8 @@ class Surroundings:
     """Threads for work that takes long and frees the interpreter."""
     telemetry: PipelineTelemetry
     clock: Clock
+    policies: Callable[[], Policies] = Policies
+    """What tracing configs say now."""
 
 
 class Connection(NamedTuple):
@@ -178,3 +183,10 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""
+
+
+def new_processor(settings: Any, surroundings: Surroundings) -> Processor:
+    """The processor of these settings."""
+    if isinstance(settings, ServicePolicyProcessor):
+        return ServicePolicy(settings, surroundings.policies)
+    return PROCESSORS[type(settings)](settings)
