@@ -1,0 +1,44 @@
+"""At what rate SDKs are told to sample: by tracing configs, else by a file, else by default."""
+
+from __future__ import annotations
+
+from collector.control.feed import PolicyFeed
+from collector.control.policies import Policy
+from collector.control.strategy_file import Strategy, StrategyFile, probabilistic
+from collector.reloading import Reloading
+
+
+class StrategiesUnknown(Exception):
+    """The store has not yet said which tracing configs there are."""
+
+
+class Strategies:
+    """Answers SDKs.
+
+    Args:
+        feed: what the tracing configs say; None where there is no store.
+        file: what a file says, if there is one.
+        default: what holds where neither speaks of a service.
+    """
+
+    def __init__(self, feed: PolicyFeed | None, file: Reloading[StrategyFile] | None, default: Policy) -> None:
+        self._feed = feed
+        self._file = file
+        self._default = default
+
+    async def strategy(self, workspace: str, service: str) -> Strategy:
+        """The strategy for a service.
+
+        Raises:
+            StrategiesUnknown
+        """
+        policy = None
+        if self._feed is not None:
+            policies = await self._feed.fresh()
+            if policies is None:
+                raise StrategiesUnknown("the store has not yet said which tracing configs there are")
+            policy = policies.policy(workspace, service)
+        if policy is None and self._file is not None:
+            return self._file.current().strategy(service)
+        policy = policy or self._default
+        return probabilistic(policy.sampling_rate if policy.enabled else 0.0)
