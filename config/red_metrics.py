@@ -4,15 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import Field, field_validator
 
+from config.histogram import BUCKETS, Buckets
 from config.section import Section
 from config.values import Duration, PositiveCount
 
-_BUCKETS = tuple(
-    Duration(milliseconds * 1_000_000)
-    for milliseconds in (2, 4, 6, 8, 10, 50, 100, 200, 400, 800, 1_000, 1_400, 2_000, 5_000, 10_000, 15_000)
-)
 _ALWAYS = ("workspace", "service_name", "span_name", "span_kind", "status_code", "otel_metric_overflow", "le")
 
 
@@ -30,16 +27,10 @@ class Dimension(Section):
     """The value of spans that have neither; without it they have no such dimension."""
 
 
-def _rising(buckets: tuple[Duration, ...]) -> tuple[Duration, ...]:
-    if any(later <= earlier for earlier, later in zip((0, *buckets), buckets, strict=False)):
-        raise ValueError("must be above 0 and rise from each to the next")
-    return buckets
-
-
 class ExplicitBuckets(Section):
     """The buckets of the histogram."""
 
-    buckets: Annotated[tuple[Duration, ...], Field(min_length=1, max_length=100), AfterValidator(_rising)] = _BUCKETS
+    buckets: Buckets = BUCKETS
     """Durations up to and with each of these are counted apart."""
 
 

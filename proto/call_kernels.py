@@ -15,6 +15,7 @@ from proto.spans import ABSENT
 from proto.words import HASH_MULTIPLIER, join_caller, load64
 
 # Kinds of spans, as OTLP numbers them.
+UNSPECIFIED: Final = 0
 INTERNAL: Final = 1
 SERVER: Final = 2
 CLIENT: Final = 3

@@ -153,6 +153,14 @@ class SpanTable:
         """Take out the halves that came before this time, and return those that met nobody."""
         return self._take(before_s, 0)
 
+    def services_and_peers(self) -> NDArray[np.int32]:
+        """The numbers of all services and peers of the halves that wait, each once."""
+        oldest, count, _ = self._ring.tolist()
+        halves = self._halves[(oldest + np.arange(count)) % len(self._halves)]
+        halves = halves[halves["side"] != kernels.NO_SIDE]
+        numbers: NDArray[np.int32] = np.unique(np.concatenate([halves["service"], halves["peer"]]))
+        return np.delete(numbers, np.flatnonzero(numbers == ABSENT))
+
     def _take(self, before_s: float, room: int) -> Table:
         out = np.empty(len(self), HALF)
         return out[: kernels.expire_halves(records(out), before_s, room, *self._state, _SEED)]

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from collector.service_graph import CallMeasures
 from collector.spaced_log import SpacedLog
 from collector.span_metrics import SpanMeasures
 from exporters.base import Delivery, DerivedRows, Destination
@@ -54,7 +55,7 @@ class Processed:
     changes: Mapping[str, int] = field(default_factory=dict)
     dropped_by: Mapping[tuple[str, str], int] = field(default_factory=dict)
     derived: Sequence[DerivedRows] = ()
-    measured: SpanMeasures | None = None
+    measured: SpanMeasures | CallMeasures | None = None
 
 
 class Processor(Protocol):
@@ -85,8 +86,7 @@ class ProcessorTelemetry(Protocol):
     def dropped(self, rule: str, reason: str, count: int) -> None:
         """A rule dropped so many spans; `reason` is from a small fixed set."""
 
-
-    def measured(self, measures: SpanMeasures) -> None:
+    def measured(self, measures: SpanMeasures | CallMeasures) -> None:
         """So much was counted of the spans of a batch."""
 
 

@@ -31,8 +31,8 @@ FLOORS = (
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
     {"tokens", "http_connection"},
-    {"calls", "consumer", "ledger", "metrics", "logging", "memory", "reloading", "sketch", "span_metrics", "spaced_log"},
-    {"errors", "clock"},
+    {"consumer", "ledger", "metrics", "logging", "memory", "reloading", "service_graph", "sketch", "span_metrics", "spaced_log"},
+    {"calls", "errors", "clock"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
 
