@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -25,7 +25,7 @@ from collector.ledger import Ledger
 from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
-from collector.query_port import QueryPort, new_guard
+from collector.query_port import QueryPort, Store, new_guard
 from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
 from collector.telemetry import Telemetry
@@ -57,7 +57,7 @@ class Daemon:
         self._config = config
         self._database = database
         self._clock = clock
-        self._exporter = config.exporters[config.service.pipelines.traces.exporters[0]]
+        self._store = next(iter(config.stores.values()), None)
         self._shutdown_s = config.service.shutdown_timeout.seconds
         self._stop = asyncio.Event()
         self._deadline_s: float | None = None
@@ -84,7 +84,9 @@ class Daemon:
         pool = ThreadPoolExecutor(_THREADS, "work")
         async with AsyncExitStack() as rooms:
             rooms.callback(pool.shutdown)
-            client = await rooms.enter_async_context(clickhouse_client(self._exporter))
+            store = None
+            if self._store is not None:
+                store = Store(self._store, await rooms.enter_async_context(clickhouse_client(self._store)))
             journal = open_journal(self._config, pool, self._telemetry, self._clock)
             if journal is not None:
                 self.keeps = True
@@ -92,7 +94,7 @@ class Daemon:
             pipeline = await rooms.enter_async_context(build(self._config, self._telemetry, pool, self._clock, journal))
             self._watch_queues(pipeline)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
-            checks: dict[str, Check] = {"clickhouse": lambda: store_trouble(pipeline, client)}
+            checks = self._exporter_checks(pipeline, store)
             if journal is not None:
                 checks["journal"] = journal.check
             health = Health(self._telemetry, checks, with_metrics=with_metrics)
@@ -103,7 +105,7 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            urls = await rooms.enter_async_context(self._query_ports(client, health, gates, pipeline.ledger))
+            urls = await rooms.enter_async_context(self._query_ports(store, health, gates, pipeline.ledger))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []
             if self._database:
@@ -117,9 +119,19 @@ class Daemon:
                 await self._until_stopped(*watched)
         return self._lost_nothing
 
+    def _exporter_checks(self, pipeline: Pipeline, store: Store | None) -> dict[str, Check]:
+        """What readiness asks about stores, and about other exporters, as far as there are any."""
+        stores = self._config.stores.keys()
+        checks: dict[str, Check] = {}
+        if store is not None:
+            checks["clickhouse"] = lambda: store_trouble(pipeline, stores, store.client)
+        if others := pipeline.exporters.keys() - stores:
+            checks["exporters"] = lambda: exporter_trouble(pipeline, others)
+        return checks
+
     @asynccontextmanager
     async def _query_ports(
-        self, client: ClickHouseClient, health: Health, gates: Gates, accounts: Ledger
+        self, store: Store | None, health: Health, gates: Gates, accounts: Ledger
     ) -> AsyncIterator[dict[str, str]]:
         """Every `query` extension, serving while the context lasts; the URL of each by its id."""
         async with AsyncExitStack() as open_ports:
@@ -129,7 +141,7 @@ class Daemon:
                 if not isinstance(extension, QueryExtension):
                     continue
                 guard = new_guard(name, extension, gates, self._telemetry, self._clock)
-                port = QueryPort(name, extension, self._exporter, client, health, self._clock, guard, accounts)
+                port = QueryPort(name, extension, store, health, self._clock, guard, accounts)
                 await port.start()
                 open_ports.push_async_callback(port.stop)
                 urls[name] = port.url
@@ -205,10 +217,15 @@ def queue_fill(pipeline: Pipeline) -> float:
     return state.nbytes / state.capacity_bytes
 
 
-async def store_trouble(pipeline: Pipeline, client: ClickHouseClient) -> str:
+async def exporter_trouble(pipeline: Pipeline, exporters: Container[str]) -> str:
+    """Why spans cannot be sent now by some of the exporters; empty when they can."""
+    return next((f"{name}: {trouble}" for name, trouble in pipeline.troubles().items() if name in exporters), "")
+
+
+async def store_trouble(pipeline: Pipeline, exporters: Container[str], client: ClickHouseClient) -> str:
     """Why spans cannot be stored or read now; empty when they can."""
-    for name, trouble in pipeline.troubles().items():
-        return f"{name}: {trouble}"
+    if trouble := await exporter_trouble(pipeline, exporters):
+        return trouble
     try:
         await client.command("SELECT 1", timeout_s=_CHECK_TIMEOUT_S)
     except (ClickHouseError, ClickHouseUnavailable) as error:

@@ -31,6 +31,7 @@ class Definition:
 
 _RECEIVER: Final = ("receiver", "transport")
 _EXPORTER: Final = ("exporter",)
+_BALANCER: Final = ("exporter", "resolver")
 _PROCESSOR: Final = ("processor", "exporter")
 
 # Requests were answered with success; spans that were refused within them are not among these.
@@ -171,6 +172,35 @@ BATCH_BYTES: Final = Definition(
     buckets=(1e3, 1e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 2.5e7),
 )
 
+# Where spans are spread over several collectors. Names and units are the Collector's, exporter is a label of our own.
+BALANCER_RESOLUTIONS: Final = Definition(
+    "otelcol_loadbalancer_num_resolutions",
+    "counter",
+    "How often it was asked which backends there are.",
+    (*_BALANCER, "success"),
+)
+BALANCER_BACKENDS: Final = Definition("otelcol_loadbalancer_num_backends", "gauge", "Backends in use.", _BALANCER)
+BALANCER_UPDATES: Final = Definition(
+    "otelcol_loadbalancer_num_backend_updates", "counter", "How often the backends have changed.", _BALANCER
+)
+BALANCER_OUTCOMES: Final = Definition(
+    "otelcol_loadbalancer_backend_outcome",
+    "counter",
+    "Attempts to send to a backend, by whether they went well.",
+    (*_EXPORTER, "endpoint", "success"),
+)
+BALANCER_LATENCY: Final = Definition(
+    "otelcol_loadbalancer_backend_latency",
+    "histogram",
+    "Milliseconds that an attempt to send to a backend took.",
+    (*_EXPORTER, "endpoint"),
+    buckets=(5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000),
+)
+# Their backend has gone, or has failed for long.
+REROUTED_SPANS: Final = Definition(
+    "spanhouse_loadbalancer_rerouted_spans", "counter", "Spans that went to another backend than their own.", _EXPORTER
+)
+
 # Spans that were acknowledged and are not yet stored. The unit is the one that bounds the queue: bytes.
 QUEUE_SIZE: Final = Definition("otelcol_exporter_queue_size", "gauge", "Bytes waiting to be stored.", _EXPORTER)
 QUEUE_CAPACITY: Final = Definition("otelcol_exporter_queue_capacity", "gauge", "Bytes that may wait to be stored.", _EXPORTER)
@@ -267,6 +297,12 @@ METRICS: Final = (
     INSERT_SECONDS,
     BATCH_SPANS,
     BATCH_BYTES,
+    BALANCER_RESOLUTIONS,
+    BALANCER_BACKENDS,
+    BALANCER_UPDATES,
+    BALANCER_OUTCOMES,
+    BALANCER_LATENCY,
+    REROUTED_SPANS,
     QUEUE_SIZE,
     QUEUE_CAPACITY,
     QUEUE_SPANS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 
 from collector.access import Gates
@@ -21,14 +22,26 @@ from config.values import TcpAddress, is_loopback
 from exporters.clickhouse.client import ClickHouseClient
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where spans are stored that queries ask for.
+
+    Attributes:
+        exporter: which table that is.
+        client: how to reach it; whoever made it closes it.
+    """
+
+    exporter: ClickHouseExporter
+    client: ClickHouseClient
+
+
 class QueryPort:
     """Serves one `query` extension.
 
     Args:
         name: id of the extension in the configuration.
         settings: where to listen.
-        exporter: which table to read.
-        client: how to reach it; the caller closes it.
+        store: what to read; None where spans only pass through, so that there is nothing to ask for but health and accounts.
         health: answers for health and metrics.
         clock: for default time ranges.
         guard: who may ask.
@@ -39,8 +52,7 @@ class QueryPort:
         self,
         name: str,
         settings: QueryExtension,
-        exporter: ClickHouseExporter,
-        client: ClickHouseClient,
+        store: Store | None,
         health: Health,
         clock: Clock,
         guard: Guard,
@@ -49,9 +61,11 @@ class QueryPort:
         self._name = name
         self._address = settings.address
         self._tls = settings.tls
-        table = QuerySettings(spans_table=f"{exporter.database}.{exporter.traces_table_name}")
+        table = QuerySettings()
+        if store is not None:
+            table = QuerySettings(spans_table=f"{store.exporter.database}.{store.exporter.traces_table_name}")
         application = build_application(
-            client, table, guard=guard, accounts=accounts, extra_routes=health.routes(), now=clock.now
+            store.client if store else None, table, guard=guard, accounts=accounts, extra_routes=health.routes(), now=clock.now
         )
         self._runner = build_runner(application)
         self._listener: asyncio.Server | None = None

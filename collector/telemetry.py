@@ -24,6 +24,11 @@ from collector.metrics import (
     ACCEPTED_BYTES,
     ACCEPTED_REQUESTS,
     ACCEPTED_SPANS,
+    BALANCER_BACKENDS,
+    BALANCER_LATENCY,
+    BALANCER_OUTCOMES,
+    BALANCER_RESOLUTIONS,
+    BALANCER_UPDATES,
     BATCH_BYTES,
     BATCH_SPANS,
     BUILD_INFO,
@@ -46,6 +51,7 @@ from collector.metrics import (
     QUERY_REFUSED,
     REFUSED_BY_REASON,
     REFUSED_SPANS,
+    REROUTED_SPANS,
     RETRIED_BATCHES,
     SAMPLED_SPANS,
     SEND_FAILED_SPANS,
@@ -162,6 +168,10 @@ class Telemetry:
         """So much was counted of the spans of a batch."""
         self._span_metrics.add(measures, self._monotonic())
 
+    def load_balancer(self, exporter: str, resolver: str) -> LoadBalancerTelemetry:
+        """Where the load balancer of this id, with this kind of resolver, counts what it does with its backends."""
+        return LoadBalancerTelemetry(self, exporter, resolver)
+
     # What everybody may use.
 
     def count(self, metric: Definition, labels: Labels, amount: float = 1) -> None:
@@ -263,6 +273,35 @@ class ExporterTelemetry:
     def rows_dropped(self, table: str, rows: int, reason: str) -> None:
         """Rows that were made of spans were given up; `reason` is from a small fixed set."""
         self._telemetry.count(DROPPED_DERIVED_ROWS, (*self._labels, table, reason), rows)
+
+
+class LoadBalancerTelemetry:
+    """Where one load balancer counts what it does with its backends."""
+
+    def __init__(self, telemetry: Telemetry, exporter: str, resolver: str) -> None:
+        self._telemetry = telemetry
+        self._exporter = exporter
+        self._resolver = resolver
+        self._count = 0
+        telemetry.read(BALANCER_BACKENDS, (exporter, resolver), lambda: self._count)
+
+    def resolved(self, success: bool) -> None:
+        """It was asked which backends there are."""
+        self._telemetry.count(BALANCER_RESOLUTIONS, (self._exporter, self._resolver, str(success).lower()))
+
+    def backends(self, count: int) -> None:
+        """So many there are from now on, which are not those that there were."""
+        self._count = count
+        self._telemetry.count(BALANCER_UPDATES, (self._exporter, self._resolver))
+
+    def outcome(self, backend: str, success: bool, seconds: float) -> None:
+        """An attempt to send to a backend took so long, and went well or not."""
+        self._telemetry.count(BALANCER_OUTCOMES, (self._exporter, backend, str(success).lower()))
+        self._telemetry.histogram(BALANCER_LATENCY, (self._exporter, backend)).observe(seconds * 1000)
+
+    def rerouted(self, spans: int) -> None:
+        """Spans go to another backend than the one they waited for."""
+        self._telemetry.count(REROUTED_SPANS, (self._exporter,), spans)
 
 
 class ProcessorTelemetry:

@@ -90,22 +90,24 @@ def listening_options(settings: ServerTls | None, setting: str) -> dict[str, Any
 
 def client_context(settings: ClientTls, setting: str) -> ssl.SSLContext:
     """The context of connections to a server, as `http_server_context`."""
+    newest = reloading(settings, lambda: current_client_context(settings, setting))
+    return ReloadingContext.of(newest, ssl.PROTOCOL_TLS_CLIENT, settings.server_name_override)
 
-    def make() -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = _VERSIONS[settings.min_version]
-        if settings.ca_file:
-            _load_authorities(context, settings.ca_file, f"{setting}.ca_file")
-        if settings.include_system_ca_certs_pool or not settings.ca_file:
-            context.load_default_certs()
-        if settings.cert_file:
-            _load_pair(context, settings.cert_file, settings.key_file, setting)
-        if settings.insecure_skip_verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        return context
 
-    return ReloadingContext.of(reloading(settings, make), ssl.PROTOCOL_TLS_CLIENT, settings.server_name_override)
+def current_client_context(settings: ClientTls, setting: str) -> ssl.SSLContext:
+    """The context that the files of a client make now, as `http_server_context`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = _VERSIONS[settings.min_version]
+    if settings.ca_file:
+        _load_authorities(context, settings.ca_file, f"{setting}.ca_file")
+    if settings.include_system_ca_certs_pool or not settings.ca_file:
+        context.load_default_certs()
+    if settings.cert_file:
+        _load_pair(context, settings.cert_file, settings.key_file, setting)
+    if settings.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def own_listener_context(listener: ServerTls, client: ClientTls, exporter: str) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from config.document import Document
 from config.problems import KeyPath, Problem, alternatives, key_path, nearest, printable
 from config.section import Section
 
-_SECRET = re.compile(r"pass|token|secret|credential|auth|api_?key|connection_params", re.IGNORECASE)
+_SECRET = re.compile(r"pass|token|secret|credential|auth|api_?key|connection_params|^headers$", re.IGNORECASE)
 _USER_IN_URL = re.compile(r"^(\w+://)?.*@", re.DOTALL)
 _PARAMETERS_IN_URL = re.compile(r"(://[^?]*)\?.*", re.DOTALL)
 

@@ -8,9 +8,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from config.embedded import EmbeddedDatabase
+from config.load_balancing import LoadBalancingExporter
+from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.section import Section
+from config.sending import DeadLetters, RetryOnFailure, SendingQueue
 from config.tls import ClientTls
-from config.values import Count, Duration, Identifier, PositiveCount
+from config.values import Duration, Identifier
 
 _EMBEDDED = "embedded"
 _DEFAULT_PORTS = {"http": 8123, "https": 8443}
@@ -71,91 +74,6 @@ class TableEngine(Section):
     """The engine's name, such as `MergeTree` or `ReplicatedMergeTree`."""
     params: str = ""
     """What stands in the brackets after the name."""
-
-
-class QueueBatch(Section):
-    """The size of what is sent at once. ClickHouse stores few large inserts far better than many small ones."""
-
-    min_size: Count = 8192
-    """Send once this many spans are there; 0 leaves the decision to `flush_timeout`."""
-    max_size: Count = 0
-    """Split what is larger than this many spans; 0 never splits."""
-    flush_timeout: Duration = Duration.parse("200ms")
-    """Send this long after the first span, whatever the size."""
-
-    reference_only: ClassVar[Mapping[str, str]] = {
-        "sizer": "batches are counted in spans; bytes are bounded by sending_queue.max_bytes",
-        "partition": "spans of all clients share batches",
-    }
-
-    @field_validator("max_size")
-    @classmethod
-    def _room_for_a_batch(cls, value: int, info: ValidationInfo) -> int:
-        if 0 < value < info.data.get("min_size", 0):
-            raise ValueError("must be 0 or at least min_size")
-        return value
-
-
-class SendingQueue(Section):
-    """What waits in memory between the receivers and ClickHouse.
-
-    With the journal extension only `num_consumers` and `batch` count.
-    """
-
-    enabled: bool = True
-    """Whether batches are prepared while others are being sent; without it, one at a time."""
-    num_consumers: PositiveCount = 2
-    """How many batches are sent at once: one on its way while the next is encoded. Each takes memory, here and in ClickHouse."""
-    queue_size: PositiveCount = 1000
-    """How much may wait, in the unit of `sizer`."""
-    sizer: Literal["requests", "items", "bytes"] = "requests"
-    """The unit of `queue_size`: `requests` for batches, `items` for spans, or `bytes`."""
-    max_bytes: PositiveCount = 134_217_728
-    """How much may wait in bytes, whatever the `sizer`. The Collector has no such key."""
-    block_on_overflow: bool = True
-    """At the bound, let requests wait for a moment before clients are asked to come back later; with false, ask at once."""
-    batch: QueueBatch = QueueBatch()
-    """The size of what is sent at once."""
-
-    reference_only: ClassVar[Mapping[str, str]] = {
-        "storage": "use the journal extension, which keeps spans on disk for all exporters",
-        "wait_for_result": "leave it out: a span is acknowledged when the queue has it",
-    }
-
-
-class RetryOnFailure(Section):
-    """How a batch that ClickHouse did not take is sent again, under the same deduplication token."""
-
-    enabled: bool = True
-    """Whether a batch is sent again at all."""
-    initial_interval: Duration = Duration.parse("5s")
-    """How long to wait before the second attempt."""
-    randomization_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Each wait is longer or shorter by up to this part of itself, so that senders do not return in step."""
-    multiplier: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.5
-    """Each wait is this many times the one before it."""
-    max_interval: Duration = Duration.parse("30s")
-    """The longest wait."""
-    max_elapsed_time: Duration = Duration.parse("0")
-    """Give up after this long; 0 never does, so that no acknowledged span is lost in a long outage."""
-
-    @field_validator("initial_interval", "max_interval")
-    @classmethod
-    def _some_time(cls, value: Duration) -> Duration:
-        if not value:
-            raise ValueError("must be longer than 0, so that a server in trouble is left to recover")
-        return value
-
-
-class DeadLetters(Section):
-    """Where spans are kept that ClickHouse refuses for what they hold, or that were given up; see `spanhouse dead-letter`."""
-
-    enabled: bool = True
-    """Whether they are kept; without it they are dropped and counted."""
-    directory: Annotated[str, Field(min_length=1)] = "./spanhouse-dead-letters"
-    """Where they are; relative to the working directory. It is made when the first one is."""
-    max_bytes: PositiveCount = 1_073_741_824
-    """The most that they take on disk; what comes beyond is dropped and counted."""
 
 
 class ClickHouseExporter(Section):
@@ -263,22 +181,25 @@ class ClickHouseExporter(Section):
         return (f"{'http' if self.embedded.tls is None else 'https'}://{self.embedded.address}",)
 
 
-Exporter = ClickHouseExporter
-EXPORTERS: Mapping[str, type[Exporter]] = {"clickhouse": ClickHouseExporter}
+Exporter = ClickHouseExporter | OtlpExporter | OtlpHttpExporter | LoadBalancingExporter
+EXPORTERS: Mapping[str, type[Exporter]] = {
+    "clickhouse": ClickHouseExporter,
+    "otlp": OtlpExporter,
+    "otlphttp": OtlpHttpExporter,
+    "loadbalancing": LoadBalancingExporter,
+}
 """Every exporter of this release by its type."""
 
 _CLICKHOUSE = "use the clickhouse exporter"
+_THROUGH_OTLP = "send the spans to a collector that has it, with the otlp exporter"
 
 REFERENCE_ONLY_EXPORTERS: Mapping[str, str] = {
     "debug": f"{_CLICKHOUSE}, and look at spans through the query extension",
     "logging": f"{_CLICKHOUSE}, and look at spans through the query extension",
     "file": _CLICKHOUSE,
-    "otlp": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "otlp_grpc": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "otlphttp": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "otlp_http": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "loadbalancing": f"{_CLICKHOUSE}, or split the spans in a collector in front",
-    "kafka": f"{_CLICKHOUSE}, or split the spans in a collector in front",
+    "otlp_grpc": "write otlp, its older name",
+    "otlp_http": "write otlphttp, its older name",
+    "kafka": _THROUGH_OTLP,
     "jaeger": f"{_CLICKHOUSE}: the query extension answers Jaeger's requests",
     "zipkin": f"{_CLICKHOUSE}: the query extension answers Zipkin's requests",
     "prometheus": "spanhouse takes spans only",

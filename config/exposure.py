@@ -9,6 +9,7 @@ from config.extensions import QueryExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
 from config.receivers import OtlpGrpc, OtlpHttp
+from config.remote_sampling import RemoteSamplingExtension, SamplingHttp
 from config.values import TcpAddress, UnixAddress, is_loopback
 
 _OPTIONS = (
@@ -34,7 +35,7 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
             if name not in used:
                 yield _problem(document, ("extensions", name), "is named by no listener", f"say auth: {{authenticator: {name}}}")
             yield from _tokens_in_clear(extension, ("extensions", name, "tokens"), document)
-    for name, exporter in config.exporters.items():
+    for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield from _embedded_database(exporter, ("exporters", name), document)
 
@@ -52,10 +53,13 @@ def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
         if not isinstance(exporter, ClickHouseExporter) or not exporter.is_embedded:
             continue
         if exporter.embedded.tls is None and not is_loopback(exporter.embedded.address.host):
-            yield key_path(("exporters", name, "embedded")), "passwords and spans travel in clear text; add tls, unless a proxy in front encrypts"
+            yield (
+                key_path(("exporters", name, "embedded")),
+                "passwords and spans travel in clear text; add tls, unless a proxy in front encrypts",
+            )
 
 
-def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension]]:
+def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension | SamplingHttp]]:
     """Every listener that takes spans or answers queries, and the key where it stands."""
     for name, receiver in config.receivers.items():
         for protocol, server in (("grpc", receiver.protocols.grpc), ("http", receiver.protocols.http)):
@@ -64,6 +68,8 @@ def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | Q
     for name, extension in config.extensions.items():
         if isinstance(extension, QueryExtension):
             yield ("extensions", name), extension
+        elif isinstance(extension, RemoteSamplingExtension):
+            yield ("extensions", name, "http"), extension.http
 
 
 def _authenticator(config: Config, auth: Auth, path: KeyPath, document: Document) -> Iterator[Problem]:

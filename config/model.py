@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from config.exporters import EXPORTERS, REFERENCE_ONLY_EXPORTERS, Exporter
+from config.exporters import EXPORTERS, REFERENCE_ONLY_EXPORTERS, ClickHouseExporter, Exporter
 from config.extensions import EXTENSIONS, REFERENCE_ONLY_EXTENSIONS, Extension
 from config.processors import PROCESSORS, REFERENCE_ONLY_PROCESSORS, Processor
 from config.receivers import RECEIVERS, REFERENCE_ONLY_RECEIVERS, Receiver
@@ -59,6 +59,12 @@ class Config(Section):
     """What runs beside the pipeline."""
     service: Service
     """How the components are put together."""
+
+    @property
+    def stores(self) -> Mapping[str, ClickHouseExporter]:
+        """The exporters that store spans in ClickHouse, by id, in the order of the pipeline. Queries ask the first."""
+        exporters = ((name, self.exporters[name]) for name in self.service.pipelines.traces.exporters)
+        return {name: exporter for name, exporter in exporters if isinstance(exporter, ClickHouseExporter)}
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "connectors": "let the clickhouse exporter store spans, and derive figures from there",

@@ -14,6 +14,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -143,6 +144,7 @@ class Sender:
         self._log = _log.bind(exporter=name)
         self._reasons: set[str] = set()
         self._partly: str | None = None
+        self._hurried = asyncio.Event()
         self.trouble = "not connected yet"
         """Why spans cannot be stored at the moment, as a sentence; empty when they can."""
 
@@ -171,6 +173,11 @@ class Sender:
         if course.given_up:
             self._log.error("spans_given_up", **course.given_up, first_error=course.first_error)
         return course.delivery
+
+    def hurry(self) -> None:
+        """Make all attempts now that wait for their time: something has changed."""
+        self._hurried.set()
+        self._hurried = asyncio.Event()
 
     async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
         """Store derived rows where the destination has tables. Never raises for what it does: that is as for spans."""
@@ -309,7 +316,12 @@ class Sender:
                     raise
                 self._telemetry.retried(error.reason)
                 self._troubled("spans_not_stored_yet", error)
-                await asyncio.sleep(max(error.delay_s, self._retry.delay_s(failures, _chance())))
+                await self._wait(max(error.delay_s, self._retry.delay_s(failures, _chance())))
+
+    async def _wait(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurried.wait()
 
     async def _attempt(self, work: Callable[[], Awaitable[T]]) -> T:
         try:

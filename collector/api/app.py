@@ -33,7 +33,7 @@ _LIMITS: Final = ConnectionLimits(max_connections=512, linger_s=1.0)
 
 
 def build_application(
-    client: ClickHouseClient,
+    client: ClickHouseClient | None,
     settings: QuerySettings | None = None,
     *,
     guard: Guard | None = None,
@@ -44,6 +44,7 @@ def build_application(
     """The application that answers queries. The caller owns `client` and closes it.
 
     Args:
+        client: to the store; without one, only that is answered which needs none.
         guard: who may ask; everybody, in any workspace, when None.
         accounts: what became of every span; an empty one when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
@@ -54,8 +55,11 @@ def build_application(
     application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
     application.on_response_prepare.append(protect)
     application[_GUARD] = guard
-    application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
-    application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
+    routes: tuple[Route, ...] = ledger.ROUTES
+    if client is not None:
+        routes = ROUTES
+        application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
+        application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
     application[NOW] = now
@@ -63,10 +67,10 @@ def build_application(
     application.router.add_routes(
         [
             web.get(route.path, route.answer) if route.method == "GET" else web.route(route.method, route.path, route.answer)
-            for route in ROUTES
+            for route in routes
         ]
     )
-    document = orjson.dumps(openapi_document(ROUTES))
+    document = orjson.dumps(openapi_document(routes))
 
     async def openapi(_: web.Request) -> web.Response:
         return web.Response(body=document, content_type=JSON)

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import base64
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
-from collector.pipeline.registry import dead_letters
+from collector.pipeline.connections import dead_letters
 from collector.replay.senders import Failed, connect
 from exporters.dead_letters import DeadLetters, Entry
+from exporters.otlp.json_body import to_document
 
-_IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 _WORKSPACE_HEADER: Final = "x-workspace-id"
 _DEFAULT_WORKSPACE: Final = "default"
 
@@ -73,7 +70,7 @@ def _show(place: DeadLetters, entry: Entry, *, protobuf: bool) -> int:
         sys.stdout.buffer.write(body)
         return OK
     try:
-        request = _readable(MessageToDict(ExportTraceServiceRequest.FromString(body)))
+        request = to_document(body)
     except DecodeError as error:
         raise UserError(f"the spans cannot be shown as JSON ({error}); --protobuf writes them as they are") from error
     shown = {
@@ -122,15 +119,3 @@ def _drop(chosen: Sequence[tuple[DeadLetters, Entry]]) -> int:
 
 def _when(entry: Entry) -> str:
     return datetime.fromtimestamp(entry.time_unix_nano // 10**9, UTC).isoformat(timespec="seconds")
-
-
-def _readable(value: Any) -> Any:
-    """The message with ids in hexadecimal, as OTLP/JSON has them."""
-    if isinstance(value, list):
-        return [_readable(item) for item in value]
-    if isinstance(value, dict):
-        return {
-            name: base64.b64decode(item).hex() if name in _IDS and isinstance(item, str) else _readable(item)
-            for name, item in value.items()
-        }
-    return value

@@ -40,8 +40,7 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
     yield kernels()
     for finding in (*addresses(config), *access(config), journal(config)):
         yield finding
-    for name in config.service.pipelines.traces.exporters:
-        exporter = config.exporters[name]
+    for exporter in config.stores.values():
         if exporter.is_embedded:
             for finding in embedded_database(exporter):
                 yield finding

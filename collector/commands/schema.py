@@ -14,7 +14,7 @@ from exporters.clickhouse.schema import statements
 def execute(arguments: argparse.Namespace) -> int:
     """Print the statements of every exporter of the pipeline, ready for `clickhouse-client --multiquery`."""
     config = configuration(arguments.config)
-    for name in config.service.pipelines.traces.exporters:
-        for statement in statements(schema_settings(config.exporters[name])):
+    for exporter in config.stores.values():
+        for statement in statements(schema_settings(exporter)):
             sys.stdout.write(f"{statement};\n\n")
     return OK

@@ -96,9 +96,9 @@ def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]
         extension = config.extensions[name]
         if isinstance(extension, QueryExtension):
             yield f"extensions.{name}.endpoint", extension.address
-    for name in config.service.pipelines.traces.exporters:
-        if config.exporters[name].is_embedded:
-            yield f"exporters.{name}.embedded.listen", config.exporters[name].embedded.address
+    for name, exporter in config.stores.items():
+        if exporter.is_embedded:
+            yield f"exporters.{name}.embedded.listen", exporter.embedded.address
 
 
 def _tcp_address(subject: str, address: TcpAddress) -> Finding:

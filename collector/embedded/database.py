@@ -90,8 +90,7 @@ class EmbeddedDatabase:
 
 def embedded_exporter(config: Config) -> ClickHouseExporter | None:
     """The exporter that writes to a ClickHouse of our own, if there is one."""
-    exporters = (config.exporters[name] for name in config.service.pipelines.traces.exporters)
-    return next((exporter for exporter in exporters if exporter.is_embedded), None)
+    return next((exporter for exporter in config.stores.values() if exporter.is_embedded), None)
 
 
 def with_owner(config: Config) -> Config:
@@ -100,11 +99,8 @@ def with_owner(config: Config) -> Config:
     Nobody but this process knows the password, which is another one at each start.
     """
     account = {"username": OWNER, "password": SecretStr(secrets.token_hex(32))}
-    exporters = {
-        name: exporter.model_copy(update=account) if exporter.is_embedded else exporter
-        for name, exporter in config.exporters.items()
-    }
-    return config.model_copy(update={"exporters": exporters})
+    embedded = {name: exporter.model_copy(update=account) for name, exporter in config.stores.items() if exporter.is_embedded}
+    return config.model_copy(update={"exporters": {**config.exporters, **embedded}})
 
 
 def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:

@@ -4,7 +4,7 @@ the processors."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,26 +17,21 @@ from collector.journal.journal import Journal
 from collector.ledger import Ledger
 from collector.pipeline.awaiting import Awaiting
 from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.connections import Outlet, PipelineTelemetry, Surroundings
 from collector.pipeline.registry import (
     EXPORTERS,
-    PipelineTelemetry,
-    Surroundings,
     batch_limits,
-    dead_letters,
     default_batching,
     new_processor,
     queue_limits,
-    retry_policy,
 )
 from collector.processors.base import Processing, Stage
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
-from config.exporters import SendingQueue
 from config.model import Config
 from config.processors import BatchProcessor
+from config.sending import SendingQueue
 from exporters.base import Delivery, DerivedRows, Destination
-from exporters.clickhouse.client import ClickHouseClient
-from exporters.send import Sender
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
@@ -100,7 +95,7 @@ class Pipeline:
         entry: where receivers give their spans.
         queues: what waits, by the id of the exporter that it waits for; with several exporters and no journal there is one
             queue, under the id of the first.
-        exporters: senders by the id of their exporter.
+        exporters: the ways out, by the id of their exporter.
         ledger: what became of every span.
     """
 
@@ -108,8 +103,8 @@ class Pipeline:
         self,
         entrance: Entrance,
         batchers: Mapping[str, Batcher],
-        exporters: Mapping[str, Sender],
-        clients: Sequence[ClickHouseClient],
+        exporters: Mapping[str, Outlet],
+        closers: Sequence[Callable[[], Awaitable[None]]],
         ledger: Ledger,
     ) -> None:
         self.queues: Mapping[str, Queue[Any]] = {name: batcher.queue for name, batcher in batchers.items()}
@@ -119,19 +114,19 @@ class Pipeline:
         self.exporters = exporters
         self._entrance = entrance
         self._batchers = batchers
-        self._clients = clients
+        self._closers = closers
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for client in self._clients:
-            await client.close()
+        for close in self._closers:
+            await close()
 
     async def run(self) -> None:
         """Store what comes in, until `drain`. Tables are created as soon as there is a server, spans or not."""
         async with asyncio.TaskGroup() as tasks:
-            openings = [tasks.create_task(sender.open()) for sender in self.exporters.values()]
+            openings = [tasks.create_task(outlet.open()) for outlet in self.exporters.values()]
             await asyncio.gather(*(tasks.create_task(batcher.run()) for batcher in self._batchers.values()))
             for opening in openings:
                 opening.cancel()
@@ -148,7 +143,7 @@ class Pipeline:
 
     def troubles(self) -> dict[str, str]:
         """Exporters that cannot store at the moment, by id, and why."""
-        return {name: sender.trouble for name, sender in self.exporters.items() if sender.trouble}
+        return {name: outlet.trouble for name, outlet in self.exporters.items() if outlet.trouble}
 
 
 def build(
@@ -172,19 +167,8 @@ def build(
     names = config.service.pipelines.traces
     settings = {name: config.exporters[name] for name in names.exporters}
     surroundings = Surroundings(executor, telemetry, clock, Policies if feed is None else feed.current)
-    connections = [EXPORTERS[type(each)](each, surroundings) for each in settings.values()]
-    senders = {
-        name: Sender(
-            connection.exporter,
-            name,
-            telemetry.exporter(name),
-            retry_policy(each.retry_on_failure),
-            each.timeout.seconds,
-            clock.monotonic,
-            dead_letters(name, each, clock),
-        )
-        for (name, each), connection in zip(settings.items(), connections, strict=True)
-    }
+    connections = {name: EXPORTERS[type(each)](name, each, surroundings) for name, each in settings.items()}
+    outlets: dict[str, Outlet] = {name: connection.outlet for name, connection in connections.items()}
     # There is one queue in memory, in front of all exporters, so the tightest of their settings count.
     sending = min((each.sending_queue for each in settings.values()), key=lambda queue: queue.max_bytes)
     batching = next(
@@ -210,11 +194,11 @@ def build(
     if journal is None:
         ledger = Ledger()
         entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
-        destination = FanOut(list(senders.values())) if len(senders) > 1 else next(iter(senders.values()))
+        destination = FanOut(list(outlets.values())) if len(outlets) > 1 else next(iter(outlets.values()))
         batchers = {names.exporters[0]: batcher(queue, names.exporters[0], destination, sending)}
     else:
         entrance, ledger = journal, journal.ledger
         batchers = {
-            name: batcher(journal.cursors[name], name, senders[name], each.sending_queue) for name, each in settings.items()
+            name: batcher(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()
         }
-    return Pipeline(entrance, batchers, senders, [connection.client for connection in connections], ledger)
+    return Pipeline(entrance, batchers, outlets, [connection.close for connection in connections.values()], ledger)

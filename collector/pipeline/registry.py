@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final
 
-from collector.clock import SYSTEM, Clock
-from collector.control.policies import Policies
 from collector.pipeline.batching import BatchLimits
+from collector.pipeline.connections import Connection, Surroundings, new_sender
+from collector.pipeline.otlp import loadbalancing, otlp, otlphttp
 from collector.processors.attributes import SpanAttributes
-from collector.processors.base import Processor, ProcessorTelemetry
+from collector.processors.base import Processor
 from collector.processors.filter import Filter
 from collector.processors.limits import Limits
 from collector.processors.probabilistic_sampler import Sampler
@@ -25,56 +22,27 @@ from collector.processors.span import SpanNames
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context, own_listener_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
-from config.exporters import ClickHouseExporter, RetryOnFailure, SendingQueue
+from config.exporters import ClickHouseExporter
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
+from config.load_balancing import LoadBalancingExporter
+from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.processors import BatchProcessor
 from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
+from config.sending import SendingQueue
 from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
-from exporters.base import Exporter, ExporterTelemetry
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
-from exporters.dead_letters import DeadLetters
-from exporters.send import RetryPolicy
 
 OVERFLOW_WAIT_S: Final = 1.0
 """How long a request waits for room before its sender is asked to come back later, with `block_on_overflow`."""
 
 _MOST_BATCH_BYTES: Final = 1 << 30
 """Joined batches must stay below 2 GiB, and the last request that is added to one may be large."""
-
-
-class PipelineTelemetry(Protocol):
-    """Where a pipeline counts."""
-
-    def exporter(self, exporter: str) -> ExporterTelemetry:
-        """Where the component of this id counts what it stored and dropped."""
-
-    def processor(self, processor: str, exporter: str) -> ProcessorTelemetry:
-        """Where a processor counts what it does on the way to an exporter."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What components are built with, besides their own settings."""
-
-    executor: Executor
-    """Threads for work that takes long and frees the interpreter."""
-    telemetry: PipelineTelemetry
-    clock: Clock
-    policies: Callable[[], Policies] = Policies
-    """What tracing configs say now."""
-
-
-class Connection(NamedTuple):
-    """An exporter, and the client that it speaks through."""
-
-    exporter: Exporter
-    client: ClickHouseClient
 
 
 def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
@@ -112,24 +80,6 @@ def schema_settings(settings: ClickHouseExporter) -> SchemaSettings:
     )
 
 
-def retry_policy(settings: RetryOnFailure) -> RetryPolicy:
-    """When an exporter tries again."""
-    return RetryPolicy(
-        enabled=settings.enabled,
-        initial_s=settings.initial_interval.seconds,
-        multiplier=settings.multiplier,
-        randomization=settings.randomization_factor,
-        max_s=settings.max_interval.seconds,
-        max_elapsed_s=settings.max_elapsed_time.seconds,
-    )
-
-
-def dead_letters(name: str, settings: ClickHouseExporter, clock: Clock = SYSTEM) -> DeadLetters | None:
-    """Where an exporter's spans go that it gives up; None where they are dropped."""
-    kept = settings.dead_letters
-    return DeadLetters(Path(kept.directory), name, kept.max_bytes, clock.now) if kept.enabled else None
-
-
 def default_batching(queue: SendingQueue) -> BatchProcessor:
     """The batches of a pipeline without a `batch` processor, which its sending queue describes."""
     return BatchProcessor(
@@ -153,10 +103,11 @@ def queue_limits(settings: SendingQueue, batch_spans: int) -> QueueLimits:
     return QueueLimits(max_bytes, max_spans, OVERFLOW_WAIT_S if settings.block_on_overflow else 0.0)
 
 
-def _clickhouse(settings: ClickHouseExporter, surroundings: Surroundings) -> Connection:
+def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundings) -> Connection:
     client = clickhouse_client(settings)
     writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
-    return Connection(ClickHouseWriter(client, writing, surroundings.executor), client)
+    writer = ClickHouseWriter(client, writing, surroundings.executor)
+    return Connection(new_sender(name, settings, writer, surroundings), client.close)
 
 
 def batch_limits(settings: BatchProcessor) -> BatchLimits:
@@ -169,8 +120,13 @@ def batch_limits(settings: BatchProcessor) -> BatchLimits:
     )
 
 
-EXPORTERS: Final[Mapping[type, Callable[[Any, Surroundings], Connection]]] = {ClickHouseExporter: _clickhouse}
-"""Type of settings → what builds the exporter."""
+EXPORTERS: Final[Mapping[type, Callable[[str, Any, Surroundings], Connection]]] = {
+    ClickHouseExporter: _clickhouse,
+    OtlpExporter: otlp,
+    OtlpHttpExporter: otlphttp,
+    LoadBalancingExporter: loadbalancing,
+}
+"""Type of settings → what builds the exporter, of its id and those settings."""
 
 PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     FilterProcessor: Filter,

@@ -17,6 +17,7 @@ from exporters.send import RetryPolicy, Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
 from tests.support.batches import numbered
+from tests.support.waiting import until
 
 QUICK = RetryPolicy(initial_s=0.001, max_s=0.002)
 
@@ -262,15 +263,26 @@ async def test_a_warning_about_spans_that_were_all_taken_drops_none() -> None:
 
 async def test_a_peer_that_asks_to_be_left_alone_is(monkeypatch: pytest.MonkeyPatch) -> None:
     waits = []
+    timeout = asyncio.timeout
 
-    async def sleep(seconds: float) -> None:
+    def shortened(seconds: float) -> asyncio.Timeout:
         waits.append(seconds)
+        return timeout(0)
 
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "timeout", shortened)
     asked = ExportError("busy", "resource_exhausted", Outlook.LATER, delay_s=7.0)
     await sender(Parcels(sending=[asked, fault(Outlook.LATER)]), Account()).deliver(numbered(0, 5), "a")
     assert waits[0] == 7.0
     assert waits[1] < 1.0
+
+
+async def test_who_waits_for_the_next_attempt_can_be_hurried() -> None:
+    counts = Account()
+    sending = sender(Parcels(sending=[fault(Outlook.LATER)]), counts, RetryPolicy(initial_s=3600.0))
+    delivering = asyncio.create_task(sending.deliver(numbered(0, 5), "a"))
+    await until(lambda: counts.retries["trouble"] == 1)
+    sending.hurry()
+    assert (await delivering).stored.total() == 5
 
 
 async def test_what_is_to_go_elsewhere_is_given_back_under_its_name_and_neither_stored_nor_dropped() -> None:

@@ -1,0 +1,114 @@
+"""Spans to another collector: one request for each workspace, as OTLP.
+
+The other side knows no names of batches: what it has taken without our hearing of it is there twice when it is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import structlog
+
+from exporters.base import ExportError, Outlook, PartialSuccess
+from exporters.otlp.transport import Transport
+from exporters.tally import spans_by_owner
+from proto.otlp_encode import Encoder
+from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
+
+DEFAULT_WORKSPACE: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; sent again, it is the same bytes."""
+
+    transport: Transport
+    batch: SpanBatch
+    name: str
+    body: bytes
+    headers: Mapping[str, str]
+
+    @property
+    def spans(self) -> int:
+        return len(self.batch)
+
+    @property
+    def owners(self) -> Mapping[str, int]:
+        return spans_by_owner(self.batch)
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.body)
+
+    async def send(self, timeout_s: float) -> PartialSuccess | None:
+        return await self.transport.send(self.body, self.headers, timeout_s)
+
+
+class OtlpExporter:
+    """Sends spans to one peer.
+
+    Args:
+        transport: how requests get there; whoever made it closes it.
+        workspace_header: which header tells the workspace of spans, in lower case; empty for none. Spans of the default workspace
+            go without, so that a peer may put them where it puts those of its other clients.
+        executor: threads in which requests are written and compressed.
+    """
+
+    def __init__(self, transport: Transport, workspace_header: str, executor: Executor) -> None:
+        self._transport = transport
+        self._workspace_header = workspace_header
+        self._executor = executor
+
+    async def open(self) -> None:
+        """There is nothing to make ready."""
+
+    async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Request]:
+        """The requests of a batch: one, or one for each workspace where the peer is told of workspaces. Raises ExportError."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, self._requests, batch, name)
+        except Exception as error:
+            _log.exception("spans_not_encoded", spans=len(batch))
+            raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
+
+    def _requests(self, batch: SpanBatch, name: str) -> list[Request]:
+        if not self._workspace_header:
+            return [self._request(batch, name, {})]
+        return [
+            self._request(
+                spans,
+                name if workspace == DEFAULT_WORKSPACE else f"{name}-{workspace}",
+                {} if workspace == DEFAULT_WORKSPACE else {self._workspace_header: workspace},
+            )
+            for workspace, spans in by_workspace(batch)
+        ]
+
+    def _request(self, batch: SpanBatch, name: str, headers: Mapping[str, str]) -> Request:
+        return Request(self._transport, batch, name, self._transport.pack(_of_thread.encoder.encode(batch)), headers)
+
+
+def by_workspace(batch: SpanBatch) -> Iterator[tuple[str, SpanBatch]]:
+    """The spans of each workspace that has any, with its name."""
+    if len(batch.workspaces) == 1:
+        yield batch.workspaces[0], batch
+        return
+    workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
+    for workspace in np.unique(workspace_of_span).tolist():
+        yield batch.workspaces[workspace], batch.select(workspace_of_span == workspace)
+
+
+class _OfThread(threading.local):
+    """What a thread uses again for each batch."""
+
+    def __init__(self) -> None:
+        self.encoder = Encoder()
+
+
+_of_thread = _OfThread()
