@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.journal import JournalExtension
+from config.remote_sampling import RemoteSamplingExtension
 from config.section import Section
 from config.tls import ServerTls
 from config.values import TcpAddress, TcpEndpoint
@@ -40,8 +41,13 @@ class QueryExtension(Section):
         return TcpAddress.parse(self.endpoint)
 
 
-Extension = QueryExtension | TokensExtension | JournalExtension
-EXTENSIONS: Mapping[str, type[Extension]] = {"query": QueryExtension, "tokens": TokensExtension, "journal": JournalExtension}
+Extension = QueryExtension | TokensExtension | JournalExtension | RemoteSamplingExtension
+EXTENSIONS: Mapping[str, type[Extension]] = {
+    "query": QueryExtension,
+    "tokens": TokensExtension,
+    "journal": JournalExtension,
+    "jaeger_remote_sampling": RemoteSamplingExtension,
+}
 """Every extension of this release by its type."""
 
 _AUTHENTICATION = "use the tokens extension, which knows bearer tokens, basic authentication and client certificates"
@@ -56,7 +62,8 @@ REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
     "bearertokenauth": _AUTHENTICATION,
     "oidc": "use the tokens extension, or put a proxy that authenticates in front",
     "headers_setter": "exporters set no headers of the client's",
-    "jaegerremotesampling": "configure samplers in the services",
+    "jaegerremotesampling": "write jaeger_remote_sampling",
+    "remote_sampling": "use jaeger_remote_sampling",
     "jaeger_query": "use the query extension",
     "jaeger_storage": "use the clickhouse exporter",
     "opamp": "reload configuration from its file",

@@ -8,6 +8,7 @@ from config.document import Document
 from config.extensions import QueryExtension
 from config.model import KINDS, Config
 from config.problems import KeyPath, Problem, alternatives, key_path, printable
+from config.remote_sampling import RemoteSamplingExtension
 from config.values import TcpAddress, UnixAddress
 
 _COMPONENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}(?:/[^\s/](?:[^\r\n]{0,1022}[^\s])?)?", re.ASCII)
@@ -93,6 +94,8 @@ def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddre
     for name, extension in config.extensions.items():
         if isinstance(extension, QueryExtension):
             yield ("extensions", name, "endpoint"), extension.address
+        elif isinstance(extension, RemoteSamplingExtension):
+            yield ("extensions", name, "http", "endpoint"), extension.http.address
 
 
 def _at(value: Any, path: KeyPath) -> Any:
