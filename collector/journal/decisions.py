@@ -31,6 +31,9 @@ DONE: Final = 3
 """Kinds of records, beside those in `records.py`."""
 SUFFIX: Final = ".decisions"
 _SEGMENT_BYTES: Final = 1 << 20
+_MOST_TIMES: Final = 2
+"""Where decisions of one kind are rare, they are looked for among this many times the decisions that are to be remembered, lest
+the log grow without bound."""
 
 
 @dataclass(slots=True)
@@ -79,7 +82,7 @@ class DecisionLog:
             self._load(self._open())
 
     def remember(self, kept: int, dropped: int) -> None:
-        """Hold on to so many of the newest decisions of either kind."""
+        """Hold on to so many of the newest decisions of either kind, as far as they are not much older than the others."""
         self._remembered = kept, dropped
 
     def recorded(self) -> Iterator[Recorded]:
@@ -158,11 +161,16 @@ class DecisionLog:
             kept -= content.kept
             dropped -= content.dropped
             in_use = self._segments is not None and segment is self._segments.current
-            to_remember = kept < self._remembered[0] or dropped < self._remembered[1]
-            if in_use or to_remember or content.open or any(cut in cuts for cut in content.cuts):
+            if in_use or self._to_remember(content, kept, dropped) or content.open or any(cut in cuts for cut in content.cuts):
                 break
             wasted.append(segment)
         return wasted
+
+    def _to_remember(self, content: _Content, kept: int, dropped: int) -> bool:
+        """Whether decisions of a file are to be remembered; so many of either kind are in younger ones."""
+        most_kept, most_dropped = self._remembered
+        newest = (content.kept and kept < most_kept) or (content.dropped and dropped < most_dropped)
+        return bool(newest) and kept + dropped < _MOST_TIMES * (most_kept + most_dropped)
 
     def delete(self, segment: Segment) -> None:
         """Delete a file. Raises OSError."""

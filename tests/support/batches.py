@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from proto.otlp_decode import decode
@@ -18,12 +20,14 @@ def numbered(
     filler: int = 0,
     service: str = "numbers",
     workspace: str = "default",
+    trace_of: Callable[[int], int] = lambda number: number + 1,
 ) -> SpanBatch:
     """A batch of `count` spans named `first`, `first + 1`, ..., each starting `step_ns` after the one before.
 
     Args:
         filler: length of an attribute of the resource, to make the batch heavy.
         service: name of the resource's service; empty for a resource without.
+        trace_of: number of a span → its trace id, as a number.
     """
     request = ExportTraceServiceRequest()
     resource_spans = request.resource_spans.add()
@@ -35,7 +39,7 @@ def numbered(
     for number in range(first, first + count):
         start = start_time_unix_nano + (number - first) * step_ns
         spans.add(
-            trace_id=(number + 1).to_bytes(16, "big"),
+            trace_id=trace_of(number).to_bytes(16, "big"),
             span_id=(number + 1).to_bytes(8, "big"),
             name=str(number),
             start_time_unix_nano=start,

@@ -1,0 +1,367 @@
+"""Holds spans back until their traces are decided, and stores what is kept exactly once, whatever ends the process meanwhile.
+
+It stands between the processors in front of `tail_sampling` and those behind it. A piece that comes is held by the sampler; now
+and then the sampler decides about traces, which may have spans in many pieces. What it decides is an emission: that is written
+down (`collector/queues/held.py`), then what is kept is sent under the emission's own name. A piece is delivered when all of its
+spans are dropped, or sent and stored.
+
+After a restart the batcher hands on again what was cut and not committed. When all of that is back, the emissions of the former
+process are carried out anew in their order, each on the pieces that had come when it was decided. So each is made of the same
+spans as before, and is sent again if it may not have been stored. What then is still held goes on waiting for its decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+
+from collector.clock import Clock
+from collector.pipeline.batching import BatchLimits
+from collector.pipeline.shares import apportion
+from collector.pipeline.verdicts import decode, encode
+from collector.processors.base import ProcessorTelemetry
+from collector.processors.tail_sampling.sampler import Decided, Part, TailSampler
+from collector.queues.held import Emission, HeldLog, Recorded, new_name
+from exporters.base import Delivery, DerivedRows, Destination
+from exporters.tally import spans_by_owner
+from proto.spans import SpanBatch
+from proto.weights import stored_bytes
+
+_log = structlog.get_logger(__name__)
+
+_LEAST_PAUSE_S: Final = 0.05
+_LONGEST_PAUSE_S: Final = 1.0
+"""Between two decisions lies as much time as between two batches, within these bounds."""
+_NS: Final = 1_000_000_000
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True, eq=False)
+class _Piece:
+    """A piece that is held.
+
+    Attributes:
+        name: of the piece.
+        spans: number of its spans of which nothing is known yet.
+        settled: is told what became of all of them.
+        delivery: what became of the others.
+    """
+
+    name: str
+    spans: int
+    settled: asyncio.Future[Delivery]
+    delivery: Delivery = field(default_factory=Delivery)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What follows from a decision.
+
+    Attributes:
+        decided: the decision.
+        stops: numbers of pieces behind which batches end.
+        kept, dropped: number of a piece → owner → its spans.
+    """
+
+    decided: Decided
+    stops: Sequence[int]
+    kept: Mapping[int, Mapping[str, int]]
+    dropped: Mapping[int, Mapping[str, int]]
+
+    def batches(self) -> dict[int, list[Part]]:
+        """Number of each batch → what it is made of."""
+        batches: defaultdict[int, list[Part]] = defaultdict(list)
+        for part in self.decided.kept:
+            batches[bisect_left(self.stops, part.piece)].append(part)
+        return batches
+
+
+@dataclass(slots=True)
+class _Sending:
+    """An emission of which something is on its way.
+
+    Attributes:
+        name: of the emission.
+        batches: number of those that are not stored.
+        shares: number of a piece → what became of its spans.
+        unlike: name of a piece → the same, where it is not that all are stored.
+    """
+
+    name: str
+    batches: int
+    shares: dict[int, Delivery] = field(default_factory=dict)
+    unlike: dict[str, Delivery] = field(default_factory=dict)
+
+
+class Holding:
+    """A destination, and a `collector.pipeline.batcher.Holder`; `run` must be running.
+
+    Args:
+        name: id of the processor, under which what it drops is counted.
+        sampler: holds spans and decides; nobody else may use it.
+        log: where decisions are written down.
+        behind: where what is kept goes.
+        limits: how large batches become.
+        in_flight: how many of them are on their way at once. While they are, nothing is decided and no piece is taken.
+        executor: threads for the sampler's work.
+        telemetry: where to count.
+        clock: the time.
+        decides_at_end: when all is over, decide what is not decided; otherwise it is left to the next process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sampler: TailSampler,
+        log: HeldLog,
+        behind: Destination,
+        limits: BatchLimits,
+        in_flight: int,
+        executor: Executor,
+        telemetry: ProcessorTelemetry,
+        clock: Clock,
+        *,
+        decides_at_end: bool,
+    ) -> None:
+        self._name = name
+        self._sampler = sampler
+        self._log = log
+        self._behind = behind
+        self._limits = limits
+        self._places = asyncio.Semaphore(in_flight)
+        self._executor = executor
+        self._telemetry = telemetry
+        self._clock = clock
+        self._decides_at_end = decides_at_end
+        self._pause_s = min(max(limits.timeout_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._turn = asyncio.Condition()
+        """Held by whoever uses the sampler."""
+        self._came = asyncio.Event()
+        self._all_back = asyncio.Event()
+        self._over = asyncio.Event()
+        self._restored = False
+        self._back: dict[str, tuple[_Piece, SpanBatch]] = {}
+        self._pieces: dict[int, _Piece] = {}
+        self._next_piece = log.next_piece
+        self._unnamed: list[str] = []
+        """Names of pieces that are in no emission yet; their numbers are the last before the next one."""
+
+    def resume(self) -> None:
+        self._all_back.set()
+
+    def finish(self) -> None:
+        self._over.set()
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        """Hold the spans; the caller waits only for there to be room."""
+        if not self._log.is_held(name):
+            return await self._behind.deliver(batch, name)
+        piece = _Piece(name, len(batch), asyncio.get_running_loop().create_future())
+        if not self._all_back.is_set():
+            self._back[name] = piece, batch
+        else:
+            async with self._turn:
+                await self._turn.wait_for(lambda: self._restored and self._sampler.has_room)
+                await self._add(piece, batch)
+        return Delivery(later=[piece.settled])
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        """Hand on what was derived from spans before they are decided."""
+        await self._behind.deliver_rows(rows, name)
+
+    async def run(self) -> None:
+        """Decide and send until `finish` was called and all is stored that is decided."""
+        await self._all_back.wait()
+        async with asyncio.TaskGroup() as sends:
+            await self._restore(sends)
+            while not self._over.is_set():
+                await self._pause()
+                await self._decide(self._sampler.decide, sends)
+            if self._decides_at_end:
+                await self._decide(self._sampler.decide_all, sends)
+        for piece in self._pieces.values():
+            piece.settled.cancel()
+
+    async def _pause(self) -> None:
+        """Return when there may be something to decide, or all is over."""
+        if not self._pieces:
+            self._came.clear()
+            over = asyncio.create_task(self._over.wait())
+            came = asyncio.create_task(self._came.wait())
+            try:
+                await asyncio.wait((over, came), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                over.cancel()
+                came.cancel()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), self._pause_s)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """Do something with the sampler; it is over when this returns, even when that is because of a cancellation."""
+        working = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        try:
+            return await asyncio.shield(working)
+        except asyncio.CancelledError:
+            await asyncio.wait((working,))
+            raise
+
+    def _now_ns(self) -> int:
+        return int(self._clock.monotonic() * _NS)
+
+    async def _add(self, piece: _Piece, batch: SpanBatch, number: int | None = None) -> None:
+        """Give a piece to the sampler, under the next number or the one that it had."""
+        if number is None:
+            number = self._next_piece
+            self._next_piece += 1
+            self._unnamed.append(piece.name)
+        self._pieces[number] = piece
+        self._telemetry.processed(len(batch), 0)
+        await self._in_thread(partial(self._sampler.add, batch, number, self._now_ns()))
+        self._came.set()
+
+    async def _decide(self, work: Callable[[int], Decided | None], sends: asyncio.TaskGroup) -> None:
+        """Let the sampler decide, and carry out what it does."""
+        async with self._turn:
+            while (plan := await self._in_thread(partial(self._next_plan, work, self._now_ns()))) is not None:
+                await self._emit(plan, sends)
+            self._turn.notify_all()
+
+    def _next_plan(self, work: Callable[[int], Decided | None], now_ns: int) -> _Plan | None:
+        decided = work(now_ns)
+        return None if decided is None else self._planned(decided)
+
+    def _planned(self, decided: Decided, stops: Sequence[int] | None = None) -> _Plan:
+        """What follows from a decision; how its batches are cut is decided here, if it was not before."""
+        if stops is None:
+            stops = self._stops(decided.kept)
+        return _Plan(decided, stops, _owners_by_piece(decided.kept), _owners_by_piece(decided.dropped))
+
+    def _stops(self, parts: Sequence[Part]) -> list[int]:
+        """Numbers of pieces behind which batches end, so that they keep within the limits, or hold what is of one piece."""
+        stops: list[int] = []
+        spans: float = 0
+        nbytes: float = 0
+        sizes: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+        for part in parts:
+            sizes[part.piece][0] += len(part.spans)
+            sizes[part.piece][1] += int(stored_bytes(part.spans).sum())
+        last = 0
+        for piece, (more_spans, more_bytes) in sizes.items():
+            if spans and (spans + more_spans > self._limits.most_spans or nbytes + more_bytes > self._limits.max_bytes):
+                stops.append(last)
+                spans = nbytes = 0
+            spans += more_spans
+            nbytes += more_bytes
+            last = piece
+        return [*stops, last] if sizes else []
+
+    async def _emit(self, plan: _Plan, sends: asyncio.TaskGroup) -> None:
+        """Write a decision down, and carry it out."""
+        verdicts = plan.decided.verdicts
+        kept = int(verdicts.kept.sum())
+        emission = Emission(
+            name=new_name(),
+            first=self._next_piece - len(self._unnamed),
+            pieces=self._unnamed,
+            stops=plan.stops,
+            kept=kept,
+            dropped=len(verdicts) - kept,
+            decisions=encode(verdicts),
+            time_ns=self._clock.now(),
+        )
+        await self._log.record(emission)
+        self._unnamed = []
+        await self._carry_out(plan, emission.name, sends)
+
+    async def _carry_out(self, plan: _Plan, name: str, sends: asyncio.TaskGroup) -> None:
+        """Drop what is not kept, and send the rest."""
+        self._count(plan.decided)
+        for number, owners in plan.dropped.items():
+            self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
+        batches = plan.batches()
+        sending = _Sending(name, len(batches))
+        for index, parts in batches.items():
+            await self._places.acquire()
+            batch = await self._in_thread(dataclasses.replace(plan.decided, kept=tuple(parts)).batch)
+            owners_by_piece = {part.piece: plan.kept[part.piece] for part in parts}
+            assert batch is not None  # noqa: S101 - it has parts
+            sends.create_task(self._send(sending, index, batch, owners_by_piece))
+
+    async def _send(self, sending: _Sending, index: int, batch: SpanBatch, pieces: Mapping[int, Mapping[str, int]]) -> None:
+        """Store one batch of an emission; with the last of them, the emission is done."""
+        try:
+            delivery = await self._behind.deliver(batch, f"{sending.name}-{index}")
+            await delivery.complete()
+        finally:
+            self._places.release()
+        for number, share in apportion(pieces, delivery).items():
+            sending.shares[number] = share
+            if share != Delivery(Counter(pieces[number])):
+                sending.unlike[self._pieces[number].name] = share
+        sending.batches -= 1
+        if not sending.batches:
+            # Before any piece is delivered: what is committed does not come back, so the emission could not be made again.
+            self._log.done(sending.name, sending.unlike)
+            for number, share in sending.shares.items():
+                self._settle(number, share)
+
+    def _settle(self, number: int, delivery: Delivery) -> None:
+        """Count what became of some spans of a piece."""
+        piece = self._pieces[number]
+        piece.delivery.add(delivery)
+        piece.spans -= delivery.came().total()
+        if not piece.spans:
+            del self._pieces[number]
+            if not piece.settled.done():
+                piece.settled.set_result(piece.delivery)
+
+    def _count(self, decided: Decided) -> None:
+        for parts, kept in ((decided.kept, True), (decided.dropped, False)):
+            for part in parts:
+                self._telemetry.decided(part.reason, kept, len(part.spans))
+        self._telemetry.processed(0, sum(len(part.spans) for part in decided.kept))
+
+    # What a former process has left.
+
+    async def _restore(self, sends: asyncio.TaskGroup) -> None:
+        """Go through what a former process decided; what it had not is then held as before."""
+        async with self._turn:
+            for recorded in self._log.recorded():
+                emission = recorded.emission
+                for number, name in enumerate(emission.pieces, emission.first):
+                    if name in self._back:
+                        await self._add(*self._back.pop(name), number)
+                decided = await self._in_thread(partial(self._sampler.apply, decode(emission.decisions), emission.through))
+                await self._carry_out_again(self._planned(decided, emission.stops), recorded, sends)
+            for piece, batch in self._back.values():
+                await self._add(piece, batch)
+            self._back.clear()
+            self._restored = True
+            self._turn.notify_all()
+
+    async def _carry_out_again(self, plan: _Plan, recorded: Recorded, sends: asyncio.TaskGroup) -> None:
+        if recorded.shares is None:
+            await self._carry_out(plan, recorded.emission.name, sends)
+            return
+        for number, owners in plan.dropped.items():
+            self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
+        for number, owners in plan.kept.items():
+            self._settle(number, recorded.shares.get(self._pieces[number].name, Delivery(Counter(owners))))
+
+
+def _owners_by_piece(parts: Sequence[Part]) -> Mapping[int, Mapping[str, int]]:
+    owners: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for part in parts:
+        owners[part.piece].update(spans_by_owner(part.spans))
+    return owners

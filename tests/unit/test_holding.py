@@ -1,0 +1,364 @@
+"""Spans that are held back until their traces are decided: what is kept is stored once, over restarts at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.journal.journal import Journal
+from collector.journal.settings import JournalSettings
+from collector.ledger import Account
+from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.batching import BatchLimits
+from collector.pipeline.holding import Holding
+from collector.processors.tail_sampling.sampler import TailSampler
+from collector.queues.held import NothingLasts
+from collector.queues.memory import MemoryQueue, QueueLimits
+from collector.telemetry import Telemetry
+from config.tail_sampling import TailSamplingProcessor
+from exporters.base import Delivery, DerivedRows
+from proto.spans import SpanBatch
+from proto.warm import warm
+from tests.support.batches import numbered
+from tests.support.clocks import RunningClock
+from tests.support.journals import SMALL, Deposit, crash_image
+from tests.support.waiting import until
+
+EXPORTER = "clickhouse"
+WAIT_S = 10.0
+OWNER = "default/numbers"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
+    warm()
+
+
+def trace_of(number: int) -> int:
+    """Traces of ten spans, which come mixed with those of the next two."""
+    return (1 + number // 30 * 3 + number % 3) * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128
+
+
+def is_kept(trace: int) -> bool:
+    """The policy `probabilistic` at 50 per cent: by a hash (FNV-1a) of the salt and the trace id."""
+    digest = 0xCBF29CE484222325
+    for byte in b"default-hash-seed" + trace.to_bytes(16, "big"):
+        digest = (digest ^ byte) * 0x100000001B3 % 2**64
+    return digest <= 2**63
+
+
+HALF = {"name": "half", "type": "probabilistic", "probabilistic": {"sampling_percentage": 50}}
+ALL = {"name": "all", "type": "always_sample"}
+
+
+class Killed(Deposit):
+    """A way to a store that can be cut: then nothing that comes gets there, nor does any answer.
+
+    Args:
+        store: what is stored, by whichever way it came.
+        slowness_s: how long each way there and back may take.
+    """
+
+    def __init__(self, store: Deposit, slowness_s: float = 0.0, seed: int = 0) -> None:
+        super().__init__(store.stored)
+        self.cut = asyncio.Event()
+        self._slowness_s = slowness_s
+        self._chance = random.Random(seed)
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        await self._go()
+        delivery = await super().deliver(batch, name)
+        await self._go()
+        return delivery
+
+    async def _go(self) -> None:
+        if self._slowness_s:
+            await asyncio.sleep(self._chance.uniform(0.0, self._slowness_s))
+        if self.cut.is_set():
+            await asyncio.Event().wait()
+
+    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class Line:
+    """A journal or a queue in memory, with what holds spans back behind it.
+
+    Attributes:
+        clock: by which traces are decided.
+    """
+
+    queue: Any
+    batcher: Batcher
+    holding: Holding
+    sampler: TailSampler
+    clock: RunningClock
+    journal: Journal | None = None
+    numbers: list[int] = field(default_factory=list)
+
+    async def put(self, first: int, count: int, **shape: Any) -> None:
+        self.numbers.extend(range(first, first + count))
+        await (self.journal or self.queue).put(numbered(first, count, trace_of=trace_of, **shape))
+
+    @property
+    def account(self) -> Account:
+        account: Account = self.queue.account
+        return account
+
+    async def until_held(self, spans: int) -> None:
+        await until(lambda: self.sampler.pending_spans == spans)
+
+    async def settle(self) -> None:
+        """Let time pass until nothing waits, and see that the account is complete."""
+
+        def nothing_waits() -> bool:
+            self.clock.passed_s += WAIT_S / 4
+            self.check()
+            return not self.batcher.statistics().spans
+
+        await until(nothing_waits)
+
+    def check(self) -> None:
+        """The account adds up."""
+        assert self.account.waiting() == self.batcher.statistics().spans >= 0
+
+
+@asynccontextmanager
+async def line(
+    destination: Deposit,
+    directory: Path | None = None,
+    *,
+    samples: bool = True,
+    limits: BatchLimits = SMALL,
+    drain_s: float = 10.0,
+    sampling: Mapping[str, Any] | None = None,
+    **journal_settings: Any,
+) -> AsyncIterator[Line]:
+    """A line at work; it is drained in the end.
+
+    Args:
+        directory: of the journal; in memory without.
+        samples: whether there is a sampler; otherwise only what one has left is gone through.
+        sampling: settings of the sampler.
+    """
+    telemetry, clock = Telemetry("test"), RunningClock()
+    settings = {"policies": [HALF], "decision_wait": f"{WAIT_S}s", **(sampling or {})}
+    sampler = TailSampler(TailSamplingProcessor.model_validate(settings if samples else {"policies": [ALL]}))
+    with ThreadPoolExecutor(2) as executor:
+        journal = None
+        if directory is not None:
+            journal = Journal(JournalSettings(directory, **journal_settings), [EXPORTER], executor, telemetry, clock.clock)
+            await journal.__aenter__()
+            queue: Any = journal.cursors[EXPORTER]
+            queue.holds_back = samples
+            log: Any = queue.held_back()
+        else:
+            queue, log = MemoryQueue(QueueLimits(1 << 30)), NothingLasts()
+        holding = Holding(
+            "tail_sampling",
+            sampler,
+            log,
+            destination,
+            limits,
+            2,
+            executor,
+            telemetry.processor("tail_sampling", EXPORTER),
+            clock.clock,
+            decides_at_end=directory is None or not samples,
+        )
+        if not samples:
+            holding.finish()
+        batcher = Batcher(queue, limits, holding, 2, executor, [holding])
+        async with asyncio.TaskGroup() as tasks:
+            deciding = tasks.create_task(holding.run())
+            batching = tasks.create_task(batcher.run())
+            yield Line(queue, batcher, holding, sampler, clock, journal)
+            await batcher.drain(drain_s)
+            await batching
+            deciding.cancel()
+        if journal is not None:
+            await journal.__aexit__(None, None, None)
+
+
+def kept(numbers: list[int]) -> list[int]:
+    """Those of these spans whose traces are kept."""
+    return sorted(number for number in numbers if is_kept(trace_of(number)))
+
+
+def assert_settled(account: Account, numbers: list[int]) -> None:
+    """What became of these spans is what should have."""
+    stored = len(kept(numbers))
+    assert account.settled.stored == {OWNER: stored}
+    assert account.settled.dropped == {"tail_sampling": {OWNER: len(numbers) - stored}}
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+async def test_spans_wait_for_the_decision_about_their_trace_and_then_those_of_kept_traces_are_stored(
+    tmp_path: Path, lasting: bool
+) -> None:
+    deposit = Killed(Deposit())
+    async with line(deposit, tmp_path if lasting else None) as held:
+        for first in range(0, 90, 5):
+            await held.put(first, 5)
+        await held.until_held(90)
+        assert (deposit.numbers, held.batcher.statistics().spans) == ([], 90)
+        await held.settle()
+        assert deposit.numbers == kept(held.numbers)
+        assert_settled(held.account, held.numbers)
+
+
+async def test_late_spans_follow_the_decision_at_once(tmp_path: Path) -> None:
+    deposit = Killed(Deposit())
+    async with line(deposit, tmp_path) as held:
+        await held.put(0, 20)
+        await held.until_held(20)
+        await held.settle()
+        await held.put(20, 10)
+        await until(lambda: not held.batcher.statistics().spans)
+        assert deposit.numbers == kept(held.numbers)
+
+
+async def test_what_is_kept_is_sent_in_batches_within_the_limits_and_spans_of_a_piece_stay_together(tmp_path: Path) -> None:
+    deposit = Killed(Deposit())
+    limits = BatchLimits(min_spans=1, max_spans=40, max_bytes=1 << 20, timeout_s=0.0)
+    async with line(deposit, tmp_path, limits=limits, sampling={"policies": [ALL]}) as held:
+        for first in range(0, 120, 20):
+            await held.put(first, 20)
+            await held.until_held(first + 20)
+        await held.settle()
+    assert sorted(map(len, deposit.stored.values())) == [40, 40, 40]
+
+
+async def test_while_batches_cannot_be_sent_no_more_than_they_are_decided_and_nothing_more_is_held(tmp_path: Path) -> None:
+    deposit, gate = Killed(Deposit()), asyncio.Event()
+    deposit.before = lambda _: gate.wait()
+    limits = BatchLimits(min_spans=1, max_spans=10, max_bytes=1 << 20, timeout_s=0.0)
+    async with line(deposit, tmp_path, limits=limits) as held:
+        for first in range(0, 300, 10):
+            await held.put(first, 10)
+        await held.until_held(300)
+        held.clock.passed_s += WAIT_S
+        await until(lambda: len(deposit.given) == 2)
+        for first in range(300, 400, 10):
+            await held.put(first, 10)
+        await until(lambda: held.batcher.statistics().batches > 30)
+        assert (held.sampler.pending_spans, len(deposit.given)) == (0, 2)
+        gate.set()
+        await held.settle()
+        assert deposit.numbers == kept(held.numbers)
+
+
+async def test_without_room_what_comes_waits_until_something_is_decided() -> None:
+    deposit = Killed(Deposit())
+    async with line(deposit, sampling={"num_traces": 2, "block_on_overflow": True}) as held:
+        await held.put(0, 20)
+        await held.until_held(20)
+        for first in range(20, 90, 10):
+            await held.put(first, 10)
+        await until(lambda: not held.queue.waiting().spans)
+        assert held.sampler.pending_spans == 20
+        await held.settle()
+        assert deposit.numbers == kept(held.numbers)
+
+
+@pytest.mark.parametrize("drops", [False, True])
+async def test_at_the_end_what_is_not_decided_is_decided_or_dropped_where_it_would_be_lost(drops: bool) -> None:
+    deposit = Killed(Deposit())
+    async with line(deposit, sampling={"drop_pending_traces_on_shutdown": drops}) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        assert await held.batcher.drain(10.0) == Remainder(0, 0)
+        assert deposit.numbers == ([] if drops else kept(held.numbers))
+        assert held.account.settled.dropped["tail_sampling"].total() == 60 - len(deposit.numbers)
+
+
+async def test_what_is_not_decided_when_the_daemon_stops_waits_in_the_journal(tmp_path: Path) -> None:
+    first, numbers = Killed(Deposit()), list(range(60))
+    async with line(first, tmp_path) as held:
+        for start in range(0, 60, 5):
+            await held.put(start, 5)
+        await held.until_held(60)
+    assert first.given == []
+    async with line(first, tmp_path) as held:
+        await held.until_held(60)
+        await held.settle()
+        assert_settled(held.account, numbers)
+    assert first.numbers == kept(numbers)
+
+
+@dataclass
+class Lives:
+    """Processes that are killed, each of which finds what the one before it has left.
+
+    Attributes:
+        directory: of the journal that the next one finds.
+        store: where all of them store.
+        numbers: of the spans that were acknowledged.
+    """
+
+    directory: Path
+    chance: random.Random
+    store: Deposit = field(default_factory=Deposit)
+    numbers: list[int] = field(default_factory=list)
+    _lives: int = 0
+
+    async def live(self, *, samples: bool = True) -> None:
+        """Put spans, let time pass, and be killed at some moment."""
+        chance = self.chance
+        self._lives += 1
+        way = Killed(self.store, chance.choice([0.0, 0.02]), chance.randrange(1 << 30))
+        most_spans = chance.choice([0, 7, 30])
+        limits = BatchLimits(chance.choice([1, 20]), most_spans, 1 << 20, chance.choice([0.0, 0.01]))
+        image = self.directory.with_name(f"life-{self._lives}")
+        async with line(way, self.directory, samples=samples, limits=limits, drain_s=0.0) as held:
+            for _ in range(chance.randrange(1, 25)):
+                first = len(self.numbers)
+                await held.put(first, count := chance.randrange(1, 12))
+                self.numbers.extend(range(first, first + count))
+                held.clock.passed_s += chance.choice([0.0, WAIT_S / 8])
+                await asyncio.sleep(chance.choice([0.0, 0.002, 0.02]))
+                held.check()
+            crash_image(self.directory, image)
+            way.cut.set()
+        self.directory = image
+
+    async def end(self, *, samples: bool = True) -> Account:
+        """Let a last process store what is left."""
+        async with line(Killed(self.store), self.directory, samples=samples) as held:
+            await held.settle()
+            return held.account
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whenever_processes_are_killed_all_spans_of_kept_traces_are_stored_once_and_none_of_others(
+    tmp_path: Path, seed: int
+) -> None:
+    lives = Lives(tmp_path / "start", random.Random(seed))
+    for _ in range(5):
+        await lives.live()
+    account = await lives.end()
+    assert lives.store.numbers == kept(lives.numbers)
+    assert_settled(account, lives.numbers)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_sampling_that_comes_and_goes_between_kills_loses_and_doubles_nothing(tmp_path: Path, seed: int) -> None:
+    lives = Lives(tmp_path / "start", random.Random(seed))
+    for _ in range(6):
+        await lives.live(samples=lives.chance.random() < 0.5)
+    account = await lives.end(samples=False)
+    stored = lives.store.numbers
+    assert len(set(stored)) == len(stored)
+    assert set(kept(lives.numbers)) <= set(stored)
+    assert account.settled.stored == {OWNER: len(stored)}
+    assert account.settled.came() == {OWNER: len(lives.numbers)}
