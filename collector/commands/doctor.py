@@ -13,6 +13,7 @@ from collector.commands.configuration import configuration
 from collector.doctor.access import access
 from collector.doctor.finding import Finding
 from collector.doctor.machine import addresses, embedded_database, journal, kernels
+from collector.doctor.peers import peers
 from collector.doctor.store import store
 
 
@@ -46,3 +47,5 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
                 yield finding
         async for finding in store(exporter):
             yield finding
+    async for finding in peers(config):
+        yield finding

@@ -40,10 +40,9 @@ def otlphttp(name: str, settings: OtlpHttpExporter, surroundings: Surroundings) 
 
 def loadbalancing(name: str, settings: LoadBalancingExporter, surroundings: Surroundings) -> Connection:
     """A `loadbalancing` exporter. Raises TlsError."""
-    client = settings.protocol.otlp
-    header = client.workspace_header.lower()
-    # What backends have in common, the files of TLS among it, which are so read once for all.
-    shared = grpc_settings(client, GrpcEndpoint("", None, None), f"exporters.{name}.protocol.otlp")
+    header = settings.protocol.otlp.workspace_header.lower()
+    # Made once, so that the files of TLS are looked at once for all backends.
+    shared = backend_settings(settings, f"exporters.{name}")
 
     def connect(address: str) -> tuple[Exporter, Callable[[], Awaitable[None]]]:
         transport = GrpcTransport(replace(shared, target=address), surroundings.executor)
@@ -59,7 +58,7 @@ def loadbalancing(name: str, settings: LoadBalancingExporter, surroundings: Surr
         retry, timeout_s = retry_policy(settings.retry_on_failure), settings.timeout.seconds
         return Sender(exporter, backend, telemetry, retry, timeout_s, clock.monotonic, letters)
 
-    resolver = _resolver(settings)
+    resolver = backend_resolver(settings)
     balancer = LoadBalancer(
         BalancerSettings(name, settings.routing_key, settings.reroute_after.seconds),
         resolver,
@@ -118,7 +117,13 @@ def grpc_credentials(settings: GrpcClientTls, setting: str) -> Callable[[], Any]
     return reloading(settings, make).current
 
 
-def _resolver(settings: LoadBalancingExporter) -> Resolver:
+def backend_settings(settings: LoadBalancingExporter, setting: str) -> GrpcSettings:
+    """How to speak to a backend, but for where it is; as `grpc_settings`."""
+    return grpc_settings(settings.protocol.otlp, GrpcEndpoint("", None, None), f"{setting}.protocol.otlp")
+
+
+def backend_resolver(settings: LoadBalancingExporter) -> Resolver:
+    """What finds the backends of a load balancer."""
     match settings.resolver.dns:
         case DnsSettings() as dns:
             return DnsResolver(dns.hostname, dns.port, dns.interval.seconds, dns.timeout.seconds)
