@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from proto.native_writer import NativeWriter, version_of
+from proto.spans import members
 from proto.texts import Integers, Texts, known_texts
 from proto.wire import encode_varint
 
@@ -73,7 +74,7 @@ class NativeColumn:
         if isinstance(values, NumberMaps):
             counts = values.counts[rows]
             starts = (np.cumsum(values.counts) - values.counts)[rows]
-            entries = np.arange(int(counts.sum())) + np.repeat(starts - (np.cumsum(counts) - counts), counts)
+            entries = members(starts, counts)
             return replace(self, values=NumberMaps(counts, values.keys[entries], values.values[entries]))
         return replace(self, values=values[rows])
 

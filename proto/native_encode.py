@@ -212,13 +212,13 @@ COLUMNS: Final = (
         "SpanKindNumber",
         "Int32",
         lambda rows, out: out.numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
-        lambda rows: bool(_unnamed(KINDS, rows.spans["kind"]).any()),
+        lambda rows: not _is_named(KINDS, rows.spans["kind"]).all(),
     ),
     Column(
         "StatusCodeNumber",
         "Int32",
         lambda rows, out: out.numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
-        lambda rows: bool(_unnamed(STATUS_CODES, rows.spans["status_code"]).any()),
+        lambda rows: not _is_named(STATUS_CODES, rows.spans["status_code"]).all(),
     ),
     Column(
         "Flags",

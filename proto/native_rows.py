@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from proto import native_kernels as kernels
 from proto.adjusted_count import adjusted_counts
 from proto.room import Room
-from proto.spans import ABSENT, SpanBatch, Table, records, take
+from proto.spans import ABSENT, SpanBatch, Table, members, records, take
 from proto.texts import Bytes, Index, Integers, Texts
 from proto.value_text import WORK_BESIDES, WORK_PER_BYTE
 
@@ -122,11 +122,11 @@ class Rows:
 
     @cached_property
     def events(self) -> Columns:
-        return Columns(take(self._batch.events, _members(self.spans["events_start"], self.events_count)))
+        return Columns(take(self._batch.events, members(self.spans["events_start"], self.events_count)))
 
     @cached_property
     def links(self) -> Columns:
-        return Columns(take(self._batch.links, _members(self.spans["links_start"], self.links_count)))
+        return Columns(take(self._batch.links, members(self.spans["links_start"], self.links_count)))
 
     def texts(self, columns: Columns, field: str) -> Texts:
         return Texts(self.data, columns[f"{field}_offset"], columns[f"{field}_length"])
@@ -193,13 +193,6 @@ class Rows:
         what is besides fit the constant. Memory that is not touched costs nothing.
         """
         return (7 if self._batch.longest_nested else 2) * len(self.data) + 48 * values
-
-
-def _members(starts: Integers, counts: Integers) -> Integers:
-    """Row numbers of all runs, one run behind the other."""
-    ends = np.cumsum(counts)
-    rows: Integers = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
-    return rows
 
 
 def _read_only(text: Bytes, offsets: Integers, lengths: Integers) -> Texts:

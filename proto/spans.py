@@ -184,6 +184,13 @@ class SpanBatch:
         )
 
 
+def members(starts: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.int64]:
+    """The rows in all runs, one run behind the other, each of which has its start and its count; shapes (runs,)."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    rows: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
+    return rows
+
+
 def records(table: Table) -> Table:
     """The table as a kernel takes it: where kernels run as plain Python, its rows need to be told that fields are attributes."""
     return table.view(np.recarray) if config.DISABLE_JIT else table  # type: ignore[attr-defined]  # numba makes it at run time
@@ -206,8 +213,8 @@ _DTYPES: Final = {
 }
 
 
-def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    """The fields of a table that point elsewhere: their places in a row, in 32-bit words, and what each points into."""
+def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The fields of a table that point elsewhere: their places in a row, in 32-bit words, and by number what they point into."""
     targets = {"service_name": "attributes", "scope": "scopes", "resource": "resources"}
     fields: Mapping[str, Any] = dtype.fields or {}
     for field in fields:
@@ -216,28 +223,30 @@ def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], tuple[str, ...
         elif field.endswith("_start"):
             targets[field] = field.removesuffix("_start")
     found = {fields[field][1] // 4: target for field, target in targets.items() if field in fields}
-    return np.array(list(found), np.int64), tuple(found.values())
+    numbers = [(*_DTYPES, _DATA).index(target) for target in found.values()]
+    return np.array(list(found), np.int64), np.array(numbers, np.int64)
 
 
 _REFERENCES: Final = {table: _references(dtype) for table, dtype in _DTYPES.items()}
 
 
 @unchecked_kernel
-def _shift_references(rows: Table, ends: Table, words: Table, shifts: Table) -> None:
-    """Rows of joined tables: add to each of their `words` what the batch that they come from is to be shifted by.
+def _shift_references(rows: Table, ends: Table, words: Table, targets: Table, bases: Table) -> None:
+    """Rows of joined tables: add to each of their `words` where what it points into begins for the batch that they come from.
 
-    Shapes: rows (rows, words of a row) int32, ends (batches,) int64: the row behind each batch, words (references,) int64, shifts
-    (batches, references) int32.
+    Shapes: rows (rows, words of a row) int32, ends (batches,) int64: the row behind each batch, words and targets (references,)
+    int64, bases (targets, batches) int32.
     """
-    if shifts.shape != (ends.size, words.size) or (ends.size and ends[-1] > rows.shape[0]):
+    if bases.shape[1] != ends.size or words.size != targets.size or (ends.size and ends[-1] > rows.shape[0]):
         raise IndexError("more rows than there are")
     start = 0
     for batch in range(ends.size):
         for reference in range(words.size):
             word = words[reference]
-            shift = shifts[batch, reference]
-            if word < 0 or word >= rows.shape[1]:
-                raise IndexError("a word behind the end of a row")
+            target = targets[reference]
+            if word < 0 or word >= rows.shape[1] or target < 0 or target >= bases.shape[0]:
+                raise IndexError("a word behind the end of a row, or a target that there is not")
+            shift = bases[target, batch]
             for row in range(start, ends[batch]):
                 if rows[row, word] != ABSENT:
                     rows[row, word] += shift
@@ -252,31 +261,27 @@ def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
     """
     if len(batches) == 1:
         return batches[0]
-    sizes = np.array([len(batch.data) for batch in batches], np.int64)
-    if not len(sizes) or sizes.sum() > np.iinfo(np.int32).max:
-        raise ValueError(f"cannot join {len(sizes)} batches of {sizes.sum()} bytes: 1 to 2147483647 bytes are possible")
+    size = sum(len(batch.data) for batch in batches)
+    if not batches or size > np.iinfo(np.int32).max:
+        raise ValueError(f"cannot join {len(batches)} batches of {size} bytes: 1 to 2147483647 bytes are possible")
     workspaces = tuple(dict.fromkeys(name for batch in batches for name in batch.workspaces))
-    parts = {table: [getattr(batch, table) for batch in batches] for table in _DTYPES}
-    counts = {table: np.array([len(part) for part in parts[table]], np.int64) for table in _DTYPES}
-    ends = {table: np.cumsum(counts[table]) for table in _DTYPES} | {_DATA: np.cumsum(sizes)}
-    bases = {table: (ends[table] - counts[table]).astype(np.int32) for table in _DTYPES} | {
-        _DATA: (ends[_DATA] - sizes).astype(np.int32)
-    }
+    parts = {table: [getattr(batch, table) for batch in batches] for table in (*_DTYPES, _DATA)}
+    counts = np.array([[len(part) for part in of_table] for of_table in parts.values()], np.int64)
+    ends = np.cumsum(counts, axis=1)
+    bases = (ends - counts).astype(np.int32)
     joined: dict[str, Any] = {}
-    for table, dtype in _DTYPES.items():
-        rows = np.concatenate([part.view(np.uint8) for part in parts[table]])
-        words, targets = _REFERENCES[table]
-        shifts = np.stack([bases[target] for target in targets], axis=1)
-        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), ends[table], words, shifts)
-        joined[table] = rows.view(dtype)
+    for number, (table, dtype) in enumerate(_DTYPES.items()):
+        # Joined as bytes, into bytes that can be written to: NumPy would copy structured rows field by field.
+        rows: Table = np.ndarray(int(ends[number, -1]), dtype, bytearray().join(parts[table]))
+        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), ends[number], *_REFERENCES[table], bases)
+        joined[table] = rows
     if len(workspaces) > 1:
         position = {name: index for index, name in enumerate(workspaces)}
         renumber = [np.array([position[name] for name in batch.workspaces], np.int32) for batch in batches]
         joined["resources"]["workspace"] = np.concatenate(
             [new[batch.resources["workspace"]] for new, batch in zip(renumber, batches, strict=True)]
         )
-    data = np.concatenate([batch.data for batch in batches])
-    data.flags.writeable = False
+    data = np.frombuffer(b"".join(parts[_DATA]), np.uint8)
     longest_nested = max(batch.longest_nested for batch in batches)
     if any(batch.adjusted_count is not None for batch in batches):
         joined["adjusted_count"] = np.concatenate(

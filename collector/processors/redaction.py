@@ -21,7 +21,7 @@ from config.patterns import compile_pattern
 from config.redaction import RedactionProcessor
 from proto.distinct import distinct, distinct_values
 from proto.edit import Edit, Mask, Owners
-from proto.spans import STRING, SpanBatch, Table, take
+from proto.spans import STRING, SpanBatch, Table, members, take
 from proto.texts import Texts
 
 Places = NDArray[np.int64]
@@ -111,7 +111,6 @@ def _one_of(patterns: Sequence[str]) -> KeyTest:
 def _owners_of(table: Table, attributes: int) -> NDArray[np.int64]:
     """For each attribute the row whose it is; arbitrary where it is nobody's."""
     owners = np.zeros(attributes, np.int64)
-    counts = table["attributes_count"].astype(np.int64)
-    starts = np.repeat(table["attributes_start"] - (np.cumsum(counts) - counts), counts)
-    owners[np.arange(len(starts)) + starts] = np.repeat(np.arange(len(table)), counts)
+    counts = table["attributes_count"]
+    owners[members(table["attributes_start"], counts)] = np.repeat(np.arange(len(table)), counts)
     return owners
