@@ -390,6 +390,12 @@ class TailSamplingProcessor(Section):
         "tail_storage": "leave it out: what is not decided outlives a restart in the journal",
     }
 
+    @property
+    def remembered(self) -> tuple[int, int]:
+        """How many traces are remembered that were kept, and how many that were dropped."""
+        cache = self.decision_cache
+        return max(cache.sampled_cache_size, self.num_traces), max(cache.non_sampled_cache_size, self.num_traces)
+
     @field_validator("policies")
     @classmethod
     def _unique_names(cls, value: tuple[Policy, ...]) -> tuple[Policy, ...]:

@@ -1,5 +1,4 @@
-"""Builds the pipeline that `collector.yaml` describes: an entry, what holds the spans, and in front of each way out a batcher and
-the processors."""
+"""Builds the pipeline that `collector.yaml` describes: an entry, what holds the spans, and the way out to each exporter."""
 
 from __future__ import annotations
 
@@ -15,8 +14,7 @@ from collector.control.policies import Policies
 from collector.errors import CollectorError
 from collector.journal.journal import Journal
 from collector.ledger import Ledger
-from collector.pipeline.awaiting import Awaiting
-from collector.pipeline.batcher import Batcher, Remainder
+from collector.pipeline.batcher import Remainder
 from collector.pipeline.connections import Outlet, PipelineTelemetry, Surroundings
 from collector.pipeline.registry import (
     EXPORTERS,
@@ -25,12 +23,13 @@ from collector.pipeline.registry import (
     new_processor,
     queue_limits,
 )
-from collector.processors.base import Processing, Stage
+from collector.pipeline.way import Way, WayBuilder
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
 from config.model import Config
 from config.processors import BatchProcessor
 from config.sending import SendingQueue
+from config.tail_sampling import TailSamplingProcessor
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -102,18 +101,18 @@ class Pipeline:
     def __init__(
         self,
         entrance: Entrance,
-        batchers: Mapping[str, Batcher],
+        ways: Mapping[str, Way],
         exporters: Mapping[str, Outlet],
         closers: Sequence[Callable[[], Awaitable[None]]],
         ledger: Ledger,
     ) -> None:
-        self.queues: Mapping[str, Queue[Any]] = {name: batcher.queue for name, batcher in batchers.items()}
+        self.queues: Mapping[str, Queue[Any]] = {name: way.batcher.queue for name, way in ways.items()}
         self.ledger = ledger
         self.ledger.accounts.update((name, queue.account) for name, queue in self.queues.items())
         self.entry = Entry(entrance, ledger)
         self.exporters = exporters
         self._entrance = entrance
-        self._batchers = batchers
+        self._ways = ways
         self._closers = closers
 
     async def __aenter__(self) -> Self:
@@ -126,15 +125,16 @@ class Pipeline:
     async def run(self) -> None:
         """Store what comes in, until `drain`. Tables are created as soon as there is a server, spans or not."""
         async with asyncio.TaskGroup() as tasks:
-            openings = [tasks.create_task(outlet.open()) for outlet in self.exporters.values()]
-            await asyncio.gather(*(tasks.create_task(batcher.run()) for batcher in self._batchers.values()))
-            for opening in openings:
-                opening.cancel()
+            others = [tasks.create_task(outlet.open()) for outlet in self.exporters.values()]
+            others += [tasks.create_task(way.holding.run()) for way in self._ways.values() if way.holding is not None]
+            await asyncio.gather(*(tasks.create_task(way.batcher.run()) for way in self._ways.values()))
+            for other in others:
+                other.cancel()
 
     async def drain(self, deadline_s: float) -> Remainder:
         """Let nothing more in, store what is queued, and say what is left after `deadline_s` seconds. `run` must be running."""
         self._entrance.close()
-        left = await asyncio.gather(*(batcher.drain(deadline_s) for batcher in self._batchers.values()))
+        left = await asyncio.gather(*(way.batcher.drain(deadline_s) for way in self._ways.values()))
         return sum(left, Remainder(0, 0))
 
     def statistics(self) -> QueueStatistics:
@@ -176,29 +176,23 @@ def build(
         default_batching(sending),
     )
     processors = {
-        name: new_processor(each, surroundings)
+        name: each if isinstance(each, TailSamplingProcessor) else new_processor(each, surroundings)
         for name in names.processors
         if not isinstance(each := config.processors[name], BatchProcessor)
     }
+    builder = WayBuilder(processors, batch_limits(batching), telemetry, executor, clock, feed.known if feed else None)
 
-    def batcher(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Batcher:
-        measures = name == names.exporters[0]
-        stages = [Stage(each, processor, telemetry.processor(each, name), measures) for each, processor in processors.items()]
-        processing = Processing(stages, destination, executor, clock.monotonic) if stages else destination
-        if feed is not None:
-            # What is switched off must not get in because the store was away when the daemon started.
-            processing = Awaiting(feed.known, processing)
-        return Batcher(queue, batch_limits(batching), processing, in_front.num_consumers if in_front.enabled else 1, executor)
+    def way(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Way:
+        in_flight = in_front.num_consumers if in_front.enabled else 1
+        return builder.build(name, queue, destination, in_flight, measures=name == names.exporters[0])
 
     entrance: Entrance
     if journal is None:
         ledger = Ledger()
         entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
         destination = FanOut(list(outlets.values())) if len(outlets) > 1 else next(iter(outlets.values()))
-        batchers = {names.exporters[0]: batcher(queue, names.exporters[0], destination, sending)}
+        ways = {names.exporters[0]: way(queue, names.exporters[0], destination, sending)}
     else:
         entrance, ledger = journal, journal.ledger
-        batchers = {
-            name: batcher(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()
-        }
-    return Pipeline(entrance, batchers, outlets, [connection.close for connection in connections.values()], ledger)
+        ways = {name: way(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()}
+    return Pipeline(entrance, ways, outlets, [connection.close for connection in connections.values()], ledger)
