@@ -6,6 +6,7 @@ sent again, how a peer asks for time, and that what a partial success leaves out
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
@@ -79,8 +80,7 @@ def partial_success(body: bytes, *, as_json: bool = False) -> PartialSuccess | N
     """What an ExportTraceServiceResponse says was left out; None where it says nothing, or nothing that can be read."""
     if as_json:
         partly = _json_object(_json_object(body).get("partialSuccess"))
-        refused, message = partly.get("rejectedSpans", 0), str(partly.get("errorMessage", ""))
-        refused = int(refused) if str(refused).isdigit() else 0
+        refused, message = _count(partly.get("rejectedSpans")), str(partly.get("errorMessage", ""))
     else:
         answer = _parsed(ExportTraceServiceResponse(), body).partial_success
         refused, message = max(0, answer.rejected_spans), answer.error_message
@@ -122,6 +122,12 @@ def _reason(headers: Mapping[str, str], body: bytes) -> str:
     else:
         message = body[:_MOST_CHARACTERS].decode(errors="replace")
     return message or "no reason given"
+
+
+def _count(value: Any) -> int:
+    """A whole number from 0, which JSON has as such or as text; 0 for anything else."""
+    text = str(value)
+    return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else 0
 
 
 def _parsed(message: Any, body: bytes) -> Any:
