@@ -13,7 +13,7 @@ from proto.attribute_search import find_attributes
 from proto.call_kernels import CLIENT, PRODUCER
 from proto.distinct import distinct_values
 from proto.edit import Mask
-from proto.spans import ABSENT, SpanBatch, take
+from proto.spans import ABSENT, BYTES, EMPTY, STRING, SpanBatch, take
 
 Codes = NDArray[np.int32]
 
@@ -37,7 +37,7 @@ class PeerAttributes:
     """Knows in which attributes names of peers stand.
 
     Args:
-        of_databases: of what makes a call one to a database; the first that is there names it.
+        of_databases: of what makes a call one to a database; the first that is there, and not empty, names it.
         of_others: for calls to anything else.
     """
 
@@ -51,10 +51,15 @@ class PeerAttributes:
         is_database = np.zeros(len(batch), np.bool_)
         rows = np.flatnonzero((kinds == CLIENT) | (kinds == PRODUCER))
         found = find_attributes(batch, take(batch.spans, rows), self._keys)
+        there = np.nonzero(found != ABSENT)
+        values = batch.attributes[["type", "value_length"]][found[there]]
+        is_empty = (values["value_length"] == 0) & np.isin(values["type"], (EMPTY, STRING, BYTES))
+        found[there[0][is_empty], there[1][is_empty]] = ABSENT
+        found[: self._of_databases, kinds[rows] == PRODUCER] = ABSENT
         named = np.full(len(rows), ABSENT, np.int32)
         for places in found[::-1]:
             np.copyto(named, places, where=places != ABSENT)
-        is_database[rows] = (kinds[rows] == CLIENT) & (found[: self._of_databases] != ABSENT).any(axis=0)
+        is_database[rows] = (found[: self._of_databases] != ABSENT).any(axis=0)
         names = _texts(batch, codes, rows[named != ABSENT], named[named != ABSENT])
         is_database &= codes != ABSENT
         return Peers(codes, is_database, names)

@@ -1,0 +1,88 @@
+"""Lets halves of calls meet in the store: once for each minute in which they came there, when nothing more comes in it.
+
+What belongs to a minute is the same for whoever asks (`collector/query/halves.py`), and is inserted under the minute's own token.
+So it is stored once, however often that is tried, and by however many collectors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from collector.query.halves import COLUMNS, calls_of_halves
+from collector.spaced_log import SpacedLog
+from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.schema import SchemaSettings
+
+_log: Final = structlog.get_logger(__name__)
+
+INTERVAL_S: Final = 10.0
+"""So often is looked whether a minute is over."""
+_GRACE_S: Final = 60
+"""So long after its end is nothing more expected to come in a minute: an insert takes the time when it begins."""
+_CATCH_UP_S: Final = 1_800
+"""So long ago a minute may be: within the hour for which halves are kept, and replicated tables remember tokens."""
+_TIMEOUT_S: Final = 120.0
+_ONE_BLOCK: Final = {
+    "insert_deduplicate": 1,
+    # A token stands for one block.
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "max_block_size": 1 << 24,
+    "min_insert_block_size_rows": 1 << 32,
+    "min_insert_block_size_bytes": 1 << 40,
+}
+
+
+class Settling:
+    """Settles the calls in the tables of one exporter.
+
+    Args:
+        client: connections to its servers.
+        schema: its tables.
+        monotonic: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, client: ClickHouseClient, schema: SchemaSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._halves = schema.table_of("otel_topology_halves")
+        self._settled = schema.table_of("otel_topology_settled")
+        self._troubles = SpacedLog(_log, monotonic)
+        self._next: int | None = None
+
+    async def run(self) -> None:
+        """Settle minute after minute, until it is cancelled. What cannot be done now is tried again."""
+        while True:
+            try:
+                await self.settle()
+            except (ClickHouseError, ClickHouseUnavailable) as error:
+                self._troubles.warning("calls_not_settled_yet", type(error).__name__, error=str(error))
+            await asyncio.sleep(INTERVAL_S)
+
+    async def settle(self) -> None:
+        """Settle what belongs to the minutes that are over and are not settled yet, oldest first.
+
+        Raises:
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.command`; nothing is lost.
+        """
+        answer = await self._client.query(
+            f"SELECT toUnixTimestamp(now()) AS now, toUnixTimestamp(max(ArrivalMinute)) AS settled FROM {self._settled}"  # noqa: S608 - quoted
+        )
+        now, settled = (int(answer.columns[name][0]) for name in ("now", "settled"))
+        # Minutes are settled one after the other, so what was settled by another collector need not be tried.
+        first = max((now - _CATCH_UP_S) // 60 * 60, settled + 60, self._next or 0)
+        for minute in range(first, (now - _GRACE_S) // 60 * 60, 60):
+            await self._settle(minute)
+            self._next = minute + 60
+
+    async def _settle(self, minute: int) -> None:
+        calls = calls_of_halves(self._halves, f"toDateTime({minute})", f"toDateTime({minute + 60})")
+        await self._client.command(
+            f"INSERT INTO {self._settled} ({', '.join(COLUMNS)}){calls}",
+            settings={**_ONE_BLOCK, "insert_deduplication_token": f"minute-{minute}"},
+            timeout_s=_TIMEOUT_S,
+        )
