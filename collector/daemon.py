@@ -21,15 +21,14 @@ from collector.clock import SYSTEM, Clock
 from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
-from collector.ledger import Ledger
 from collector.memory import spare_the_collector
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
-from collector.query_port import QueryPort, Store, new_guard
+from collector.query_port import Ports, Store
 from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
 from collector.telemetry import Telemetry
-from config.extensions import QueryExtension
+from collector.tracing_control import TracingControl
 from config.model import Config
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from proto.warm import is_warm, warm
@@ -80,6 +79,7 @@ class Daemon:
             ListenError: an address cannot be listened on.
             EmbeddedStartError: the embedded ClickHouse does not start.
             JournalError: the journal cannot be used.
+            StrategyFileError: the file of sampling strategies cannot be used.
         """
         pool = ThreadPoolExecutor(_THREADS, "work")
         async with AsyncExitStack() as rooms:
@@ -91,7 +91,10 @@ class Daemon:
             if journal is not None:
                 self.keeps = True
                 await rooms.enter_async_context(journal)
-            pipeline = await rooms.enter_async_context(build(self._config, self._telemetry, pool, self._clock, journal))
+            control = TracingControl(self._config, store.client if store else None, self._telemetry, self._clock)
+            pipeline = await rooms.enter_async_context(
+                build(self._config, self._telemetry, pool, self._clock, journal, control.obeyed)
+            )
             self._watch_queues(pipeline)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
             checks = self._exporter_checks(pipeline, store)
@@ -105,12 +108,14 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            urls = await rooms.enter_async_context(self._query_ports(store, health, gates, pipeline.ledger))
+            ports = Ports(store, health, pipeline.ledger, control, gates, self._telemetry, self._clock)
+            urls = await rooms.enter_async_context(self._serving(ports))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []
             if self._database:
                 watched.append(await self._database.ready())
                 urls["clickhouse"] = self._database.url
+            watched += await rooms.enter_async_context(control.following())
             watched.append(await rooms.enter_async_context(self._storing(pipeline)))
             await kernels
             spare_the_collector()
@@ -130,18 +135,14 @@ class Daemon:
         return checks
 
     @asynccontextmanager
-    async def _query_ports(
-        self, store: Store | None, health: Health, gates: Gates, accounts: Ledger
-    ) -> AsyncIterator[dict[str, str]]:
-        """Every `query` extension, serving while the context lasts; the URL of each by its id."""
+    async def _serving(self, ports: Ports) -> AsyncIterator[dict[str, str]]:
+        """The extensions that answer somebody, serving while the context lasts; the URL of each by its id."""
         async with AsyncExitStack() as open_ports:
             urls = {}
             for name in self._config.service.extensions:
-                extension = self._config.extensions[name]
-                if not isinstance(extension, QueryExtension):
+                port = ports.of(name, self._config.extensions[name])
+                if port is None:
                     continue
-                guard = new_guard(name, extension, gates, self._telemetry, self._clock)
-                port = QueryPort(name, extension, store, health, self._clock, guard, accounts)
                 await port.start()
                 open_ports.push_async_callback(port.stop)
                 urls[name] = port.url

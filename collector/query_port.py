@@ -1,13 +1,15 @@
-"""The query port: API, health and metrics on the address of a `query` extension."""
+"""The ports of extensions: the API, health and metrics of `query`, and what SDKs ask of `jaeger_remote_sampling`."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from aiohttp import web
+
 from collector.access import Gates
-from collector.api.app import build_application, build_runner
+from collector.api.app import build_application, build_runner, build_sampling_application
 from collector.api.guard import Guard
 from collector.api.routing import QuerySettings
 from collector.clock import Clock
@@ -16,8 +18,10 @@ from collector.ledger import Ledger
 from collector.receivers.listen import listen_error
 from collector.telemetry import Telemetry
 from collector.tls import listening_options
+from collector.tracing_control import TracingControl
 from config.exporters import ClickHouseExporter
-from config.extensions import QueryExtension
+from config.extensions import Extension, QueryExtension
+from config.remote_sampling import RemoteSamplingExtension, SamplingHttp
 from config.values import TcpAddress, is_loopback
 from exporters.clickhouse.client import ClickHouseClient
 
@@ -35,38 +39,19 @@ class Store:
     client: ClickHouseClient
 
 
-class QueryPort:
-    """Serves one `query` extension.
+class Port:
+    """Serves one application.
 
     Args:
-        name: id of the extension in the configuration.
+        key: where the address and `tls` stand in the configuration.
         settings: where to listen.
-        store: what to read; None where spans only pass through, so that there is nothing to ask for but health and accounts.
-        health: answers for health and metrics.
-        clock: for default time ranges.
-        guard: who may ask.
-        accounts: what became of every span.
+        application: what is served.
     """
 
-    def __init__(
-        self,
-        name: str,
-        settings: QueryExtension,
-        store: Store | None,
-        health: Health,
-        clock: Clock,
-        guard: Guard,
-        accounts: Ledger,
-    ) -> None:
-        self._name = name
+    def __init__(self, key: str, settings: QueryExtension | SamplingHttp, application: web.Application) -> None:
+        self._key = key
         self._address = settings.address
         self._tls = settings.tls
-        table = QuerySettings()
-        if store is not None:
-            table = QuerySettings(spans_table=f"{store.exporter.database}.{store.exporter.traces_table_name}")
-        application = build_application(
-            store.client if store else None, table, guard=guard, accounts=accounts, extra_routes=health.routes(), now=clock.now
-        )
         self._runner = build_runner(application)
         self._listener: asyncio.Server | None = None
         self.url = ""
@@ -79,7 +64,7 @@ class QueryPort:
             ListenError: the address cannot be listened on.
             TlsError: the files for TLS cannot be used.
         """
-        encryption = listening_options(self._tls, f"extensions.{self._name}.tls")
+        encryption = listening_options(self._tls, f"{self._key}.tls")
         await self._runner.setup()
         assert self._runner.server is not None  # noqa: S101 - it was set up
         host, port = self._address.host, self._address.port
@@ -87,7 +72,7 @@ class QueryPort:
             self._listener = await asyncio.get_running_loop().create_server(self._runner.server, host, port, **encryption)
         except OSError as error:
             await self._runner.cleanup()
-            raise listen_error(str(self._address), f"extensions.{self._name}.endpoint", error) from None
+            raise listen_error(str(self._address), f"{self._key}.endpoint", error) from None
         scheme = "https" if encryption else "http"
         self.url = f"{scheme}://{TcpAddress(host, self._listener.sockets[0].getsockname()[1])}"
 
@@ -98,13 +83,66 @@ class QueryPort:
         await self._runner.cleanup()
 
 
-def new_guard(name: str, settings: QueryExtension, gates: Gates, telemetry: Telemetry, clock: Clock) -> Guard:
-    """The guard of a `query` extension."""
-    return Guard(
-        gates.gate("read", settings.auth, from_header=settings.workspaces.from_header),
-        hosts=settings.allowed_hosts,
-        checks_hosts=is_loopback(settings.address.host),
-        metrics_without_auth=settings.metrics_without_auth,
-        refused=partial(telemetry.query_refused, name),
-        monotonic=clock.monotonic,
-    )
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Makes the ports of extensions.
+
+    Attributes:
+        store: what is read; None where spans only pass through, so that there is nothing to ask for but health and accounts.
+        health: answers for health and metrics.
+        accounts: what became of every span.
+        control: what SDKs are told, and what holds where no tracing config speaks.
+        gates: who may ask.
+        telemetry: where refusals are counted.
+        clock: for default time ranges.
+    """
+
+    store: Store | None
+    health: Health
+    accounts: Ledger
+    control: TracingControl
+    gates: Gates
+    telemetry: Telemetry
+    clock: Clock
+
+    def of(self, name: str, extension: Extension) -> Port | None:
+        """The port of an extension, which has yet to be started; None for one that serves nobody."""
+        match extension:
+            case QueryExtension():
+                return self._query(name, extension)
+            case RemoteSamplingExtension():
+                return self._sampling(name, extension.http)
+        return None
+
+    def _query(self, name: str, settings: QueryExtension) -> Port:
+        queries = QuerySettings(default_policy=self.control.default)
+        if self.store is not None:
+            exporter = self.store.exporter
+            queries = replace(queries, spans_table=f"{exporter.database}.{exporter.traces_table_name}")
+        application = build_application(
+            self.store.client if self.store else None,
+            queries,
+            guard=Guard(
+                self.gates.gate("read", settings.auth, from_header=settings.workspaces.from_header),
+                hosts=settings.allowed_hosts,
+                checks_hosts=is_loopback(settings.address.host),
+                metrics_without_auth=settings.metrics_without_auth,
+                refused=partial(self.telemetry.query_refused, name),
+                monotonic=self.clock.monotonic,
+            ),
+            accounts=self.accounts,
+            strategies=self.control.strategies,
+            extra_routes=self.health.routes(),
+            now=self.clock.now,
+        )
+        return Port(f"extensions.{name}", settings, application)
+
+    def _sampling(self, name: str, settings: SamplingHttp) -> Port:
+        guard = Guard(
+            # Those who send spans ask how to sample them.
+            self.gates.gate("ingest", settings.auth, from_header=settings.workspaces.from_header),
+            checks_hosts=is_loopback(settings.address.host),
+            refused=partial(self.telemetry.query_refused, name),
+            monotonic=self.clock.monotonic,
+        )
+        return Port(f"extensions.{name}.http", settings, build_sampling_application(self.control.strategies, guard))

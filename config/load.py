@@ -89,6 +89,7 @@ class _Builder:
             return None
         config = Config.model_validate({**components, "service": service})
         self.problems += check_listeners(config, self.document)
+        self.problems += check_stores(config, self.document)
         self.problems += check_access(config, self.document)
         return None if self.problems else config
 

@@ -9,6 +9,7 @@ from config.extensions import QueryExtension
 from config.model import KINDS, Config
 from config.problems import KeyPath, Problem, alternatives, key_path, printable
 from config.remote_sampling import RemoteSamplingExtension
+from config.service_policy import ServicePolicyProcessor
 from config.values import TcpAddress, UnixAddress
 
 _COMPONENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}(?:/[^\s/](?:[^\r\n]{0,1022}[^\s])?)?", re.ASCII)
@@ -69,6 +70,14 @@ def check_single(document: Document) -> Iterator[Problem]:
         ]
         for position in positions[1:]:
             yield _problem(document, (*path, position), f"names a second {component}", reason)
+
+
+def check_stores(config: Config, document: Document) -> Iterator[Problem]:
+    """Find what needs a store where there is none."""
+    for position, name in enumerate(config.service.pipelines.traces.processors):
+        if isinstance(config.processors[name], ServicePolicyProcessor) and not config.stores:
+            message = f"names {name}, which asks ClickHouse for tracing configs"
+            yield _problem(document, (*_PIPELINE, "processors", position), message, "add a clickhouse exporter")
 
 
 def check_listeners(config: Config, document: Document) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""The query port's application: routes, errors, and what handlers need.
+"""The applications of our ports: routes, errors, and what handlers need.
 
 application = build_application(client)
 runner = build_runner(application)
@@ -18,7 +18,9 @@ from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
 from collector.api.routing import CONFIGS, JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.control.config_store import ConfigStore
+from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
 from collector.query.store import SpanStore
@@ -38,6 +40,7 @@ def build_application(
     *,
     guard: Guard | None = None,
     accounts: Ledger | None = None,
+    strategies: Strategies | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
@@ -47,14 +50,12 @@ def build_application(
         client: to the store; without one, only that is answered which needs none.
         guard: who may ask; everybody, in any workspace, when None.
         accounts: what became of every span; an empty one when None.
+        strategies: what SDKs are told that ask how to sample; not served when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    guard = guard or Guard()
-    application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
-    application.on_response_prepare.append(protect)
-    application[_GUARD] = guard
+    application = _guarded(guard or Guard())
     routes: tuple[Route, ...] = ledger.ROUTES
     if client is not None:
         routes = ROUTES
@@ -76,7 +77,25 @@ def build_application(
         return web.Response(body=document, content_type=JSON)
 
     application.router.add_get("/openapi.json", openapi)
+    if strategies is not None:
+        application[STRATEGIES] = strategies
+        application.router.add_routes([web.get(path, sampling_strategy) for path in PATHS])
     application.router.add_routes(extra_routes)
+    return application
+
+
+def build_sampling_application(strategies: Strategies, guard: Guard) -> web.Application:
+    """The application of an address where SDKs ask how to sample, and nothing else is served: every path answers."""
+    application = _guarded(guard)
+    application[STRATEGIES] = strategies
+    application.router.add_get("/{path:.*}", sampling_strategy)
+    return application
+
+
+def _guarded(guard: Guard) -> web.Application:
+    application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
+    application.on_response_prepare.append(protect)
+    application[_GUARD] = guard
     return application
 
 

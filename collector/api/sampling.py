@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 import orjson
-import structlog
 from aiohttp import web
 
-from collector.api.guard import Guard, protect
-from collector.api.problems import problems
 from collector.api.routing import CALLER, JSON
 from collector.control.strategies import Strategies, StrategiesUnknown
-
-_log = structlog.get_logger(__name__)
 
 STRATEGIES: Final = web.AppKey("strategies", Strategies)
 PATHS: Final = ("/sampling", "/api/sampling")
@@ -30,12 +25,3 @@ async def sampling_strategy(request: web.Request) -> web.Response:
     except StrategiesUnknown as error:
         return web.Response(status=500, text=f"collector error: {error}\n")
     return web.Response(body=orjson.dumps(strategy), content_type=JSON)
-
-
-def build_sampling_application(strategies: Strategies, guard: Guard) -> web.Application:
-    """The application of an address that serves nothing else."""
-    application = web.Application(middlewares=[problems, guard.middleware()])
-    application.on_response_prepare.append(protect)
-    application[STRATEGIES] = strategies
-    application.router.add_get("/{path:.*}", sampling_strategy)
-    return application

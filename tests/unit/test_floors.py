@@ -25,7 +25,7 @@ FLOORS = (
     {"cli"},  # loads commands by their names when they are asked for, and is where they find what a mistake of a user is
     {"daemon"},
     {"embedded", "receiving", "query_port", "journaling"},
-    {"health"},
+    {"health", "tracing_control"},
     {"receivers", "api", "pipeline"},
     {"processors", "journal"},
     {"query", "queues", "control"},

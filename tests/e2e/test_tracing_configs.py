@@ -1,0 +1,157 @@
+"""Tracing configs in a running daemon: changed over the API, soon in force for spans of the real SDK, and told to samplers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from tests.support.daemon import Daemon, daemon_in, eventually, free_ports
+
+CONFIGS = "/api/v1/workspaces/default/tracing-configs"
+POLICY = {"service_policy": {"refresh_interval": "100ms"}}
+
+
+def call(port: int, method: str, path: str, body: Any = None, version: int = 0) -> tuple[int, Any]:
+    """Status and document of an answer."""
+    headers = {"Content-Type": "application/json", **({"If-Match": f'"{version}"'} if version else {})}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        is_json = answer.headers.get_content_type().endswith("json")
+        return answer.status, json.loads(text) if is_json else text.decode()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def sampling_port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int) -> Iterator[Daemon]:
+    """A daemon with the processor, and an address for samplers with a file of strategies."""
+    directory = tmp_path_factory.mktemp("daemon")
+    with daemon_in(directory) as daemon:
+        daemon.configure(journal={}, processors=POLICY)
+        document = yaml.safe_load(daemon.file.read_text())
+        strategies = directory / "strategies.json"
+        strategies.write_text(json.dumps({"service_strategies": [{"service": "filed", "type": "ratelimiting", "param": 3}]}))
+        document["extensions"]["jaeger_remote_sampling"] = {
+            "http": {"endpoint": f"127.0.0.1:{sampling_port}"},
+            "source": {"file": str(strategies), "reload_interval": "1ms"},
+        }
+        document["service"]["extensions"].append("jaeger_remote_sampling")
+        daemon.file.write_text(yaml.safe_dump(document))
+        daemon.start()
+        yield daemon
+        assert daemon.stop() == 0, daemon.log
+
+
+class Service:
+    """A service with the real SDK, whose spans are sent one by one."""
+
+    def __init__(self, daemon: Daemon, name: str) -> None:
+        self.name = name
+        self._daemon = daemon
+        self._provider = TracerProvider(resource=Resource({"service.name": name}))
+        exporter = OTLPSpanExporter(f"127.0.0.1:{daemon.ports.grpc}", insecure=True)
+        self._provider.add_span_processor(SimpleSpanProcessor(exporter))
+
+    def span(self, name: str, **attributes: str) -> None:
+        self._provider.get_tracer("test").start_span(name, attributes={"url.path": "/", **attributes}).end()
+
+    def stored(self, condition: str = "1") -> int:
+        return self._daemon.stored(f"ServiceName = '{self.name}' AND {condition}")
+
+    def passes(self) -> bool:
+        """Whether a span is kept that comes now."""
+        marker, after = uuid.uuid4().hex, Service(self._daemon, f"marker-{uuid.uuid4().hex}")
+        self.span(marker)
+        after.span("behind")
+        # Both are in one journal: when the second one is stored, it is settled what became of the first one.
+        eventually(lambda: after.stored() == 1, "the span behind")
+        return self.stored(f"SpanName = '{marker}'") == 1
+
+
+@pytest.fixture
+def service(running: Daemon) -> Service:
+    return Service(running, f"service-{uuid.uuid4().hex}")
+
+
+def test_a_service_is_switched_off_and_on_while_the_daemon_runs(running: Daemon, service: Service) -> None:
+    port = running.ports.query
+    assert service.passes()
+    status, made = call(port, "POST", CONFIGS, {"service": service.name, "enabled": False})
+    assert status == 201
+    eventually(lambda: not service.passes(), "a span that is dropped")
+    dropped = running.metric("spanhouse_processor_dropped_spans_total", rule=made["id"], reason="disabled")
+    assert dropped >= 1
+    accounts = json.loads(running.get("/api/v1/ledger")[1])["exporters"][0]["workspaces"][0]["services"]
+    assert next(each for each in accounts if each["service"] == service.name)["dropped"] == {"service_policy": dropped}
+    status, toggled = call(port, "POST", f"{CONFIGS}/{made['id']}/toggle", version=1)
+    assert (status, toggled["enabled"]) == (200, True)
+    eventually(service.passes, "a span that is kept")
+    assert call(port, "POST", f"{CONFIGS}/{made['id']}/toggle", version=1)[0] == 409
+
+
+def test_paths_are_excluded_and_rates_applied(running: Daemon, service: Service) -> None:
+    settings = {"service": f"{service.name}*", "excludedPaths": ["/healthz"], "samplingRate": 0.5}
+    assert call(running.ports.query, "POST", CONFIGS, settings)[0] == 201
+
+    def is_excluded() -> bool:
+        before = running.metric("spanhouse_processor_dropped_spans_total", reason="excluded")
+        service.span("check", **{"url.path": "/healthz"})
+        service.passes()
+        return running.metric("spanhouse_processor_dropped_spans_total", reason="excluded") > before
+
+    eventually(is_excluded, "a span that is excluded")
+    earlier = service.stored()
+    for number in range(60):
+        service.span(f"rated-{number}")
+    service.passes()
+    found = service.stored("SpanName LIKE 'rated-%'")
+    assert 10 < found < 50
+    assert service.stored("SpanName LIKE 'rated-%' AND TraceState = 'ot=th:8' AND AdjustedCount = 2") == found
+    assert service.stored() >= earlier
+
+
+def test_samplers_are_told_what_configs_and_files_say(
+    running: Daemon, sampling_port: int, service: Service, tmp_path: Path
+) -> None:
+    query = running.ports.query
+    asked = [
+        (query, "/sampling"),
+        (query, "/api/sampling"),
+        (sampling_port, "/"),
+        (sampling_port, "/sampling"),
+        (sampling_port, "/x/y"),
+    ]
+
+    def answers(name: str) -> list[Any]:
+        return [call(port, "GET", f"{path}?service={name}") for port, path in asked]
+
+    one_in_a_thousand = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.001}}
+    limited = {"strategyType": "RATE_LIMITING", "rateLimitingSampling": {"maxTracesPerSecond": 3}}
+    assert answers(service.name) == [(200, one_in_a_thousand)] * 5
+    assert answers("filed") == [(200, limited)] * 5
+    call(query, "POST", CONFIGS, {"service": service.name, "samplingRate": 0.25})
+    rated = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.25}}
+    eventually(lambda: answers(service.name) == [(200, rated)] * 5, "the rate of the config")
+    for port, path in asked:
+        for wrong in ("", "?service=a&service=b", "?Service=a"):
+            assert call(port, "GET", path + wrong) == (400, "'service' parameter must be provided once\n")
+    assert call(sampling_port, "POST", "/sampling?service=a")[0] == 405
