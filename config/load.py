@@ -11,7 +11,7 @@ from config.explain import explain, unknown_key
 from config.exposure import check_access
 from config.model import KINDS, Config, Kind
 from config.problems import ConfigError, KeyPath, Problem, alternatives, key_path
-from config.references import check_component_id, check_listeners, check_references, check_single
+from config.references import check_component_id, check_listeners, check_references, check_single, check_stores
 from config.section import Section
 from config.service import Service
 
