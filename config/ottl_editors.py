@@ -24,6 +24,7 @@ _REPLACING: Final = (
     Parameter("function", _NOTHING, optional=True, form="function"),
     Parameter("replacementFormat", STRING, optional=True, form="literal"),
 )
+_REPLACING_ALL: Final = (Parameter("replacement", STRING, form="literal"), *_REPLACING[1:])
 
 EDITORS: Final[Mapping[str, Function]] = {
     "set": _editor(frozenset(Type), Parameter("value", ANY, collection=True)),
@@ -45,9 +46,9 @@ EDITORS: Final[Mapping[str, Function]] = {
     "truncate_all": _editor(MAP, _LIMIT),
     "replace_match": _editor(STRING, Parameter("pattern", STRING, form="literal"), *_REPLACING),
     "replace_pattern": _editor(STRING, _REGEX, *_REPLACING),
-    "replace_all_matches": _editor(MAP, Parameter("pattern", STRING, form="literal"), *_REPLACING),
+    "replace_all_matches": _editor(MAP, Parameter("pattern", STRING, form="literal"), *_REPLACING_ALL),
     "replace_all_patterns": _editor(
-        MAP, Parameter("mode", STRING, form="literal", choices=("key", "value")), _REGEX, *_REPLACING
+        MAP, Parameter("mode", STRING, form="literal", choices=("key", "value")), _REGEX, *_REPLACING_ALL
     ),
     "stringify_all": _editor(MAP),
 }

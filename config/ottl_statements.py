@@ -20,6 +20,7 @@ __all__ = ["Statement", "read_flat_statement", "read_statement"]
 
 _FOR_EVENTS: Final = ("set", "delete_key")
 """Editors with which events can change what they belong to: others would have to be done for one event after the other."""
+_ONE: Final = {Level.RESOURCE: "resource", Level.SCOPE: "scope", Level.SPAN: "span"}
 
 
 def read_statement(text: str, context: Context) -> Statement:
@@ -91,6 +92,13 @@ def _check_values(text: str, at: int, name: str, target: Path, arguments: Sequen
             raise OttlError(text, depth.at, "depth must not be negative")
         case "keep_keys", [keys]:
             _check_keys(text, keys)
+        case "stringify_all", _ if not is_collection(target):
+            raise OttlError(text, target.at, "stringify_all takes all attributes together")
+        case "merge_maps", [Path() as source, _] if is_collection(source) and not is_collection(target):
+            raise OttlError(text, source.at, "all attributes together can only be merged into all attributes")
+    for argument in arguments:
+        if isinstance(argument, Path) and is_collection(argument) and argument.level > target.level:
+            raise OttlError(text, argument.at, f"there are several for each {_ONE[target.level]}; name one of them by its key")
 
 
 def _check_keys(text: str, keys: Node | None) -> None:

@@ -15,6 +15,7 @@ from config.section import Section
 from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
 from config.tail_sampling import TailSamplingProcessor
+from config.transforming import TransformProcessor
 from config.values import Count, Duration, PositiveCount
 
 
@@ -51,6 +52,7 @@ Processor = (
     | RedactionProcessor
     | LimitsProcessor
     | SpanProcessor
+    | TransformProcessor
     | RedMetricsProcessor
     | ServicePolicyProcessor
     | ProbabilisticSampler
@@ -64,6 +66,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "redaction": RedactionProcessor,
     "limits": LimitsProcessor,
     "span": SpanProcessor,
+    "transform": TransformProcessor,
     "red_metrics": RedMetricsProcessor,
     "service_policy": ServicePolicyProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
@@ -77,7 +80,6 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "memory_limiter": (
         "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
     ),
-    "transform": _IN_FRONT,
     "groupbytrace": "leave it out: tail_sampling gathers traces by itself",
     "groupbyattrs": _IN_FRONT,
     "spanmetrics": "use the processor red_metrics",

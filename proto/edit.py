@@ -80,9 +80,10 @@ class Edit:
         batch: stays as it is.
         owners: the table.
         keys: of the columns; each once.
+        data: of the batch, where several edits of it append to the same; without, the edit has data of its own.
     """
 
-    def __init__(self, batch: SpanBatch, owners: Owners, keys: Sequence[bytes]) -> None:
+    def __init__(self, batch: SpanBatch, owners: Owners, keys: Sequence[bytes], data: Data | None = None) -> None:
         self._batch = batch
         self._owners: Owners = owners
         self._table: Table = getattr(batch, owners)
@@ -95,7 +96,7 @@ class Edit:
         self._found = find_attributes(batch, self._table, keys)
         self._changed = np.zeros(len(self._table), np.bool_)
         self._removed = np.zeros(len(batch.attributes), np.bool_)
-        self.data = Data(batch.data)
+        self.data = Data(batch.data) if data is None else data
         self.attributes = batch.attributes
         self.present: Mask = self._found != ABSENT
         self.cells: Table = np.zeros(self._found.shape, ATTRIBUTE)
@@ -110,23 +111,28 @@ class Edit:
     def put_texts(self, key: int, rows: Mask, codes: NDArray[Any], texts: Sequence[bytes]) -> None:
         """Give each of these rows a string: of those in `texts` the one that `codes`, shape (rows that are chosen,), says."""
         appended = self.data.append_texts(texts)
-        self._put(key, rows, STRING, 0, appended.offsets[codes], appended.lengths[codes])
+        self.put(key, rows, STRING, 0, appended.offsets[codes], appended.lengths[codes])
 
     def put_numbers(self, key: int, rows: Mask, value_type: int, numbers: Any) -> None:
         """Give these rows values of a type without text; of a double, `numbers` are the bits, int64."""
-        self._put(key, rows, value_type, numbers, 0, 0)
+        self.put(key, rows, value_type, numbers, 0, 0)
 
     def copy(self, key: int, source: int, rows: Mask) -> None:
         """Give these rows under `key` the value that they have under `source`."""
         values = self.values(source, rows)
-        self._put(key, rows, values["type"], values["number"], values["value_offset"], values["value_length"])
+        self.put(key, rows, values["type"], values["number"], values["value_offset"], values["value_length"])
 
     def remove(self, key: int, rows: Mask) -> None:
         """Take the attribute, and others with the same key, from these rows."""
         self._changed |= rows & self.present[key]
         self.present[key] &= ~rows
 
-    def _put(self, key: int, rows: Mask, value_type: Any, numbers: Any, offsets: Any, lengths: Any) -> None:
+    def put(self, key: int, rows: Mask, value_type: Any, numbers: Any, offsets: Any, lengths: Any) -> None:
+        """Give each of these rows a value: one for all, or arrays with one for each row that is chosen.
+
+        Args:
+            offsets, lengths: where its text lies in the data, or its message if it is an array or a key-value list.
+        """
         if self._key_texts is None:
             self._key_texts = self.data.append(self._keys)
         start = int(self._key_ends[key - 1]) if key else 0
@@ -172,26 +178,36 @@ class Edit:
         self.attributes["value_length"][places] = appended.lengths[codes]
         self._changed |= rows
 
-    def finish(self) -> SpanBatch:
-        """The batch as it is now: the one that was given where nothing has changed."""
+    def finish(self, batch: SpanBatch | None = None) -> SpanBatch:
+        """The batch as it is now: the one that was given where nothing has changed.
+
+        Args:
+            batch: what edits of other tables, which share this one's data, have made of it; only columns may be changed then.
+        """
         rows = np.flatnonzero(self._changed)
+        before = self.attributes if batch is None else batch.attributes
+        batch = self._batch if batch is None else batch
         if not len(rows):
-            return self._batch
-        before = self.attributes
+            return batch
         added = np.count_nonzero(self.present & (self._found == ABSENT), axis=0)
         room = int((self._counts + added)[(added > 0) & self._changed].sum())
         attributes = np.empty(len(before) + room, ATTRIBUTE)
         attributes.view(np.uint8)[: before.nbytes] = before.view(np.uint8)
         starts, counts = self._starts.copy(), self._counts.copy()
         out = records(attributes), len(before), starts, counts
-        old = self._batch.data, records(before), self._removed, self._starts, self._counts, rows
+        old = self.data.view, records(before), self._removed, self._starts, self._counts, rows
         changes = self._keys, self._key_ends, self._found, records(self.cells), self.present
         attributes = attributes[: rewrite_lists(*out, *old, *changes)]
-        table: Table = self._table.view(np.uint8).copy().view(self._table.dtype)
+        given: Table = getattr(batch, self._owners)
+        table: Table = given.view(np.uint8).copy().view(given.dtype)
         table["attributes_start"] = starts
         table["attributes_count"] = counts
         made: dict[str, Any] = {self._owners: table}
-        edited = replace(self._batch, data=self.data.view, attributes=attributes, request_size=0, **made)
-        if self._owners == "resources":
-            table["service_name"] = find_attributes(edited, table, [_SERVICE_NAME])[0]
-        return edited
+        edited = replace(batch, data=self.data.view, attributes=attributes, request_size=0, **made)
+        return with_service_names(edited) if self._owners == "resources" else edited
+
+
+def with_service_names(batch: SpanBatch) -> SpanBatch:
+    """The batch whose resources, a table of its own, say again where their names of services are."""
+    batch.resources["service_name"] = find_attributes(batch, batch.resources, [_SERVICE_NAME])[0]
+    return batch

@@ -19,6 +19,7 @@ from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
 from collector.processors.service_policy import ServicePolicy
 from collector.processors.span import SpanNames
+from collector.processors.transform import Transform
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context, own_listener_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
@@ -34,6 +35,7 @@ from config.sampling import ProbabilisticSampler
 from config.sending import SendingQueue
 from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
+from config.transforming import TransformProcessor
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
@@ -135,6 +137,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     RedactionProcessor: Redaction,
     LimitsProcessor: Limits,
     SpanProcessor: SpanNames,
+    TransformProcessor: Transform,
     RedMetricsProcessor: RedMetrics,
     ProbabilisticSampler: Sampler,
 }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,18 +12,11 @@ from collector.processors.ottl.columns import Mask
 from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
 from collector.processors.selection import Selection
+from collector.processors.trouble import Trouble
 from config.filtering import FilterProcessor
 from config.ottl import Condition
 from config.ottl_nodes import Level
 from proto.spans import SpanBatch, take
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """Rules that could not be worked out: for how many spans or events, and why, where that is to be told."""
-
-    failures: Counter[str] = field(default_factory=Counter)
-    reasons: dict[str, str] = field(default_factory=dict)
 
 
 class Filter:
@@ -45,7 +37,7 @@ class Filter:
         """The batch without the spans and events that are dropped."""
         if not len(batch):
             return Processed(batch)
-        trouble = _Trouble()
+        trouble = Trouble()
         dropped, given_up = self._matched(self._on_spans, Fields(batch, self._on_spans.keys), len(batch), trouble)
         dropped |= ~self._selection.choose(batch)
         stays = ~(dropped | given_up)
@@ -57,7 +49,7 @@ class Filter:
             failed = replace(failed, spans=np.concatenate([failed.spans, others.spans]), adjusted_count=None)
         return Processed(left, batch.select(dropped), trouble.failures, failed, trouble.reasons)
 
-    def _without_events(self, batch: SpanBatch, trouble: _Trouble) -> tuple[SpanBatch, SpanBatch]:
+    def _without_events(self, batch: SpanBatch, trouble: Trouble) -> tuple[SpanBatch, SpanBatch]:
         """The spans with the events that are left, and the spans that are given up with an event."""
         fields = Fields(batch, self._on_events.keys)
         dropped, given_up = self._matched(self._on_events, fields, len(fields.events), trouble)
@@ -74,7 +66,7 @@ class Filter:
         left = replace(batch, spans=spans, events=take(batch.events, fields.event_rows[~dropped]), request_size=0)
         return left.select(~fails) if fails.any() else left, failed
 
-    def _matched(self, rules: _Rules, fields: Fields, rows: int, trouble: _Trouble) -> tuple[Mask, Mask]:
+    def _matched(self, rules: _Rules, fields: Fields, rows: int, trouble: Trouble) -> tuple[Mask, Mask]:
         """Rows for which a rule holds, and those that are given up because one before it could not be worked out."""
         matched = np.zeros(rows, np.bool_)
         given_up = np.zeros(rows, np.bool_)
@@ -83,9 +75,8 @@ class Filter:
             truth = evaluator.evaluate(condition)
             failed = truth.failed & ~(matched | given_up)
             if failed.any():
-                trouble.failures[place] += int(np.count_nonzero(failed))
-                if self._mode != "silent":
-                    trouble.reasons[place] = f"{truth.failure}, in {condition}"
+                reason = None if self._mode == "silent" else f"{truth.failure}, in {condition}"
+                trouble.note(place, int(np.count_nonzero(failed)), reason)
                 if self._mode == "propagate":
                     given_up |= failed
             matched |= truth.holds & ~given_up

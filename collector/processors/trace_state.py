@@ -95,3 +95,12 @@ def _read_own(value: str, members: tuple[str, ...]) -> TraceState | None:
     if (th is not None and not _THRESHOLD.fullmatch(th)) or (rv is not None and not _RANDOMNESS.fullmatch(rv)):
         return None
     return TraceState(None if th is None else read_threshold(th), None if rv is None else int(rv, 16), tuple(others), members)
+
+
+def with_member(text: str, key: str, value: str) -> str | None:
+    """A trace state in which a member has this value; it comes first, as W3C wants it. None if the member is not well formed."""
+    if not _MEMBER.fullmatch(f"{key}={value}"):
+        return None
+    members = [member.strip(" \t") for member in text.split(",")]
+    others = [member for member in members if member and member.partition("=")[0] != key]
+    return ",".join([f"{key}={value}", *others][:_MOST_MEMBERS])

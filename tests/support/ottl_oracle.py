@@ -7,7 +7,7 @@ import math
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -54,6 +54,7 @@ class Subject:
     span: Any
     event: Any = None
     event_index: int = 0
+    cache: dict[str, Any] = field(default_factory=dict)
 
 
 def spans(request: ExportTraceServiceRequest) -> Iterator[Subject]:
@@ -197,6 +198,8 @@ def _field(path: Path, subject: Subject) -> Any:
     match path.name:
         case "attributes" if path.key:
             return next((plain(each.value) for each in owner.attributes if each.key == path.key), None)
+        case "cache":
+            return subject.cache
         case "attributes" | "events" | "links":
             return list(getattr(owner, path.name))
         case "schema_url":
@@ -263,6 +266,9 @@ def _call(function: str, arguments: list[Any], subject: Subject) -> Any:
             if start + length > len(data) or length <= 0:
                 raise Fails
             return data[start : start + length].decode(errors="replace")
+        case "ExtractPatterns", [target, pattern]:
+            match = re.search(pattern, _text(target))
+            return {name: value or "" for name, value in match.groupdict().items()} if match else {}
         case "ToUpperCase", [target]:
             return _text(target).upper()
         case "Duration", [str() as length]:

@@ -50,6 +50,12 @@ def call(function: str, arguments: list[Column | None]) -> Column:
     return apply(_FUNCTIONS[function], given, DURATION if function == "Duration" else None)
 
 
+def call_on_text(function: str, text: str) -> str:
+    """What a function of one text makes of it, which is a text."""
+    made: str = _FUNCTIONS[function](text)
+    return made
+
+
 TYPE_TESTS: Final = {
     "IsString": STRING,
     "IsInt": INT,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config.ottl_nodes import Type
+from proto.texts import Texts
 
 Mask = NDArray[np.bool_]
 Rows = NDArray[Any]
@@ -57,9 +58,17 @@ class Values(Sequence[Any]):
         make: makes them.
         count: how many there are.
         find: the places where a str or bytes may stand, of all; without, every place is looked at.
+        views: where they lie in a batch's data, as attributes hold them, if they come from there.
     """
 
-    def __init__(self, make: Callable[[int], Any], count: int, find: Callable[[str | bytes], Rows] | None = None) -> None:
+    def __init__(
+        self,
+        make: Callable[[int], Any],
+        count: int,
+        find: Callable[[str | bytes], Rows] | None = None,
+        views: Texts | None = None,
+    ) -> None:
+        self.views = views
         self._make = make
         self._made: list[Any] | None = None
         self._count = count
@@ -137,6 +146,15 @@ def value_of(code: int, number: int, column: Column) -> Any:
     return None if code == NIL else number
 
 
+def chosen(rows: Mask, column: Column, other: Column) -> Column:
+    """The values of one column in the rows that are chosen, and of another in all others."""
+    first, second = (len(each.values) for each in (column, other))
+    numbers = np.where(is_text(other), other.numbers + first, other.numbers)
+    values = Values(lambda place: column.values[place] if place < first else other.values[place - first], first + second)
+    failure = column.failure or other.failure
+    return Column(np.where(rows, column.types, other.types), np.where(rows, column.numbers, numbers), values, failure)
+
+
 def of_one_type(code: np.uint8, numbers: NDArray[Any], values: Values = NOTHING) -> Column:
     """A column of values of one type."""
     return Column(np.full(len(numbers), code, np.uint8), np.ascontiguousarray(numbers).astype(np.int64, copy=False), values)
@@ -203,7 +221,7 @@ def apply(function: Callable[..., Any], columns: Sequence[Column], code: np.uint
         code: the type of ints that it gives.
     """
     varying = [column for column in columns if len(column) > 1]
-    codes, firsts = _combinations(varying)
+    codes, firsts = combinations(varying) if varying else (None, [0])
     results = []
     for first in firsts:
         try:
@@ -214,10 +232,8 @@ def apply(function: Callable[..., Any], columns: Sequence[Column], code: np.uint
     return column if codes is None else Column(column.types[codes], column.numbers[codes], column.values, column.failure)
 
 
-def _combinations(columns: Sequence[Column]) -> tuple[Rows | None, list[int]]:
-    """For each row its place among the combinations of values that differ, and a row of each; None where there is but one."""
-    if not columns:
-        return None, [0]
+def combinations(columns: Sequence[Column]) -> tuple[Rows, list[int]]:
+    """For each row its place among the combinations of values that differ, and a row of each; for one or more columns."""
     codes = _distinct(columns[0])
     for column in columns[1:]:
         others = _distinct(column)

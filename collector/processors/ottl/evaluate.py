@@ -1,4 +1,4 @@
-"""Evaluates conditions on all spans, or all events, of a batch at once.
+"""Evaluates conditions and values on all spans, or all events, of a batch at once.
 
 Each part is worked out for what has a value of its own: what is said of resources alone, once for each resource.
 """
@@ -48,9 +48,14 @@ class Truth:
 
 def attribute_keys(conditions: Iterable[Condition]) -> Mapping[Level, Sequence[str]]:
     """By what has them, the keys of all attributes that conditions ask for."""
+    return keys_of(condition.root for condition in conditions)
+
+
+def keys_of(nodes: Iterable[Node]) -> Mapping[Level, Sequence[str]]:
+    """By what has them, the keys of all attributes that nodes ask for."""
     keys: dict[Level, dict[str, None]] = {}
-    for condition in conditions:
-        for node in _parts(condition.root):
+    for root in nodes:
+        for node in _parts(root):
             if isinstance(node, Path) and node.name == "attributes" and node.key:
                 keys.setdefault(node.level, {})[node.key] = None
     return {level: list(names) for level, names in keys.items()}
@@ -77,8 +82,12 @@ class Evaluator:
 
     def evaluate(self, condition: Condition) -> Truth:
         """Which spans or events a condition holds for; masks have a row for each."""
-        truth = self._truth(condition.root, condition.level)
-        rows = len(self._fields.table(condition.level))
+        return self.truth(condition.root, condition.level)
+
+    def truth(self, node: Node, level: Level) -> Truth:
+        """The same for the rows of a level, which is at least the node's own."""
+        truth = self._truth(node, level)
+        rows = len(self._fields.table(level))
         return Truth(np.broadcast_to(truth.holds, rows), np.broadcast_to(truth.failed, rows), truth.failure)
 
     def _truth(self, node: Node, level: Level) -> Truth:
@@ -95,10 +104,10 @@ class Evaluator:
                 truth = self._truth(node.term, level)
                 return Truth(~truth.holds & ~truth.failed, truth.failed, truth.failure)
             case Comparison():
-                left, right = self._column(node.left, level), self._column(node.right, level)
+                left, right = self.column(node.left, level), self.column(node.right, level)
                 missing = failed(left, right)
                 return Truth(compare(node.operator, left, right) & ~missing, missing, left.failure or right.failure)
-        column = self._column(node, level)
+        column = self.column(node, level)
         missing = failed(column)
         return Truth((column.types == BOOL) & (column.numbers != 0) & ~missing, missing, column.failure)
 
@@ -123,25 +132,25 @@ class Evaluator:
                 break
         return Truth(holds if decisive else undecided, missing, failure)
 
-    def _column(self, node: Node, level: Level) -> Column:
-        """The values of a node for the rows of a level, which is at least its own."""
+    def column(self, node: Node, level: Level) -> Column:
+        """The values of a node for the rows of a level, which is at least its own; one for all where it is the same for all."""
         if node.level < level and node.level > Level.CONSTANT:
-            return self._column(node, node.level).take(self._fields.place(node.level, level))
+            return self.column(node, node.level).take(self._fields.place(node.level, level))
         match node:
             case Constant():
                 column = of_results([node.value])
             case Path():
                 column = self._fields.column(node)
             case Items():
-                column = apply(lambda *values: list(values), [self._column(each, level) for each in node.items])
+                column = apply(lambda *values: list(values), [self.column(each, level) for each in node.items])
             case Calculation():
-                column = calculate(node.operator, self._column(node.left, level), self._column(node.right, level))
+                column = calculate(node.operator, self.column(node.left, level), self.column(node.right, level))
             case Call():
                 column = self._call(node, level)
             case _:
                 truth = self._truth(node, level)
-                types = np.where(truth.failed, FAILED, BOOL)
-                column = Column(types, np.broadcast_to(truth.holds, types.shape).astype(np.int64), failure=truth.failure)
+                types, numbers = np.broadcast_arrays(np.where(truth.failed, FAILED, BOOL), truth.holds.astype(np.int64))
+                column = Column(types, numbers, failure=truth.failure)
         return column
 
     def _call(self, node: Call, level: Level) -> Column:
@@ -150,8 +159,8 @@ class Evaluator:
             return Column(np.full(len(roots), BOOL, np.uint8), roots.astype(np.int64))
         first = node.arguments[0]
         if node.function == "Len" and isinstance(first, Path) and _is_count(first):
-            return self._column(first, level)
-        result = call(node.function, [None if each is None else self._column(each, level) for each in node.arguments])
+            return self.column(first, level)
+        result = call(node.function, [None if each is None else self.column(each, level) for each in node.arguments])
         return apply(lambda value: inside(value, node.inside), [result]) if node.inside else result
 
 

@@ -1,4 +1,4 @@
-"""What conditions look at: the fields of a batch as columns, each made once, when it is first asked for."""
+"""What conditions and statements look at: the fields of a batch as columns, each made once, when it is first asked for."""
 
 from __future__ import annotations
 
@@ -71,6 +71,11 @@ class Fields:
         self._found: dict[Level, NDArray[np.int32]] = {}
         self._places: dict[tuple[Level, Level], Rows] = {}
 
+    @property
+    def data(self) -> NDArray[np.uint8]:
+        """What texts lie in."""
+        return self._batch.data
+
     def column(self, path: Path) -> Column:
         """The values of a field, one for each row of its level."""
         name = (path.level, path.name, path.key, path.inside)
@@ -117,11 +122,11 @@ class Fields:
     @cached_property
     def is_root(self) -> NDArray[np.bool_]:
         """Spans that name no parent."""
-        offsets: NDArray[np.int32] = self._batch.spans["parent_span_id_offset"]
+        offsets: NDArray[np.int32] = self.table(Level.SPAN)["parent_span_id_offset"]
         result: NDArray[np.bool_] = offsets == ABSENT
         # Ids are random: one that begins with zero is rare, and zeros alone are none.
-        zeros = np.flatnonzero(self._batch.data[np.maximum(offsets, 0)] == 0)
-        ids = self._batch.data[np.maximum(offsets[zeros], 0)[:, None] + np.arange(8)]
+        zeros = np.flatnonzero(self.data[np.maximum(offsets, 0)] == 0)
+        ids = self.data[np.maximum(offsets[zeros], 0)[:, None] + np.arange(8)]
         result[zeros] |= ~ids.any(axis=1)
         return result
 
@@ -168,14 +173,14 @@ class Fields:
         return self._texts(table[f"{field}_offset"], table[f"{field}_length"], STRING)
 
     def _texts(self, offsets: Rows, lengths: Rows, code: np.uint8) -> Column:
-        texts = Texts(self._batch.data, np.ascontiguousarray(offsets), np.ascontiguousarray(lengths))
+        texts = Texts(self.data, np.ascontiguousarray(offsets), np.ascontiguousarray(lengths))
         codes, distinct = distinct_texts(texts)
         return of_one_type(code, codes, self._values([(code, distinct)]))
 
     def _parents(self) -> Column:
         is_root = self.is_root
-        offsets = self._batch.spans["parent_span_id_offset"][~is_root]
-        codes, distinct = distinct_texts(Texts(self._batch.data, offsets, np.full(len(offsets), 8, np.int32)))
+        offsets = self.table(Level.SPAN)["parent_span_id_offset"][~is_root]
+        codes, distinct = distinct_texts(Texts(self.data, offsets, np.full(len(offsets), 8, np.int32)))
         numbers = np.zeros(len(is_root), np.int64)
         # Roots come first: their zeros need not stand anywhere in the data.
         numbers[~is_root] = codes + 1
@@ -187,24 +192,27 @@ class Fields:
         )
         return of_one_type(BYTES, numbers, values)
 
-    def _attribute(self, path: Path) -> Column:
-        keys = self._keys[path.level]
-        if path.level not in self._found:
-            table = self.table(path.level)
-            self._found[path.level] = find_attributes(self._batch, table, [key.encode() for key in keys])
-        rows = self._found[path.level][keys.index(path.key)]
+    def cells(self, level: Level, key: str) -> tuple[Table, NDArray[np.bool_]]:
+        """For each row of a level the attribute with a key, dtype ATTRIBUTE, arbitrary where there is none; and where one is."""
+        keys = self._keys[level]
+        if level not in self._found:
+            self._found[level] = find_attributes(self._batch, self.table(level), [key.encode() for key in keys])
+        rows = self._found[level][keys.index(key)]
         if not len(self._batch.attributes):
-            return of_one_type(NIL, np.zeros(len(rows), np.int64))
-        attributes = take(self._batch.attributes, np.maximum(rows, 0))
+            return np.zeros(len(rows), wire.ATTRIBUTE), np.zeros(len(rows), np.bool_)
+        return take(self._batch.attributes, np.maximum(rows, 0)), rows != ABSENT
+
+    def _attribute(self, path: Path) -> Column:
+        attributes, present = self.cells(path.level, path.key)
         types = _TYPE_CODES[attributes["type"]]
-        types[rows == ABSENT] = NIL
-        numbers = np.ascontiguousarray(attributes["number"])
+        types[~present] = NIL
+        numbers = attributes["number"].copy()
         kinds: list[tuple[np.uint8, Texts]] = []
         before = 0
         for code in (STRING, BYTES, LIST, MAP):
             mask = types == code
             if mask.any():
-                texts = Texts(self._batch.data, attributes["value_offset"][mask], attributes["value_length"][mask])
+                texts = Texts(self.data, attributes["value_offset"][mask], attributes["value_length"][mask])
                 codes, distinct = distinct_texts(texts)
                 numbers[mask] = codes + before
                 before += len(distinct.offsets)
@@ -213,7 +221,7 @@ class Fields:
 
     def _values(self, kinds: Sequence[tuple[np.uint8, Texts]]) -> Values:
         """The values that differ, by their types one behind the other."""
-        data = self._batch.data
+        data = self.data
         offsets = np.concatenate([texts.offsets for _, texts in kinds]) if kinds else np.zeros(0, np.int64)
         lengths = np.concatenate([texts.lengths for _, texts in kinds]) if kinds else np.zeros(0, np.int64)
         codes = np.repeat([int(code) for code, _ in kinds], [len(texts.offsets) for _, texts in kinds])
@@ -231,7 +239,7 @@ class Fields:
                 places = places[data[ends] == encoded[index]]
             return places
 
-        return Values(make, len(offsets), find)
+        return Values(make, len(offsets), find, Texts(data, offsets, lengths))
 
 
 def _beside(path: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
 from collector.processors.ottl.columns import Failure
 
@@ -62,3 +62,50 @@ def read_map(data: bytes) -> Any:
         return _plain_map(KeyValueList.FromString(data))
     except DecodeError:
         return None  # as above
+
+
+def put_inside(value: Any, keys: Sequence[str | int], new: Any) -> Any:
+    """A copy of a value in which `new` lies under keys and at positions; maps that are missing are made. Raises Failure."""
+    if not keys:
+        return new
+    key, *further = keys
+    if isinstance(key, str):
+        if value is not None and not isinstance(value, dict):
+            raise Failure(f"only a map has keys such as {key}")
+        entries = {} if value is None else value
+        return {**entries, key: put_inside(entries.get(key), further, new)}
+    changed = list(value) if isinstance(value, list) else value
+    changed[key] = put_inside(inside(value, [key]), further, new)
+    return changed
+
+
+def encoded(value: Any) -> bytes:
+    """A str, bytes, list or dict as attributes hold it: a list as ArrayValue, a dict as KeyValueList."""
+    match value:
+        case str():
+            return value.encode()
+        case bytes():
+            return value
+        case list():
+            return any_value(value).array_value.SerializeToString()
+    return any_value(value).kvlist_value.SerializeToString()
+
+
+def any_value(value: Any) -> AnyValue:
+    """A value as OTLP writes it."""
+    match value:
+        case None:
+            return AnyValue()
+        case bool():
+            return AnyValue(bool_value=value)
+        case int():
+            return AnyValue(int_value=value)
+        case float():
+            return AnyValue(double_value=value)
+        case str():
+            return AnyValue(string_value=value)
+        case bytes():
+            return AnyValue(bytes_value=value)
+        case list():
+            return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
+    return AnyValue(kvlist_value=KeyValueList(values=[KeyValue(key=key, value=any_value(each)) for key, each in value.items()]))
