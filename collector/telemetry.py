@@ -60,6 +60,7 @@ from collector.metrics import (
     THROTTLED_REQUESTS,
     Definition,
 )
+from collector.service_graph import CallMeasures, ServiceGraph
 from collector.span_metrics import SpanMeasures, SpanMetrics
 
 Labels = tuple[str, ...]
@@ -109,6 +110,8 @@ class Telemetry:
         self._registry.register(_Exposition(self))
         self._span_metrics = SpanMetrics()
         self._registry.register(self._span_metrics)
+        self._service_graph = ServiceGraph()
+        self._registry.register(self._service_graph)
         self._monotonic = clock.monotonic
         started_s = clock.monotonic()
         self.read(PROCESS_UPTIME_SECONDS, (), lambda: clock.monotonic() - started_s)
@@ -164,9 +167,12 @@ class Telemetry:
         """Where the processor of this id counts what it does on the way to an exporter."""
         return ProcessorTelemetry(self, processor, exporter)
 
-    def measured(self, measures: SpanMeasures) -> None:
+    def measured(self, measures: SpanMeasures | CallMeasures) -> None:
         """So much was counted of the spans of a batch."""
-        self._span_metrics.add(measures, self._monotonic())
+        if isinstance(measures, CallMeasures):
+            self._service_graph.add(measures, self._monotonic())
+        else:
+            self._span_metrics.add(measures, self._monotonic())
 
     def load_balancer(self, exporter: str, resolver: str) -> LoadBalancerTelemetry:
         """Where the load balancer of this id, with this kind of resolver, counts what it does with its backends."""
@@ -331,7 +337,7 @@ class ProcessorTelemetry:
         """So many attributes, events or links were changed or removed."""
         self._telemetry.count(PROCESSOR_CHANGES, (*self._labels, change), count)
 
-    def measured(self, measures: SpanMeasures) -> None:
+    def measured(self, measures: SpanMeasures | CallMeasures) -> None:
         """So much was counted of the spans of a batch."""
         self._telemetry.measured(measures)
 

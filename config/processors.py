@@ -16,6 +16,7 @@ from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
 from config.tail_sampling import TailSamplingProcessor
 from config.transforming import TransformProcessor
+from config.topology import TopologyProcessor
 from config.values import Count, Duration, PositiveCount
 
 
@@ -54,6 +55,7 @@ Processor = (
     | SpanProcessor
     | TransformProcessor
     | RedMetricsProcessor
+    | TopologyProcessor
     | ServicePolicyProcessor
     | ProbabilisticSampler
     | TailSamplingProcessor
@@ -68,6 +70,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "span": SpanProcessor,
     "transform": TransformProcessor,
     "red_metrics": RedMetricsProcessor,
+    "topology": TopologyProcessor,
     "service_policy": ServicePolicyProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
     "tail_sampling": TailSamplingProcessor,

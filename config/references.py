@@ -60,6 +60,7 @@ def check_single(document: Document) -> Iterator[Problem]:
         ((*_PIPELINE, "processors"), "batch", "spans are batched once, in front of the exporters"),
         ((*_PIPELINE, "processors"), "red_metrics", "spans are counted once; name all dimensions there"),
         ((*_PIPELINE, "processors"), "service_policy", "each service has one policy"),
+        ((*_PIPELINE, "processors"), "topology", "calls are counted once"),
         ((*_PIPELINE, "processors"), "tail_sampling", "traces are decided once; join the policies"),
     ):
         named = _at(document.value, path)

@@ -19,6 +19,7 @@ from collector.processors.redaction import Redaction
 from collector.processors.resource import ResourceAttributes
 from collector.processors.service_policy import ServicePolicy
 from collector.processors.span import SpanNames
+from collector.processors.topology.processor import Topology
 from collector.processors.transform import Transform
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context, own_listener_context
@@ -35,6 +36,7 @@ from config.sampling import ProbabilisticSampler
 from config.sending import SendingQueue
 from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
+from config.topology import TopologyProcessor
 from config.transforming import TransformProcessor
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
@@ -139,6 +141,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     SpanProcessor: SpanNames,
     TransformProcessor: Transform,
     RedMetricsProcessor: RedMetrics,
+    TopologyProcessor: Topology,
     ProbabilisticSampler: Sampler,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""

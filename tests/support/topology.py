@@ -90,7 +90,7 @@ def calls_of(spans: Sequence[PlainSpan]) -> Counter[Call]:
             if not is_call(caller, each) or (is_link and caller.span.kind != Span.SPAN_KIND_PRODUCER):
                 continue
             heard_of.add((caller.span.trace_id, caller.span.span_id))
-            is_messaging = Span.SPAN_KIND_PRODUCER == caller.span.kind or Span.SPAN_KIND_CONSUMER == span.kind
+            is_messaging = caller.span.kind == Span.SPAN_KIND_PRODUCER or span.kind == Span.SPAN_KIND_CONSUMER
             calls[caller.service, each.service, "messaging_system" if is_messaging else "", ""] += 1
     for each in spans:
         span = each.span

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,10 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from collector.calls import CallsOfBatch
 from collector.processors.topology.calls import find_calls
 from collector.processors.topology.peers import PeerAttributes
-from collector.processors.topology.processor import Topology
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
-from tests.support.topology import SETTINGS, Call, PlainSpan, calls_in, calls_of, plain_spans
+from proto.spans import SpanBatch
+from tests.support.topology import SETTINGS, PlainSpan, calls_in, calls_of, plain_spans
 from tests.support.traces import all_traces
 
 ATTRIBUTES = PeerAttributes(SETTINGS.database_name_attributes, SETTINGS.virtual_node_peer_attributes)
