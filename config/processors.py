@@ -15,8 +15,8 @@ from config.section import Section
 from config.service_policy import ServicePolicyProcessor
 from config.span_names import SpanProcessor
 from config.tail_sampling import TailSamplingProcessor
-from config.transforming import TransformProcessor
 from config.topology import TopologyProcessor
+from config.transforming import TransformProcessor
 from config.values import Count, Duration, PositiveCount
 
 
