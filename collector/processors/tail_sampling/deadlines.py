@@ -52,9 +52,9 @@ class Deadlines:
             tick = heapq.heappop(self._ticks)
             slots = np.concatenate(self._slots.pop(tick))
             slots = slots[self.traces["deadline"][slots] == tick]
-            # Since it was put here, a slot may have been given back, and been put here again.
-            firsts = np.unique(slots, return_index=True)[1]
-            slots = slots[np.sort(firsts)]
+            # A slot that was given back may have been put here again, for another trace; the last time counts.
+            backwards = np.unique(slots[::-1], return_index=True)[1]
+            slots = slots[np.sort(len(slots) - 1 - backwards)]
             spans = np.cumsum(self.traces["spans"][slots], dtype=np.int64)
             enough = min(int(np.searchsorted(spans, most_spans)) + 1, most_traces)
             taken.append(slots[:enough])

@@ -142,9 +142,9 @@ class HeldTraces:
 
     @property
     def next_deadline_ns(self) -> int | None:
-        """When something will be due; None without traces."""
+        """When something will be due, or earlier; None without traces."""
         earliest = self._deadlines.earliest
-        return None if earliest is None else earliest * self._tick_ns
+        return earliest * self._tick_ns if earliest is not None and self.count else None
 
     def due(self, now_ns: int, most_spans: int) -> Slots:
         """Traces whose time is up, which are not due any more then: as few as have so many spans."""

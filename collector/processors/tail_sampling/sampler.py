@@ -144,10 +144,7 @@ class TailSampler:
         self._names = [*self._policies.names, TRACE_TOO_LARGE, SHUTDOWN]
         self._spans = HeldSpans()
         self._traces = HeldTraces(settings, self._policies)
-        cache = settings.decision_cache
-        self._remembered = Remembered(
-            max(cache.sampled_cache_size, settings.num_traces), max(cache.non_sampled_cache_size, settings.num_traces)
-        )
+        self._remembered = Remembered(*settings.remembered)
 
     # What comes in.
 
