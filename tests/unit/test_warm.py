@@ -16,6 +16,7 @@ import numpy as np
 from numba.core.dispatcher import Dispatcher
 from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.processors.filter import Filter
+from collector.processors.tail_sampling.sampler import TailSampler
 from config.filtering import FilterProcessor
 from config.processors import PROCESSORS as MODELS
 from proto.distinct import distinct_values
@@ -54,6 +55,13 @@ others = {
 }
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
+tenants = {"name": "b", "type": "string_attribute", "string_attribute": {"key": "tenant", "values": ["a"]}}
+limit = {"name": "a", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 1000}}
+tail = TailSampler(MODELS["tail_sampling"].model_validate({"policies": [limit, tenants], "record_policy": True}))
+for piece, batch in enumerate(batches[:20]):
+    tail.add(batch, piece, 0)
+while (decided := tail.decide(10**11)) is not None:
+    encode(decided.batch())
 for batch in batches[:20]:
     for processor in processors:
         encode(processor.process(batch).batch)

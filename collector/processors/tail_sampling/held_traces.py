@@ -206,7 +206,7 @@ class HeldTraces:
 
 
 def _digests(workspaces: Sequence[str]) -> NDArray[np.uint64]:
-    return np.frombuffer(b"".join(map(workspace_digest, workspaces)), np.uint64)
+    return np.frombuffer(bytearray().join(map(workspace_digest, workspaces)), np.uint64)
 
 
 def _grown(array: NDArray[Any], capacity: int) -> NDArray[Any]:
