@@ -15,6 +15,7 @@ from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
 from config.journal import JournalExtension
 from config.model import Config
+from config.remote_sampling import RemoteSamplingExtension
 from config.values import TcpAddress, UnixAddress
 from proto.warm import cache_directory, is_warm
 
@@ -96,6 +97,8 @@ def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]
         extension = config.extensions[name]
         if isinstance(extension, QueryExtension):
             yield f"extensions.{name}.endpoint", extension.address
+        elif isinstance(extension, RemoteSamplingExtension):
+            yield f"extensions.{name}.http.endpoint", extension.http.address
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield f"exporters.{name}.embedded.listen", exporter.embedded.address

@@ -16,7 +16,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
-from tests.support.daemon import Daemon, daemon_in, eventually, free_ports
+from tests.support.daemon import Daemon, clickhouse_alone, daemon_in, eventually, free_ports
 
 CONFIGS = "/api/v1/workspaces/default/tracing-configs"
 POLICY = {"service_policy": {"refresh_interval": "100ms"}}
@@ -155,3 +155,25 @@ def test_samplers_are_told_what_configs_and_files_say(
         for wrong in ("", "?service=a&service=b", "?Service=a"):
             assert call(port, "GET", path + wrong) == (400, "'service' parameter must be provided once\n")
     assert call(sampling_port, "POST", "/sampling?service=a")[0] == 405
+
+
+def test_what_is_switched_off_does_not_get_in_because_the_store_was_away_at_the_start(tmp_path: Path) -> None:
+    with daemon_in(tmp_path) as daemon:
+        daemon.start()
+        assert call(daemon.ports.query, "POST", CONFIGS, {"service": "numbers", "enabled": False})[0] == 201
+        daemon.stop()
+        endpoint = f"http://127.0.0.1:{daemon.ports.clickhouse}"
+        daemon.configure(clickhouse={"endpoint": endpoint, "embedded": None}, journal={}, processors=POLICY)
+        daemon.start()
+        off, on = Service(daemon, "numbers"), Service(daemon, "letters")
+        off.span("one")
+        on.span("a")
+        eventually(lambda: daemon.metric("spanhouse_tracing_configs_failures_total", reason="unreachable") > 1, "looks that fail")
+        assert daemon.metric("otelcol_processor_incoming_items_total", processor="service_policy") == 0
+        assert daemon.metric("spanhouse_queue_spans") == 2
+        with clickhouse_alone(daemon):
+            eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "spans that are settled")
+            assert (off.stored(), on.stored()) == (0, 1)
+            assert daemon.metric("spanhouse_processor_dropped_spans_total", reason="disabled") == 1
+            assert daemon.metric("spanhouse_tracing_configs") == 1
+            assert daemon.stop() == 0
