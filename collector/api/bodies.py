@@ -46,7 +46,7 @@ def validated(model: type[M], document: Mapping[str, Any]) -> M:
     """
     try:
         # As JSON, in which a list is what a tuple is made of.
-        return model.model_validate_json(orjson.dumps(document))
+        return model.model_validate_json(orjson.dumps(document), by_alias=True, by_name=False)
     except ValidationError as error:
         known = [field.alias or name for name, field in model.model_fields.items()]
         raise invalid_body([_fault(fault, known) for fault in error.errors(include_url=False)]) from None
