@@ -23,6 +23,7 @@ from collector.pipeline.registry import (
     new_processor,
     queue_limits,
 )
+from collector.pipeline.settling import Settling
 from collector.pipeline.way import Way, WayBuilder
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
@@ -30,6 +31,7 @@ from config.model import Config
 from config.processors import BatchProcessor
 from config.sending import SendingQueue
 from config.tail_sampling import TailSamplingProcessor
+from config.topology import TopologyProcessor
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -105,6 +107,7 @@ class Pipeline:
         exporters: Mapping[str, Outlet],
         closers: Sequence[Callable[[], Awaitable[None]]],
         ledger: Ledger,
+        settlings: Sequence[Settling] = (),
     ) -> None:
         self.queues: Mapping[str, Queue[Any]] = {name: way.batcher.queue for name, way in ways.items()}
         self.ledger = ledger
@@ -114,6 +117,7 @@ class Pipeline:
         self._entrance = entrance
         self._ways = ways
         self._closers = closers
+        self._settlings = settlings
 
     async def __aenter__(self) -> Self:
         return self
@@ -127,6 +131,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(outlet.open()) for outlet in self.exporters.values()]
             others += [tasks.create_task(way.holding.run()) for way in self._ways.values() if way.holding is not None]
+            others += [tasks.create_task(settling.run()) for settling in self._settlings]
             await asyncio.gather(*(tasks.create_task(way.batcher.run()) for way in self._ways.values()))
             for other in others:
                 other.cancel()
@@ -195,4 +200,6 @@ def build(
     else:
         entrance, ledger = journal, journal.ledger
         ways = {name: way(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()}
-    return Pipeline(entrance, ways, outlets, [connection.close for connection in connections.values()], ledger)
+    finds_calls = any(isinstance(config.processors[name], TopologyProcessor) for name in names.processors)
+    settlings = [each.settling for each in connections.values() if finds_calls and each.settling is not None]
+    return Pipeline(entrance, ways, outlets, [each.close for each in connections.values()], ledger, settlings)

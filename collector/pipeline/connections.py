@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from collector.clock import SYSTEM, Clock
 from collector.control.policies import Policies
+from collector.pipeline.settling import Settling
 from collector.processors.base import ProcessorTelemetry
 from config.exporters import Exporter as Settings
 from config.sending import RetryOnFailure
@@ -56,10 +57,11 @@ class Outlet(Destination, Protocol):
 
 
 class Connection(NamedTuple):
-    """A destination outside, and what ends its connections."""
+    """A destination outside, what ends its connections, and what settles calls in its tables, if it has any."""
 
     outlet: Outlet
     close: Callable[[], Awaitable[None]]
+    settling: Settling | None = None
 
 
 def new_sender(name: str, settings: Settings, exporter: Exporter, surroundings: Surroundings) -> Sender:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.connections import Connection, Surroundings, new_sender
 from collector.pipeline.otlp import loadbalancing, otlp, otlphttp
+from collector.pipeline.settling import Settling
 from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor
 from collector.processors.filter import Filter
@@ -111,7 +112,8 @@ def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundi
     client = clickhouse_client(settings)
     writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
     writer = ClickHouseWriter(client, writing, surroundings.executor)
-    return Connection(new_sender(name, settings, writer, surroundings), client.close)
+    settling = Settling(client, writing.schema, surroundings.clock.monotonic)
+    return Connection(new_sender(name, settings, writer, surroundings), client.close, settling)
 
 
 def batch_limits(settings: BatchProcessor) -> BatchLimits:

@@ -70,11 +70,14 @@ class Settling:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.command`; nothing is lost.
         """
         answer = await self._client.query(
-            f"SELECT toUnixTimestamp(now()) AS now, toUnixTimestamp(max(ArrivalMinute)) AS settled FROM {self._settled}"  # noqa: S608 - quoted
+            f"SELECT toUnixTimestamp(now()) AS now, toUnixTimestamp(max(ArrivalMinute)) AS settled,"  # noqa: S608 - quoted
+            f" (SELECT toUnixTimestamp(min(Arrived)) FROM {self._halves}) AS began FROM {self._settled}"
         )
-        now, settled = (int(answer.columns[name][0]) for name in ("now", "settled"))
+        now, settled, began = (int(answer.columns[name][0]) for name in ("now", "settled", "began"))
+        if not began:
+            return
         # Minutes are settled one after the other, so what was settled by another collector need not be tried.
-        first = max((now - _CATCH_UP_S) // 60 * 60, settled + 60, self._next or 0)
+        first = max((now - _CATCH_UP_S) // 60 * 60, began // 60 * 60, settled + 60, self._next or 0)
         for minute in range(first, (now - _GRACE_S) // 60 * 60, 60):
             await self._settle(minute)
             self._next = minute + 60
