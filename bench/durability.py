@@ -7,7 +7,8 @@ Four comparisons, each within one run on one machine, all with the daemon writin
 - `journal`: CPU per span with a journal (`sync: interval`) against spans that wait in memory;
 - `always`: throughput of 32 clients with `sync: always` against `sync: interval`;
 - `replay`: spans a second that a start takes out of a full journal, against those that come in over the network;
-- `refusal`: CPU of turning a request away at a full journal against taking it.
+- `refusal`: CPU of turning a request away at a full journal against taking it, over gRPC and over HTTP, and against the least
+  that a server on the same library spends on any call.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from bench.contenders import Contender, spanhouse_writing_to
+from bench.contenders import Contender, floor, spanhouse_writing_to
 from bench.loads import LOADS, Load
 from bench.measure import Cost, Sender, SinkServer, measure
 from bench.processes import free_port, wait_for
@@ -32,6 +33,7 @@ BATCH_SPANS = 8192
 SPANS_512 = LOADS["spans-512"]
 MANY_CLIENTS = replace(SPANS_512, in_flight=CLIENTS)
 ONE_SPAN = LOADS["one-span"]
+HTTP_GZIP = LOADS["http-gzip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,17 @@ def compare_ways(directory: Path, sink: SinkServer, repetitions: int, share: flo
         return lines
 
 
-def taking(directory: Path, sink: SinkServer, requests: int) -> Cost:
+def taking(directory: Path, sink: SinkServer, load: Load, requests: int) -> Cost:
     """Requests that come over the network, go into a journal and out of it again."""
-    with _running(daemon(directory, sink.port, "taking", {})) as contender, Sender(contender, SPANS_512) as sender:
-        measure(contender, sender, sink, SPANS_512, requests // 4)
-        return measure(contender, sender, sink, SPANS_512, requests)
+    with _running(daemon(directory, sink.port, f"taking-{load.name}", {})) as contender:
+        return _second(contender, sink, load, requests)
+
+
+def _second(contender: Contender, sink: SinkServer, load: Load, requests: int) -> Cost:
+    """What requests cost after some that do not count."""
+    with Sender(contender, load) as sender:
+        measure(contender, sender, sink, load, requests // 4)
+        return measure(contender, sender, sink, load, requests)
 
 
 def compare_replay(directory: Path, sink: SinkServer, requests: int, taken: Cost) -> Comparison:
@@ -126,15 +134,28 @@ def compare_replay(directory: Path, sink: SinkServer, requests: int, taken: Cost
     return Comparison("replay", "spans/s", spans / (ended - started), taken.spans_per_second, 1.0, is_cost=False)
 
 
-def compare_refusal(directory: Path, requests: int, taken: Cost) -> Comparison:
-    """CPU of a request that is turned away, against one that is taken."""
-    full = daemon(directory, free_port(), "full", {"max_bytes": 10_000_000})
-    with _running(full), Sender(full, SPANS_512) as sender:
+def compare_refusals(
+    directory: Path, sink: SinkServer, requests: int, taken_by_grpc: Cost, taken_by_http: Cost
+) -> Iterator[Comparison]:
+    """CPU of requests that are turned away, against those that are taken, and against what the library itself costs."""
+    refused = refusing(directory, SPANS_512, requests)
+    yield Comparison("refusal, gRPC", "CPU µs/request", refused, taken_by_grpc.cpu_us_per_request, 0.05, is_cost=True)
+    with _running(floor(directory, sink.port)) as contender:
+        least = _second(contender, sink, SPANS_512, requests)
+    yield Comparison("refusal, gRPC, to the floor", "CPU µs/request", refused, least.cpu_us_per_request, 1.0, is_cost=True)
+    refused = refusing(directory, HTTP_GZIP, requests)
+    yield Comparison("refusal, HTTP", "CPU µs/request", refused, taken_by_http.cpu_us_per_request, 0.05, is_cost=True)
+
+
+def refusing(directory: Path, load: Load, requests: int) -> float:
+    """CPU microseconds of a request that comes while the journal is full."""
+    full = daemon(directory, free_port(), f"full-{load.name}", {"max_bytes": 10_000_000})
+    with _running(full), Sender(full, load) as sender:
         sender.offer(requests)
         before = full.process.cpu_seconds()
         refused, _, _ = sender.offer(requests * 4)
         spent = full.process.cpu_seconds() - before
-    return Comparison("refusal", "CPU µs/request", spent / refused * 1e6, taken.cpu_us_per_request, 0.05, is_cost=True)
+    return spent / refused * 1e6
 
 
 @contextmanager
@@ -155,9 +176,10 @@ def main() -> None:
         directory = Path(name)
         for line in compare_ways(directory, sink, repetitions, share):
             print(line, flush=True)
-        taken = taking(directory, sink, requests)
-        print(compare_replay(directory, sink, requests, taken), flush=True)
-        print(compare_refusal(directory, requests, taken), flush=True)
+        by_grpc, by_http = (taking(directory, sink, load, requests) for load in (SPANS_512, HTTP_GZIP))
+        print(compare_replay(directory, sink, requests, by_grpc), flush=True)
+        for line in compare_refusals(directory, sink, requests, by_grpc, by_http):
+            print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
@@ -61,6 +62,7 @@ MAX_DELAY_S: Final = 5.0
 _JITTER: Final = 0.2
 _MAX_MESSAGE: Final = 1000
 _MAX_FIELD: Final = 200
+_REMEMBERED: Final = 1024
 _RETRIED_CODES: Final = frozenset(
     {
         code_pb2.CANCELLED,
@@ -153,14 +155,27 @@ class Answer:
 
     def body(self, *, as_json: bool) -> bytes:
         """The HTTP body: the Status in the request's own encoding (ERR-01)."""
-        return _rendered(self.status(), as_json=as_json)
+        return _body(self, as_json=as_json)
 
     def trailers(self) -> tuple[tuple[str, bytes], ...]:
         """gRPC trailers. RetryInfo goes out twice: Python reads only the second, Go, Rust and .NET only the first (RETRY-04)."""
-        details = ("grpc-status-details-bin", self.status().SerializeToString())
-        if self.delay_s is None:
-            return (details,)
-        return details, ("google.rpc.retryinfo-bin", _retry_info(self.delay_s).SerializeToString())
+        return _trailers(self)
+
+
+# Whoever is overloaded says the same again and again, and has little time for it.
+
+
+@lru_cache(_REMEMBERED)
+def _body(answer: Answer, *, as_json: bool) -> bytes:
+    return _rendered(answer.status(), as_json=as_json)
+
+
+@lru_cache(_REMEMBERED)
+def _trailers(answer: Answer) -> tuple[tuple[str, bytes], ...]:
+    details = ("grpc-status-details-bin", answer.status().SerializeToString())
+    if answer.delay_s is None:
+        return (details,)
+    return details, ("google.rpc.retryinfo-bin", _retry_info(answer.delay_s).SerializeToString())
 
 
 def answer_to(error: Exception) -> Answer:
@@ -189,7 +204,9 @@ def _answer(kind: str, message: str, field: str = "", delay_s: float = DEFAULT_D
 
 def _spread(delay_s: float) -> float:
     """The delay in whole seconds, 1 to 5, rounded up, then moved by up to a fifth either way (RETRY-05, RETRY-06, RETRY-09)."""
-    return min(max(1, math.ceil(delay_s)), MAX_DELAY_S) * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - no secret
+    whole_s = min(max(1, math.ceil(delay_s)), MAX_DELAY_S)
+    # In hundredths, so that there are few different answers.
+    return round(whole_s * random.uniform(1 - _JITTER, 1 + _JITTER), 2)  # noqa: S311 - no secret
 
 
 def success_body(rejection: Rejection | None, warnings: tuple[str, ...], *, as_json: bool) -> bytes:
