@@ -102,6 +102,16 @@ def _dead_letter(command: argparse.ArgumentParser) -> None:
         _configured(action)
 
 
+def _sampling(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    rehearsed = actions.add_parser("dry-run", help="say what would be kept of stored OTLP requests; nothing is sent or stored")
+    rehearsed.add_argument("files", nargs="+", type=Path, metavar="TRACES", help="OTLP trace requests, as of replay")
+    rehearsed.add_argument("--explain", metavar="TRACE_ID", help="tell what was decided about this trace, and who was for it")
+    rehearsed.add_argument("--against", type=Path, metavar="FILE", help="another configuration, and what it would do otherwise")
+    rehearsed.add_argument("--json", action="store_true", help="write JSON")
+    _configured(rehearsed)
+
+
 def _demo(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--endpoint", default="localhost:4317", help=f"host:port or URL of OTLP/gRPC (default: %(default)s); {_VARIABLES}"
@@ -124,6 +134,7 @@ _COMMANDS: Final[tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]
     ("schema", "print the SQL that makes the tables", _configured),
     ("replay", "send stored OTLP requests", _replay),
     ("dead-letter", "look at spans that could not be stored, send them again, or drop them", _dead_letter),
+    ("sampling", "try out what samplers would keep", _sampling),
     ("demo", "send the spans of a small living shop", _demo),
     ("doctor", "check whether the daemon could run here, and say what to do if not", _configured),
     ("version", "print the versions of spanhouse and of what it is made of", _nothing),
