@@ -9,7 +9,9 @@ are parsed already.
 from __future__ import annotations
 
 import argparse
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -163,6 +165,26 @@ def named(request: ExportTraceServiceRequest) -> None:
                     span.name = " ".join(values[key] for key in NAMING)
 
 
+def measured(request: ExportTraceServiceRequest) -> dict[tuple[object, ...], list[Any]]:
+    """Spans, durations and a histogram by minute, service, name, kind and status."""
+    counted: dict[tuple[object, ...], list[Any]] = {}
+    for resource_spans in request.resource_spans:
+        service = next(
+            (entry.value.string_value for entry in resource_spans.resource.attributes if entry.key == "service.name"), ""
+        )
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                duration = max(span.end_time_unix_nano - span.start_time_unix_nano, 0)
+                key = (span.start_time_unix_nano // 60_000_000_000, service, span.name, span.kind, span.status.code)
+                series = counted.setdefault(key, [0, 0, duration, duration, Counter()])
+                series[0] += 1
+                series[1] += duration
+                series[2] = min(series[2], duration)
+                series[3] = max(series[3], duration)
+                series[4][math.ceil(32 * math.log2(duration)) if duration else -1] += 1
+    return counted
+
+
 NAMING: Final = ("http.request.method", "http.route")
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
@@ -184,6 +206,7 @@ WORKS: Final[Mapping[str, Work]] = {
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
     "span, 2 attributes": Work("span", {"name": {"from_attributes": NAMING, "separator": " "}}, named),
+    "red_metrics": Work("red_metrics", {}, measured),
     "limits, all reached": Work("limits", {"max_value_bytes": 32, "max_attributes": 8}, limited),
     "limits, none reached": Work("limits", {"max_value_bytes": 65536}, limited),
     "redaction, none found": masking(CARD),
