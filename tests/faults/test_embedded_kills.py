@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from collector.embedded import process
 from collector.embedded.process import EmbeddedConfig, EmbeddedServer
-from exporters.embedded import process
 from exporters.embedded.accounts import Account
 from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
