@@ -1,7 +1,9 @@
 """Regular expressions, as Go has them: RE2, whose time grows with the text and not with the pattern's tricks. And globs."""
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Annotated, Any
 
 import re2
@@ -46,7 +48,38 @@ def compile_globs(globs: Iterable[str]) -> Any:
     `*` stands for any number of characters, slashes among them, `?` for one, and every other character for itself: brackets and
     braces are usual in routes.
     """
-    return compile_pattern(f"(?s)(?:{'|'.join(map(_expression, globs))})")
+    return compile_pattern(f"(?s)(?:{_one_of(globs)})")
+
+
+class Globs:
+    """Finds texts that one of some globs stands for, as `compile_globs` has them.
+
+    Args:
+        globs: one or more of them.
+    """
+
+    def __init__(self, globs: Sequence[str]) -> None:
+        self._text = compile_globs(globs)
+        self._line = compile_pattern(f"(?m)^(?:{_one_of(globs)})$")
+
+    def match(self, text: str | bytes) -> bool:
+        """Whether one of them stands for a text, UTF-8 if it is bytes."""
+        return self._text.fullmatch(text) is not None
+
+    def match_all(self, texts: Sequence[bytes]) -> list[bool]:
+        """The same for many texts, which are searched at once, as lines one below the other."""
+        lines = b"\n".join(texts)
+        if lines.count(b"\n") >= len(texts):  # a text with several lines, or no text
+            return [self.match(text) for text in texts]
+        matched = [False] * len(texts)
+        behind = list(accumulate(len(text) + 1 for text in texts))
+        for found in self._line.finditer(lines):
+            matched[bisect_right(behind, found.start())] = True
+        return matched
+
+
+def _one_of(globs: Iterable[str]) -> str:
+    return "|".join(map(_expression, globs))
 
 
 def _expression(glob: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from collector.control.tracing_configs import TracingConfig
-from config.patterns import compile_globs
+from config.patterns import Globs
 
 _REMEMBERED: Final = 4096
 """Services for which it is remembered which config speaks for them: their names come from outside."""
@@ -25,13 +25,13 @@ class Policy:
     Attributes:
         enabled: whether they are kept at all.
         sampling_rate: the share of traces that is kept.
-        excluded: finds (`fullmatch`) the paths and names whose spans are dropped; None for none.
+        excluded: match the paths and names whose spans are dropped; None for none.
         config: what says so; None where no config speaks for the service.
     """
 
     enabled: bool = True
     sampling_rate: float = 1.0
-    excluded: Any = None
+    excluded: Globs | None = None
     config: TracingConfig | None = None
 
 
@@ -40,11 +40,11 @@ class Policies:
 
     def __init__(self, configs: Iterable[TracingConfig] = ()) -> None:
         self._exact: dict[tuple[str, str], Policy] = {}
-        self._globs: dict[str, list[tuple[Any, Policy]]] = {}
+        self._globs: dict[str, list[tuple[Globs, Policy]]] = {}
         for config in sorted(configs, key=_precedence):
             if config.is_glob:
-                matching = compile_globs([config.settings.service])
-                self._globs.setdefault(config.workspace, []).append((matching, _policy(config)))
+                glob = Globs([config.settings.service])
+                self._globs.setdefault(config.workspace, []).append((glob, _policy(config)))
             else:
                 self._exact[config.workspace, config.settings.service] = _policy(config)
         self._by_glob = lru_cache(_REMEMBERED)(self._first_glob)
@@ -55,7 +55,7 @@ class Policies:
 
     def _first_glob(self, workspace: str, service: str) -> Policy | None:
         globs = self._globs.get(workspace, ())
-        return next((policy for matching, policy in globs if matching.fullmatch(service)), None)
+        return next((policy for glob, policy in globs if glob.match(service)), None)
 
 
 def _precedence(config: TracingConfig) -> tuple[int, int, str]:
@@ -64,5 +64,5 @@ def _precedence(config: TracingConfig) -> tuple[int, int, str]:
 
 def _policy(config: TracingConfig) -> Policy:
     settings = config.settings
-    excluded = compile_globs(settings.excluded_paths) if settings.excluded_paths else None
+    excluded = Globs(settings.excluded_paths) if settings.excluded_paths else None
     return Policy(settings.enabled, settings.sampling_rate, excluded, config)

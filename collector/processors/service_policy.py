@@ -131,16 +131,14 @@ def _excluded(batch: SpanBatch, policies: Sequence[Policy], places: Places, amon
 
 
 def _matched(policies: Sequence[Policy], places: Places, codes: Codes, texts: Sequence[bytes]) -> Mask:
-    """Which texts the policy beside them excludes; each is asked once for each text that differs."""
-    pairs, of_rows = np.unique(places * len(texts) + codes, return_inverse=True)
-    matched: Mask = np.array(
-        [
-            policies[place].excluded.fullmatch(texts[code].decode("utf-8", "replace")) is not None
-            for place, code in zip(*(part.tolist() for part in np.divmod(pairs, max(len(texts), 1))), strict=True)
-        ],
-        np.bool_,
-    )
-    return matched[of_rows]
+    """Which texts the policy beside them excludes."""
+    matched = np.zeros(len(places), np.bool_)
+    for place in np.unique(places).tolist():
+        globs = policies[place].excluded
+        rows = np.flatnonzero(places == place)
+        differing, of_rows = np.unique(codes[rows], return_inverse=True)
+        matched[rows] = np.array(globs is not None and globs.match_all([texts[code] for code in differing.tolist()]))[of_rows]
+    return matched
 
 
 def _sampled(batch: SpanBatch, among: Mask, thresholds: NDArray[np.uint64], places: Places) -> tuple[SpanBatch, Mask, int]:
