@@ -5,7 +5,8 @@ They are evaluated elsewhere; here are no values but those that stand in its tex
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
 from enum import IntEnum, StrEnum
 from typing import Any, Final, Literal
 
@@ -138,6 +139,16 @@ class Negation(Node):
     """The opposite of a condition."""
 
     term: Node
+
+
+def parts(node: Node) -> Iterator[Node]:
+    """A node, and all that are in it."""
+    yield node
+    for each in fields(node):
+        value = getattr(node, each.name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Node):
+                yield from parts(part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,13 @@ class ConfigError(Exception):
 
 
 def render_problems(error: ConfigError) -> str:
-    """One line for each problem, `file:line: key: message; hint`, as editors and terminals link them."""
-    return "\n".join(
-        f"{error.source}:{problem.line}: {problem}" if problem.line else f"{error.source}: {problem}"
-        for problem in error.problems
-    )
+    """One line for each problem, as `render_problem` has it."""
+    return "\n".join(render_problem(problem, error.source) for problem in error.problems)
+
+
+def render_problem(problem: Problem, source: str) -> str:
+    """`file:line: key: message; hint`, as editors and terminals link it."""
+    return f"{source}:{problem.line}: {problem}" if problem.line else f"{source}: {problem}"
 
 
 def key_path(path: KeyPath) -> str:

@@ -5,8 +5,8 @@ Each part is worked out for what has a value of its own: what is said of resourc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from config.ottl_nodes import (
     Node,
     Path,
     Type,
+    parts,
 )
 
 
@@ -55,19 +56,10 @@ def keys_of(nodes: Iterable[Node]) -> Mapping[Level, Sequence[str]]:
     """By what has them, the keys of all attributes that nodes ask for."""
     keys: dict[Level, dict[str, None]] = {}
     for root in nodes:
-        for node in _parts(root):
+        for node in parts(root):
             if isinstance(node, Path) and node.name == "attributes" and node.key:
                 keys.setdefault(node.level, {})[node.key] = None
     return {level: list(names) for level, names in keys.items()}
-
-
-def _parts(node: Node) -> Iterator[Node]:
-    yield node
-    for each in fields(node):
-        value = getattr(node, each.name)
-        for part in value if isinstance(value, tuple) else (value,):
-            if isinstance(part, Node):
-                yield from _parts(part)
 
 
 class Evaluator:
