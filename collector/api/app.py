@@ -13,7 +13,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from collector.api import latencies, ledger, services, traces, tracing_configs
+from collector.api import latencies, ledger, services, topology, traces, tracing_configs
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
@@ -26,7 +26,14 @@ from collector.ledger import Ledger
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
 
-ROUTES: Final[tuple[Route, ...]] = (*services.ROUTES, *traces.ROUTES, *latencies.ROUTES, *ledger.ROUTES, *tracing_configs.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *services.ROUTES,
+    *traces.ROUTES,
+    *latencies.ROUTES,
+    *topology.ROUTES,
+    *ledger.ROUTES,
+    *tracing_configs.ROUTES,
+)
 
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10

@@ -168,7 +168,8 @@ def path_trace_id(request: web.Request) -> str:
         raise BadParameter("trace_id", text, str(error)) from error
 
 
-def _choice(names: Sequence[str]) -> Callable[[str], str]:
+def choice(names: Sequence[str]) -> Callable[[str], str]:
+    """Reads one of these names, in either case."""
     by_lower = {name.lower(): name for name in names}
 
     def parse(text: str) -> str:
@@ -202,19 +203,19 @@ def optional_text(name: str, description: str) -> Parameter[str | None]:
 
 def flag(name: str, description: str) -> Parameter[bool | None]:
     """`true` or `false`."""
-    choose = _choice(("true", "false"))
+    choose = choice(("true", "false"))
     return Parameter(name, description, {"type": "boolean"}, lambda text: choose(text) == "true", None)
 
 
 def limit(default: int, maximum: int, what: str) -> Parameter[int]:
     """The size of a page."""
-    return Parameter(
-        "limit",
-        f"At most so many {what}.",
-        {"type": "integer", "minimum": 1, "maximum": maximum, "default": default},
-        _integer(1, maximum),
-        default,
-    )
+    return whole_number("limit", f"At most so many {what}.", default, 1, maximum)
+
+
+def whole_number(name: str, description: str, default: int, minimum: int, maximum: int) -> Parameter[int]:
+    """A number of something."""
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum, "default": default}
+    return Parameter(name, description, schema, _integer(minimum, maximum), default)
 
 
 START: Final[Parameter[int | None]] = Parameter(
@@ -239,11 +240,11 @@ STATUS: Final[Parameter[str | None]] = Parameter(
     "status",
     "Status of a span.",
     {"type": "string", "enum": [name.lower() for name in STATUS_CODES]},
-    _choice(STATUS_CODES),
+    choice(STATUS_CODES),
     None,
 )
 KIND: Final[Parameter[str | None]] = Parameter(
-    "kind", "Kind of a span.", {"type": "string", "enum": [name.lower() for name in KINDS]}, _choice(KINDS), None
+    "kind", "Kind of a span.", {"type": "string", "enum": [name.lower() for name in KINDS]}, choice(KINDS), None
 )
 ATTRIBUTE: Final[Parameter[tuple[str, str]]] = Parameter(
     "attribute",
@@ -267,7 +268,7 @@ OVERFLOW: Final[Parameter[str]] = Parameter(
     "overflow",
     "A child that ends after its parent is cut to the parent (`clip`) or taken for work that nobody waited for (`ignore`).",
     {"type": "string", "enum": ["clip", "ignore"], "default": "clip"},
-    _choice(("clip", "ignore")),
+    choice(("clip", "ignore")),
     "clip",
 )
 

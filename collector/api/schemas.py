@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from collector.calls import CONNECTIONS, NODES
 from collector.control.tracing_configs import TracingSettings
 from collector.query.percentiles import PERCENTILES
+from collector.query.topology import SERVICE
 
 Schema = dict[str, Any]
 
@@ -75,6 +77,25 @@ _ACCOUNT: Final[dict[str, Schema]] = {
     "deadLetters": COUNT,
     "dropped": _BY_REASON,
     "waiting": COUNT,
+}
+
+_NODE: Final[dict[str, Schema]] = {
+    "name": TEXT,
+    "kind": {
+        "type": "string",
+        "enum": [SERVICE, *NODES[1:]],
+        "description": "A service has spans; others are known from what their clients or servers say.",
+    },
+}
+_CALLS: Final[dict[str, Schema]] = {
+    "calls": {**NUMBER, "description": "Those that sampling has dropped included, so it need not be a whole number."},
+    "failedCalls": {**NUMBER, "description": "Those of which one side failed."},
+    "callsPerSecond": NUMBER,
+    "errorRate": {**NUMBER, "description": "Failed calls of all, from 0 to 1."},
+}
+_DURATIONS: Final[Schema] = {
+    "oneOf": [{"type": "null"}, reference("CallDurations")],
+    "description": "Null for a side that has no spans.",
 }
 
 COMPONENTS: Final[dict[str, Schema]] = {
@@ -292,4 +313,24 @@ COMPONENTS: Final[dict[str, Schema]] = {
         meanNanos=NUMBER,
         **{f"p{percent}Nanos": NUMBER for percent in PERCENTILES},
     ),
+    "Topology": record(
+        startUnixNano=NANOSECONDS,
+        endUnixNano=NANOSECONDS,
+        complete={**FLAG, "description": "Whether there were no more edges than `limit`."},
+        nodes=listing(reference("TopologyNode")),
+        edges=listing(reference("TopologyEdge")),
+    ),
+    "TopologyNode": {
+        **record(**_NODE, **_CALLS, durations=_DURATIONS),
+        "description": "A node, and the calls to it as it saw them, or its clients where it has no spans.",
+    },
+    "TopologyEdge": record(
+        client=record(**_NODE),
+        server=record(**_NODE),
+        connectionType={"type": "string", "enum": list(CONNECTIONS)},
+        **_CALLS,
+        clientDurations=_DURATIONS,
+        serverDurations=_DURATIONS,
+    ),
+    "CallDurations": record(meanNanos=NUMBER, **{f"p{percent}Nanos": NUMBER for percent in PERCENTILES}),
 }

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from collector.query.halves import COLUMNS, calls_of_halves
+from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
 from collector.spaced_log import SpacedLog
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
@@ -24,8 +24,6 @@ INTERVAL_S: Final = 10.0
 """So often is looked whether a minute is over."""
 _GRACE_S: Final = 60
 """So long after its end is nothing more expected to come in a minute: an insert takes the time when it begins."""
-_CATCH_UP_S: Final = 1_800
-"""So long ago a minute may be: within the hour for which halves are kept, and replicated tables remember tokens."""
 _TIMEOUT_S: Final = 120.0
 _ONE_BLOCK: Final = {
     "insert_deduplicate": 1,
@@ -77,7 +75,7 @@ class Settling:
         if not began:
             return
         # Minutes are settled one after the other, so what was settled by another collector need not be tried.
-        first = max((now - _CATCH_UP_S) // 60 * 60, began // 60 * 60, settled + 60, self._next or 0)
+        first = max((now - CATCH_UP_S) // 60 * 60, began // 60 * 60, settled + 60, self._next or 0)
         for minute in range(first, (now - _GRACE_S) // 60 * 60, 60):
             await self._settle(minute)
             self._next = minute + 60

@@ -17,6 +17,10 @@ from proto.call_kernels import CALLER, CLIENT, CONSUMER, LINKED, PRODUCER, SERVE
 MINUTES: Final = 5
 """Halves may come in so many minutes, one after the other, and still meet."""
 
+CATCH_UP_S: Final = 1_800
+"""What belongs to minutes that are longer ago is not settled any more: halves are kept for an hour, and of what was done under
+which token, replicated tables remember as much."""
+
 SENDERS: Final = f"({CLIENT}, {PRODUCER})"
 RECEIVERS: Final = f"({SERVER}, {CONSUMER})"
 

@@ -14,8 +14,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from collector.calls import BY_USER, NODES, TO_DATABASE, TO_EXTERNAL, TO_MESSAGING
 from collector.pipeline.settling import Settling
 from collector.processors.topology.processor import Topology
+from collector.query.store import SpanStore
+from collector.query.topology import find_topology
 from config.topology import TopologyProcessor
 from exporters.base import DerivedRows
 from exporters.clickhouse.client import ClickHouseClient
@@ -89,6 +92,21 @@ def stored_calls(clickhouse: ClickHouse, database: str, query: str = CALLS) -> C
     return Counter({tuple(row[key] for key in keys if key in row): row["Calls"] for row in rows})
 
 
+async def asked_calls(client: ClickHouseClient, database: str) -> Counter[Call]:
+    """The calls that the query API tells of."""
+    store = SpanStore(client, f"{database}.otel_traces")
+    found = await find_topology(store, start=0, end=2**62, limit=10_000, workspace="default")
+    assert found.complete
+    virtual = [NODES[node] for node in (BY_USER, TO_DATABASE, TO_MESSAGING, TO_EXTERNAL)]
+    nodes = [next((node.kind for node in (edge.client, edge.server) if node.kind in virtual), "") for edge in found.edges]
+    return Counter(
+        {
+            (edge.client.name, edge.server.name, edge.connection_type, node): int(edge.calls)
+            for edge, node in zip(found.edges, nodes, strict=True)
+        }
+    )
+
+
 def shares_ids(spans: Sequence[PlainSpan]) -> bool:
     return len({(each.span.trace_id, each.span.span_id) for each in spans}) < len(spans)
 
@@ -121,9 +139,11 @@ async def test_calls_are_counted_once_however_their_spans_came_and_however_many_
         for insert in await writer.prepare(batch, "spans"):
             await insert.send(TIMEOUT_S)
         before = stored_calls(clickhouse, database)
+        assert await asked_calls(client, database) == expected
         # Several collectors, of which none knows what the others have done, and one that starts later.
         await asyncio.gather(*(Settling(client, SchemaSettings(database=database)).settle() for _ in range(2)))
         await Settling(client, SchemaSettings(database=database)).settle()
+        assert await asked_calls(client, database) == expected
     assert before.total() < expected.total()
     assert stored_calls(clickhouse, database) == expected
     between_services = Counter[tuple[str, ...]]()

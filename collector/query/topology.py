@@ -1,0 +1,211 @@
+"""The topology of a time range: which nodes called each other how often, how long it took, and what failed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from collector import sketch
+from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
+from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
+from collector.query.percentiles import PERCENTILES
+from collector.query.store import SpanStore, Statement
+from exporters.clickhouse.schema import table_name
+
+SERVICE: Final = "service"
+"""The kind of a node that has spans; others are in NODES."""
+
+_MINUTE_NS: Final = 60 * 10**9
+_SIDES: Final = ("Client", "Server")
+
+
+@dataclass(slots=True)
+class Durations:
+    """How long calls took, in nanoseconds, in sketches that can be added up.
+
+    Attributes:
+        calls: how many there were, by what each stands for.
+        total: of their durations.
+        buckets: of `collector.sketch` → calls in it.
+    """
+
+    calls: float = 0.0
+    total: float = 0.0
+    buckets: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+
+    def add(self, other: Durations) -> None:
+        """Count what the other one counts as well."""
+        self.calls += other.calls
+        self.total += other.total
+        for bucket, calls in other.buckets.items():
+            self.buckets[bucket] += calls
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.calls
+
+    @property
+    def percentiles(self) -> list[float]:
+        """Of PERCENTILES, each less than `sketch.RELATIVE_ERROR` of itself beside the true one."""
+        buckets = np.array(sorted(self.buckets), np.int64)
+        weights = np.array([self.buckets[bucket] for bucket in buckets.tolist()])
+        return [sketch.quantile(buckets, weights, percent / 100) or 0.0 for percent in PERCENTILES]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node: its name, and `service` or what stands in NODES for it."""
+
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Calls from one node to another; durations of a side that has no spans count nothing."""
+
+    client: Node
+    server: Node
+    connection_type: str
+    calls: float
+    failed: float
+    client_durations: Durations
+    server_durations: Durations
+
+
+@dataclass(slots=True)
+class Incoming:
+    """Calls to a node, and how long they took: for it, or for its clients where it has no spans."""
+
+    calls: float = 0.0
+    failed: float = 0.0
+    durations: Durations = field(default_factory=Durations)
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """Nodes and the calls between them.
+
+    Attributes:
+        start, end: nanoseconds since 1970, of whole minutes.
+        nodes: and the calls to each of them.
+        edges: those with the most calls first.
+        complete: whether there were no more edges than could be looked at.
+    """
+
+    start: int
+    end: int
+    nodes: Mapping[Node, Incoming]
+    edges: Sequence[Edge]
+    complete: bool
+
+
+def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str) -> Statement:
+    """The calls in minutes that begin in [start, end), nanoseconds; at most `limit` pairs of nodes, those with the most calls.
+
+    What is not settled yet is worked out as it would be by now.
+    """
+    minute, halves, settled = (table_name(f"otel_topology_{name}", store.spans_table) for name in ("minute", "halves", "settled"))
+    # Minutes are settled one after the other: what belongs to later ones than the last is not.
+    first = f"(SELECT greatest(max(ArrivalMinute) + 60, toStartOfMinute(now()) - {CATCH_UP_S}) FROM {settled})"  # noqa: S608 - as below
+    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", "Workspace = {workspace:String}")
+    columns = [column for column in COLUMNS if column != "ArrivalMinute"]
+    in_range = "Workspace = {workspace:String} AND Minute >= toDateTime({start:UInt32}) AND Minute < toDateTime({end:UInt32})"
+    sources = " UNION ALL ".join(
+        f"SELECT {', '.join(columns)} FROM {source} WHERE {in_range}"  # noqa: S608 - names are checked, values are bound
+        for source in (minute, settled, f"({unsettled})")
+    )
+    durations = [
+        f"sum({side}DurationSum) AS {side}Total, {sketch.MERGE}({side}DurationSketch) AS {side}Sketch,"
+        f" mapKeys({side}Sketch) AS {side}Buckets, mapValues({side}Sketch) AS {side}Weights"
+        for side in _SIDES
+    ]
+    returned = [f"{side}{part}" for side in _SIDES for part in ("Total", "Buckets", "Weights")]
+    return Statement(
+        f"SELECT Client, Server, ConnectionType, Node, Called, Failed, {', '.join(returned)} FROM ("  # noqa: S608 - as above
+        f"SELECT Client, Server, ConnectionType, Node, sum(Calls) AS Called, sum(FailedCalls) AS Failed, {', '.join(durations)}"
+        f" FROM ({sources}) GROUP BY Client, Server, ConnectionType, Node)"
+        " ORDER BY Called DESC, Client, Server, ConnectionType, Node LIMIT {limit:UInt64}",
+        {"start": _seconds(start), "end": _seconds(end), "limit": limit, "workspace": workspace},
+    )
+
+
+def _seconds(nanoseconds: int) -> int:
+    """As a DateTime has it, which ends in 2106."""
+    return min(nanoseconds // 10**9, 2**32 - 1)
+
+
+async def find_topology(
+    store: SpanStore,
+    *,
+    start: int,
+    end: int,
+    service: str | None = None,
+    depth: int = 1,
+    limit: int = 1_000,
+    workspace: str,
+) -> Topology:
+    """The topology of the minutes that [start, end), nanoseconds, touches.
+
+    Args:
+        service: only edges on ways of at most `depth` calls that end or begin there; all edges when None.
+        limit: so many edges are looked at, those with the most calls.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    start, end = start // _MINUTE_NS * _MINUTE_NS, -(-end // _MINUTE_NS) * _MINUTE_NS
+    result = await store.fetch(topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace))
+    found = [_edge(row) for row in result.rows()]
+    edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth)
+    return Topology(start, end, incoming(edges), edges, len(found) <= limit)
+
+
+def _edge(row: Mapping[str, Any]) -> Edge:
+    node = NODES.index(row["Node"])
+    client, server = (
+        Durations(
+            sum(row[f"{side}Weights"]),
+            row[f"{side}Total"],
+            defaultdict(float, zip(map(int, row[f"{side}Buckets"]), row[f"{side}Weights"], strict=True)),
+        )
+        for side in _SIDES
+    )
+    return Edge(
+        Node(row["Client"], NODES[BY_USER] if node == BY_USER else SERVICE),
+        Node(row["Server"], SERVICE if node in (SERVICES, BY_USER) else NODES[node]),
+        row["ConnectionType"],
+        row["Called"],
+        row["Failed"],
+        client,
+        server if node in (SERVICES, BY_USER, TO_DATABASE) else Durations(),
+    )
+
+
+def incoming(edges: Iterable[Edge]) -> dict[Node, Incoming]:
+    """Every node of these edges, and the calls to it."""
+    nodes: dict[Node, Incoming] = {}
+    for edge in edges:
+        nodes.setdefault(edge.client, Incoming())
+        into = nodes.setdefault(edge.server, Incoming())
+        into.calls += edge.calls
+        into.failed += edge.failed
+        into.durations.add(edge.server_durations if edge.server_durations.calls else edge.client_durations)
+    return nodes
+
+
+def near(edges: Sequence[Edge], node: Node, depth: int) -> list[Edge]:
+    """The edges on ways of at most so many calls that end or begin at a node; in their order."""
+    chosen: set[int] = set()
+    for here, there in (("client", "server"), ("server", "client")):
+        reached, fringe = {node}, {node}
+        for _ in range(depth):
+            steps = [number for number, edge in enumerate(edges) if getattr(edge, here) in fringe]
+            chosen.update(steps)
+            fringe = {getattr(edges[number], there) for number in steps} - reached
+            reached |= fringe
+    return [edges[number] for number in sorted(chosen)]
