@@ -27,7 +27,7 @@ MARK = "# advice: "
 
 def advice_on(file: Path) -> list[str]:
     # What has a default is not set, for some of it goes with other settings only.
-    environment = {name: "x" * 32 for name in re.findall(r"\$\{env:(\w+)\}", file.read_text(encoding="utf-8"))}
+    environment = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", file.read_text(encoding="utf-8")), "x" * 32)
     problems = advise(load(file, environment), read_document(file.read_bytes(), environment))
     return [f"{problem.line}: {problem}" for problem in problems]
 
