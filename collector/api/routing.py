@@ -14,6 +14,7 @@ from collector.api.problems import Refusal
 from collector.control.config_store import ConfigStore
 from collector.control.policies import Policy
 from collector.ledger import Ledger
+from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 
 JSON: Final = "application/json"
@@ -42,6 +43,8 @@ CONFIGS: Final = web.AppKey("configs", ConfigStore)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
 LEDGER: Final = web.AppKey("ledger", Ledger)
+EXPLAINERS: Final[web.AppKey[Mapping[str, Explainer]]] = web.AppKey("explainers", Mapping)
+"""Id of an exporter → who decides about traces on the way to it."""
 SETTINGS: Final = web.AppKey("settings", QuerySettings)
 NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])  # type: ignore[arg-type]  # a callable type is no class
 

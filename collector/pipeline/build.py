@@ -25,6 +25,7 @@ from collector.pipeline.registry import (
 )
 from collector.pipeline.settling import Settling
 from collector.pipeline.way import Way, WayBuilder
+from collector.processors.tail_sampling.recent import Explainer
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
 from config.model import Config
@@ -141,6 +142,10 @@ class Pipeline:
         self._entrance.close()
         left = await asyncio.gather(*(way.batcher.drain(deadline_s) for way in self._ways.values()))
         return sum(left, Remainder(0, 0))
+
+    def explainers(self) -> dict[str, Explainer]:
+        """Who decides about traces, by the id of the exporter."""
+        return {name: way.holding for name, way in self._ways.items() if way.holding is not None}
 
     def statistics(self) -> QueueStatistics:
         """What was acknowledged and is not stored yet, by the exporter that has most of it before it."""

@@ -30,8 +30,11 @@ from collector.pipeline.batching import BatchLimits
 from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
 from collector.processors.base import ProcessorTelemetry
+from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
 from collector.processors.tail_sampling.sampler import Decided, Part, TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
+from collector.spaced_log import SpacedLog
+from collector.trace_decisions import HeldReaders
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -142,11 +145,16 @@ class Holding:
         self._places = asyncio.Semaphore(in_flight)
         self._executor = executor
         self._telemetry = telemetry
+        telemetry.holds(HeldReaders(lambda: sampler.pending_traces, lambda: sampler.pending_spans, lambda: sampler.pending_bytes))
+        self._failures = SpacedLog(_log, clock.monotonic)
         self._clock = clock
         self._decides_at_end = decides_at_end
         self._pause_s = min(max(limits.timeout_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
         self._turn = asyncio.Condition()
-        """Held by whoever uses the sampler."""
+        """Held by whoever changes what the sampler holds, until that is carried out."""
+        self._in_use = asyncio.Lock()
+        """Held while a thread works with the sampler."""
+        self._recent = RecentDecisions()
         self._came = asyncio.Event()
         self._all_back = asyncio.Event()
         self._over = asyncio.Event()
@@ -175,6 +183,11 @@ class Holding:
                 await self._turn.wait_for(lambda: self._restored and self._sampler.has_room)
                 await self._add(piece, batch)
         return Delivery(later=[piece.settled])
+
+    async def explain(self, key: bytes) -> Explanation:
+        """What is known of the trace with this key (`trace_key`)."""
+        pending = await self._in_thread(partial(self._sampler.holds, key))
+        return Explanation(pending, tuple(self._recent.of(key)))
 
     async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
         """Hand on what was derived from spans before they are decided."""
@@ -209,12 +222,13 @@ class Holding:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Do something with the sampler; it is over when this returns, even when that is because of a cancellation."""
-        working = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        try:
-            return await asyncio.shield(working)
-        except asyncio.CancelledError:
-            await asyncio.wait((working,))
-            raise
+        async with self._in_use:
+            working = asyncio.get_running_loop().run_in_executor(self._executor, work)
+            try:
+                return await asyncio.shield(working)
+            except asyncio.CancelledError:
+                await asyncio.wait((working,))
+                raise
 
     def _now_ns(self) -> int:
         return int(self._clock.monotonic() * _NS)
@@ -282,6 +296,7 @@ class Holding:
         )
         await self._log.record(emission)
         self._unnamed = []
+        self._recent.add(emission.time_ns, verdicts, self._sampler.policies, plan.decided.votes)
         await self._carry_out(plan, emission.name, sends)
 
     async def _carry_out(self, plan: _Plan, name: str, sends: asyncio.TaskGroup) -> None:
@@ -305,7 +320,10 @@ class Holding:
             await delivery.complete()
         finally:
             self._places.release()
-        for number, share in apportion(pieces, delivery).items():
+        shares = apportion(pieces, delivery)
+        # When the first of them is committed, the emission is done.
+        next(iter(shares.values())).afterwards += delivery.afterwards
+        for number, share in shares.items():
             sending.shares[number] = share
             if share != Delivery(Counter(pieces[number])):
                 sending.unlike[self._pieces[number].name] = share
@@ -327,9 +345,9 @@ class Holding:
                 piece.settled.set_result(piece.delivery)
 
     def _count(self, decided: Decided) -> None:
-        for parts, kept in ((decided.kept, True), (decided.dropped, False)):
-            for part in parts:
-                self._telemetry.decided(part.reason, kept, len(part.spans))
+        self._telemetry.traces_decided(self._sampler.counted(decided))
+        for policy, reason in decided.reasons.items():
+            self._failures.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
         self._telemetry.processed(0, sum(len(part.spans) for part in decided.kept))
 
     # What a former process has left.
@@ -342,7 +360,9 @@ class Holding:
                 for number, name in enumerate(emission.pieces, emission.first):
                     if name in self._back:
                         await self._add(*self._back.pop(name), number)
-                decided = await self._in_thread(partial(self._sampler.apply, decode(emission.decisions), emission.through))
+                verdicts = decode(emission.decisions)
+                decided = await self._in_thread(partial(self._sampler.apply, verdicts, emission.through))
+                self._recent.add(emission.time_ns, verdicts)
                 await self._carry_out_again(self._planned(decided, emission.stops), recorded, sends)
             for piece, batch in self._back.values():
                 await self._add(piece, batch)

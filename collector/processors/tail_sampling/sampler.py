@@ -8,6 +8,7 @@ be applied anew to the same pieces, and give the same spans with the same marks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -20,6 +21,7 @@ from collector.processors.tail_sampling.held_spans import HeldSpans, Taken
 from collector.processors.tail_sampling.held_traces import TOO_LARGE, HeldTraces, workspace_digest
 from collector.processors.tail_sampling.marking import weighed, with_policies
 from collector.processors.tail_sampling.remembered import DECISION, Decisions, Remembered
+from collector.trace_decisions import AGE_BOUNDS_S, TraceDecisions
 from config.tail_sampling import TailSamplingProcessor
 from proto.compact import compact
 from proto.spans import SpanBatch, concatenate
@@ -35,6 +37,7 @@ SHUTDOWN: Final = "drop_pending_traces_on_shutdown"
 
 _MOST_SPANS: Final = 65_536
 """So many spans are decided at a time, unless one trace has more."""
+_SECOND_NS: Final = 1_000_000_000
 _ALL_PIECES: Final = 2**63 - 1
 
 
@@ -91,6 +94,7 @@ class Decided:
         finished: numbers of the pieces of which nothing is held any more, in growing order.
         votes: bool, shape (traces, policies): which policies were for each trace; of late ones none.
         early: traces that were decided before their time, since too much was held.
+        opened: traces that came for the first time since the last decision.
         ages_ns: how long ago the first span of each trace came, int64, shape (traces,); empty where decisions are applied anew.
         failures: name of a policy → spans and events for which a condition of it failed since the last decision.
         reasons: name of a policy → why.
@@ -103,6 +107,7 @@ class Decided:
     finished: tuple[int, ...]
     votes: NDArray[np.bool_]
     early: int = 0
+    opened: int = 0
     ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     failures: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -171,6 +176,11 @@ class TailSampler:
         """Spans that are held."""
         return self._spans.spans
 
+    def holds(self, key: bytes) -> bool:
+        """Whether spans of the trace with this key (`trace_key`) are held."""
+        slots = self._traces.table.find(_as_words(np.frombuffer(key, np.uint8).reshape(1, KEY_BYTES)))
+        return bool(slots[0] != UNKNOWN)
+
     @property
     def pending_traces(self) -> int:
         """Traces of which spans are held."""
@@ -228,6 +238,33 @@ class TailSampler:
         votes = np.zeros((len(verdicts), len(self.policies)), np.bool_)
         return Decided(verdicts, parts[True], parts[False], tuple(finished), votes, record_policy=self._settings.record_policy)
 
+    def counted(self, decided: Decided) -> TraceDecisions:
+        """What has been decided, in numbers."""
+        verdicts = decided.verdicts
+        first = ~verdicts.late
+        votes: dict[tuple[str, str, bool], int] = {}
+        for place, policy in enumerate(self.policies):
+            words = self._policies.words(place)
+            is_for = int(np.count_nonzero(decided.votes[first, place]))
+            votes[policy, words.is_for, words.is_for != "dropped"] = is_for
+            votes[policy, words.is_not, False] = int(np.count_nonzero(first)) - is_for
+        spans: Counter[tuple[str, bool]] = Counter()
+        for parts, kept in ((decided.kept, True), (decided.dropped, False)):
+            for part in parts:
+                spans[part.reason, kept] += len(part.spans)
+        ages_s = decided.ages_ns / _SECOND_NS
+        return TraceDecisions(
+            opened=decided.opened,
+            votes=votes,
+            traces={kept: int(np.count_nonzero(first & (verdicts.kept == kept))) for kept in (True, False)},
+            spans=spans,
+            late={kept: int(np.count_nonzero(verdicts.late & (verdicts.kept == kept))) for kept in (True, False)},
+            early=decided.early,
+            ages=np.bincount(np.searchsorted(AGE_BOUNDS_S, ages_s), minlength=len(AGE_BOUNDS_S) + 1).tolist(),
+            age_s=float(ages_s.sum()),
+            failures=decided.failures,
+        )
+
     def restore(self, verdicts: Verdicts) -> None:
         """Remember decisions, the oldest first, as after a restart."""
         self._remembered.put(_as_words(verdicts.keys), self._as_decisions(verdicts))
@@ -273,7 +310,8 @@ class TailSampler:
         ages_ns = self._traces.ages_ns(slots, now_ns)
         failures, reasons = self._traces.take_failures()
         decided = self.apply(verdicts, _ALL_PIECES)
-        return replace(decided, votes=votes, ages_ns=ages_ns, failures=failures, reasons=reasons)
+        opened = self._traces.take_opened()
+        return replace(decided, votes=votes, ages_ns=ages_ns, opened=opened, failures=failures, reasons=reasons)
 
     def _as_decisions(self, verdicts: Verdicts) -> Decisions:
         """Verdicts as they are remembered, with this sampler's places of names."""
