@@ -217,6 +217,36 @@ async def test_spans_wait_for_the_decision_about_their_trace_and_then_those_of_k
         assert_settled(held.account, held.numbers)
 
 
+class Mindful(Killed):
+    """Has something to forget about every batch, and notes what had been committed when it did."""
+
+    account: Account
+
+    def __init__(self, store: Deposit) -> None:
+        super().__init__(store)
+        self.forgotten: dict[str, int] = {}
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        delivery = await super().deliver(batch, name)
+        delivery.afterwards.append(lambda: self.forgotten.setdefault(name, self.account.settled.stored.total()))
+        return delivery
+
+
+async def test_what_the_destination_remembers_of_a_batch_is_forgotten_when_that_cannot_come_again(tmp_path: Path) -> None:
+    deposit = Mindful(Deposit())
+    limits = BatchLimits(min_spans=1, max_spans=40, max_bytes=1 << 20, timeout_s=0.0)
+    async with line(deposit, tmp_path, limits=limits, sampling={"policies": [ALL]}) as held:
+        deposit.account = held.account
+        for first in range(0, 120, 20):
+            await held.put(first, 20)
+            await held.until_held(first + 20)
+        assert not deposit.forgotten
+        await held.settle()
+        await until(lambda: len(deposit.forgotten) == 3)
+    assert sorted(deposit.forgotten) == sorted(deposit.given)
+    assert min(deposit.forgotten.values()) > 0
+
+
 async def test_late_spans_follow_the_decision_at_once(tmp_path: Path) -> None:
     deposit = Killed(Deposit())
     async with line(deposit, tmp_path) as held:
