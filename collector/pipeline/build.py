@@ -52,7 +52,10 @@ class FanOut:
             deliveries = [
                 tasks.create_task(_completed(each, batch, f"{name}-{number}")) for number, each in enumerate(self._destinations)
             ]
-        return min((each.result() for each in deliveries), key=lambda delivery: delivery.stored.total())
+        results = [each.result() for each in deliveries]
+        worst = min(results, key=lambda delivery: delivery.stored.total())
+        worst.afterwards = [work for result in results for work in result.afterwards]
+        return worst
 
     async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
         async with asyncio.TaskGroup() as tasks:
