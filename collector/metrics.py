@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from collector.trace_decisions import AGE_BOUNDS_S
+
 
 @dataclass(frozen=True, slots=True)
 class Definition:
@@ -82,7 +84,61 @@ SAMPLED_SPANS: Final = Definition(
     "Spans, for all that the name says, that a sampler has kept or not.",
     (*_PROCESSOR, "policy", "sampled"),
 )
-# The difference of the two above, under the name that dashboards for the Collector ask for.
+# Of tail_sampling. Votes are those of all policies, whoever decided; decision is what the policy said: sampled, not_sampled,
+# inverted_sampled, inverted_not_sampled, dropped.
+TAIL_VOTES: Final = Definition(
+    "otelcol_processor_tail_sampling_count_traces_sampled",
+    "counter",
+    "Traces for which a policy was, or was not.",
+    (*_PROCESSOR, "policy", "sampled", "decision"),
+)
+# By the policy or rule that decided.
+TAIL_SPANS: Final = Definition(
+    "otelcol_processor_tail_sampling_count_spans_sampled",
+    "counter",
+    "Spans that were kept or dropped with their traces.",
+    (*_PROCESSOR, "policy", "sampled"),
+)
+TAIL_TRACES: Final = Definition(
+    "otelcol_processor_tail_sampling_global_count_traces_sampled", "counter", "Traces kept or dropped.", (*_PROCESSOR, "sampled")
+)
+TAIL_NEW_TRACES: Final = Definition(
+    "otelcol_processor_tail_sampling_new_trace_id_received", "counter", "Traces of which a first span came.", _PROCESSOR
+)
+TAIL_HELD_TRACES: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_traces_on_memory", "gauge", "Traces that wait for their decision.", _PROCESSOR
+)
+TAIL_HELD_SPANS: Final = Definition("spanhouse_tail_sampling_held_spans", "gauge", "Spans of these traces.", _PROCESSOR)
+TAIL_HELD_BYTES: Final = Definition(
+    "spanhouse_tail_sampling_held_bytes", "gauge", "Bytes of memory that these spans take.", _PROCESSOR
+)
+# Decided on what had come, not dropped, for all that the name says.
+TAIL_EARLY: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_trace_dropped_too_early",
+    "counter",
+    "Traces decided before their time, since too much was held.",
+    _PROCESSOR,
+)
+TAIL_AGE_SECONDS: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_trace_removal_age",
+    "histogram",
+    "Seconds from a trace's first span to its decision.",
+    _PROCESSOR,
+    buckets=AGE_BOUNDS_S,
+)
+TAIL_LATE: Final = Definition(
+    "otelcol_processor_tail_sampling_early_releases_from_cache_decision",
+    "counter",
+    "Traces of which spans came after their decision, and followed it.",
+    (*_PROCESSOR, "sampled"),
+)
+TAIL_FAILURES: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_policy_evaluation_error",
+    "counter",
+    "Spans and events for which a condition of a policy could not be worked out.",
+    (*_PROCESSOR, "policy"),
+)
+# The difference of incoming and outgoing, under the name that dashboards for the Collector ask for.
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
 )
@@ -286,6 +342,17 @@ METRICS: Final = (
     TRACING_CONFIGS_FAILURES,
     FILTERED_SPANS,
     SAMPLED_SPANS,
+    TAIL_VOTES,
+    TAIL_SPANS,
+    TAIL_TRACES,
+    TAIL_NEW_TRACES,
+    TAIL_HELD_TRACES,
+    TAIL_HELD_SPANS,
+    TAIL_HELD_BYTES,
+    TAIL_EARLY,
+    TAIL_AGE_SECONDS,
+    TAIL_LATE,
+    TAIL_FAILURES,
     SENT_SPANS,
     SENT_BYTES,
     SEND_FAILED_SPANS,

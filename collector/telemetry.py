@@ -11,7 +11,7 @@ import resource
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,11 +57,23 @@ from collector.metrics import (
     SEND_FAILED_SPANS,
     SENT_BYTES,
     SENT_SPANS,
+    TAIL_AGE_SECONDS,
+    TAIL_EARLY,
+    TAIL_FAILURES,
+    TAIL_HELD_BYTES,
+    TAIL_HELD_SPANS,
+    TAIL_HELD_TRACES,
+    TAIL_LATE,
+    TAIL_NEW_TRACES,
+    TAIL_SPANS,
+    TAIL_TRACES,
+    TAIL_VOTES,
     THROTTLED_REQUESTS,
     Definition,
 )
 from collector.service_graph import CallMeasures, ServiceGraph
 from collector.span_metrics import SpanMeasures, SpanMetrics
+from collector.trace_decisions import HeldReaders, TraceDecisions
 
 Labels = tuple[str, ...]
 
@@ -82,6 +94,11 @@ class Histogram:
     def observe(self, value: float) -> None:
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """Count many observations at once: so many in each bucket, and their sum."""
+        self.counts = [count + more for count, more in zip(self.counts, counts, strict=True)]
+        self.total += total
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Upper bound and number of observations up to it, in Prometheus' form."""
@@ -332,6 +349,27 @@ class ProcessorTelemetry:
     def decided(self, policy: str, kept: bool, count: int) -> None:
         """A sampler decided so for so many spans."""
         self._telemetry.count(SAMPLED_SPANS, (*self._labels, policy, str(kept).lower()), count)
+
+    def traces_decided(self, decisions: TraceDecisions) -> None:
+        """A tail sampler decided about traces."""
+        count, labels = self._telemetry.count, self._labels
+        count(TAIL_NEW_TRACES, labels, decisions.opened)
+        count(TAIL_EARLY, labels, decisions.early)
+        for (policy, decision, sampled), traces in decisions.votes.items():
+            count(TAIL_VOTES, (*labels, policy, str(sampled).lower(), decision), traces)
+        for (policy, kept), spans in decisions.spans.items():
+            count(TAIL_SPANS, (*labels, policy, str(kept).lower()), spans)
+        for metric, by_kept in ((TAIL_TRACES, decisions.traces), (TAIL_LATE, decisions.late)):
+            for kept, traces in by_kept.items():
+                count(metric, (*labels, str(kept).lower()), traces)
+        for policy, failures in decisions.failures.items():
+            count(TAIL_FAILURES, (*labels, policy), failures)
+        self._telemetry.histogram(TAIL_AGE_SECONDS, labels).add(decisions.ages, decisions.age_s)
+
+    def holds(self, held: HeldReaders) -> None:
+        """Show what a tail sampler holds."""
+        for metric, reader in ((TAIL_HELD_TRACES, held.traces), (TAIL_HELD_SPANS, held.spans), (TAIL_HELD_BYTES, held.nbytes)):
+            self._telemetry.read(metric, self._labels, reader)
 
     def changed(self, change: str, count: int) -> None:
         """So many attributes, events or links were changed or removed."""

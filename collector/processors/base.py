@@ -19,6 +19,7 @@ import structlog
 from collector.service_graph import CallMeasures
 from collector.spaced_log import SpacedLog
 from collector.span_metrics import SpanMeasures
+from collector.trace_decisions import HeldReaders, TraceDecisions
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -79,6 +80,12 @@ class ProcessorTelemetry(Protocol):
 
     def decided(self, policy: str, kept: bool, count: int) -> None:
         """A sampler decided so for so many spans; `policy` is from a small fixed set."""
+
+    def traces_decided(self, decisions: TraceDecisions) -> None:
+        """A tail sampler decided about traces."""
+
+    def holds(self, held: HeldReaders) -> None:
+        """Who asks, from now on, may be told what a tail sampler holds."""
 
     def changed(self, change: str, count: int) -> None:
         """So many attributes, events or links were changed or removed; `change` is from a small fixed set."""

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from collector.metrics import TAIL_AGE_SECONDS, TAIL_TRACES, TAIL_VOTES
 from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, Decided, TailSampler, trace_key
+from collector.telemetry import Telemetry
 from config.tail_sampling import TailSamplingProcessor
 from proto.adjusted_count import adjusted_counts
 from proto.otlp_decode import decode
@@ -489,3 +491,46 @@ def test_many_traces_at_once_are_decided_a_part_at_a_time_and_tables_grow() -> N
     kept, dropped = all_decided(tail, 100 * SECOND)
     assert kept == set(range(90_000))
     assert not dropped
+
+
+def test_what_was_decided_is_counted() -> None:
+    drop = {"name": "drop", "type": "drop", "drop": {"drop_sub_policy": [ERRORS]}}
+    inverted = {"key": "tenant", "values": ["a"], "invert_match": True}
+    forbid = {"name": "forbid", "type": "string_attribute", "string_attribute": inverted}
+    tail = sampler(drop, forbid, ALWAYS)
+    spans = [
+        PlainSpan(number, bytes([number + 1]) * 16, EPOCH, EPOCH, status, attributes)
+        for number, (status, attributes) in enumerate(
+            [("ERROR", ()), ("UNSET", (("tenant", "a"),)), ("UNSET", ()), ("UNSET", ())]
+        )
+    ]
+    tail.add(batch_of(spans), 1, 0)
+    decided = tail.decide(30 * SECOND)
+    assert decided is not None
+    counted = tail.counted(decided)
+    assert counted.votes == {
+        ("drop", "dropped", False): 1,
+        ("drop", "not_sampled", False): 3,
+        ("forbid", "inverted_sampled", True): 2,
+        ("forbid", "inverted_not_sampled", False): 2,
+        ("all", "sampled", True): 3,
+        ("all", "not_sampled", False): 1,
+    }
+    assert counted.traces == {True: 2, False: 2}
+    assert counted.spans == {("all", True): 2, ("drop", False): 1, ("forbid", False): 1}
+    assert (counted.opened, counted.early, counted.late) == (4, 0, {True: 0, False: 0})
+    assert (sum(counted.ages), counted.age_s) == (4, 120)
+    telemetry = Telemetry("test")
+    telemetry.processor("tail_sampling", "clickhouse").traces_decided(counted)
+    assert telemetry.value(TAIL_TRACES, "tail_sampling", "clickhouse", "true") == 2
+    assert telemetry.value(TAIL_VOTES, "tail_sampling", "clickhouse", "forbid", "true", "inverted_sampled") == 2
+    assert (
+        telemetry.histogram(TAIL_AGE_SECONDS, ("tail_sampling", "clickhouse")).cumulative()[-4:]
+        == [
+            ("30.0", 4),
+            ("60.0", 4),
+            ("120.0", 4),
+            ("300.0", 4),
+            ("+Inf", 4),
+        ][-4:]
+    )

@@ -114,6 +114,17 @@ class Policies:
                 unconditional |= votes[:, member.place]
         return Outcome(kept, deciders, probabilities, unconditional & kept, votes)
 
+    def count_votes(self, votes: NDArray[np.bool_]) -> Mapping[tuple[str, str, bool], int]:
+        """(policy, what the Collector calls its answer, whether that is for keeping) → traces, of votes as in `Outcome`."""
+        counts = {}
+        for member in self._members:
+            name = self.names[member.place]
+            is_for = int(np.count_nonzero(votes[:, member.place]))
+            word = "inverted_" if member.forbids else ""
+            counts[name, "dropped" if member.drops else f"{word}sampled", not member.drops] = is_for
+            counts[name, f"{word}not_sampled", False] = len(votes) - is_for
+        return counts
+
     @property
     def can_settle(self) -> bool:
         """Whether some traces are kept for certain, whatever else comes of them."""
@@ -129,26 +140,27 @@ class Policies:
         count = len(traces)
         votes = np.zeros((count, len(self._members)), np.bool_)
         dropped, forbidden, sampled, doubted, inverted = (np.zeros(count, np.bool_) for _ in range(5))
-        nobody = len(self._members)
-        deciders, forbidders = np.full(count, nobody, np.int32), np.full(count, nobody, np.int32)
+        # By whom: those that keep, those that keep where nobody doubts it, and those because of whom nothing is kept.
+        keepers, consenters, enemies = (np.full(count, len(self._members), np.int32) for _ in range(3))
         for member in self._members:
             asked = ~dropped & ~sampled if self._first_match else ~dropped
             vote = asked & member.policy.is_for(traces, asked)
             votes[:, member.place] = vote
+            against = asked & ~vote
             if member.drops:
+                enemies[vote] = member.place
                 dropped |= vote
-                forbidders[vote] = member.place
-                continue
-            deciders[vote & (deciders == nobody)] = member.place
-            if member.forbids:
-                forbidders[asked & ~vote & ~forbidden] = member.place
-                forbidden |= asked & ~vote
+            elif member.forbids:
+                enemies[against & ~forbidden] = member.place
+                forbidden |= against
+                consenters[vote & ~inverted] = member.place
                 inverted |= vote
             else:
+                keepers[vote & ~sampled] = member.place
                 sampled |= vote
-                doubted |= asked & ~vote
+                doubted |= against
         kept = ~dropped & ~forbidden & (sampled | (inverted & ~doubted))
-        deciders = np.where(kept, deciders, forbidders)
+        deciders = np.where(kept, np.where(sampled, keepers, consenters), enemies)
         return kept, deciders, votes
 
     def _probabilities(self, traces: Traces) -> NDArray[np.float64]:

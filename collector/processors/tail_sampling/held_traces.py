@@ -67,6 +67,7 @@ class HeldTraces:
         self._decisions: Decisions = np.zeros(capacity, DECISION)
         self.marks: NDArray[np.int32] = np.zeros(capacity + 1, np.int32)
         self._deadlines = Deadlines(self._traces)
+        self._opened = 0
         self._failures: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
 
@@ -84,6 +85,7 @@ class HeldTraces:
         slots, fresh = self.table.enter(trace_keys(batch, _digests(batch.workspaces)))
         late, decisions = remembered.recall(self.table.keys[fresh])
         self._open(fresh, late, decisions, now_ns)
+        self._opened += int(np.count_nonzero(~late))
         matched = self._policies.rules.match(batch)
         self._failures.update(matched.failures)
         self._reasons |= matched.reasons
@@ -183,6 +185,11 @@ class HeldTraces:
         """How long ago the first span of each trace came."""
         ages: NDArray[np.int64] = now_ns - self._traces["first_ns"][slots]
         return ages
+
+    def take_opened(self) -> int:
+        """Traces that came for the first time since this was last asked."""
+        opened, self._opened = self._opened, 0
+        return opened
 
     def take_failures(self) -> tuple[Mapping[str, int], Mapping[str, str]]:
         """Name of a policy → spans and events for which a condition of it could not be worked out since this was last asked,

@@ -24,6 +24,7 @@ from collector.processors.tail_sampling.remembered import DECISION, Decisions, R
 from collector.trace_decisions import AGE_BOUNDS_S, TraceDecisions
 from config.tail_sampling import TailSamplingProcessor
 from proto.compact import compact
+from proto.edit import Mask
 from proto.spans import SpanBatch, concatenate
 from proto.trace_table import KEY_WORDS, UNKNOWN, Keys, Slots
 
@@ -241,27 +242,20 @@ class TailSampler:
     def counted(self, decided: Decided) -> TraceDecisions:
         """What has been decided, in numbers."""
         verdicts = decided.verdicts
-        first = ~verdicts.late
-        votes: dict[tuple[str, str, bool], int] = {}
-        for place, policy in enumerate(self.policies):
-            words = self._policies.words(place)
-            is_for = int(np.count_nonzero(decided.votes[first, place]))
-            votes[policy, words.is_for, words.is_for != "dropped"] = is_for
-            votes[policy, words.is_not, False] = int(np.count_nonzero(first)) - is_for
         spans: Counter[tuple[str, bool]] = Counter()
         for parts, kept in ((decided.kept, True), (decided.dropped, False)):
             for part in parts:
                 spans[part.reason, kept] += len(part.spans)
-        ages_s = decided.ages_ns / _SECOND_NS
+        seconds = decided.ages_ns / _SECOND_NS
         return TraceDecisions(
             opened=decided.opened,
-            votes=votes,
-            traces={kept: int(np.count_nonzero(first & (verdicts.kept == kept))) for kept in (True, False)},
+            votes=self._policies.count_votes(decided.votes[~verdicts.late]),
+            traces=_count_by_kept(verdicts.kept[~verdicts.late]),
             spans=spans,
-            late={kept: int(np.count_nonzero(verdicts.late & (verdicts.kept == kept))) for kept in (True, False)},
+            late=_count_by_kept(verdicts.kept[verdicts.late]),
             early=decided.early,
-            ages=np.bincount(np.searchsorted(AGE_BOUNDS_S, ages_s), minlength=len(AGE_BOUNDS_S) + 1).tolist(),
-            age_s=float(ages_s.sum()),
+            ages=np.bincount(np.searchsorted(AGE_BOUNDS_S, seconds), minlength=len(AGE_BOUNDS_S) + 1).tolist(),
+            age_s=float(seconds.sum()),
             failures=decided.failures,
         )
 
@@ -325,6 +319,10 @@ class TailSampler:
         decisions["probability"] = verdicts.probabilities
         decisions["thresholds_stay"] = verdicts.thresholds_stay
         return decisions
+
+
+def _count_by_kept(kept: Mask) -> Mapping[bool, int]:
+    return {True: int(np.count_nonzero(kept)), False: int(np.count_nonzero(~kept))}
 
 
 def _as_words(keys: NDArray[np.uint8]) -> Keys:
