@@ -184,6 +184,11 @@ class Holding:
                 await self._add(piece, batch)
         return Delivery(later=[piece.settled])
 
+    @property
+    def held_spans(self) -> int:
+        """Spans that wait for a decision."""
+        return self._sampler.pending_spans
+
     async def explain(self, key: bytes) -> Explanation:
         """What is known of the trace with this key (`trace_key`)."""
         pending = await self._in_thread(partial(self._sampler.holds, key))

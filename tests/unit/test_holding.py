@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.journal import decisions, lasting
+from collector.journal.decisions import DecisionLog
 from collector.journal.journal import Journal
 from collector.journal.settings import JournalSettings
 from collector.ledger import Account
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.holding import Holding
-from collector.processors.tail_sampling.sampler import TailSampler
-from collector.queues.held import NothingLasts
+from collector.pipeline.way import WayBuilder
+from collector.processors.tail_sampling.recent import Explanation
+from collector.processors.tail_sampling.sampler import trace_key
+from collector.queues.held import Emission
 from collector.queues.memory import MemoryQueue, QueueLimits
 from collector.telemetry import Telemetry
 from config.tail_sampling import TailSamplingProcessor
@@ -100,8 +107,7 @@ class Line:
 
     queue: Any
     batcher: Batcher
-    holding: Holding
-    sampler: TailSampler
+    holding: Holding | None
     clock: RunningClock
     journal: Journal | None = None
     numbers: list[int] = field(default_factory=list)
@@ -115,8 +121,19 @@ class Line:
         account: Account = self.queue.account
         return account
 
+    @property
+    def held_spans(self) -> int:
+        """Spans that wait for a decision."""
+        assert self.holding is not None
+        return self.holding.held_spans
+
+    async def explain(self, key: bytes) -> Explanation:
+        """What is known of a trace."""
+        assert self.holding is not None
+        return await self.holding.explain(key)
+
     async def until_held(self, spans: int) -> None:
-        await until(lambda: self.sampler.pending_spans == spans)
+        await until(lambda: self.held_spans == spans)
 
     async def settle(self) -> None:
         """Let time pass until nothing waits, and see that the account is complete."""
@@ -153,41 +170,24 @@ async def line(
     """
     telemetry, clock = Telemetry("test"), RunningClock()
     settings = {"policies": [HALF], "decision_wait": f"{WAIT_S}s", **(sampling or {})}
-    sampler = TailSampler(TailSamplingProcessor.model_validate(settings if samples else {"policies": [ALL]}))
-    with ThreadPoolExecutor(2) as executor:
-        journal = None
+    async with AsyncExitStack() as rooms:
+        executor = rooms.enter_context(ThreadPoolExecutor(2))
+        journal, queue = None, MemoryQueue(QueueLimits(1 << 30))
         if directory is not None:
-            journal = Journal(JournalSettings(directory, **journal_settings), [EXPORTER], executor, telemetry, clock.clock)
-            await journal.__aenter__()
-            queue: Any = journal.cursors[EXPORTER]
-            queue.holds_back = samples
-            log: Any = queue.held_back()
-        else:
-            queue, log = MemoryQueue(QueueLimits(1 << 30)), NothingLasts()
-        holding = Holding(
-            "tail_sampling",
-            sampler,
-            log,
-            destination,
-            limits,
-            2,
-            executor,
-            telemetry.processor("tail_sampling", EXPORTER),
-            clock.clock,
-            decides_at_end=directory is None or not samples,
-        )
-        if not samples:
-            holding.finish()
-        batcher = Batcher(queue, limits, holding, 2, executor, [holding])
-        async with asyncio.TaskGroup() as tasks:
-            deciding = tasks.create_task(holding.run())
-            batching = tasks.create_task(batcher.run())
-            yield Line(queue, batcher, holding, sampler, clock, journal)
-            await batcher.drain(drain_s)
-            await batching
+            kept = JournalSettings(directory, **journal_settings)
+            journal = await rooms.enter_async_context(Journal(kept, [EXPORTER], executor, telemetry, clock.clock))
+            queue = journal.cursors[EXPORTER]
+        processors = {"tail_sampling": TailSamplingProcessor.model_validate(settings)} if samples else {}
+        builder = WayBuilder(processors, limits, telemetry, executor, clock.clock)
+        way = builder.build(EXPORTER, queue, destination, 2, measures=True)
+        tasks = await rooms.enter_async_context(asyncio.TaskGroup())
+        deciding = tasks.create_task(way.holding.run()) if way.holding else None
+        batching = tasks.create_task(way.batcher.run())
+        yield Line(queue, way.batcher, way.holding, clock, journal)
+        await way.batcher.drain(drain_s)
+        await batching
+        if deciding:
             deciding.cancel()
-        if journal is not None:
-            await journal.__aexit__(None, None, None)
 
 
 def kept(numbers: list[int]) -> list[int]:
@@ -282,7 +282,7 @@ async def test_while_batches_cannot_be_sent_no_more_than_they_are_decided_and_no
         for first in range(300, 400, 10):
             await held.put(first, 10)
         await until(lambda: held.batcher.statistics().batches > 30)
-        assert (held.sampler.pending_spans, len(deposit.given)) == (0, 2)
+        assert (held.held_spans, len(deposit.given)) == (0, 2)
         gate.set()
         await held.settle()
         assert deposit.numbers == kept(held.numbers)
@@ -296,7 +296,7 @@ async def test_without_room_what_comes_waits_until_something_is_decided() -> Non
         for first in range(20, 90, 10):
             await held.put(first, 10)
         await until(lambda: not held.queue.waiting().spans)
-        assert held.sampler.pending_spans == 20
+        assert held.held_spans == 20
         await held.settle()
         assert deposit.numbers == kept(held.numbers)
 
@@ -392,3 +392,165 @@ async def test_sampling_that_comes_and_goes_between_kills_loses_and_doubles_noth
     assert set(kept(lives.numbers)) <= set(stored)
     assert account.settled.stored == {OWNER: len(stored)}
     assert account.settled.came() == {OWNER: len(lives.numbers)}
+
+
+async def test_what_was_sent_as_it_was_before_there_was_sampling_is_sent_so_again(tmp_path: Path) -> None:
+    store = Deposit()
+    way, answered = Killed(store), asyncio.Event()
+    async with line(way, tmp_path / "first", samples=False, drain_s=0.0) as held:
+        way.before = lambda _: None if answered.is_set() else answered.wait()
+        await held.put(0, 60)
+        await until(lambda: bool(way.given))
+        image = crash_image(tmp_path / "first", tmp_path / "second")
+        # It is stored, but nobody is told.
+        store.stored[way.given[0]] = list(range(60))
+        way.cut.set()
+        answered.set()
+    async with line(Killed(store), image) as held:
+        await until(lambda: not held.batcher.statistics().spans)
+        assert held.account.settled == Delivery(Counter({OWNER: 60}))
+    assert store.numbers == list(range(60))
+
+
+async def test_an_emission_that_was_being_sent_is_sent_again_under_its_name_though_policies_have_changed(tmp_path: Path) -> None:
+    store = Deposit()
+    way, gate = Killed(store), asyncio.Event()
+    way.before = lambda _: gate.wait()
+    async with line(way, tmp_path / "first", drain_s=0.0) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        held.clock.passed_s += WAIT_S
+        await until(lambda: bool(way.given))
+        await held.put(60, 3)
+        await held.until_held(3)
+        image = crash_image(tmp_path / "first", tmp_path / "second")
+        way.cut.set()
+    again = Killed(store)
+    async with line(again, image, sampling={"policies": [ALL]}) as held:
+        await held.until_held(3)
+        await until(lambda: bool(again.given))
+        assert again.given == way.given
+        assert again.numbers == kept(list(range(60)))
+        await held.settle()
+    # What was not decided before the kill is decided by the policy of now, and late spans as their traces were.
+    assert again.numbers == sorted([*kept(list(range(60))), 60, 61, 62])
+
+
+class Dropping(Killed):
+    """A way on which every other span that is kept is dropped by another rule, and services are given another name."""
+
+    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        delivery = await super().deliver(batch, name)
+        stored, dropped = (
+            Counter({"default/renamed": len(batch) - len(batch) // 2}),
+            Counter({"default/renamed": len(batch) // 2}),
+        )
+        became = Delivery(stored, {"rule": dropped})
+        became.rename(delivery.stored, stored + dropped)
+        return became
+
+
+async def test_what_became_of_kept_spans_behind_the_sampler_is_accounted_for_once_over_restarts(tmp_path: Path) -> None:
+    store = Deposit()
+    numbers = list(range(63))
+    async with line(Dropping(store), tmp_path) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        held.clock.passed_s += WAIT_S / 2
+        # One more trace in a piece with late spans of the others keeps that piece from being delivered.
+        await held.put(60, 3)
+        await held.until_held(63)
+        held.clock.passed_s += WAIT_S / 2
+        await until(lambda: held.held_spans == 3 and held.account.settled.came().total() == 60)
+    async with line(Dropping(store), tmp_path) as held:
+        await held.settle()
+        account = held.account
+    stored = len(kept(numbers))
+    settled = account.settled
+    assert settled.dropped["tail_sampling"] == {OWNER: 63 - stored}
+    assert settled.stored.total() + settled.dropped["rule"].total() == stored
+    assert settled.renamed == {OWNER: -stored, "default/renamed": stored}
+    assert account.waiting() == 0
+    assert store.numbers == kept(numbers)
+
+
+async def test_nothing_is_sent_while_decisions_cannot_be_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deposit, append, failures = Killed(Deposit()), DecisionLog.append, []
+
+    def failing(log: DecisionLog, emission: Emission) -> None:
+        assert deposit.given == []
+        if len(failures) < 2:
+            failures.append(emission.name)
+            raise OSError(errno.ENOSPC, "no space left on device")
+        append(log, emission)
+
+    monkeypatch.setattr(DecisionLog, "append", failing)
+    monkeypatch.setattr(lasting, "RETRY_S", 0.01)
+    async with line(deposit, tmp_path) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        await held.settle()
+    assert len(set(failures)) == 1, "the same emission is tried again"
+    assert deposit.numbers == kept(list(range(60)))
+
+
+async def test_pieces_that_are_lost_to_damage_hold_nothing_up(tmp_path: Path) -> None:
+    store = Deposit()
+    way, gate = Killed(store), asyncio.Event()
+    way.before = lambda _: gate.wait()
+    async with line(way, tmp_path / "first", drain_s=0.0) as held:
+        for first in range(0, 60, 20):
+            await held.put(first, 20)
+            await held.until_held(first + 20)
+        held.clock.passed_s += WAIT_S
+        await until(lambda: bool(way.given))
+        image = crash_image(tmp_path / "first", tmp_path / "second")
+        way.cut.set()
+    (file,) = image.glob("*.journal")
+    content = bytearray(file.read_bytes())
+    content[content.index(b"\x2a\x0225") + 1] ^= 0xFF  # the name of a span in the second request
+    file.write_bytes(content)
+    async with line(Killed(store), image) as held:
+        await held.settle()
+        assert held.account.settled.dropped["journal_damaged"].total() == 20
+    assert store.numbers == kept([*range(20), *range(40, 60)])
+
+
+async def test_decisions_leave_the_disk_when_nobody_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decisions, "_SEGMENT_BYTES", 2000)
+    deposit = Killed(Deposit())
+    async with line(deposit, tmp_path, sync_interval_s=0.01, sampling={"num_traces": 10}) as held:
+        for first in range(0, 1200, 60):
+            await held.put(first, 60)
+            await held.until_held(60)
+            await held.settle()
+        directory = tmp_path / f"{EXPORTER}.decisions"
+        await until(lambda: len(list(directory.iterdir())) < 12)
+    assert deposit.numbers == kept(held.numbers)
+
+
+async def test_each_decision_can_be_explained_also_after_a_restart(tmp_path: Path) -> None:
+    numbers = list(range(60))
+    traces = {trace_of(number) for number in numbers}
+    keys = {trace: trace_key("default", trace.to_bytes(16, "big")) for trace in traces}
+    unknown = trace_key("elsewhere", trace_of(0).to_bytes(16, "big"))
+    async with line(Killed(Deposit()), tmp_path) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        assert all([(await held.explain(key)).pending for key in keys.values()])
+        await held.settle()
+        for trace, key in keys.items():
+            explanation = await held.explain(key)
+            (decision,) = explanation.decisions
+            assert (explanation.pending, decision.kept, decision.votes) == (False, is_kept(trace), {"half": is_kept(trace)})
+            assert decision.decided_by == ("half" if is_kept(trace) else "not_sampled")
+        assert await held.explain(unknown) == Explanation(False, ())
+    async with line(Killed(Deposit()), tmp_path) as held:
+
+        async def decided(key: bytes) -> bool:
+            return bool((await held.explain(key)).decisions)
+
+        for trace, key in keys.items():
+            await until(partial(decided, key))
+            (decision,) = (await held.explain(key)).decisions
+            assert (decision.kept, decision.votes) == (is_kept(trace), None)
