@@ -140,3 +140,38 @@ def test_attributes_of_spans_and_resources_are_stored_as_they_were_changed(stopp
     assert (other_row[:2], json.loads(other_row[3])) == (["other", "new"], resource)
     assert json.loads(other_row[2]) == {"code": "200", "secret": "s", "user": "me"}
     assert stopped.stop() == 0, stopped.log
+
+
+def test_what_is_transformed_is_stored_as_it_is_then_and_a_service_under_its_new_name(stopped: Daemon) -> None:
+    statements = [
+        'set(span.attributes["size"], Len(span.attributes["note"]))',
+        'replace_all_patterns(span.attributes, "value", "[0-9]{16}", "<card>")',
+        'set(resource.attributes["service.name"], span.attributes["of"]) where span.attributes["of"] != nil',
+        {
+            "context": "span",
+            "conditions": ["kind == SPAN_KIND_SERVER"],
+            "statements": ['set(name, "served")', "set(status.code, 2)"],
+        },
+        'set(span.attributes["list"], Split("a,b", ","))',
+    ]
+    stopped.configure(processors={"transform": {"trace_statements": statements}}, journal={})
+    stopped.start()
+    request = ExportTraceServiceRequest()
+    resource_spans = request.resource_spans.add()
+    resource_spans.resource.attributes.extend(key_values({"service.name": "shop"}))
+    spans = resource_spans.scope_spans.add().spans
+    for number, attributes in enumerate([{"note": "card 4111111111111111"}, {"of": "mail"}], 1):
+        ids = {"trace_id": bytes([number]) * 16, "span_id": bytes([number]) * 8}
+        spans.add(**ids, name="s", kind=number + 1, start_time_unix_nano=EPOCH, attributes=key_values(attributes))
+    stopped.export(request)
+    assert account(stopped)["stored"] == 2
+    columns = "ServiceName, SpanName, StatusCode, toJSONString(SpanAttributes)"
+    rows = stopped.sql(f"SELECT {columns} FROM otel_traces ORDER BY SpanId FORMAT TSVRaw").splitlines()
+    first, second = (row.split("\t") for row in rows)
+    assert first[:3] == ["shop", "served", "Error"]
+    assert json.loads(first[3]) == {"note": "card <card>", "size": "21", "list": '["a","b"]'}
+    assert second[:3] == ["mail", "s", "Unset"]
+    assert json.loads(second[3]) == {"of": "mail", "list": '["a","b"]'}
+    failures = {"processor": "transform", "exporter": "clickhouse", "rule": "trace_statements[0]"}
+    assert stopped.metric("spanhouse_processor_failures_total", **failures) == 1
+    assert stopped.stop() == 0, stopped.log

@@ -25,8 +25,11 @@ from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
 from collector.processors.probability import NEVER
 from collector.processors.trace_state import read_trace_state
+from collector.processors.transform import Transform
 from collector.receivers.http_body import decompress, zstd
 from config.ottl import OttlError, read_condition
+from config.ottl_statements import read_flat_statement
+from config.transforming import TransformProcessor
 from exporters.embedded.block_compression import pack_blocks, unpack_blocks
 from exporters.embedded.errors import DatabaseError
 from exporters.embedded.request import read_parameters
@@ -266,6 +269,38 @@ def _read_condition(body: bytes) -> None:
     assert not (truth.holds & truth.failed).any()
 
 
+_STATEMENTS_OF_OTTL: Final = [
+    b'set(span.attributes["string"], Concat([span.name, span.kind], "-")) where span.status.code != STATUS_CODE_ERROR',
+    b'replace_pattern(span.attributes["string"], "([a-z])+", "$1${x}$$", SHA256, "<%s>")',
+    b'replace_all_patterns(span.attributes, "key", "^(?P<first>.)", "$first.") where IsRootSpan()',
+    b'merge_maps(span.attributes, ExtractPatterns(span.name, "(?P<a>.*)"), "upsert")',
+    b'merge_maps(resource.attributes, span.attributes["kvlist"], "insert") where span.attributes["int"] > 0',
+    b'flatten(span.attributes, "p", 2)',
+    b'limit(span.attributes, 3, ["string", "bytes"])',
+    b'set(span.cache["a"]["b"], span.attributes["array"][5][0])',
+    b'append(span.attributes["array"], values = [1, "a", {"b": nil}])',
+    b'set(span.trace_state["a"], span.attributes["string"]) where spanevent.name == "x"',
+    b'delete_index(span.attributes["array"], 0, 2)',
+    b'keep_matching_keys(scope.attributes, "^.+$")',
+    b"truncate_all(resource.attributes, 3)",
+    b"stringify_all(span.attributes)",
+]
+
+
+def _do_statement(body: bytes) -> None:
+    text = body.decode("utf-8", "surrogateescape")
+    try:
+        read_flat_statement(text)
+    except OttlError:
+        return
+    batch = _batch()
+    done = Transform(TransformProcessor.model_validate({"trace_statements": [text]})).process(batch)
+    assert len(done.batch) == len(batch)
+    assert _encoder().encode(done.batch).rows == len(batch)
+    again = decode(encode_request(done.batch))
+    assert (len(again.batch), again.rejected) == (len(batch), {}), "what is left cannot be read again"
+
+
 @cache
 def _batch() -> SpanBatch:
     return decode(_every_value(0).SerializeToString()).batch
@@ -292,6 +327,11 @@ def _read_trace_state(text: bytes) -> None:
 
 TARGETS: Final[dict[str, Target]] = {
     "ottl": Target(lambda: _CONDITIONS, _read_condition, _OTTL_TOKENS),
+    "ottl-statements": Target(
+        lambda: _STATEMENTS_OF_OTTL,
+        _do_statement,
+        [*_OTTL_TOKENS, b" where ", b"set(", b"span.name", b"span.attributes", b"nil", b"0x00"],
+    ),
     "otlp-protobuf": Target(_requests, _read_protobuf),
     "otlp-json": Target(
         _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]

@@ -48,10 +48,21 @@ encode_request(concatenate(batches))
 conditions = ['name == "x"', 'attributes["http.route"] == nil', 'resource.attributes["a"] == 1', "span_id == parent_span_id"]
 settings = {"traces": {"span": conditions, "spanevent": ['name == "x"', 'attributes["k"] == "v"']}}
 names = {"from_attributes": ["http.route", "code"], "to_attributes": {"rules": ["/(?P<id>[0-9]+)"]}}
+statements = [
+    'set(span.attributes["a"], span.attributes["http.route"]) where span.kind == 2',
+    'set(resource.attributes["a"], span.name)',
+    'replace_all_patterns(span.attributes, "value", "[0-9]", "n")',
+    'merge_maps(span.attributes, resource.attributes, "upsert")',
+    "flatten(span.attributes)",
+    'limit(span.attributes, 3, ["a"])',
+    "stringify_all(resource.attributes)",
+    'set(spanevent.attributes["a"], [1, "b"])',
+]
 others = {
     "redaction": {"blocked_values": ["[0-9]"], "allowed_keys": ["http.route"], "redact_all_types": True, "summary": "debug"},
     "limits": {"max_value_bytes": 16, "max_attributes": 2, "max_events": 1},
     "span": {"name": names, "status": {"code": "Ok"}},
+    "transform": {"trace_statements": statements},
 }
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
