@@ -152,10 +152,8 @@ async def test_other_workspaces_are_not_seen(api: Api) -> None:
     assert edges_of(await api.get()) == {}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("depth", "0"), ("depth", "11"), ("limit", "10001"), ("start", "x"), ("servce", "a")]
-)
-async def test_a_bad_parameter_is_named(api: Api, name: str, value: str) -> None:
-    async with api.client.get("/api/v1/topology", params={**RANGE, name: value}) as response:
-        document = await response.json()
-    assert (response.status, document["parameter"]) == (400, name)
+async def test_bad_parameters_are_named(api: Api) -> None:
+    for name, value in [("depth", "0"), ("depth", "11"), ("limit", "10001"), ("start", "x"), ("servce", "a")]:
+        async with api.client.get("/api/v1/topology", params={**RANGE, name: value}) as response:
+            document = await response.json()
+        assert (response.status, document["parameter"]) == (400, name)
