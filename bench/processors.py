@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,9 +23,13 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from bench.loads import LOADS
 from bench.ottl import FIVE
 from bench.stages import REPETITIONS, cpu_seconds
+from collector.control.policies import Policies
+from collector.control.tracing_configs import TracingSettings, first_version
 from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.processors.base import Processor
+from collector.processors.service_policy import ServicePolicy
 from config.processors import PROCESSORS as MODELS
+from config.service_policy import ServicePolicyProcessor
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 
@@ -155,6 +160,34 @@ def limited(request: ExportTraceServiceRequest) -> None:
                         entry.value.string_value = text[:29].decode(errors="ignore") + "…"
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyWork(Work):
+    """Tracing configs and a plain counterpart; `settings` are those of the one config, which speaks for every service."""
+
+    def build(self) -> Processor:
+        config = first_version("default", TracingSettings.model_validate({"service": "*", **self.settings}), "bench", 0)
+        policies = Policies([config])
+        return ServicePolicy(ServicePolicyProcessor(), lambda: policies)
+
+
+def obeyed(request: ExportTraceServiceRequest) -> list[list[Span]]:
+    """Half of the spans, by their trace ids, without those that have an excluded path or name."""
+    threshold = 1 << 55
+    left = []
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            kept = []
+            for span in scope_spans.spans:
+                paths = (entry.value.string_value for entry in span.attributes if entry.key in PATHS)
+                texts = [span.name, *paths]
+                excluded = any(fnmatchcase(text, glob) for text in texts for glob in EXCLUDED)
+                if not excluded and int.from_bytes(span.trace_id[9:], "big") >= threshold:
+                    span.trace_state = "ot=th:8"
+                    kept.append(span)
+            left.append(kept)
+    return left
+
+
 def named(request: ExportTraceServiceRequest) -> None:
     """Name each span by its method and route."""
     for resource_spans in request.resource_spans:
@@ -185,6 +218,8 @@ def measured(request: ExportTraceServiceRequest) -> dict[tuple[object, ...], lis
     return counted
 
 
+PATHS: Final = ("url.path", "http.route", "http.target")
+EXCLUDED: Final = ("/healthz", "/api/currency/*")
 NAMING: Final = ("http.request.method", "http.route")
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
@@ -203,6 +238,7 @@ RESOURCE_ACTIONS: Final = (
 WORKS: Final[Mapping[str, Work]] = {
     "filter, 5 conditions": Work("filter", {"traces": {"span": FIVE}}, filtered),
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
+    "service_policy": PolicyWork("service_policy", {"samplingRate": 0.5, "excludedPaths": EXCLUDED}, obeyed),
     "attributes, 5 actions": Work("attributes", {"actions": FIVE_ACTIONS}, with_five_changes),
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
     "span, 2 attributes": Work("span", {"name": {"from_attributes": NAMING, "separator": " "}}, named),

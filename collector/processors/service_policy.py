@@ -115,29 +115,34 @@ def _excluded(batch: SpanBatch, policies: Sequence[Policy], places: Places, amon
     rows = np.flatnonzero(np.array([policy.excluded is not None for policy in policies])[places] & among)
     if not len(rows):
         return excluded
-    spans = take(batch.spans, rows)
+    spans = take(batch.spans, rows) if len(rows) < len(batch) else batch.spans
     codes, names = distinct(Texts(batch.data, spans["name_offset"], spans["name_length"]))
-    found = _matched(policies, places[rows], codes, names)
+    excluded[rows] = _matched(policies, places[rows], codes, names)
     for key, attributes in zip(_PATHS, find_attributes(batch, spans, _PATHS), strict=True):
-        there = np.flatnonzero(attributes != ABSENT)
-        values = take(batch.attributes, attributes[there])
-        there, values = there[values["type"] == STRING], values[values["type"] == STRING]
-        codes, paths = distinct_strings(batch.data, values)
+        there = np.flatnonzero((attributes != ABSENT) & ~excluded[rows])
+        there = there[batch.attributes["type"][attributes[there]] == STRING]
+        if not len(there):
+            continue
+        codes, paths = distinct_strings(batch.data, take(batch.attributes, attributes[there]))
         if key == b"http.target":
             paths = [path.partition(b"?")[0] for path in paths]
-        found[there] |= _matched(policies, places[rows[there]], codes, paths)
-    excluded[rows] = found
+        excluded[rows[there]] = _matched(policies, places[rows[there]], codes, paths)
     return excluded
 
 
 def _matched(policies: Sequence[Policy], places: Places, codes: Codes, texts: Sequence[bytes]) -> Mask:
     """Which texts the policy beside them excludes."""
     matched = np.zeros(len(places), np.bool_)
-    for place in np.unique(places).tolist():
+    chosen = np.flatnonzero(np.bincount(places)).tolist()
+    for place in chosen:
         globs = policies[place].excluded
+        if globs is None:
+            continue
+        if len(chosen) == 1:
+            return np.array(globs.match_all(texts), np.bool_)[codes]
         rows = np.flatnonzero(places == place)
         differing, of_rows = np.unique(codes[rows], return_inverse=True)
-        matched[rows] = np.array(globs is not None and globs.match_all([texts[code] for code in differing.tolist()]))[of_rows]
+        matched[rows] = np.array(globs.match_all([texts[code] for code in differing.tolist()]), np.bool_)[of_rows]
     return matched
 
 
