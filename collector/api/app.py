@@ -7,22 +7,23 @@ runner = build_runner(application)
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import orjson
 from aiohttp import web
 
-from collector.api import latencies, ledger, services, topology, traces, tracing_configs
+from collector.api import latencies, ledger, red, sampling_decisions, services, topology, traces, tracing_configs
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
-from collector.api.routing import CONFIGS, JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.control.config_store import ConfigStore
 from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
+from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
 
@@ -30,8 +31,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
     *traces.ROUTES,
     *latencies.ROUTES,
+    *red.ROUTES,
     *topology.ROUTES,
     *ledger.ROUTES,
+    *sampling_decisions.ROUTES,
     *tracing_configs.ROUTES,
 )
 
@@ -47,6 +50,7 @@ def build_application(
     *,
     guard: Guard | None = None,
     accounts: Ledger | None = None,
+    explainers: Mapping[str, Explainer] | None = None,
     strategies: Strategies | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
@@ -57,19 +61,21 @@ def build_application(
         client: to the store; without one, only that is answered which needs none.
         guard: who may ask; everybody, in any workspace, when None.
         accounts: what became of every span; an empty one when None.
+        explainers: who decides about traces, by the id of the exporter; nobody when None.
         strategies: what SDKs are told that ask how to sample; not served when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
     application = _guarded(guard or Guard())
-    routes: tuple[Route, ...] = ledger.ROUTES
+    routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
         routes = ROUTES
         application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
+    application[EXPLAINERS] = explainers or {}
     application[NOW] = now
     # With what is read, its head can be asked for.
     application.router.add_routes(

@@ -15,6 +15,7 @@ from aiohttp import web
 from collector.query.attributes import to_json, utf8
 from collector.query.critical_path import CriticalPath
 from collector.query.percentiles import PERCENTILES, Latencies
+from collector.query.red import Measures, Series
 from collector.query.search import Hit
 from collector.query.services import Service
 from collector.query.spans import Resource, Scope, Spans
@@ -80,6 +81,28 @@ def latencies(found: Latencies) -> dict[str, Any]:
         "maxNanos": str(found.maximum),
         "meanNanos": number(found.mean),
         **{f"p{percent}Nanos": number(value) for percent, value in zip(PERCENTILES, found.percentiles, strict=True)},
+    }
+
+
+def red_series(series: Series, length: int, step: int) -> dict[str, Any]:
+    """A series over so many nanoseconds, in steps of so many."""
+    return {
+        "name": series.name,
+        **_red(series.total, length),
+        "points": [{"startUnixNano": str(start), **_red(measures, step)} for start, measures in series.points.items()],
+    }
+
+
+def _red(measures: Measures, length: int) -> dict[str, Any]:
+    return {
+        "spans": number(measures.spans),
+        "spansPerSecond": number(measures.spans * 1e9 / length),
+        "errors": number(measures.errors),
+        "errorRate": number(measures.errors / measures.spans),
+        "minNanos": str(measures.minimum),
+        "maxNanos": str(measures.maximum),
+        "meanNanos": number(measures.mean),
+        **{f"p{percent}Nanos": number(value) for percent, value in zip(PERCENTILES, measures.percentiles, strict=True)},
     }
 
 

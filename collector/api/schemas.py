@@ -67,6 +67,18 @@ _SERVICE: Final[Schema] = {
 _TRACING_SETTINGS: Final = TracingSettings.model_json_schema()
 _VERSION: Final[Schema] = {"type": "integer", "minimum": 1, "description": "From 1; one more with each change."}
 
+_WEIGHED: Final[Schema] = {**NUMBER, "description": "Those that sampling has dropped included: need not be a whole number."}
+_RED: Final[dict[str, Schema]] = {
+    "spans": _WEIGHED,
+    "spansPerSecond": NUMBER,
+    "errors": _WEIGHED,
+    "errorRate": {**NUMBER, "description": "Errors of all spans, from 0 to 1."},
+    "minNanos": NANOSECONDS,
+    "maxNanos": NANOSECONDS,
+    "meanNanos": NUMBER,
+    **{f"p{percent}Nanos": NUMBER for percent in PERCENTILES},
+}
+
 _ACCOUNT: Final[dict[str, Schema]] = {
     "accepted": COUNT,
     "renamed": {
@@ -143,6 +155,31 @@ COMPONENTS: Final[dict[str, Schema]] = {
         },
         "required": ["type", "title", "status", "detail"],
     },
+    "SamplingDecisions": record(
+        traceId=TEXT,
+        exporters=listing(
+            record(
+                exporter=TEXT,
+                state={"type": "string", "enum": ["pending", "kept", "dropped", "unknown"]},
+                decisions={
+                    **listing(
+                        record(
+                            timeUnixNano=NANOSECONDS,
+                            kept=FLAG,
+                            decidedBy={**TEXT, "description": "The policy, or the rule."},
+                            late={**FLAG, "description": "The spans came after a decision, and followed it."},
+                            probability={"type": ["number", "null"], "description": "The share of such traces that is kept."},
+                            votes={
+                                "oneOf": [listing(record(policy=TEXT, keeps=FLAG)), {"type": "null"}],
+                                "description": "Null for late spans, and for decisions from before a restart.",
+                            },
+                        )
+                    ),
+                    "description": "The newest first.",
+                },
+            )
+        ),
+    ),
     "AnyValue": {
         "type": "object",
         "description": "A typed value in the form of OTLP/JSON; without a member it is empty. 64-bit integers are strings.",
@@ -304,6 +341,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
         services=listing(reference("ServiceLatencies")),
         nextCursor=_NEXT_CURSOR,
     ),
+    "Red": record(
+        startUnixNano=NANOSECONDS,
+        endUnixNano=NANOSECONDS,
+        stepNanos=NANOSECONDS,
+        by=TEXT,
+        series=listing(reference("RedSeries")),
+        nextCursor=_NEXT_CURSOR,
+    ),
+    "RedSeries": record(name=TEXT, **_RED, points=listing(reference("RedPoint"))),
+    "RedPoint": record(startUnixNano=NANOSECONDS, **_RED),
     "ServiceLatencies": record(
         service=TEXT,
         count=COUNT,

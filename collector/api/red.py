@@ -1,0 +1,89 @@
+"""GET /api/v1/red."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from aiohttp import web
+
+from collector.api import params, rendering, schemas
+from collector.api.problems import BadParameter
+from collector.api.routing import CALLER, JSON, NOW, STORE, Route
+from collector.api.services import NAME_CURSOR, next_cursor
+from collector.query.red import MINUTE, By, find_red, usual_step, whole_steps
+
+MOST_POINTS: Final = 1500
+"""More than the minutes of a day."""
+LIMIT: Final = params.limit(20, 100, "series")
+BY: Final[params.Parameter[str]] = params.Parameter(
+    "by",
+    "What a series is: all spans of a service, or of one of the operations of a service, which `service` must name then.",
+    {"type": "string", "enum": ["service", "operation"], "default": "service"},
+    params.choice(("service", "operation")),
+    "service",
+)
+
+
+def _parse_step(text: str) -> int:
+    step = params.parse_duration(text)
+    if step % MINUTE or not step:
+        raise ValueError("must be whole minutes, such as 1m or 1h")
+    return step
+
+
+STEP: Final[params.Parameter[int | None]] = params.Parameter(
+    "step",
+    "Length of time of a point, in whole minutes, such as `5m`. Default: the shortest of 1m, 5m, 15m, 1h, 6h and 24h with which"
+    " there are at most 120 points.",
+    {"type": "string"},
+    _parse_step,
+    None,
+)
+
+
+async def list_red(request: web.Request) -> web.Response:
+    """Rate, errors and durations over time of each service, or of each operation of one, from the tables of `red_metrics`."""
+    query = request.query
+    asked_start, asked_end = params.time_range(query, request.app[NOW]())
+    step = STEP.read(query) or usual_step(asked_start, asked_end)
+    start, end = whole_steps(asked_start, asked_end, step)
+    if (end - start) // step > MOST_POINTS:
+        raise BadParameter(STEP.name, query.get(STEP.name, ""), f"must leave at most {MOST_POINTS} points in the time range")
+    by, service = BY.read(query), params.SERVICE.read(query)
+    if by == "operation" and service is None:
+        raise BadParameter(BY.name, by, "operation needs the parameter service")
+    limit = LIMIT.read(query)
+    found = await find_red(
+        request.app[STORE],
+        start=start,
+        end=end,
+        step=step,
+        by=cast("By", by),
+        service=service,
+        operation=params.OPERATION.read(query),
+        kind=params.KIND.read(query),
+        after=NAME_CURSOR.read(query),
+        limit=limit + 1,
+        workspace=request[CALLER].workspace,
+    )
+    return rendering.json_response(
+        {
+            "startUnixNano": str(start),
+            "endUnixNano": str(end),
+            "stepNanos": str(step),
+            "by": by,
+            "series": [rendering.red_series(series, end - start, step) for series in found[:limit]],
+            "nextCursor": next_cursor([series.name for series in found], limit),
+        }
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "/api/v1/red",
+        list_red,
+        "Rate, errors and durations over time, by service or operation",
+        {JSON: schemas.reference("Red")},
+        (params.START, params.END, STEP, BY, params.SERVICE, params.OPERATION, params.KIND, LIMIT, NAME_CURSOR),
+    ),
+)
