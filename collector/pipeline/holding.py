@@ -29,7 +29,7 @@ from collector.clock import Clock
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
-from collector.processors.base import ProcessorTelemetry
+from collector.processors.base import INTERNAL_ERROR, ProcessorTelemetry
 from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
 from collector.processors.tail_sampling.sampler import Decided, Part, TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
@@ -146,7 +146,6 @@ class Holding:
         self._executor = executor
         self._telemetry = telemetry
         telemetry.holds(HeldReaders(lambda: sampler.pending_traces, lambda: sampler.pending_spans, lambda: sampler.pending_bytes))
-        self._failures = SpacedLog(_log, clock.monotonic)
         self._clock = clock
         self._decides_at_end = decides_at_end
         self._pause_s = min(max(limits.timeout_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
@@ -155,6 +154,7 @@ class Holding:
         self._in_use = asyncio.Lock()
         """Held while a thread works with the sampler."""
         self._recent = RecentDecisions()
+        self._failures = SpacedLog(_log, clock.monotonic)
         self._came = asyncio.Event()
         self._all_back = asyncio.Event()
         self._over = asyncio.Event()
@@ -246,7 +246,12 @@ class Holding:
             self._unnamed.append(piece.name)
         self._pieces[number] = piece
         self._telemetry.processed(len(batch), 0)
-        await self._in_thread(partial(self._sampler.add, batch, number, self._now_ns()))
+        try:
+            await self._in_thread(partial(self._sampler.add, batch, number, self._now_ns()))
+        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+            _log.exception("processor_failed", processor=self._name, spans=len(batch))
+            self._telemetry.failed(INTERNAL_ERROR, len(batch))
+            self._settle(number, Delivery(dropped={f"{self._name}: error": Counter(spans_by_owner(batch))}))
         self._came.set()
 
     async def _decide(self, work: Callable[[int], Decided | None], sends: asyncio.TaskGroup) -> None:
@@ -302,11 +307,12 @@ class Holding:
         await self._log.record(emission)
         self._unnamed = []
         self._recent.add(emission.time_ns, verdicts, self._sampler.policies, plan.decided.votes)
+        self._count(plan.decided)
         await self._carry_out(plan, emission.name, sends)
 
     async def _carry_out(self, plan: _Plan, name: str, sends: asyncio.TaskGroup) -> None:
         """Drop what is not kept, and send the rest."""
-        self._count(plan.decided)
+        self._telemetry.processed(0, sum(len(part.spans) for part in plan.decided.kept))
         for number, owners in plan.dropped.items():
             self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
         batches = plan.batches()
@@ -353,7 +359,6 @@ class Holding:
         self._telemetry.traces_decided(self._sampler.counted(decided))
         for policy, reason in decided.reasons.items():
             self._failures.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
-        self._telemetry.processed(0, sum(len(part.spans) for part in decided.kept))
 
     # What a former process has left.
 

@@ -26,7 +26,7 @@ from collector.pipeline.batching import BatchLimits
 from collector.pipeline.holding import Holding
 from collector.pipeline.way import WayBuilder
 from collector.processors.tail_sampling.recent import Explanation
-from collector.processors.tail_sampling.sampler import trace_key
+from collector.processors.tail_sampling.sampler import TailSampler, trace_key
 from collector.queues.held import Emission
 from collector.queues.memory import MemoryQueue, QueueLimits
 from collector.telemetry import Telemetry
@@ -554,3 +554,23 @@ async def test_each_decision_can_be_explained_also_after_a_restart(tmp_path: Pat
             await until(partial(decided, key))
             (decision,) = (await held.explain(key)).decisions
             assert (decision.kept, decision.votes) == (is_kept(trace), None)
+
+
+async def test_spans_on_which_the_sampler_fails_are_dropped_as_such_and_those_behind_them_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, deposit = TailSampler.add, Killed(Deposit())
+
+    def failing(sampler: TailSampler, batch: SpanBatch, piece: int, now_ns: int) -> None:
+        if len(batch) == 7:
+            raise RuntimeError("of no use")
+        add(sampler, batch, piece, now_ns)
+
+    monkeypatch.setattr(TailSampler, "add", failing)
+    async with line(deposit, tmp_path) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        await held.put(60, 7)
+        await held.settle()
+        assert held.account.settled.dropped["tail_sampling: error"] == {OWNER: 7}
+    assert deposit.numbers == kept(list(range(60)))
