@@ -61,10 +61,10 @@ class Api:
 
 
 @pytest.fixture
-async def api(clickhouse: ClickHouse) -> AsyncIterator[Api]:
+async def api(embedded_clickhouse: ClickHouse) -> AsyncIterator[Api]:
     database = f"topology_api_{uuid4().hex}"
     with ThreadPoolExecutor(1) as executor:
-        async with ClickHouseClient([clickhouse.url], database=database) as client:
+        async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
             writer = ClickHouseWriter(client, WriterSettings(SchemaSettings(database=database)), executor)
             await writer.open()
             async with TestClient(TestServer(build_application(client, now=lambda: NOW))) as session:

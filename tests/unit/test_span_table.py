@@ -93,7 +93,7 @@ class PlainTable:
     sizes=st.lists(st.integers(1, 9), min_size=60, max_size=60),
     capacity=st.integers(1, 30),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_halves_meet_as_in_a_list_and_leave_when_there_is_no_room(
     halves: list[dict[str, Any]], sizes: list[int], capacity: int
 ) -> None:
@@ -162,7 +162,7 @@ def forests(draw: st.DrawFn) -> list[dict[str, int]]:
 
 
 @given(forests())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_callers_in_a_batch_are_those_that_the_rule_names(spans: list[dict[str, int]]) -> None:
     by_key: dict[int, int] = {}
     for receives in (True, False):

@@ -82,7 +82,7 @@ def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
 
 
 @given(requests(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_pieces_tell_of_the_same_calls_whatever_the_cuts_and_the_order(
     request: ExportTraceServiceRequest, data: st.DataObject
 ) -> None:

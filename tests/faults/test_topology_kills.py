@@ -1,0 +1,96 @@
+"""The daemon, killed again and again while halves of calls come apart: every call between stored spans is counted once.
+
+One request has the clients of some calls, another one their servers. `SPANHOUSE_KILLS` sets how often the process gets SIGKILL,
+`SPANHOUSE_SEED` when.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from tests.support.clickhouse import ClickHouse
+from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.kills import Clients, kill_some_time
+
+KILLS = int(os.environ.get("SPANHOUSE_KILLS", "3"))
+SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
+REQUEST_SPANS = 40
+
+JOINED = """
+SELECT count() FROM {database}.otel_traces AS child
+INNER JOIN {database}.otel_traces AS parent ON child.TraceId = parent.TraceId AND child.ParentSpanId = parent.SpanId
+WHERE child.ServiceName != parent.ServiceName
+"""
+
+
+class Callers(Clients):
+    """Clients that send one side of calls after the other."""
+
+    def _send_one(self, connection: http.client.HTTPConnection, first: int, count: int, filler: int) -> None:
+        is_server = first // REQUEST_SPANS % 2
+        calls = first // (2 * REQUEST_SPANS) * REQUEST_SPANS
+        request = ExportTraceServiceRequest()
+        resource_spans = request.resource_spans.add()
+        resource_spans.resource.attributes.add(key="service.name").value.string_value = ("web", "cart")[is_server]
+        spans = resource_spans.scope_spans.add().spans
+        for call in range(calls, calls + count):
+            spans.add(
+                trace_id=(call + 1).to_bytes(16, "big"),
+                span_id=bytes([1 + is_server] * 8),
+                parent_span_id=bytes([is_server] * 8),
+                kind=(Span.SPAN_KIND_CLIENT, Span.SPAN_KIND_SERVER)[is_server],
+                name=str(first + call - calls),
+                start_time_unix_nano=time.time_ns(),
+            )
+        self.sent += count
+        connection.request("POST", "/v1/traces", request.SerializeToString(), {"Content-Type": "application/x-protobuf"})
+        answer = connection.getresponse()
+        answer.read()
+        if answer.status == http.HTTPStatus.OK:
+            self.acknowledged.update(range(first, first + count))
+
+
+def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.Random) -> None:
+    daemon.configure(
+        clickhouse={"endpoint": server.url, "database": database, "sending_queue": {"num_consumers": chance.randrange(1, 5)}},
+        batch={"send_batch_size": chance.choice([1, 100, 2000]), "timeout": chance.choice(["0s", "5ms", "100ms"])},
+        processors={"topology": None},
+        journal={"sync": "always", "segment_bytes": 100_000},
+        service={"shutdown_timeout": "5s"},
+    )
+
+
+@pytest.mark.timeout(120 + 20 * KILLS)
+def test_every_call_is_counted_once_however_often_the_daemon_is_killed(tmp_path: Path, genuine_clickhouse: ClickHouse) -> None:
+    chance = random.Random(SEED)
+    database = f"calls_{tmp_path.name}".lower().replace("-", "_")[-60:]
+
+    def count(what: str) -> int:
+        return int(float(genuine_clickhouse.execute(what)))
+
+    with daemon_in(tmp_path) as daemon:
+        with Callers(daemon) as clients:
+            for _ in range(KILLS):
+                configure(daemon, genuine_clickhouse, database, chance)
+                kill_some_time(daemon, chance)
+        configure(daemon, genuine_clickhouse, database, chance)
+        daemon.start()
+        eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "an empty journal", 60.0)
+        answer = json.loads(daemon.get("/api/v1/topology")[1])
+        assert daemon.stop() == 0, daemon.log
+    assert count(f"SELECT count() FROM {database}.otel_traces") >= len(clients.acknowledged)
+    calls = count(JOINED.format(database=database))
+    assert calls > 20 * KILLS, "too few calls were stored to prove anything"
+    (edge,) = (edge for edge in answer["edges"] if edge["server"]["name"] == "cart" and edge["client"]["name"] == "web")
+    assert edge["calls"] == calls
+    assert count(f"SELECT count() FROM {database}.otel_topology_halves") > calls
+    genuine_clickhouse.execute(f"DROP DATABASE {database} SYNC")
