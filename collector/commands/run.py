@@ -22,6 +22,7 @@ from collector.embedded.process import EmbeddedStartError
 from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
+from collector.open_files import allow_many
 from config.exposure import open_listeners
 from config.model import Config
 
@@ -34,6 +35,7 @@ _log = structlog.get_logger(__name__)
 def execute(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end: 0 when every acknowledged span is stored or in the journal, else 1."""
     keep_little()
+    allow_many()
     config = with_owner(configuration(arguments.config))
     logs = config.service.telemetry.logs
     configure_logging(logs.level, logs.encoding)

@@ -29,8 +29,8 @@ class ServerLimits:
     max_reader_body_bytes: int = 1 << 22
     max_reader_queries: int = 64
     max_reader_memory_bytes: int = 1 << 30
-    max_connections: int = 1024
-    kept_for_this_machine: int = 256
+    max_connections: int = 512
+    kept_for_this_machine: int = 128
     head_timeout_s: float = 10.0
     idle_timeout_s: float = 75.0
     reader_body_timeout_s: float = 30.0

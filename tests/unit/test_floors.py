@@ -31,7 +31,19 @@ FLOORS = (
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
     {"tokens", "http_connection"},
-    {"consumer", "ledger", "metrics", "logging", "memory", "reloading", "service_graph", "sketch", "span_metrics", "spaced_log"},
+    {
+        "consumer",
+        "ledger",
+        "metrics",
+        "logging",
+        "memory",
+        "open_files",
+        "reloading",
+        "service_graph",
+        "sketch",
+        "span_metrics",
+        "spaced_log",
+    },
     {"calls", "errors", "clock", "trace_decisions"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
