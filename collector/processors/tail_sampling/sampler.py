@@ -36,7 +36,7 @@ TRACE_TOO_LARGE: Final = "maximum_trace_size_bytes"
 SHUTDOWN: Final = "drop_pending_traces_on_shutdown"
 """Why a trace was dropped that was not decided when the daemon stopped."""
 
-_MOST_SPANS: Final = 65_536
+_MOST_SPANS: Final = 32_768
 """So many spans are decided at a time, unless one trace has more."""
 _SECOND_NS: Final = 1_000_000_000
 _ALL_PIECES: Final = 2**63 - 1
