@@ -30,6 +30,7 @@ from collector.processors.base import Processor
 from collector.processors.service_policy import ServicePolicy
 from config.processors import PROCESSORS as MODELS
 from config.service_policy import ServicePolicyProcessor
+from config.topology import TopologyProcessor
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 
@@ -220,6 +221,35 @@ def measured(request: ExportTraceServiceRequest) -> dict[tuple[object, ...], lis
 
 PATHS: Final = ("url.path", "http.route", "http.target")
 EXCLUDED: Final = ("/healthz", "/api/currency/*")
+
+
+def called(request: ExportTraceServiceRequest) -> Counter[tuple[str, str]]:
+    """Calls by client and server: parents of other services, what clients name, and servers without a parent."""
+    spans = {}
+    for resource_spans in request.resource_spans:
+        service = next(
+            (entry.value.string_value for entry in resource_spans.resource.attributes if entry.key == "service.name"), ""
+        )
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                spans[span.trace_id, span.span_id] = (service, span)
+    calls: Counter[tuple[str, str]] = Counter()
+    for service, span in spans.values():
+        parent = spans.get((span.trace_id, span.parent_span_id))
+        if parent is not None and parent[0] != service:
+            calls[parent[0], service] += 1
+        elif span.kind == Span.SPAN_KIND_SERVER and not span.parent_span_id:
+            calls["user", service] += 1
+        elif span.kind == Span.SPAN_KIND_CLIENT:
+            values = {entry.key: entry.value.string_value for entry in span.attributes}
+            for key in PEERS:
+                if key in values:
+                    calls[service, values[key]] += 1
+                    break
+    return calls
+
+
+PEERS: Final = (*TopologyProcessor().database_name_attributes, *TopologyProcessor().virtual_node_peer_attributes)
 NAMING: Final = ("http.request.method", "http.route")
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
@@ -243,6 +273,7 @@ WORKS: Final[Mapping[str, Work]] = {
     "resource, 2 actions": Work("resource", {"attributes": RESOURCE_ACTIONS}, with_resources_changed),
     "span, 2 attributes": Work("span", {"name": {"from_attributes": NAMING, "separator": " "}}, named),
     "red_metrics": Work("red_metrics", {}, measured),
+    "topology": Work("topology", {}, called),
     "limits, all reached": Work("limits", {"max_value_bytes": 32, "max_attributes": 8}, limited),
     "limits, none reached": Work("limits", {"max_value_bytes": 65536}, limited),
     "redaction, none found": masking(CARD),
