@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -27,18 +26,18 @@ import structlog
 
 from collector.clock import Clock
 from collector.pipeline.batching import BatchLimits
+from collector.pipeline.plans import Plan, planned, stops
 from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
 from collector.processors.base import INTERNAL_ERROR, ProcessorTelemetry
 from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
-from collector.processors.tail_sampling.sampler import Decided, Part, TailSampler
+from collector.processors.tail_sampling.sampler import Decided, TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
 from collector.spaced_log import SpacedLog
 from collector.trace_decisions import HeldReaders
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
-from proto.weights import stored_bytes
 
 _log = structlog.get_logger(__name__)
 
@@ -65,29 +64,6 @@ class _Piece:
     spans: int
     settled: asyncio.Future[Delivery]
     delivery: Delivery = field(default_factory=Delivery)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What follows from a decision.
-
-    Attributes:
-        decided: the decision.
-        stops: numbers of pieces behind which batches end.
-        kept, dropped: number of a piece → owner → its spans.
-    """
-
-    decided: Decided
-    stops: Sequence[int]
-    kept: Mapping[int, Mapping[str, int]]
-    dropped: Mapping[int, Mapping[str, int]]
-
-    def batches(self) -> dict[int, list[Part]]:
-        """Number of each batch → what it is made of."""
-        batches: defaultdict[int, list[Part]] = defaultdict(list)
-        for part in self.decided.kept:
-            batches[bisect_left(self.stops, part.piece)].append(part)
-        return batches
 
 
 @dataclass(slots=True)
@@ -261,36 +237,11 @@ class Holding:
                 await self._emit(plan, sends)
             self._turn.notify_all()
 
-    def _next_plan(self, work: Callable[[int], Decided | None], now_ns: int) -> _Plan | None:
+    def _next_plan(self, work: Callable[[int], Decided | None], now_ns: int) -> Plan | None:
         decided = work(now_ns)
-        return None if decided is None else self._planned(decided)
+        return None if decided is None else planned(decided, stops(decided.kept, self._limits))
 
-    def _planned(self, decided: Decided, stops: Sequence[int] | None = None) -> _Plan:
-        """What follows from a decision; how its batches are cut is decided here, if it was not before."""
-        if stops is None:
-            stops = self._stops(decided.kept)
-        return _Plan(decided, stops, _owners_by_piece(decided.kept), _owners_by_piece(decided.dropped))
-
-    def _stops(self, parts: Sequence[Part]) -> list[int]:
-        """Numbers of pieces behind which batches end, so that they keep within the limits, or hold what is of one piece."""
-        stops: list[int] = []
-        spans: float = 0
-        nbytes: float = 0
-        sizes: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
-        for part in parts:
-            sizes[part.piece][0] += len(part.spans)
-            sizes[part.piece][1] += int(stored_bytes(part.spans).sum())
-        last = 0
-        for piece, (more_spans, more_bytes) in sizes.items():
-            if spans and (spans + more_spans > self._limits.most_spans or nbytes + more_bytes > self._limits.max_bytes):
-                stops.append(last)
-                spans = nbytes = 0
-            spans += more_spans
-            nbytes += more_bytes
-            last = piece
-        return [*stops, last] if sizes else []
-
-    async def _emit(self, plan: _Plan, sends: asyncio.TaskGroup) -> None:
+    async def _emit(self, plan: Plan, sends: asyncio.TaskGroup) -> None:
         """Write a decision down, and carry it out."""
         verdicts = plan.decided.verdicts
         kept = int(verdicts.kept.sum())
@@ -310,7 +261,7 @@ class Holding:
         self._count(plan.decided)
         await self._carry_out(plan, emission.name, sends)
 
-    async def _carry_out(self, plan: _Plan, name: str, sends: asyncio.TaskGroup) -> None:
+    async def _carry_out(self, plan: Plan, name: str, sends: asyncio.TaskGroup) -> None:
         """Drop what is not kept, and send the rest."""
         self._telemetry.processed(0, sum(len(part.spans) for part in plan.decided.kept))
         for number, owners in plan.dropped.items():
@@ -373,14 +324,14 @@ class Holding:
                 verdicts = decode(emission.decisions)
                 decided = await self._in_thread(partial(self._sampler.apply, verdicts, emission.through))
                 self._recent.add(emission.time_ns, verdicts)
-                await self._carry_out_again(self._planned(decided, emission.stops), recorded, sends)
+                await self._carry_out_again(planned(decided, emission.stops), recorded, sends)
             for piece, batch in self._back.values():
                 await self._add(piece, batch)
             self._back.clear()
             self._restored = True
             self._turn.notify_all()
 
-    async def _carry_out_again(self, plan: _Plan, recorded: Recorded, sends: asyncio.TaskGroup) -> None:
+    async def _carry_out_again(self, plan: Plan, recorded: Recorded, sends: asyncio.TaskGroup) -> None:
         if recorded.shares is None:
             await self._carry_out(plan, recorded.emission.name, sends)
             return
@@ -388,10 +339,3 @@ class Holding:
             self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
         for number, owners in plan.kept.items():
             self._settle(number, recorded.shares.get(self._pieces[number].name, Delivery(Counter(owners))))
-
-
-def _owners_by_piece(parts: Sequence[Part]) -> Mapping[int, Mapping[str, int]]:
-    owners: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    for part in parts:
-        owners[part.piece].update(spans_by_owner(part.spans))
-    return owners
