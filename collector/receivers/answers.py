@@ -21,6 +21,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
 from collector.errors import Permanent, Refused, Rejection, Retryable
+from exporters.otlp.answers import RETRIED_CODES
 from proto.errors import MalformedRequest
 
 
@@ -63,22 +64,12 @@ _JITTER: Final = 0.2
 _MAX_MESSAGE: Final = 1000
 _MAX_FIELD: Final = 200
 _REMEMBERED: Final = 1024
-_RETRIED_CODES: Final = frozenset(
-    {
-        code_pb2.CANCELLED,
-        code_pb2.DEADLINE_EXCEEDED,
-        code_pb2.ABORTED,
-        code_pb2.OUT_OF_RANGE,
-        code_pb2.UNAVAILABLE,
-        code_pb2.DATA_LOSS,
-    }
-)
 _STATUS_OF_CODE: Final = {
     code_pb2.INVALID_ARGUMENT: 400,
     code_pb2.UNAUTHENTICATED: 401,
     code_pb2.PERMISSION_DENIED: 403,
     code_pb2.UNIMPLEMENTED: 404,
-    **dict.fromkeys(_RETRIED_CODES, 503),
+    **dict.fromkeys(RETRIED_CODES, 503),
 }
 _CODE_OF_STATUS: Final = {
     400: code_pb2.INVALID_ARGUMENT,
@@ -106,11 +97,6 @@ def grpc_code_of(http_status: int) -> int:
     """gRPC code in the same retry class as an HTTP status (ERR-05). Statuses without a twin are UNKNOWN, which is final."""
     code: int = _CODE_OF_STATUS.get(http_status, code_pb2.UNKNOWN)
     return code
-
-
-def is_retried(grpc_code: int, *, has_retry_info: bool) -> bool:
-    """Whether OTLP clients send again after this gRPC code (RETRY-01)."""
-    return grpc_code in _RETRIED_CODES or (grpc_code == code_pb2.RESOURCE_EXHAUSTED and has_retry_info)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,16 +29,21 @@ RETRIED_CODES: Final = frozenset(
         code_pb2.DATA_LOSS,
     }
 )
-"""gRPC codes that are sent again; RESOURCE_EXHAUSTED is one only with RetryInfo."""
+"""gRPC codes after which clients send again; RESOURCE_EXHAUSTED is one only with RetryInfo."""
 
 RETRIED_STATUSES: Final = frozenset({429, 502, 503, 504})
-"""HTTP statuses that are sent again."""
+"""HTTP statuses after which clients send again (receiver contract RETRY-02)."""
 
 _OF_CONTENT_CODES: Final = frozenset({code_pb2.INVALID_ARGUMENT})
 _OF_CONTENT_STATUSES: Final = frozenset({400, 413})
 _LONGEST_DELAY_S: Final = 300.0
 """A peer that asks for more is asked again after this long."""
 _MOST_CHARACTERS: Final = 500
+
+
+def is_retried(grpc_code: int, *, has_retry_info: bool) -> bool:
+    """Whether OTLP clients send again after this gRPC code (receiver contract RETRY-01)."""
+    return grpc_code in RETRIED_CODES or (grpc_code == code_pb2.RESOURCE_EXHAUSTED and has_retry_info)
 
 
 def grpc_error(code: int, message: str, trailers: Iterable[tuple[str, Any]]) -> ExportError:
@@ -50,10 +55,9 @@ def grpc_error(code: int, message: str, trailers: Iterable[tuple[str, Any]]) -> 
         trailers: metadata that came with it, names in lower case.
     """
     delay_s = _asked_delay_s(trailers)
-    exhausted = code == code_pb2.RESOURCE_EXHAUSTED
-    again = code in RETRIED_CODES or (exhausted and delay_s is not None)
+    again = is_retried(code, has_retry_info=delay_s is not None)
     # What gRPC libraries say of a message that is too large, be it theirs or ours.
-    too_large = exhausted and not again and "larger than max" in message
+    too_large = code == code_pb2.RESOURCE_EXHAUSTED and not again and "larger than max" in message
     name = code_pb2.Code.Name(code) if code in code_pb2.Code.values() else f"code {code}"
     return ExportError(
         f"{name}: {_shortened(message)}",

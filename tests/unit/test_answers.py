@@ -9,7 +9,8 @@ from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from collector.errors import Permanent, Refused, Rejection, Retryable
-from collector.receivers.answers import ANSWERS, answer_to, grpc_code_of, http_status_of, is_retried, success_body
+from collector.receivers.answers import ANSWERS, answer_to, grpc_code_of, http_status_of, success_body
+from exporters.otlp.answers import is_retried
 from proto.errors import MalformedRequest
 
 RETRIED_STATUSES = {429, 502, 503, 504}

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
-from collector.receivers.answers import ANSWERS, Answer, is_retried
+from collector.receivers.answers import ANSWERS, Answer
 from exporters.base import Outlook, PartialSuccess
-from exporters.otlp.answers import grpc_error, http_error, partial_success
+from exporters.otlp.answers import grpc_error, http_error, is_retried, partial_success
 
 CODES = [code for code in code_pb2.Code.values() if code]
 RETRIED = {1, 4, 10, 11, 14, 15}
