@@ -17,6 +17,7 @@ from numba.core.dispatcher import Dispatcher
 from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.processors.filter import Filter
 from collector.processors.tail_sampling.sampler import TailSampler
+from collector.service_graph import CallMeasures, ServiceGraph
 from config.filtering import FilterProcessor
 from config.processors import PROCESSORS as MODELS
 from proto.distinct import distinct_values
@@ -63,6 +64,7 @@ others = {
     "limits": {"max_value_bytes": 16, "max_attributes": 2, "max_events": 1},
     "span": {"name": names, "status": {"code": "Ok"}},
     "transform": {"trace_statements": statements},
+    "topology": {},
 }
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
@@ -73,9 +75,13 @@ for piece, batch in enumerate(batches[:20]):
     tail.add(batch, piece, 0)
 while (decided := tail.decide(10**11)) is not None:
     encode(decided.batch())
+graph = ServiceGraph()
 for batch in batches[:20]:
     for processor in processors:
-        encode(processor.process(batch).batch)
+        processed = processor.process(batch)
+        encode(processed.batch)
+        if isinstance(processed.measured, CallMeasures):
+            graph.add(processed.measured, 0.0)
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
     encode_request(batch.select(slice(0, 1)))
