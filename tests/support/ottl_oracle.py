@@ -300,7 +300,7 @@ def _as_text(value: Any) -> str | None:
         case bytes():
             return value.hex()
         case list() | dict():
-            return json.dumps(value, separators=(",", ":"), sort_keys=True)
+            return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False, default=bytes.hex)
         case None:
             return None
     return str(value)

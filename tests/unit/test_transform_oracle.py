@@ -117,7 +117,7 @@ def described(subject: Subject) -> tuple[Any, ...]:
     for owner in owners:
         entries = {entry.key: entry.value.SerializeToString(deterministic=True) for entry in owner.attributes}
         assert len(entries) == len(owner.attributes), "a key stands twice"
-        attributes.append(entries)
+        attributes.append(dict(sorted(entries.items())))
         del owner.attributes[:]
     others = [owner.SerializeToString(deterministic=True) for owner in owners]
     return (attributes, others, subject.resource.schema_url, subject.scope.schema_url)
