@@ -7,6 +7,7 @@ what it has in parts.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -110,3 +111,35 @@ async def test_no_crash_around_a_division_loses_or_doubles_a_span(tmp_path: Path
         if crash.acknowledged:
             aside = set_aside_in(crash.directory / "dead-letters")
             assert set(found) | set(aside) == set(range(SPANS)), f"lost after a crash {crash.moment}"
+
+
+@pytest.mark.parametrize("fails", ["write", "sync"])
+async def test_while_it_is_not_on_disk_that_all_is_stored_the_division_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    store = PickyStore(BAD)
+    crashes = Crashes(tmp_path, tmp_path, store)
+    pwrite, fdatasync, is_done = os.pwrite, os.fdatasync, threading.Event()
+
+    def write(descriptor: int, data: bytes, offset: int) -> int:
+        if b'"done"' in data:
+            is_done.set()
+            if fails == "write":
+                raise OSError(errno.ENOSPC, "No space left on device")
+        return pwrite(descriptor, data, offset)
+
+    def sync(descriptor: int) -> None:
+        if is_done.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+        fdatasync(descriptor)
+
+    monkeypatch.setattr(os, "pwrite", write)
+    monkeypatch.setattr(os, "fdatasync", sync)
+    await send_all(tmp_path, store, crashes)
+    assert is_done.is_set()
+    assert divided_in(tmp_path)
+    monkeypatch.undo()
+    store.bad = frozenset()
+    await send_all(tmp_path, store)
+    assert len(store.numbers) == len(set(store.numbers))
+    assert set(store.numbers) | set(set_aside_in(tmp_path / "dead-letters")) == set(range(SPANS))
