@@ -250,6 +250,43 @@ def called(request: ExportTraceServiceRequest) -> Counter[tuple[str, str]]:
 
 
 PEERS: Final = (*TopologyProcessor().database_name_attributes, *TopologyProcessor().virtual_node_peer_attributes)
+_TOKEN: Final = re.compile("token=[^&]+")
+
+
+def with_five_statements(request: ExportTraceServiceRequest) -> None:
+    """Do to every span what `FIVE_STATEMENTS` says."""
+    for resource_spans in request.resource_spans:
+        attributes = resource_spans.resource.attributes
+        if all(entry.key != "cluster" for entry in attributes):
+            attributes.add(key="cluster").value.string_value = "eu-1"
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                values = {entry.key: entry.value for entry in span.attributes}
+                if "server.address" in values:
+                    span.attributes.add(key="net.peer").value.CopyFrom(values["server.address"])
+                    for position, entry in enumerate(span.attributes):
+                        if entry.key == "server.address":
+                            del span.attributes[position]
+                            break
+                if "url.path" in values:
+                    text = values["url.path"].string_value
+                    if _TOKEN.search(text):
+                        values["url.path"].string_value = _TOKEN.sub("token=***", text)
+                if "http.response.status_code" in values and values["http.response.status_code"].int_value == 404:
+                    span.status.code = Status.STATUS_CODE_UNSET
+
+
+def masked_everywhere(request: ExportTraceServiceRequest) -> None:
+    """Mask the numbers of cards in every text of every span."""
+    card = re.compile("[0-9]{16}")
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            for span in scope_spans.spans:
+                for entry in span.attributes:
+                    if card.search(entry.value.string_value):
+                        entry.value.string_value = card.sub("<card>", entry.value.string_value)
+
+
 NAMING: Final = ("http.request.method", "http.route")
 CARD: Final = r"\b[0-9]{16}\b"
 ADDRESS: Final = r"\b[0-9]{1,3}(?:\.[0-9]{1,3}){3}\b"
@@ -261,6 +298,14 @@ FIVE_ACTIONS: Final = (
     {"action": "convert", "key": "http.response.status_code", "converted_type": "string"},
     {"action": "delete", "key": "user_agent.original"},
 )
+FIVE_STATEMENTS: Final = (
+    'set(resource.attributes["cluster"], "eu-1") where resource.attributes["cluster"] == nil',
+    'set(span.attributes["net.peer"], span.attributes["server.address"])',
+    'delete_key(span.attributes, "server.address")',
+    'replace_pattern(span.attributes["url.path"], "token=[^&]+", "token=***")',
+    'set(span.status.code, STATUS_CODE_UNSET) where span.attributes["http.response.status_code"] == 404',
+)
+MASKING: Final = 'replace_all_patterns(span.attributes, "value", "[0-9]{16}", "<card>")'
 RESOURCE_ACTIONS: Final = (
     {"action": "delete", "key": "host.name"},
     {"action": "insert", "key": "cluster", "value": "eu-1"},
@@ -274,6 +319,8 @@ WORKS: Final[Mapping[str, Work]] = {
     "span, 2 attributes": Work("span", {"name": {"from_attributes": NAMING, "separator": " "}}, named),
     "red_metrics": Work("red_metrics", {}, measured),
     "topology": Work("topology", {}, called),
+    "transform, 5 statements": Work("transform", {"trace_statements": FIVE_STATEMENTS}, with_five_statements),
+    "transform, masking": Work("transform", {"trace_statements": [MASKING]}, masked_everywhere),
     "limits, all reached": Work("limits", {"max_value_bytes": 32, "max_attributes": 8}, limited),
     "limits, none reached": Work("limits", {"max_value_bytes": 65536}, limited),
     "redaction, none found": masking(CARD),
