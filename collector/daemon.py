@@ -108,7 +108,7 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            ports = Ports(store, health, pipeline.ledger, control, gates, self._telemetry, self._clock)
+            ports = Ports(store, health, pipeline.ledger, pipeline.explainers(), control, gates, self._telemetry, self._clock)
             urls = await rooms.enter_async_context(self._serving(ports))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,6 +16,7 @@ from collector.api.routing import QuerySettings
 from collector.clock import Clock
 from collector.health import Health
 from collector.ledger import Ledger
+from collector.processors.tail_sampling.recent import Explainer
 from collector.receivers.listen import listen_error
 from collector.telemetry import Telemetry
 from collector.tls import listening_options
@@ -91,6 +93,7 @@ class Ports:
         store: what is read; None where spans only pass through, so that there is nothing to ask for but health and accounts.
         health: answers for health and metrics.
         accounts: what became of every span.
+        explainers: who decides about traces, by the id of the exporter.
         control: what SDKs are told, and what holds where no tracing config speaks.
         gates: who may ask.
         telemetry: where refusals are counted.
@@ -100,6 +103,7 @@ class Ports:
     store: Store | None
     health: Health
     accounts: Ledger
+    explainers: Mapping[str, Explainer]
     control: TracingControl
     gates: Gates
     telemetry: Telemetry
@@ -131,6 +135,7 @@ class Ports:
                 monotonic=self.clock.monotonic,
             ),
             accounts=self.accounts,
+            explainers=self.explainers,
             strategies=self.control.strategies,
             extra_routes=self.health.routes(),
             now=self.clock.now,
