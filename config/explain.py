@@ -9,11 +9,8 @@ from pydantic_core import ErrorDetails
 
 from config.document import Document
 from config.problems import KeyPath, Problem, alternatives, key_path, nearest, printable
+from config.secrecy import is_secret, without_credentials
 from config.section import Section
-
-_SECRET = re.compile(r"pass|token|secret|credential|auth|api_?key|connection_params|^headers$", re.IGNORECASE)
-_USER_IN_URL = re.compile(r"^(\w+://)?.*@", re.DOTALL)
-_PARAMETERS_IN_URL = re.compile(r"(://[^?]*)\?.*", re.DOTALL)
 
 _MEANINGS = {
     "bool_parsing": "must be true or false",
@@ -104,7 +101,7 @@ def meaning(fault: ErrorDetails) -> tuple[str, str]:
 def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:
     """The value as the file has it. What came from the environment, or stands near a secret's key, is not shown."""
     value = fault["input"]
-    if fault["type"] in ("missing", "too_short") or isinstance(value, dict) or any(_SECRET.search(str(key)) for key in path):
+    if fault["type"] in ("missing", "too_short") or isinstance(value, dict) or any(map(is_secret, path)):
         return ""
     written = next((document.written[path[:end]] for end in range(len(path) + 1) if path[:end] in document.written), None)
     if written is not None:
@@ -114,11 +111,7 @@ def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:
     if isinstance(value, int | float):
         return f", found {value}"
     if isinstance(value, str) and fault["type"] not in ("model_type", "mapping_type"):
-        return f", found {printable(_masked(value))!r}"
+        return f", found {printable(without_credentials(value))!r}"
     if isinstance(value, str):
         return ", found text"
     return ", found a list" if isinstance(value, list | tuple) else ""
-
-
-def _masked(text: str) -> str:
-    return _PARAMETERS_IN_URL.sub(r"\1?***", _USER_IN_URL.sub(r"\1***@", text))
