@@ -27,6 +27,7 @@ from collector.pipeline.registry import clickhouse_client
 from collector.query_port import Ports, Store
 from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
+from collector.running import ConfigFile, RunningConfig
 from collector.telemetry import Telemetry
 from collector.tracing_control import TracingControl
 from config.model import Config
@@ -47,13 +48,23 @@ class Daemon:
 
     Args:
         config: what to run.
+        file: where that comes from.
         version: of spanhouse, for `/metrics`.
         database: the ClickHouse that starts and ends with the daemon, if there is one; whoever made it stops it.
         clock: the time.
     """
 
-    def __init__(self, config: Config, version: str, database: EmbeddedDatabase | None = None, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self,
+        config: Config,
+        file: ConfigFile,
+        version: str,
+        database: EmbeddedDatabase | None = None,
+        clock: Clock = SYSTEM,
+    ) -> None:
         self._config = config
+        self._file = file
+        self._running: RunningConfig | None = None
         self._database = database
         self._clock = clock
         self._store = next(iter(config.stores.values()), None)
@@ -68,6 +79,11 @@ class Daemon:
     def stop(self) -> None:
         """Ask the daemon to end in order."""
         self._stop.set()
+
+    def reload(self) -> None:
+        """Ask the daemon to read its configuration again; it has nothing to read before it runs."""
+        if self._running is not None:
+            self._running.ask()
 
     async def run(self) -> bool:
         """Run until `stop` is called, or until something breaks that cannot be mended.
@@ -95,7 +111,9 @@ class Daemon:
             pipeline = await rooms.enter_async_context(
                 build(self._config, self._telemetry, pool, self._clock, journal, control.obeyed)
             )
+            self._running = running = RunningConfig(self._config, self._file, pipeline.use)
             self._watch_queues(pipeline)
+            self._watch_reloads(running)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
             checks = self._exporter_checks(pipeline, store)
             if journal is not None:
@@ -108,7 +126,8 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            ports = Ports(store, health, pipeline.ledger, pipeline.explainers(), control, gates, self._telemetry, self._clock)
+            explainers = pipeline.explainers()
+            ports = Ports(store, health, pipeline.ledger, explainers, running, control, gates, self._telemetry, self._clock)
             urls = await rooms.enter_async_context(self._serving(ports))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []
@@ -117,6 +136,7 @@ class Daemon:
                 urls["clickhouse"] = self._database.url
             watched += await rooms.enter_async_context(control.following())
             watched.append(await rooms.enter_async_context(self._storing(pipeline)))
+            watched.append(await rooms.enter_async_context(self._following(running)))
             await kernels
             spare_the_collector()
             async with self._receiving(receivers, health):
@@ -167,6 +187,17 @@ class Daemon:
             await running
 
     @asynccontextmanager
+    async def _following(self, running: RunningConfig) -> AsyncIterator[asyncio.Task[None]]:
+        """Whoever has the configuration read again, while the context lasts."""
+        interval_s = self._config.service.config_check_interval.seconds
+        following = asyncio.create_task(running.follow(interval_s), name="configuration")
+        try:
+            yield following
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
+
+    @asynccontextmanager
     async def _receiving(self, receivers: Receivers, health: Health) -> AsyncIterator[None]:
         """The receivers, taking spans while the context lasts."""
         await receivers.start()
@@ -201,6 +232,10 @@ class Daemon:
         if database is not None:
             self._telemetry.read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
             self._telemetry.read_all(metrics.EMBEDDED_REFUSED, lambda: database.refused)
+
+    def _watch_reloads(self, running: RunningConfig) -> None:
+        self._telemetry.read(metrics.CONFIG_RELOADS, ("success",), lambda: running.reloads)
+        self._telemetry.read(metrics.CONFIG_RELOADS, ("failure",), lambda: running.failures)
 
     def _watch_queue(self, labels: tuple[str], statistics: Callable[[], QueueStatistics]) -> None:
         read = self._telemetry.read

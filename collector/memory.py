@@ -1,9 +1,15 @@
-"""What the daemon asks of its two memory managers: glibc's, which gives back too little, and Python's, which looks too often."""
+"""How much memory there is and how much the process takes; and what the daemon asks of its two memory managers.
+
+They are glibc's, which gives back too little, and Python's, which looks too often.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import os
+import resource
+from pathlib import Path
 from typing import Final
 
 # Names and numbers of <malloc.h>.
@@ -18,6 +24,8 @@ _SETTINGS: Final = {
     _M_MMAP_THRESHOLD: 32 << 20,
     _M_TRIM_THRESHOLD: 32 << 20,
 }
+
+_CONTROL_GROUP_LIMITS: Final = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def keep_little() -> None:
@@ -35,3 +43,24 @@ def spare_the_collector() -> None:
     """Have the garbage collector leave alone what exists now: modules, kernels and rooms, half a million objects that stay."""
     gc.collect()
     gc.freeze()
+
+
+def resident_bytes() -> int:
+    """What the process takes of the machine's memory."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        # Without /proc only the peak can be told, in KiB.
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def total_memory_bytes() -> int:
+    """What the machine has, or the control group may take where that is less."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in _CONTROL_GROUP_LIMITS:
+        try:
+            total = min(total, int(Path(file).read_text()))
+        except (OSError, ValueError):
+            # No control group of this kind, or none that has a limit.
+            continue
+    return total

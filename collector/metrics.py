@@ -320,6 +320,10 @@ EMBEDDED_REFUSED: Final = Definition(
 
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
+# Outcomes: success, failure.
+CONFIG_RELOADS: Final = Definition(
+    "spanhouse_config_reloads", "counter", "How often the configuration was read again, by outcome.", ("outcome",)
+)
 PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
 BUILD_INFO: Final = Definition("spanhouse_build_info", "gauge", "Always 1; the labels tell versions.", ("version", "python"))
 
@@ -389,6 +393,7 @@ METRICS: Final = (
     EMBEDDED_REFUSED,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
+    CONFIG_RELOADS,
     PROCESS_UPTIME_SECONDS,
     BUILD_INFO,
 )

@@ -18,6 +18,7 @@ from collector.health import Health
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
 from collector.receivers.listen import listen_error
+from collector.running import RunningConfig
 from collector.telemetry import Telemetry
 from collector.tls import listening_options
 from collector.tracing_control import TracingControl
@@ -94,6 +95,7 @@ class Ports:
         health: answers for health and metrics.
         accounts: what became of every span.
         explainers: who decides about traces, by the id of the exporter.
+        running: the configuration that runs.
         control: what SDKs are told, and what holds where no tracing config speaks.
         gates: who may ask.
         telemetry: where refusals are counted.
@@ -104,6 +106,7 @@ class Ports:
     health: Health
     accounts: Ledger
     explainers: Mapping[str, Explainer]
+    running: RunningConfig
     control: TracingControl
     gates: Gates
     telemetry: Telemetry
@@ -137,6 +140,7 @@ class Ports:
             accounts=self.accounts,
             explainers=self.explainers,
             strategies=self.control.strategies,
+            running=self.running,
             extra_routes=self.health.routes(),
             now=self.clock.now,
         )

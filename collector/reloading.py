@@ -69,10 +69,11 @@ class Reloading(Generic[T]):
         _log.info("files_reloaded", files=names)
 
     def _look(self) -> _Look:
-        return tuple(map(_fingerprint, self._files))
+        return tuple(map(fingerprint, self._files))
 
 
-def _fingerprint(file: Path) -> tuple[int, int, int] | None:
+def fingerprint(file: Path) -> tuple[int, int, int] | None:
+    """What tells a file from one that has taken its place, or from itself after a change; None where there is none."""
     try:
         found = file.stat()
     except OSError:

@@ -5,14 +5,11 @@ Components count with plain integers, a few additions a call; names, labels and 
 
 from __future__ import annotations
 
-import os
 import platform
-import resource
 import time
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from collector.clock import SYSTEM, Clock
+from collector.memory import resident_bytes
 from collector.metrics import (
     ACCEPTED_BYTES,
     ACCEPTED_REQUESTS,
@@ -133,7 +131,7 @@ class Telemetry:
         started_s = clock.monotonic()
         self.read(PROCESS_UPTIME_SECONDS, (), lambda: clock.monotonic() - started_s)
         self.read(PROCESS_CPU_SECONDS, (), time.process_time)
-        self.read(PROCESS_RESIDENT_BYTES, (), _resident_bytes)
+        self.read(PROCESS_RESIDENT_BYTES, (), resident_bytes)
         self.read(BUILD_INFO, (version, platform.python_version()), lambda: 1)
 
     # What receivers count.
@@ -390,11 +388,3 @@ class _Exposition(Collector):
 
     def collect(self) -> Iterable[Metric]:
         return self._telemetry.families()
-
-
-def _resident_bytes() -> float:
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        # Without /proc only the peak can be told, in KiB.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

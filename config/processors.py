@@ -8,6 +8,7 @@ from pydantic import ValidationInfo, field_validator
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
+from config.memory_limit import MemoryLimiterProcessor
 from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
 from config.sampling import ProbabilisticSampler
@@ -47,6 +48,7 @@ class BatchProcessor(Section):
 
 Processor = (
     BatchProcessor
+    | MemoryLimiterProcessor
     | FilterProcessor
     | AttributesProcessor
     | ResourceProcessor
@@ -62,6 +64,7 @@ Processor = (
 )
 PROCESSORS: Mapping[str, type[Processor]] = {
     "batch": BatchProcessor,
+    "memory_limiter": MemoryLimiterProcessor,
     "filter": FilterProcessor,
     "attributes": AttributesProcessor,
     "resource": ResourceProcessor,
@@ -80,9 +83,6 @@ PROCESSORS: Mapping[str, type[Processor]] = {
 _IN_FRONT = "leave it out, or run it in a collector in front, which sends OTLP"
 
 REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
-    "memory_limiter": (
-        "leave it out: memory is bounded by service.max_in_flight_bytes, by max_bytes of batch, and by max_bytes of sending_queue"
-    ),
     "groupbytrace": "leave it out: tail_sampling gathers traces by itself",
     "groupbyattrs": _IN_FRONT,
     "spanmetrics": "use the processor red_metrics",
@@ -92,3 +92,7 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "metricstransform": "spanhouse takes spans only",
 }
 """Processors of the OpenTelemetry Collector that this release has not: what to do without them."""
+
+FIXED_PROCESSORS = (BatchProcessor, MemoryLimiterProcessor, TailSamplingProcessor, TopologyProcessor, ServicePolicyProcessor)
+"""Those that are more than something that is done to a batch: around them stand tasks, spans that wait, and limits. They cannot
+change while spans pass."""

@@ -100,5 +100,8 @@ class Service(Section):
     max_in_flight_bytes: PositiveCount = 268_435_456
     """The most that requests take in memory, over all receivers, until they are answered. Beyond it, clients are asked
     to come back later; a request that is alone is always taken. The Collector has no such key."""
+    config_check_interval: Duration = Duration.parse("5s")
+    """How often the configuration file is looked at; when it has changed, what is said of processors takes effect. 0 never looks.
+    The Collector has no such key."""
     shutdown_timeout: Duration = Duration.parse("10s")
     """How long the daemon may take at its end to store what it has acknowledged. The Collector has no such key."""

@@ -13,11 +13,11 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from collector.api import latencies, ledger, red, sampling_decisions, services, topology, traces, tracing_configs
+from collector.api import configuration, latencies, ledger, red, sampling_decisions, services, topology, traces, tracing_configs
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
-from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.control.config_store import ConfigStore
 from collector.control.strategies import Strategies
@@ -25,6 +25,7 @@ from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
+from collector.running import RunningConfig
 from exporters.clickhouse.client import ClickHouseClient
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -52,6 +53,7 @@ def build_application(
     accounts: Ledger | None = None,
     explainers: Mapping[str, Explainer] | None = None,
     strategies: Strategies | None = None,
+    running: RunningConfig | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
@@ -63,6 +65,7 @@ def build_application(
         accounts: what became of every span; an empty one when None.
         explainers: who decides about traces, by the id of the exporter; nobody when None.
         strategies: what SDKs are told that ask how to sample; not served when None.
+        running: the configuration that runs; not served when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
@@ -73,6 +76,9 @@ def build_application(
         routes = ROUTES
         application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
+    if running is not None:
+        routes = (*routes, *configuration.ROUTES)
+        application[RUNNING] = running
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
     application[EXPLAINERS] = explainers or {}

@@ -16,6 +16,7 @@ from collector.control.policies import Policy
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
+from collector.running import RunningConfig
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
@@ -42,6 +43,7 @@ STORE: Final = web.AppKey("store", SpanStore)
 CONFIGS: Final = web.AppKey("configs", ConfigStore)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
+RUNNING: Final = web.AppKey("running", RunningConfig)
 LEDGER: Final = web.AppKey("ledger", Ledger)
 EXPLAINERS: Final[web.AppKey[Mapping[str, Explainer]]] = web.AppKey("explainers", Mapping)
 """Id of an exporter → who decides about traces on the way to it."""

@@ -335,6 +335,13 @@ COMPONENTS: Final[dict[str, Schema]] = {
         rule={"type": "string", "enum": ["exact", "glob", "default"], "description": "What decides."},
         config={"oneOf": [reference("TracingConfig"), {"type": "null"}], "description": "What decides; null for the default."},
     ),
+    "RunningConfiguration": record(
+        configuration={"type": "object", "description": "As in the file, with all defaults; secrets are masked."}
+    ),
+    "Reloaded": record(
+        applied={**listing(TEXT), "description": "Keys that have changed and are in force."},
+        atRestart={**listing(TEXT), "description": "Keys that have changed and take effect at the next start."},
+    ),
     "Latencies": record(
         startUnixNano=NANOSECONDS,
         endUnixNano=NANOSECONDS,

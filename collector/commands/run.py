@@ -17,13 +17,15 @@ import uvloop
 from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.commands.version import spanhouse_version
-from collector.embedded.database import EmbeddedDatabase, embedded_exporter, with_owner
+from collector.embedded.database import EmbeddedDatabase, embedded_exporter, new_password, with_owner
 from collector.embedded.process import EmbeddedStartError
 from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
 from collector.open_files import allow_many
+from collector.running import ConfigFile
 from config.exposure import open_listeners
+from config.load import load
 from config.model import Config
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ def execute(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end: 0 when every acknowledged span is stored or in the journal, else 1."""
     keep_little()
     allow_many()
-    config = with_owner(configuration(arguments.config))
+    owner = new_password()
+    config = with_owner(configuration(arguments.config), owner)
+    file = ConfigFile(arguments.config, lambda: with_owner(load(arguments.config, os.environ), owner))
     logs = config.service.telemetry.logs
     configure_logging(logs.level, logs.encoding)
     version = spanhouse_version()
@@ -47,26 +51,26 @@ def execute(arguments: argparse.Namespace) -> int:
     os.umask(os.umask(0o077) | 0o007)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            lost_nothing = runner.run(_run(config, version))
+            lost_nothing = runner.run(_run(config, file, version))
         except (OSError, EmbeddedStartError, JournalError) as error:
             raise UserError(str(error)) from error
     _log.info("stopped", nothing_lost=lost_nothing)
     return OK if lost_nothing else FAILED
 
 
-async def _run(config: Config, version: str) -> bool:
+async def _run(config: Config, file: ConfigFile, version: str) -> bool:
     async with AsyncExitStack() as stack:
         exporter = embedded_exporter(config)
         database = await stack.enter_async_context(EmbeddedDatabase(exporter)) if exporter else None
         # Loading the daemon's modules takes a second, in which ClickHouse starts.
         daemons = await asyncio.to_thread(importlib.import_module, "collector.daemon")
-        daemon: Daemon = daemons.Daemon(config, version, database)
+        daemon: Daemon = daemons.Daemon(config, file, version, database)
         _obey_signals(daemon)
         return await daemon.run()
 
 
 def _obey_signals(daemon: Daemon) -> None:
-    """Let the first SIGTERM or SIGINT stop the daemon in order, and the second at once."""
+    """SIGHUP has the configuration read again; the first SIGTERM or SIGINT stops the daemon in order, the second at once."""
     asked: list[signal.Signals] = []
 
     def end(number: signal.Signals) -> None:
@@ -81,3 +85,4 @@ def _obey_signals(daemon: Daemon) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload)

@@ -93,12 +93,14 @@ def embedded_exporter(config: Config) -> ClickHouseExporter | None:
     return next((exporter for exporter in config.stores.values() if exporter.is_embedded), None)
 
 
-def with_owner(config: Config) -> Config:
-    """The same configuration, in which an embedded exporter has the account of the database's owner.
+def new_password() -> str:
+    """A password for the database's owner, which nobody but this process knows: another one at each start."""
+    return secrets.token_hex(32)
 
-    Nobody but this process knows the password, which is another one at each start.
-    """
-    account = {"username": OWNER, "password": SecretStr(secrets.token_hex(32))}
+
+def with_owner(config: Config, password: str) -> Config:
+    """The same configuration, in which an embedded exporter has the account of the database's owner."""
+    account = {"username": OWNER, "password": SecretStr(password)}
     embedded = {name: exporter.model_copy(update=account) for name, exporter in config.stores.items() if exporter.is_embedded}
     return config.model_copy(update={"exporters": {**config.exporters, **embedded}})
 

@@ -16,18 +16,22 @@ from collector.journal.journal import Journal
 from collector.ledger import Ledger
 from collector.pipeline.batcher import Remainder
 from collector.pipeline.connections import Outlet, PipelineTelemetry, Surroundings
+from collector.pipeline.memory_limiter import MemoryLimiter
 from collector.pipeline.registry import (
     EXPORTERS,
     batch_limits,
     default_batching,
+    memory_limiter,
     new_processor,
     queue_limits,
 )
 from collector.pipeline.settling import Settling
 from collector.pipeline.way import Way, WayBuilder
+from collector.processors.base import Processor
 from collector.processors.tail_sampling.recent import Explainer
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
+from config.memory_limit import MemoryLimiterProcessor
 from config.model import Config
 from config.processors import BatchProcessor
 from config.sending import SendingQueue
@@ -72,13 +76,16 @@ async def _completed(destination: Destination, batch: SpanBatch, name: str) -> D
 class Entry:
     """The pipeline as receivers see it."""
 
-    def __init__(self, entrance: Entrance, ledger: Ledger) -> None:
+    def __init__(self, entrance: Entrance, ledger: Ledger, limiter: MemoryLimiter | None = None) -> None:
         self._entrance = entrance
         self._ledger = ledger
+        self._limiter = limiter
 
     def check_open(self) -> None:
-        """Raises as `Entrance.check_open`."""
+        """Raises as `Entrance.check_open` and `MemoryLimiter.check`."""
         self._entrance.check_open()
+        if self._limiter is not None:
+            self._limiter.check()
 
     def refused(self, owner: str, reason: str, spans: int) -> None:
         """Keep account of spans that receivers refused."""
@@ -86,6 +93,8 @@ class Entry:
 
     async def consume(self, batch: SpanBatch) -> None:
         """Raises as `Entrance.put`."""
+        if self._limiter is not None:
+            self._limiter.admitted(batch.nbytes)
         try:
             await self._entrance.put(batch)
         except CollectorError:
@@ -106,22 +115,27 @@ class Pipeline:
 
     def __init__(
         self,
+        entry: Entry,
         entrance: Entrance,
         ways: Mapping[str, Way],
         exporters: Mapping[str, Outlet],
         closers: Sequence[Callable[[], Awaitable[None]]],
         ledger: Ledger,
-        settlings: Sequence[Settling] = (),
+        settlings: Sequence[Settling],
+        use: Callable[[Config], None],
     ) -> None:
         self.queues: Mapping[str, Queue[Any]] = {name: way.batcher.queue for name, way in ways.items()}
         self.ledger = ledger
         self.ledger.accounts.update((name, queue.account) for name, queue in self.queues.items())
-        self.entry = Entry(entrance, ledger)
+        self.entry = entry
         self.exporters = exporters
         self._entrance = entrance
         self._ways = ways
         self._closers = closers
         self._settlings = settlings
+        self.use = use
+        """Have batches that come from now on meet the processors of another configuration, which differs in nothing else. Each is
+        processed by one of the two from its beginning to its end, or to where traces are held back."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -184,20 +198,24 @@ def build(
     outlets: dict[str, Outlet] = {name: connection.outlet for name, connection in connections.items()}
     # There is one queue in memory, in front of all exporters, so the tightest of their settings count.
     sending = min((each.sending_queue for each in settings.values()), key=lambda queue: queue.max_bytes)
-    batching = next(
-        (each for each in map(config.processors.__getitem__, names.processors) if isinstance(each, BatchProcessor)),
-        default_batching(sending),
-    )
-    processors = {
-        name: each if isinstance(each, TailSamplingProcessor) else new_processor(each, surroundings)
-        for name in names.processors
-        if not isinstance(each := config.processors[name], BatchProcessor)
-    }
-    builder = WayBuilder(processors, batch_limits(batching), telemetry, executor, clock, feed.known if feed else None)
+    configured = [config.processors[name] for name in names.processors]
+    batching = next((each for each in configured if isinstance(each, BatchProcessor)), default_batching(sending))
+
+    def processors_of(config: Config) -> dict[str, Processor | TailSamplingProcessor]:
+        return {
+            name: each if isinstance(each, TailSamplingProcessor) else new_processor(each, surroundings)
+            for name in config.service.pipelines.traces.processors
+            if not isinstance(each := config.processors[name], BatchProcessor | MemoryLimiterProcessor)
+        }
+
+    def measures(exporter: str) -> bool:
+        return exporter == names.exporters[0]
+
+    builder = WayBuilder(processors_of(config), batch_limits(batching), telemetry, executor, clock, feed.known if feed else None)
 
     def way(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Way:
         in_flight = in_front.num_consumers if in_front.enabled else 1
-        return builder.build(name, queue, destination, in_flight, measures=name == names.exporters[0])
+        return builder.build(name, queue, destination, in_flight, measures=measures(name))
 
     entrance: Entrance
     if journal is None:
@@ -208,6 +226,16 @@ def build(
     else:
         entrance, ledger = journal, journal.ledger
         ways = {name: way(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()}
-    finds_calls = any(isinstance(config.processors[name], TopologyProcessor) for name in names.processors)
+    finds_calls = any(isinstance(each, TopologyProcessor) for each in configured)
     settlings = [each.settling for each in connections.values() if finds_calls and each.settling is not None]
-    return Pipeline(entrance, ways, outlets, [each.close for each in connections.values()], ledger, settlings)
+
+    def use(changed: Config) -> None:
+        processors = processors_of(changed)
+        stretches = {name: builder.stretches(processors, name, measures=measures(name)) for name in ways}
+        for name, way in ways.items():
+            way.use(stretches[name])
+
+    limiter = next((memory_limiter(each) for each in configured if isinstance(each, MemoryLimiterProcessor)), None)
+    entry = Entry(entrance, ledger, limiter)
+    closers = [each.close for each in connections.values()]
+    return Pipeline(entry, entrance, ways, outlets, closers, ledger, settlings, use)

@@ -6,8 +6,10 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from collector.memory import total_memory_bytes
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.connections import Connection, Surroundings, new_sender
+from collector.pipeline.memory_limiter import MemoryLimiter
 from collector.pipeline.otlp import loadbalancing, otlp, otlphttp
 from collector.pipeline.settling import Settling
 from collector.processors.attributes import SpanAttributes
@@ -29,6 +31,7 @@ from config.exporters import ClickHouseExporter
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
 from config.load_balancing import LoadBalancingExporter
+from config.memory_limit import MemoryLimiterProcessor
 from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.processors import BatchProcessor
 from config.red_metrics import RedMetricsProcessor
@@ -124,6 +127,13 @@ def batch_limits(settings: BatchProcessor) -> BatchLimits:
         max_bytes=min(settings.max_bytes, _MOST_BATCH_BYTES),
         timeout_s=settings.timeout.seconds,
     )
+
+
+def memory_limiter(settings: MemoryLimiterProcessor) -> MemoryLimiter:
+    """What refuses requests while memory is scarce."""
+    soft, hard = settings.limits(total_memory_bytes())
+    gc_interval_s = settings.min_gc_interval_when_hard_limited.seconds
+    return MemoryLimiter(soft, hard, settings.check_interval.seconds, gc_interval_s)
 
 
 EXPORTERS: Final[Mapping[type, Callable[[str, Any, Surroundings], Connection]]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,10 +34,17 @@ class Way:
     Attributes:
         batcher: takes from the queue.
         holding: what holds traces back; None where nothing does.
+        processings: the processors in front of it, and those behind.
     """
 
     batcher: Batcher
     holding: Holding | None
+    processings: Sequence[Processing]
+
+    def use(self, stretches: Sequence[Sequence[Stage]]) -> None:
+        """Have batches processed so from the next one on; `stretches` are as many as there are `processings`."""
+        for processing, stages in zip(self.processings, stretches, strict=True):
+            processing.stages = tuple(stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +77,38 @@ class WayBuilder:
             in_flight: how many batches are on their way at once.
             measures: whether processors tell here what they measure; on one of several ways they do.
         """
-        stages: list[Stage] = []
+        processings: list[Processing] = []
         holding: Holding | None = None
-        # From the end to the beginning: each stands in front of those behind it.
-        for name, processor in reversed(list(self.processors.items())):
-            if isinstance(processor, TailSamplingProcessor):
-                destination = self._processing(stages, destination)
-                stages = []
-                holding = destination = self._sampling(name, processor, exporter, queue, destination, in_flight)
-            else:
-                stages.insert(0, Stage(name, processor, self.telemetry.processor(name, exporter), measures))
+        first, *behind = self.stretches(self.processors, exporter, measures=measures)
+        for name, settings in self.processors.items():
+            if isinstance(settings, TailSamplingProcessor):
+                destination = self._processing(behind.pop(), destination)
+                processings.append(destination)
+                holding = destination = self._sampling(name, settings, exporter, queue, destination, in_flight)
         if holding is None and isinstance(queue, Cursor) and queue.held_back().unfinished:
             holding = destination = self._left_over(exporter, queue, destination, in_flight)
-        destination = self._processing(stages, destination)
+        destination = self._processing(first, destination)
+        processings.insert(0, destination)
         if self.known is not None:
             # What is switched off must not get in because the store was away when the daemon started.
             destination = Awaiting(self.known, destination)
         holders = [] if holding is None else [holding]
-        return Way(Batcher(queue, self.limits, destination, in_flight, self.executor, holders), holding)
+        return Way(Batcher(queue, self.limits, destination, in_flight, self.executor, holders), holding, processings)
 
-    def _processing(self, stages: list[Stage], destination: Destination) -> Destination:
-        return Processing(stages, destination, self.executor, self.clock.monotonic) if stages else destination
+    def stretches(
+        self, processors: Mapping[str, Processor | TailSamplingProcessor], exporter: str, *, measures: bool
+    ) -> list[list[Stage]]:
+        """The processors in front of what holds traces back, and those behind; all of them where nothing does."""
+        stretches: list[list[Stage]] = [[]]
+        for name, processor in processors.items():
+            if isinstance(processor, TailSamplingProcessor):
+                stretches.append([])
+            else:
+                stretches[-1].append(Stage(name, processor, self.telemetry.processor(name, exporter), measures))
+        return stretches
+
+    def _processing(self, stages: Sequence[Stage], destination: Destination) -> Processing:
+        return Processing(stages, destination, self.executor, self.clock.monotonic)
 
     def _sampling(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collector.embedded.database import embedded_exporter, server_config, with_owner
+from collector.embedded.database import embedded_exporter, new_password, server_config, with_owner
 from collector.embedded.process import EmbeddedConfig
 from config.load import parse
 from config.model import Config
@@ -26,7 +26,7 @@ def _started_with(config: Config) -> EmbeddedConfig:
 
 
 def test_without_users_default_may_read_everything() -> None:
-    started = _started_with(with_owner(_config("max_server_memory_usage: 4000")))
+    started = _started_with(with_owner(_config("max_server_memory_usage: 4000"), new_password()))
     assert started.server.max_reader_memory_bytes == 2000
     owner, default = started.accounts
     assert owner.reader is None
@@ -35,7 +35,7 @@ def test_without_users_default_may_read_everything() -> None:
 
 def test_the_owners_password_is_new_at_each_start_and_shown_nowhere() -> None:
     config = _config("")
-    first, second = with_owner(config), with_owner(config)
+    first, second = with_owner(config, new_password()), with_owner(config, new_password())
     passwords = {each.exporters["clickhouse"].password.get_secret_value() for each in (first, second)}
     assert len(passwords) == 2
     assert min(map(len, passwords)) == 64

@@ -30,7 +30,7 @@ FLOORS = (
     {"processors", "journal"},
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
-    {"tokens", "http_connection"},
+    {"tokens", "http_connection", "running"},
     {
         "consumer",
         "ledger",

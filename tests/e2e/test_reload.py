@@ -1,0 +1,123 @@
+"""The configuration is read again while spans pass: by signal, by a changed file, and when asked to over the API."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.requests import EPOCH, key_values
+
+RELOADS = 100
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that is not started yet."""
+    with daemon_in(tmp_path) as daemon:
+        yield daemon
+
+
+def marks(number: int) -> dict[str, Any]:
+    """Two processors that both mark spans with a number."""
+    return {
+        f"attributes/{name}": {"actions": [{"key": name, "action": "upsert", "value": number}]} for name in ("first", "second")
+    }
+
+
+def request(number: int, spans: int) -> ExportTraceServiceRequest:
+    message = ExportTraceServiceRequest()
+    resource_spans = message.resource_spans.add()
+    resource_spans.resource.attributes.extend(key_values({"service.name": "shop"}))
+    scope_spans = resource_spans.scope_spans.add()
+    for index in range(spans):
+        identity = (number * spans + index + 1).to_bytes(8, "big")
+        scope_spans.spans.add(trace_id=identity * 2, span_id=identity, name="GET", start_time_unix_nano=EPOCH)
+    return message
+
+
+def reload(daemon: Daemon) -> tuple[int, dict[str, Any]]:
+    """Status and document of the answer."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{daemon.ports.query}/api/v1/config/reload", method="POST")
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as response:
+            return response.status, json.load(response)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def shown(daemon: Daemon) -> dict[str, Any]:
+    configuration: dict[str, Any] = json.loads(daemon.get("/api/v1/config")[1])["configuration"]
+    return configuration
+
+
+def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daemon) -> None:
+    """A hundred times while spans come: each span has both marks of one configuration."""
+    daemon.configure(processors=marks(0), journal={}, batch={"send_batch_size": 64, "timeout": "5ms"})
+    daemon.start()
+    over = threading.Event()
+    sent: list[int] = []
+
+    def send() -> None:
+        while not over.is_set():
+            daemon.export(request(len(sent), 20))
+            sent.append(20)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        for number in range(1, RELOADS + 1):
+            daemon.configure(processors=marks(number), journal={}, batch={"send_batch_size": 64, "timeout": "5ms"})
+            status, answer = reload(daemon)
+            assert (status, answer["atRestart"]) == (200, [])
+            assert len(answer["applied"]) == 2
+    finally:
+        over.set()
+        sender.join()
+    eventually(lambda: daemon.stored() == sum(sent), "all spans")
+    mixed = "SpanAttributes['first'] != SpanAttributes['second'] OR SpanAttributes['first'] = ''"
+    assert daemon.stored(mixed) == 0
+    assert int(daemon.sql("SELECT uniqExact(SpanId) FROM otel_traces")) == sum(sent)
+    assert int(daemon.sql("SELECT uniqExact(SpanAttributes['first']) FROM otel_traces")) > RELOADS // 4
+    assert daemon.metric("spanhouse_config_reloads_total", outcome="success") == RELOADS
+    assert daemon.stop() == 0, daemon.log
+
+
+def test_a_signal_and_a_changed_file_have_it_read_again_and_a_mistake_changes_nothing(daemon: Daemon) -> None:
+    service = {"config_check_interval": "100ms"}
+    daemon.configure(processors=marks(1), service=service)
+    daemon.start()
+
+    daemon.configure(processors=marks(2), service=service)
+    eventually(lambda: shown(daemon)["processors"]["attributes/first"]["actions"][0]["value"] == 2, "the changed file")
+
+    wrong = {"attributes/first": {"actions": [{"key": "first", "action": "upserd", "value": 3}]}}
+    daemon.configure(processors=wrong, service=service)
+    eventually(lambda: daemon.event("config_not_reloaded"), "a line of the log")
+    status, answer = reload(daemon)
+    assert status == 422
+    (problem,) = answer["problems"]
+    assert problem["key"] == "processors.attributes/first.actions[0].action"
+    assert "upsert" in problem["hint"]
+    daemon.export(request(0, 1))
+    eventually(lambda: daemon.stored("SpanAttributes['second'] = '2'") == 1, "a span by the configuration before it")
+    assert daemon.metric("spanhouse_config_reloads_total", outcome="failure") >= 2
+
+    # What cannot change while spans pass is told of.
+    daemon.configure(processors=marks(2), service={**service, "shutdown_timeout": "11s"})
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    told = eventually(lambda: daemon.event("restart_needed"), "a line of the log")
+    assert told["changed"] == ["service.shutdown_timeout"]
+    assert shown(daemon)["service"]["shutdown_timeout"] == "10s"
+    assert daemon.stop() == 0, daemon.log

@@ -1,0 +1,116 @@
+"""A configuration that is read again: what is put in force, what waits for a restart, and what is shown of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from collector.running import ConfigFile, Reloaded, RunningConfig
+from config.load import load
+from config.model import Config
+from config.problems import ConfigError
+from config.secrecy import masked
+
+
+def document(processors: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    return {
+        "receivers": {"otlp": {"protocols": {"grpc": None}}},
+        "processors": processors,
+        "exporters": {"clickhouse": {"endpoint": "http://db:8123", "password": "open sesame", **rest.get("clickhouse", {})}},
+        "service": {"pipelines": {"traces": {"receivers": ["otlp"], "processors": [*processors], "exporters": ["clickhouse"]}}},
+    }
+
+
+class File:
+    """A configuration file that runs."""
+
+    def __init__(self, path: Path, first: dict[str, Any]) -> None:
+        self.path = path
+        self.applied: list[Config] = []
+        self.write(first)
+        self.running = RunningConfig(self.read(), ConfigFile(path, self.read), self.applied.append)
+
+    def write(self, content: dict[str, Any]) -> None:
+        self.path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def read(self) -> Config:
+        return load(self.path, {})
+
+    def reload(self, content: dict[str, Any]) -> Reloaded:
+        self.write(content)
+        return asyncio.run(self.running.reload())
+
+
+def sampler(percentage: int) -> dict[str, Any]:
+    return {"probabilistic_sampler": {"sampling_percentage": percentage}}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    return File(tmp_path / "collector.yaml", document(sampler(10)))
+
+
+def test_a_changed_processor_is_put_in_force(file: File) -> None:
+    reloaded = file.reload(document(sampler(20)))
+    assert reloaded == Reloaded(("processors.probabilistic_sampler.sampling_percentage",))
+    assert file.applied == [file.read()]
+    assert file.running.config == file.read()
+
+
+def test_processors_come_go_and_change_places(file: File) -> None:
+    span = {"span": {"name": {"from_attributes": ["db.name"]}}}
+    reloaded = file.reload(document({**span, **sampler(10)}))
+    assert reloaded.applied == ("processors.span", "service.pipelines.traces.processors")
+    reloaded = file.reload(document({**sampler(10), **span}))
+    assert reloaded.applied == ("service.pipelines.traces.processors",)
+    assert file.applied[-1].service.pipelines.traces.processors == ("probabilistic_sampler", "span")
+    assert file.reload(document(sampler(10))).applied == ("processors.span", "service.pipelines.traces.processors")
+
+
+def test_nothing_is_put_in_force_when_nothing_has_changed(file: File) -> None:
+    assert file.reload(document(sampler(10))) == Reloaded()
+    assert not file.applied
+
+
+def test_what_cannot_change_while_spans_pass_waits_and_the_rest_does_not(file: File) -> None:
+    before = file.running.config
+    reloaded = file.reload(document(sampler(20), clickhouse={"timeout": "7s"}))
+    assert reloaded.applied == ("processors.probabilistic_sampler.sampling_percentage",)
+    assert reloaded.at_restart == ("exporters.clickhouse.timeout",)
+    assert all(config.exporters == before.exporters for config in (file.running.config, *file.applied))
+
+
+def test_processors_wait_as_well_when_one_of_them_is_more_than_work_on_batches(file: File) -> None:
+    tail = {"tail_sampling": {"policies": [{"name": "all", "type": "always_sample"}]}}
+    reloaded = file.reload(document({**sampler(20), **tail}))
+    assert not reloaded.applied
+    assert "processors.probabilistic_sampler.sampling_percentage" in reloaded.at_restart
+    assert "processors.tail_sampling" in reloaded.at_restart
+    assert not file.applied
+
+
+def test_a_wrong_file_changes_nothing_and_is_told_of_with_all_its_mistakes(file: File) -> None:
+    before = file.running.config
+    wrong = document({"probabilistic_sampler": {"sampling_percentage": -1, "hash": 3}})
+    with pytest.raises(ConfigError) as caught:
+        file.reload(wrong)
+    assert len(caught.value.problems) == 2
+    assert file.running.config is before
+    assert not file.applied
+    assert (file.running.reloads, file.running.failures) == (0, 1)
+    # The next one is taken as if nothing had been.
+    assert file.reload(document(sampler(30))).applied
+
+
+def test_no_secret_is_shown(tmp_path: Path) -> None:
+    content = document({}, clickhouse={"connection_params": {"x": "hidden-setting"}})
+    path = tmp_path / "collector.yaml"
+    path.write_text(yaml.safe_dump(content))
+    shown = json.dumps(masked(load(path, {})))
+    assert not [secret for secret in ("open sesame", "hidden-setting") if secret in shown]
+    assert "http://db:8123" in shown
