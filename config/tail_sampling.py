@@ -61,8 +61,8 @@ class NumericAttributePolicy(Section):
 class ProbabilisticPolicy(Section):
     """A share of the traces, by a hash of the trace id."""
 
-    sampling_percentage: Percentage
-    """So many traces of a hundred."""
+    sampling_percentage: Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(refuse_booleans)]
+    """So many traces of a hundred; 100 and more are all."""
     hash_salt: str = "default-hash-seed"
     """What is hashed before the trace id: with the same salt, what is kept at a low percentage is kept at each higher one."""
 

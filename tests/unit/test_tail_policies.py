@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from collector.processors.tail_sampling.policies import Traces, trace_id_hashes
 from config.tail_sampling import Policy, TailSamplingProcessor
 from proto.otlp_decode import decode
 from tests.support.requests import EPOCH, key_values
+from tests.support.traces import all_traces
 
 FIRST = bytes.fromhex("0af7651916cd43dd8448eb211c80319c")
 SECOND = bytes.fromhex("4bf92f3577b34da6a3ce929d0e0e4736")
@@ -171,7 +173,14 @@ def test_probabilistic_hashes_trace_ids_as_the_collector_does() -> None:
     hashes = trace_id_hashes("default-hash-seed", np.frombuffer(FIRST + SECOND, np.uint8).reshape(-1, 16))
     assert hashes[0] == 0x33BF83D45F51634C
     assert round(float(hashes[1]) / 2**64, 4) == 0.6456
-    for percentage, kept in ((20.2, [False, False]), (20.3, [True, False]), (64.6, [True, True]), (0, [False, False])):
+    for percentage, kept in (
+        (20.2, [False, False]),
+        (20.3, [True, False]),
+        (64.6, [True, True]),
+        (0, [False, False]),
+        (100, [True, True]),
+        (250, [True, True]),
+    ):
         policy = {"type": "probabilistic", "probabilistic": {"sampling_percentage": percentage}}
         assert outcome(policy, ids=[FIRST, SECOND]).kept.tolist() == kept
 
@@ -183,6 +192,21 @@ def test_probabilistic_keeps_its_share_of_random_ids(percentage: int) -> None:
     kept = made.decide(traces(made, [ids.tobytes()[start : start + 16] for start in range(0, ids.size, 16)])).kept.sum()
     deviation = (50_000 * percentage / 100 * (1 - percentage / 100)) ** 0.5
     assert abs(kept - 500 * percentage) < 5 * deviation
+
+
+def test_probabilistic_keeps_its_share_of_real_ids_of_every_service() -> None:
+    made = policies({"type": "probabilistic", "probabilistic": {"sampling_percentage": 30}})
+    services: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    for trace in all_traces():
+        batch = decode(trace.body).batch
+        names = batch.attributes[batch.resources["service_name"]][batch.scopes["resource"][batch.spans["scope"]]]
+        places = zip(batch.spans["trace_id_offset"].tolist(), names["value_offset"], names["value_length"], strict=True)
+        for trace_id, offset, length in places:
+            services[batch.data[offset : offset + length].tobytes()].add(batch.data[trace_id : trace_id + 16].tobytes())
+    for service, ids in services.items():
+        kept = int(made.decide(traces(made, sorted(ids))).kept.sum())
+        deviation = (len(ids) * 0.3 * 0.7) ** 0.5
+        assert abs(kept - 0.3 * len(ids)) < 5 * deviation, service
 
 
 def test_rate_limiting_lets_in_what_still_fits_into_the_second() -> None:

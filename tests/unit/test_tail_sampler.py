@@ -414,6 +414,12 @@ def test_a_threshold_is_erased_by_policies_that_look_at_traces_and_still_counts(
     assert counts == [1, 2, 4, 1]
 
 
+def test_a_threshold_that_cannot_be_true_is_erased_and_does_not_count() -> None:
+    spans, counts = kept_spans(ALWAYS, trace_states=("ot=th:8;rv:00000000000000", "ot=th:8;rv:80000000000000"))
+    assert [span.trace_state for span in spans] == ["ot=rv:00000000000000", "ot=th:8;rv:80000000000000"]
+    assert counts == [1, 2]
+
+
 def test_a_rate_limit_erases_thresholds() -> None:
     limit = {"name": "limit", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 100}}
     spans, counts = kept_spans(limit, trace_states=STATES)

@@ -186,7 +186,7 @@ def _member(place: int, settings: PolicySettings, rules: SpanRules) -> _Member:
         drops=isinstance(own, DropPolicy),
         forbids=getattr(own, "invert_match", False),
         unconditional=settings.type == "always_sample"
-        or (isinstance(own, ProbabilisticPolicy) and own.sampling_percentage == 100),
+        or (isinstance(own, ProbabilisticPolicy) and own.sampling_percentage >= 100),
         settles=all(_settles(each) for each in settings.walk()),
     )
 

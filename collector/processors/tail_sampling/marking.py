@@ -22,21 +22,23 @@ def weighed(batch: SpanBatch, probabilities: NDArray[np.float64], thresholds_sta
     """The spans with what they stand for.
 
     A span stands for as many as it came for, divided by the probability; where that is not known, for as many as it came for. Its
-    trace state goes on saying so only where it still speaks of every trace alike.
+    trace state goes on saying so only where it still speaks of every trace alike. One that could not be here if its own threshold
+    was true came for itself.
 
     Args:
         probabilities: float64, shape (spans,); NaN where unknown.
         thresholds_stay: shape (spans,).
     """
-    counts = adjusted_counts(batch)
-    new = counts / np.where(np.isnan(probabilities), 1, probabilities)
     states = TraceStates(batch)
+    said = adjusted_counts(batch)
+    counts = np.where(states.untrue, 1, said)
+    new = counts / np.where(np.isnan(probabilities), 1, probabilities)
     erased = states.has_threshold & (states.untrue | ~thresholds_stay)
     if erased.any():
         kinds = np.where(erased, states.codes, len(states.states)).astype(np.int64)
         texts = [None if state is None else state.with_threshold(None) for state in states.states]
         batch = with_trace_states(batch, np.arange(len(batch)), kinds, [*texts, None].__getitem__)
-    if batch.adjusted_count is None and not erased.any() and np.array_equal(new, counts):
+    if batch.adjusted_count is None and not erased.any() and np.array_equal(new, said):
         return batch
     return replace(batch, adjusted_count=new)
 
