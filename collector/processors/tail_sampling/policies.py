@@ -148,7 +148,7 @@ class Probabilistic:
 
     def __init__(self, settings: ProbabilisticPolicy) -> None:
         self.salt = settings.hash_salt
-        self.bound = int(min(Fraction(settings.sampling_percentage) / 100, 1) * MOST)
+        self.bound = min(int(Fraction(settings.sampling_percentage) / 100 * MOST), MOST)
 
     def is_for(self, traces: Traces, asked: Mask) -> Mask:
         return traces.at_most(self.salt, self.bound)
