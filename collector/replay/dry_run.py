@@ -110,6 +110,7 @@ class _Rehearsal:
         self._in_front: list[tuple[str, Processor]] = []
         self._behind: list[tuple[str, Processor]] = []
         self._pieces = 0
+        self._now_ns = 0
         for name in config.service.pipelines.traces.processors:
             settings = config.processors[name]
             if isinstance(settings, TailSamplingProcessor):
@@ -132,8 +133,9 @@ class _Rehearsal:
             self._keep(batch)
             return
         while not self._sampler.has_room:
-            self._decide(self._sampler, self._sampler.next_deadline_ns or now_ns)
-        self._sampler.add(batch, self._pieces, now_ns)
+            self._decide(self._sampler)
+        self._now_ns = max(self._now_ns, now_ns)
+        self._sampler.add(batch, self._pieces, self._now_ns)
         self._pieces += 1
 
     def finish(self) -> None:
@@ -144,10 +146,12 @@ class _Rehearsal:
     def _pass_time(self, sampler: TailSampler, until_ns: int | None) -> None:
         """Decide what is due until then; None decides everything, each when it is due."""
         while (deadline_ns := sampler.next_deadline_ns) is not None and (until_ns is None or deadline_ns <= until_ns):
-            self._decide(sampler, deadline_ns)
+            self._decide(sampler)
 
-    def _decide(self, sampler: TailSampler, now_ns: int) -> None:
-        while (decided := sampler.decide(now_ns)) is not None:
+    def _decide(self, sampler: TailSampler) -> None:
+        """Decide what is due next, when it is due, or at once where too much is held."""
+        self._now_ns = max(self._now_ns, sampler.next_deadline_ns or 0)
+        while (decided := sampler.decide(self._now_ns)) is not None:
             self._count(sampler, decided)
             if (kept := decided.batch()) is not None:
                 self._keep(self._process(kept, self._behind))

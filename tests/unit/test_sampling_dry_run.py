@@ -19,8 +19,8 @@ EVERY = {"name": "every", "type": "always_sample"}
 SLOW = {"name": "slow", "type": "latency", "latency": {"threshold_ms": 1_000_000}}
 
 
-def configured(path: Path, *policies: dict[str, Any], in_front: dict[str, Any] | None = None) -> Path:
-    processors = {"tail_sampling": {"policies": list(policies)}} | ({"filter": in_front} if in_front else {})
+def configured(path: Path, *policies: dict[str, Any], in_front: dict[str, Any] | None = None, **keys: object) -> Path:
+    processors = {"tail_sampling": {"policies": list(policies), **keys}} | ({"filter": in_front} if in_front else {})
     order = (["filter"] if in_front else []) + ["tail_sampling"]
     pipeline = {"receivers": ["otlp"], "processors": order, "exporters": ["clickhouse"]}
     document = {
@@ -67,6 +67,15 @@ def test_what_would_be_kept_is_told(tmp_path: Path, spans: list[Span], capsys: p
     assert sum(service["spans"] for service in found["services"].values()) == 400
     assert sum(service["kept_spans"] for service in found["services"].values()) == kept
     assert len(found["services"]) == 3
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_bounds_change_when_traces_are_decided_and_not_how(
+    tmp_path: Path, spans: list[Span], capsys: pytest.CaptureFixture[str], blocks: bool
+) -> None:
+    plain = dry_run(capsys, tmp_path, "-c", configured(tmp_path / "c.yaml", ERRORS))
+    bounded = configured(tmp_path / "c.yaml", ERRORS, num_traces=3, block_on_overflow=blocks)
+    assert dry_run(capsys, tmp_path, "-c", bounded) == plain
 
 
 def test_what_other_processors_drop_is_told(tmp_path: Path, spans: list[Span], capsys: pytest.CaptureFixture[str]) -> None:
