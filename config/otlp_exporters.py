@@ -204,7 +204,7 @@ class OtlpHttpExporter(_Client, Sending):
     traces_endpoint: Annotated[str, AfterValidator(lambda text: text and _url(text))] = ""
     """The whole URL, if it does not end in `/v1/traces`."""
     encoding: Literal["proto", "json"] = "proto"
-    """`proto`, or `json` for a peer that takes nothing else: it takes a hundred times as long to write."""
+    """`proto`, or `json` for a peer that takes nothing else, which costs two hundred times as much."""
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     """How requests are compressed; `zstd` takes a quarter of the time of `gzip`, where the other side knows it."""
     tls: ClientTls = ClientTls()
