@@ -27,7 +27,7 @@ EDGE = np.dtype(
         ("start", "<u8"),  # of the called span, or of the caller where that is all there is; nanoseconds since 1970
         ("client_duration", "<u8"),  # nanoseconds; 0 where there is no such span
         ("server_duration", "<u8"),
-        ("weight", "<f8"),  # calls that it stands for
+        ("weight", "<f8"),  # calls that it stands for: both sides are there as often as the rarer one
         ("client", "<i4"),  # place in the names
         ("server", "<i4"),
         ("connection", "<i4"),  # place in CONNECTIONS

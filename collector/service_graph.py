@@ -245,7 +245,7 @@ def _met(callers: Table, callees: Table) -> Table:
     messaging = (callers["kind"] == PRODUCER) | (callees["kind"] == CONSUMER)
     edges["client"], edges["server"] = callers["service"], callees["service"]
     edges["client_duration"], edges["server_duration"] = callers["duration"], callees["duration"]
-    edges["weight"] = callees["weight"]
+    edges["weight"] = np.maximum(callers["weight"], callees["weight"])
     edges["failed"] = callers["failed"] | callees["failed"]
     edges["connection"] = np.where(messaging, MESSAGING, DIRECT)
     edges["node"] = SERVICES

@@ -12,6 +12,7 @@ from collector.pipeline.connections import Connection, Surroundings, new_sender
 from collector.pipeline.memory_limiter import MemoryLimiter
 from collector.pipeline.otlp import loadbalancing, otlp, otlphttp
 from collector.pipeline.settling import Settling
+from collector.processors.adaptive_sampling import AdaptiveSampling
 from collector.processors.attributes import SpanAttributes
 from collector.processors.base import Processor
 from collector.processors.filter import Filter
@@ -36,6 +37,7 @@ from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.processors import BatchProcessor
 from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
+from config.remote_sampling import AdaptiveSamplingProcessor
 from config.sampling import ProbabilisticSampler
 from config.sending import SendingQueue
 from config.service_policy import ServicePolicyProcessor
@@ -115,7 +117,7 @@ def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundi
     client = clickhouse_client(settings)
     writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
     writer = ClickHouseWriter(client, writing, surroundings.executor)
-    settling = Settling(client, writing.schema, surroundings.clock.monotonic)
+    settling = Settling(client, writing.schema)
     return Connection(new_sender(name, settings, writer, surroundings), client.close, settling)
 
 
@@ -155,6 +157,7 @@ PROCESSORS: Final[Mapping[type, Callable[[Any], Processor]]] = {
     RedMetricsProcessor: RedMetrics,
     TopologyProcessor: Topology,
     ProbabilisticSampler: Sampler,
+    AdaptiveSamplingProcessor: AdaptiveSampling,
 }
 """Type of settings → what builds the processor; `batch` is none of them, for batches are cut before spans are processed."""
 

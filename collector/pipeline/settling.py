@@ -7,14 +7,11 @@ So it is stored once, however often that is tried, and by however many collector
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
-from collector.spaced_log import SpacedLog
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
 
@@ -42,14 +39,13 @@ class Settling:
     Args:
         client: connections to its servers.
         schema: its tables.
-        monotonic: seconds of a clock that never goes back.
     """
 
-    def __init__(self, client: ClickHouseClient, schema: SchemaSettings, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, client: ClickHouseClient, schema: SchemaSettings) -> None:
         self._client = client
         self._halves = schema.table_of("otel_topology_halves")
         self._settled = schema.table_of("otel_topology_settled")
-        self._troubles = SpacedLog(_log, monotonic)
+        self._is_troubled = False
         self._next: int | None = None
 
     async def run(self) -> None:
@@ -58,7 +54,12 @@ class Settling:
             try:
                 await self.settle()
             except (ClickHouseError, ClickHouseUnavailable) as error:
-                self._troubles.warning("calls_not_settled_yet", type(error).__name__, error=str(error))
+                # Once for as long as it lasts.
+                if not self._is_troubled:
+                    _log.warning("calls_not_settled_yet", error=str(error))
+                self._is_troubled = True
+            else:
+                self._is_troubled = False
             await asyncio.sleep(INTERVAL_S)
 
     async def settle(self) -> None:

@@ -63,7 +63,7 @@ SELECT
     if(caller.Half.2 = {PRODUCER} OR callee.Kind = {CONSUMER}, '{CONNECTIONS[MESSAGING]}', '{CONNECTIONS[DIRECT]}')
         AS ConnectionType,
     '{NODES[SERVICES]}' AS Node,
-    callee.Weight AS Weight,
+    greatest(callee.Weight, caller.Half.5) AS Weight,
     callee.Failed OR caller.Half.4 AS Failed,
     caller.Half.3 AS ClientDuration,
     callee.Duration AS ServerDuration,
@@ -81,7 +81,7 @@ INNER JOIN
         Workspace,
         Key,
         toStartOfMinute(min(Arrived)) AS ArrivalMinute,
-        argMax((Service, Kind, Duration, Failed), Kind IN {RECEIVERS}) AS Half
+        argMax((Service, Kind, Duration, Failed, Weight), Kind IN {RECEIVERS}) AS Half
     FROM {halves_table}
     WHERE Side = {CALLER} AND {arrived(_WAIT_S)}
         AND Key IN (SELECT Key FROM {halves_table} WHERE Side != {CALLER} AND {arrived(_WAIT_S)})

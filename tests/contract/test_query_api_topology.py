@@ -105,10 +105,15 @@ async def test_nodes_and_edges_have_kinds_rates_and_durations(api: Api) -> None:
 
 
 async def test_a_call_whose_sides_came_apart_is_there_as_soon_as_both_are(api: Api) -> None:
-    await api.add("web CLIENT b <a 10ms")
+    await api.add("web CLIENT b <a 10ms th:c")
     assert edges_of(await api.get()) == {}
-    await api.add("cart SERVER c <b 8ms")
-    assert edges_of(await api.get()) == {("web", "cart", ""): 1}
+    await api.add("cart SERVER c <b 8ms! th:8")
+    document = await api.get()
+    assert edges_of(document) == {("web", "cart", ""): 4}
+    (edge,) = document["edges"]
+    assert edge["failedCalls"] == 4
+    assert edge["clientDurations"]["p95Nanos"] == pytest.approx(10 * MILLISECOND, rel=RELATIVE_ERROR)
+    assert edge["serverDurations"]["meanNanos"] == 8 * MILLISECOND
 
 
 async def test_near_a_service_are_ways_that_begin_or_end_there(api: Api) -> None:

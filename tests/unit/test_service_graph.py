@@ -124,6 +124,14 @@ def test_calls_count_as_many_times_as_the_spans_that_they_stand_for() -> None:
     assert graph.values("request_failed_total") == {("web", "cart", ""): 4}
 
 
+def test_a_call_of_which_one_side_is_rarer_stands_for_as_many_as_that_side() -> None:
+    graph = Graph()
+    graph.add("web CLIENT s1 <p th:c\ncart SERVER s2 <s1 th:8")
+    graph.add("web CLIENT s1 <p th:c", trace=2)
+    graph.add("cart SERVER s2 <s1 th:8", trace=2)
+    assert graph.requests == {("web", "cart", ""): 8}
+
+
 def test_halves_wait_for_their_time_and_no_longer() -> None:
     graph = Graph()
     graph.add("web CLIENT s1 <p", 0.0)

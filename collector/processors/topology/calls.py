@@ -115,6 +115,7 @@ class _Columns:
         )
         edges["client_duration"] = self.duration[callers]
         edges["failed"] |= self.failed[callers]
+        np.maximum(edges["weight"], self.weight[callers], out=edges["weight"])
         return edges
 
     def of_databases(self) -> Table:
