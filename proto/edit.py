@@ -178,33 +178,58 @@ class Edit:
         self.attributes["value_length"][places] = appended.lengths[codes]
         self._changed |= rows
 
-    def finish(self, batch: SpanBatch | None = None) -> SpanBatch:
-        """The batch as it is now: the one that was given where nothing has changed.
+    def finish(self) -> SpanBatch:
+        """The batch as it is now: the one that was given where nothing has changed."""
+        return finish_all(self._batch, [self])
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything has changed."""
+        return bool(self._changed.any())
+
+    @property
+    def room(self) -> int:
+        """How many attributes lists may take that grow, and so are written elsewhere."""
+        added = np.count_nonzero(self.present & (self._found == ABSENT), axis=0)
+        return int((self._counts + added)[(added > 0) & self._changed].sum())
+
+    def write(self, before: Table, attributes: Table, tail: int) -> tuple[int, dict[str, Any]]:
+        """Write the lists that have changed; says where what is written ends, and gives the table as it is then.
 
         Args:
-            batch: what edits of other tables, which share this one's data, have made of it; only columns may be changed then.
+            before: all attributes as they were.
+            attributes: begins with them; lists that grow go behind `tail`.
         """
-        rows = np.flatnonzero(self._changed)
-        before = self.attributes if batch is None else batch.attributes
-        batch = self._batch if batch is None else batch
-        if not len(rows):
-            return batch
-        added = np.count_nonzero(self.present & (self._found == ABSENT), axis=0)
-        room = int((self._counts + added)[(added > 0) & self._changed].sum())
-        attributes = np.empty(len(before) + room, ATTRIBUTE)
-        attributes.view(np.uint8)[: before.nbytes] = before.view(np.uint8)
         starts, counts = self._starts.copy(), self._counts.copy()
-        out = records(attributes), len(before), starts, counts
-        old = self.data.view, records(before), self._removed, self._starts, self._counts, rows
+        out = records(attributes), tail, starts, counts
+        old = self.data.view, records(before), self._removed, self._starts, self._counts, np.flatnonzero(self._changed)
         changes = self._keys, self._key_ends, self._found, records(self.cells), self.present
-        attributes = attributes[: rewrite_lists(*out, *old, *changes)]
-        given: Table = getattr(batch, self._owners)
-        table: Table = given.view(np.uint8).copy().view(given.dtype)
+        end = rewrite_lists(*out, *old, *changes)
+        table: Table = self._table.view(np.uint8).copy().view(self._table.dtype)
         table["attributes_start"] = starts
         table["attributes_count"] = counts
-        made: dict[str, Any] = {self._owners: table}
-        edited = replace(batch, data=self.data.view, attributes=attributes, request_size=0, **made)
-        return with_service_names(edited) if self._owners == "resources" else edited
+        return end, {self._owners: table}
+
+
+def finish_all(batch: SpanBatch, edits: Sequence[Edit]) -> SpanBatch:
+    """The batch as edits of it have made it, each of another table: the one that was given where nothing has changed.
+
+    Args:
+        edits: share their data, and have changed columns only, unless there is but one.
+    """
+    changed = [edit for edit in edits if edit.changes]
+    if not changed:
+        return batch
+    before = changed[0].attributes if len(edits) == 1 else batch.attributes
+    attributes = np.empty(len(before) + sum(edit.room for edit in changed), ATTRIBUTE)
+    attributes.view(np.uint8)[: before.nbytes] = before.view(np.uint8)
+    end = len(before)
+    made: dict[str, Any] = {}
+    for edit in changed:
+        end, tables = edit.write(before, attributes, end)
+        made |= tables
+    edited = replace(batch, data=changed[0].data.view, attributes=attributes[:end], request_size=0, **made)
+    return with_service_names(edited) if "resources" in made else edited
 
 
 def with_service_names(batch: SpanBatch) -> SpanBatch:

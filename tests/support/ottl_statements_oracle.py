@@ -162,7 +162,7 @@ def _flatten(key: str, value: Any, depth: int, made: dict[str, Any]) -> None:
         made[key] = value
         return
     for name, part in value.items():
-        _flatten(f"{key}.{name}", part, depth - 1, made)
+        _flatten(f"{key}.{name}" if key else name, part, depth - 1, made)
 
 
 def _inside(whole: Any, keys: tuple[str | int, ...], new: Any) -> Any:

@@ -86,6 +86,13 @@ class Values(Sequence[Any]):
             self._made = [self._make(place) for place in range(self._count)]
         return self._made
 
+    def texts(self) -> list[bytes]:
+        """All of them as bytes: what is a str in UTF-8, of others any."""
+        if self.views is None:
+            return [value.encode() if isinstance(value, str) else b"" for value in self.all()]
+        data, offsets, lengths = self.views.data.data, self.views.offsets, self.views.lengths
+        return [bytes(data[start:end]) for start, end in zip(offsets.tolist(), (offsets + lengths).tolist(), strict=True)]
+
     def place(self, value: str | bytes) -> int:
         """Where the value stands, or -1. Values of one type differ, so there is one place at most."""
         if self._find is None or self._made is not None:

@@ -36,7 +36,7 @@ from config.ottl_nodes import Level, Path
 from config.ottl_paths import CACHE
 from proto import spans as wire
 from proto.attribute_lists import Lists, put_lists, take_lists
-from proto.edit import Data, Edit, Owners
+from proto.edit import Data, Edit, Owners, finish_all
 from proto.spans import ABSENT, SpanBatch, Table, take
 from proto.split import split
 from proto.texts import Texts
@@ -61,6 +61,8 @@ for _code, _wire_type in (
     _WIRE_TYPES[_code] = _wire_type
 _IDS: Final = ("trace_id", "span_id", "parent_span_id")
 _TIMES: Final = ("start_time", "end_time", "time")
+_OF_EDITS: Final = frozenset({"attributes_start", "attributes_count", "service_name"})
+"""Fields of tables that change with attributes."""
 _NOTHING_KEPT: Final = of_results([{}])
 
 
@@ -206,12 +208,13 @@ class Draft(Fields):
 
     def commit(self) -> SpanBatch:
         """The batch as it is now."""
-        batch = self._batch
-        if self._tables:
-            made: dict[str, Any] = {OWNERS[level]: table for level, table in self._tables.items()}
+        batch = finish_all(self._batch, list(self._edits.values()))
+        for level, table in self._tables.items():
+            edited: Table = getattr(batch, OWNERS[level])
+            for field in _OF_EDITS.intersection(table.dtype.names or ()):
+                table[field] = edited[field]
+            made: dict[str, Any] = {OWNERS[level]: table}
             batch = replace(batch, data=self._data.view, request_size=0, **made)
-        for edit in self._edits.values():
-            batch = edit.finish(batch)
         if batch is not self._batch:
             self._batch = replace(batch, longest_nested=max(batch.longest_nested, self._longest))
             self._tables.clear()

@@ -60,6 +60,7 @@ class Step:
         self._target = statement.target
         self._constants: list[Any] = [each.value if isinstance(each, Constant) else None for each in statement.arguments]
         self._replacing = _replacing(statement)
+        self._pattern = compile_pattern(self._constants[0]) if statement.editor.endswith("matching_keys") else None
         self._removes = statement.editor == "delete_key" and is_collection(self._target)
         if self._removes:
             key = self._constants[0]
@@ -224,8 +225,8 @@ class Step:
                 return bool(key != first)
             case "keep_keys":
                 return key in first
-        found = compile_pattern(first).search(key) is not None
-        return found == (self.statement.editor == "keep_matching_keys")
+        is_found = self._pattern is not None and self._pattern.search(key) is not None
+        return is_found == (self.statement.editor == "keep_matching_keys")
 
 
 def _replacing(statement: Statement) -> Replacing | None:
@@ -248,7 +249,7 @@ def _column(evaluator: Evaluator, node: Node | None, level: Level) -> Column:
 
 def _replaced(column: Column, replacing: Replacing, replacement: str) -> Column:
     """Texts in which something is replaced; nil where nothing is."""
-    texts = [value.encode() if isinstance(value, str) else b"" for value in column.values.all()]
+    texts = column.values.texts()
     outcomes = replacing.outcomes(texts, replacement)
     numbers = np.full(len(texts) + 1, -1, np.int64)
     numbers[list(outcomes)] = np.arange(len(outcomes))
