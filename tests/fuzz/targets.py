@@ -24,11 +24,13 @@ from collector.journal import records
 from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
 from collector.processors.probability import NEVER
+from collector.processors.tail_sampling.sampler import TailSampler
 from collector.processors.trace_state import read_trace_state
 from collector.processors.transform import Transform
 from collector.receivers.http_body import decompress, zstd
 from config.ottl import OttlError, read_condition
 from config.ottl_statements import read_flat_statement
+from config.tail_sampling import TailSamplingProcessor
 from config.transforming import TransformProcessor
 from exporters.embedded.block_compression import pack_blocks, unpack_blocks
 from exporters.embedded.errors import DatabaseError
@@ -325,6 +327,44 @@ def _read_trace_state(text: bytes) -> None:
         assert again.with_threshold(threshold) == written
 
 
+_POLICIES: Final = TailSamplingProcessor.model_validate(
+    {
+        "record_policy": True,
+        "num_traces": 2,
+        "policies": [
+            {"name": "state", "type": "trace_state", "trace_state": {"key": "ot", "values": ["th:8"]}},
+            {
+                "name": "text",
+                "type": "string_attribute",
+                "string_attribute": {"key": "string", "values": ["."], "enabled_regex_matching": True},
+            },
+            {"name": "condition", "type": "ottl_condition", "ottl_condition": {"spanevent": ['attributes["k"] == 1']}},
+            {"name": "limit", "type": "bytes_limiting", "bytes_limiting": {"bytes_per_second": 500}},
+            {"name": "half", "type": "probabilistic", "probabilistic": {"sampling_percentage": 50}},
+        ],
+    }
+)
+
+
+def _sample_traces(body: bytes) -> None:
+    """Each span is kept or dropped, and those that are kept are what they were but for what is written into them."""
+    try:
+        batch = decode(body).batch
+    except MalformedRequest:
+        return
+    tail = TailSampler(_POLICIES)
+    tail.add(batch, 1, 0)
+    spans = 0
+    while (decided := tail.decide(0) or tail.decide_all(0)) is not None:
+        spans += sum(len(part.spans) for part in (*decided.kept, *decided.dropped))
+        made = decided.batch()
+        assert (0 if made is None else len(made)) == sum(len(part.spans) for part in decided.kept)
+        if made is not None:
+            encode_request(made)
+    assert spans == len(batch)
+    assert tail.pending_spans == tail.pending_bytes == 0
+
+
 TARGETS: Final[dict[str, Target]] = {
     "ottl": Target(lambda: _CONDITIONS, _read_condition, _OTTL_TOKENS),
     "ottl-statements": Target(
@@ -333,6 +373,7 @@ TARGETS: Final[dict[str, Target]] = {
         [*_OTTL_TOKENS, b" where ", b"set(", b"span.name", b"span.attributes", b"nil", b"0x00"],
     ),
     "otlp-protobuf": Target(_requests, _read_protobuf),
+    "tail-sampling": Target(_requests, _sample_traces),
     "otlp-json": Target(
         _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]
     ),

@@ -207,7 +207,7 @@ def _has_boolean(settings: BooleanAttributePolicy, view: _View) -> Mask:
 def _has_trace_state(settings: TraceStatePolicy, view: _View) -> Mask:
     wanted = {f"{settings.key}={value}" for value in settings.values}
     codes, states = view.trace_states
-    among = [not wanted.isdisjoint(member.strip() for member in state.decode().split(",")) for state in states]
+    among = [not wanted.isdisjoint(member.strip() for member in state.decode("utf-8", "replace").split(",")) for state in states]
     chosen: Mask = np.array(among, np.bool_)[codes]
     return chosen
 
