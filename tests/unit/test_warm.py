@@ -22,6 +22,7 @@ from config.filtering import FilterProcessor
 from config.processors import PROCESSORS as MODELS
 from proto.distinct import distinct_values
 from proto.edit import Edit
+from proto.native_columns import encode_columns
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
@@ -65,6 +66,7 @@ others = {
     "span": {"name": names, "status": {"code": "Ok"}},
     "transform": {"trace_statements": statements},
     "topology": {},
+    "red_metrics": {"dimensions": [{"name": "http.route"}]},
 }
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
@@ -80,6 +82,8 @@ for batch in batches[:20]:
     for processor in processors:
         processed = processor.process(batch)
         encode(processed.batch)
+        for rows in processed.derived:
+            encode_columns(rows.columns, len(rows))
         if isinstance(processed.measured, CallMeasures):
             graph.add(processed.measured, 0.0)
     stored_bytes(batch)
