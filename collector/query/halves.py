@@ -89,6 +89,9 @@ INNER JOIN
 ) AS caller USING (Workspace, Key)
 WHERE ArrivalMinute >= {first} AND abs(callee.ArrivalMinute - caller.ArrivalMinute) <= {_WAIT_S} AND Client != Server
     AND if(callee.Side = {LINKED}, caller.Half.2 = {PRODUCER}, NOT (caller.Half.2 IN {SENDERS} AND callee.Kind IN {SENDERS}))"""  # noqa: S608 - all of it is the program's own
+    named = (
+        f"Side = {CALLER} AND Kind IN {SENDERS} AND NOT Matched AND Peer != '' AND {arrived(_WAIT_S, until_earlier_s=_WAIT_S)}"
+    )
     met_nobody = f"""
 SELECT
     caller.ArrivalMinute + {_WAIT_S} AS ArrivalMinute,
@@ -107,13 +110,14 @@ FROM
 (
     SELECT toStartOfMinute(Arrived) AS ArrivalMinute, Workspace, Key, Service, Kind, Minute, Duration, Weight, Failed, Peer
     FROM {halves_table}
-    WHERE Side = {CALLER} AND Kind IN {SENDERS} AND NOT Matched AND Peer != '' AND {arrived(_WAIT_S, _WAIT_S)}
+    WHERE {named}
 ) AS caller
 LEFT JOIN
 (
     SELECT Workspace, Key, groupUniqArray((toStartOfMinute(Arrived), Side, Service, Kind)) AS Others
     FROM {halves_table}
     WHERE (Side != {CALLER} OR Kind IN {RECEIVERS}) AND {arrived(2 * _WAIT_S)}
+        AND Key IN (SELECT Key FROM {halves_table} WHERE {named})
     GROUP BY Workspace, Key
 ) AS others USING (Workspace, Key)
 WHERE NOT arrayExists(
