@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.cli import UserError, main, parser
 from collector.replay.files import files_of, requests_of
+from exporters.clickhouse.schema import TEMPLATES
 from tests.support.messages import canonical_spans
 from tests.support.otlp_json import to_json
 from tests.support.requests import EPOCH, every_value_request, tree_request
@@ -51,7 +52,9 @@ def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) ->
 def test_the_schema_is_complete_sql_with_its_comments(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "-c", str(ROOT / "collector.yaml")]) == 0
     sql = capsys.readouterr().out
-    assert [statement.split()[1] for statement in sql.split(";\n\n")[:-1]] == ["DATABASE", "TABLE", "TABLE", "MATERIALIZED"]
+    kinds = [statement.split()[:2] for statement in sql.split(";\n\n")[:-1]]
+    assert kinds[:4] == [["CREATE", kind] for kind in ("DATABASE", "TABLE", "TABLE", "MATERIALIZED")]
+    assert len(kinds) == 1 + len(TEMPLATES)
     assert "-- " in sql
 
 
