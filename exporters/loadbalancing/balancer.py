@@ -177,6 +177,9 @@ class LoadBalancer:
             if member.health.gone and not member.deliveries:
                 await member.close()
         returned, delivery.returned = delivery.returned, []
+        if returned:
+            # What else waits there need not wait for its time.
+            member.sender.hurry()
         for spans, their_name in returned:
             self._telemetry.rerouted(len(spans))
             delivery.add(await self.deliver(spans, their_name))

@@ -28,7 +28,12 @@ DEFAULT_WORKSPACE: Final = "default"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; sent again, it is the same bytes."""
+    """One request; sent again, it is the same bytes.
+
+    Attributes:
+        body: as the transport has packed it. Over gRPC the library compresses it later on, so `nbytes` is more than is sent.
+        headers: besides those of every request.
+    """
 
     transport: Transport
     batch: SpanBatch
