@@ -167,6 +167,10 @@ TRACING_CONFIGS_AGE_SECONDS: Final = Definition(
 TRACING_CONFIGS_FAILURES: Final = Definition(
     "spanhouse_tracing_configs_failures", "counter", "Times that tracing configs could not be read, by reason.", ("reason",)
 )
+# Reasons as above.
+ADAPTIVE_SAMPLING_FAILURES: Final = Definition(
+    "spanhouse_adaptive_sampling_failures", "counter", "Times that a round of adaptive sampling failed, by reason.", ("reason",)
+)
 # Rules are places in the configuration, such as traces.span[0]; a sampler's trace_state, threshold and already_sampled say what
 # was wrong with a span's trace state; internal_error is a fault of the daemon's own.
 PROCESSOR_FAILURES: Final = Definition(
@@ -344,6 +348,7 @@ METRICS: Final = (
     TRACING_CONFIGS,
     TRACING_CONFIGS_AGE_SECONDS,
     TRACING_CONFIGS_FAILURES,
+    ADAPTIVE_SAMPLING_FAILURES,
     FILTERED_SPANS,
     SAMPLED_SPANS,
     TAIL_VOTES,

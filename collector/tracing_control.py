@@ -10,15 +10,17 @@ from typing import Final
 
 from collector import metrics
 from collector.clock import Clock
+from collector.control.adaptive_rounds import AdaptiveRounds
 from collector.control.config_store import ConfigStore
 from collector.control.feed import PolicyFeed
 from collector.control.policies import Policy
 from collector.control.strategies import Strategies
 from collector.control.strategy_file import StrategyFile, read_strategies
+from collector.pipeline.registry import schema_settings
 from collector.reloading import Reloading
 from collector.telemetry import Telemetry
 from config.model import Config
-from config.remote_sampling import RemoteSamplingExtension
+from config.remote_sampling import RemoteSamplingExtension, SamplingSource
 from config.service_policy import ServicePolicyProcessor
 from exporters.clickhouse.client import ClickHouseClient
 
@@ -41,7 +43,7 @@ class TracingControl:
         strategies: what SDKs are told.
 
     Raises:
-        StrategyFileError: a file of strategies cannot be used.
+        StrategyFileError: the file of strategies cannot be used.
     """
 
     def __init__(self, config: Config, client: ClickHouseClient | None, telemetry: Telemetry, clock: Clock) -> None:
@@ -52,38 +54,50 @@ class TracingControl:
         self._feed = None
         if client is not None:
             store = ConfigStore(client, client.database, _TIMEOUT_S, clock.now)
-            self._feed = PolicyFeed(store, settings.refresh_interval.seconds, clock.monotonic, self._failed)
+            self._feed = PolicyFeed(
+                store,
+                settings.refresh_interval.seconds,
+                clock.monotonic,
+                partial(self._failed, metrics.TRACING_CONFIGS_FAILURES),
+            )
         self.default = Policy(settings.default.enabled, settings.default.sampling_rate)
         self.obeyed = self._feed if policy is not None else None
-        self.strategies = Strategies(self._feed, _strategy_file(config, clock), self.default)
+        self._rounds, file = None, None
+        for name in config.service.extensions:
+            extension = config.extensions[name]
+            if isinstance(extension, RemoteSamplingExtension):
+                file = _strategy_file(f"extensions.{name}.source.file", extension.source, clock)
+                if client is not None and extension.adaptive is not None:
+                    schema = schema_settings(next(iter(config.stores.values())))
+                    failed = partial(self._failed, metrics.ADAPTIVE_SAMPLING_FAILURES)
+                    self._rounds = AdaptiveRounds(client, schema, extension.adaptive, clock.now, failed)
+        self.strategies = Strategies(self._feed, file, self.default, self._rounds)
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[list[asyncio.Task[None]]]:
-        """The task that follows the configs while the context lasts, if a processor needs it."""
+        """The tasks that follow what is in the store, as far as they are needed, while the context lasts."""
+        tasks = []
         feed = self.obeyed
-        if feed is None:
-            yield []
-            return
-        self._telemetry.read(metrics.TRACING_CONFIGS, (), lambda: feed.configs)
-        self._telemetry.read(metrics.TRACING_CONFIGS_AGE_SECONDS, (), lambda: feed.age_s)
-        task = asyncio.create_task(feed.run(), name="tracing configs")
+        if feed is not None:
+            self._telemetry.read(metrics.TRACING_CONFIGS, (), lambda: feed.configs)
+            self._telemetry.read(metrics.TRACING_CONFIGS_AGE_SECONDS, (), lambda: feed.age_s)
+            tasks.append(asyncio.create_task(feed.run(), name="tracing configs"))
+        if self._rounds is not None:
+            tasks.append(asyncio.create_task(self._rounds.run(), name="adaptive sampling"))
         try:
-            yield [task]
+            yield tasks
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _failed(self, reason: str) -> None:
-        self._telemetry.count(metrics.TRACING_CONFIGS_FAILURES, (reason,))
+    def _failed(self, metric: metrics.Definition, reason: str) -> None:
+        self._telemetry.count(metric, (reason,))
 
 
-def _strategy_file(config: Config, clock: Clock) -> Reloading[StrategyFile] | None:
-    """What the file says that the configuration names; None where it names none."""
-    for name in config.service.extensions:
-        extension = config.extensions[name]
-        if isinstance(extension, RemoteSamplingExtension) and extension.source.file:
-            source = extension.source
-            key = f"extensions.{name}.source.file"
-            read = partial(read_strategies, source.file, key, source.default_sampling_probability)
-            return Reloading([source.file], source.reload_interval.seconds, read, clock.monotonic)
-    return None
+def _strategy_file(key: str, source: SamplingSource, clock: Clock) -> Reloading[StrategyFile] | None:
+    """What the file says that the configuration names under `key`; None where it names none."""
+    if not source.file:
+        return None
+    read = partial(read_strategies, source.file, key, source.default_sampling_probability)
+    return Reloading([source.file], source.reload_interval.seconds, read, clock.monotonic)

@@ -11,6 +11,7 @@ from config.limits import LimitsProcessor
 from config.memory_limit import MemoryLimiterProcessor
 from config.red_metrics import RedMetricsProcessor
 from config.redaction import RedactionProcessor
+from config.remote_sampling import AdaptiveSamplingProcessor
 from config.sampling import ProbabilisticSampler
 from config.section import Section
 from config.service_policy import ServicePolicyProcessor
@@ -59,6 +60,7 @@ Processor = (
     | RedMetricsProcessor
     | TopologyProcessor
     | ServicePolicyProcessor
+    | AdaptiveSamplingProcessor
     | ProbabilisticSampler
     | TailSamplingProcessor
 )
@@ -75,6 +77,7 @@ PROCESSORS: Mapping[str, type[Processor]] = {
     "red_metrics": RedMetricsProcessor,
     "topology": TopologyProcessor,
     "service_policy": ServicePolicyProcessor,
+    "adaptive_sampling": AdaptiveSamplingProcessor,
     "probabilistic_sampler": ProbabilisticSampler,
     "tail_sampling": TailSamplingProcessor,
 }

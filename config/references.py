@@ -60,6 +60,8 @@ def check_single(document: Document) -> Iterator[Problem]:
         ((*_PIPELINE, "processors"), "batch", "spans are batched once, in front of the exporters"),
         ((*_PIPELINE, "processors"), "red_metrics", "spans are counted once; name all dimensions there"),
         ((*_PIPELINE, "processors"), "service_policy", "each service has one policy"),
+        ((*_PIPELINE, "processors"), "adaptive_sampling", "traces are counted once"),
+        (("service", "extensions"), "jaeger_remote_sampling", "SDKs are told the same wherever they ask"),
         ((*_PIPELINE, "processors"), "topology", "calls are counted once"),
         ((*_PIPELINE, "processors"), "tail_sampling", "traces are decided once; join the policies"),
     ):
@@ -79,6 +81,10 @@ def check_stores(config: Config, document: Document) -> Iterator[Problem]:
         if isinstance(config.processors[name], ServicePolicyProcessor) and not config.stores:
             message = f"names {name}, which asks ClickHouse for tracing configs"
             yield _problem(document, (*_PIPELINE, "processors", position), message, "add a clickhouse exporter")
+    for name, extension in config.extensions.items():
+        if isinstance(extension, RemoteSamplingExtension) and extension.adaptive is not None and not config.stores:
+            message = "keeps what it reckons in ClickHouse"
+            yield _problem(document, ("extensions", name, "adaptive"), message, "add a clickhouse exporter")
 
 
 def check_listeners(config: Config, document: Document) -> Iterator[Problem]:

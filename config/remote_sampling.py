@@ -1,12 +1,17 @@
 """Sampling strategies for SDKs that ask Jaeger's way: the extension `jaeger_remote_sampling`."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field, field_validator
 
 from config.access import Auth, QueryWorkspaces
 from config.section import Section
 from config.tls import ServerTls
-from config.values import Duration, Share, TcpAddress, TcpEndpoint
+from config.values import Duration, Share, TcpAddress, TcpEndpoint, refuse_booleans
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(refuse_booleans)]
+Buckets = Annotated[int, Field(ge=1, le=100), BeforeValidator(refuse_booleans)]
 
 
 class SamplingHttp(Section):
@@ -52,6 +57,54 @@ class SamplingSource(Section):
     }
 
 
+class AdaptiveSampling(Section):
+    """Rates that are reckoned from what comes, so that each operation sends a wanted number of traces a second."""
+
+    target_samples_per_second: Positive = 1.0
+    """How many traces a second each operation of a service is to send."""
+    delta_tolerance: Positive = 0.3
+    """How far from that, as a share of it, leaves a rate as it is."""
+    calculation_interval: Duration = Duration.parse("1m")
+    """How often rates are reckoned; a multiple of 10s."""
+    aggregation_buckets: Buckets = 10
+    """For so many intervals an operation is remembered that sends nothing."""
+    calculation_buckets: Buckets = 1
+    """From so many intervals its rate is reckoned; later ones weigh more."""
+    calculation_delay: Duration = Duration.parse("2m")
+    """How long after its end an interval is reckoned with, since spans come late."""
+    initial_sampling_probability: Share = 0.001
+    """For operations that are new."""
+    min_sampling_probability: Share = 0.00001
+    """No operation gets less."""
+    min_samples_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(refuse_booleans)] = 1 / 60
+    """So many traces a second each client sends of each operation, whatever the rate."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "sampling_store": "leave it out: rates are in ClickHouse, beside the spans",
+        "leader_lease_refresh_interval": "leave it out: whichever collector is first reckons for all",
+        "follower_lease_refresh_interval": "leave it out: whichever collector is first reckons for all",
+    }
+
+    @field_validator("calculation_interval")
+    @classmethod
+    def _whole_buckets(cls, value: Duration) -> Duration:
+        if not value or value % Duration.parse("10s"):
+            raise ValueError("must be a multiple of 10s, such as 1m")
+        return value
+
+    @field_validator("min_sampling_probability", "initial_sampling_probability")
+    @classmethod
+    def _possible(cls, value: float) -> float:
+        if not value:
+            raise ValueError("must be greater than 0, or no operation would ever be heard of")
+        return value
+
+
+class AdaptiveSamplingProcessor(Section):
+    """Counts the traces that clients have sampled, for `adaptive` of the extension `jaeger_remote_sampling`. The spans go on as
+    they are. It has no settings."""
+
+
 class RemoteSamplingExtension(Section):
     """Tells SDKs at what rate to sample, on an address of its own, as Jaeger's agent did. What it says is also at `/sampling` and
     `/api/sampling` of the query extension."""
@@ -60,5 +113,8 @@ class RemoteSamplingExtension(Section):
     """Where SDKs ask over HTTP."""
     source: SamplingSource = SamplingSource()
     """Strategies for services of which no tracing config speaks."""
+    adaptive: AdaptiveSampling | None = None
+    """Rates that are reckoned, for services of which neither a tracing config nor the file speaks by name. Needs the processor
+    `adaptive_sampling`, here or on other collectors with the same store."""
 
     reference_only: ClassVar[Mapping[str, str]] = {"grpc": "let SDKs ask over HTTP"}

@@ -12,8 +12,9 @@ import structlog
 
 from collector.control.config_store import ConfigStore
 from collector.control.policies import Policies
+from collector.control.trouble import Trouble
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
-from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
+from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -42,8 +43,7 @@ class PolicyFeed:
         self._store = store
         self._interval_s = interval_s
         self._monotonic = monotonic
-        self._failed = failed
-        self._trouble = ""
+        self._trouble = Trouble("tracing_configs", failed)
         self._looking = asyncio.Lock()
         self._state: tuple[int, int] | None = None
         self._confirmed_s = monotonic()
@@ -68,11 +68,8 @@ class PolicyFeed:
         while True:
             try:
                 await self.look()
-            except Exception:  # noqa: BLE001 - whatever it is, the configs have to be followed
-                self._failed("internal_error")
-                if self._trouble != "internal_error":
-                    _log.exception("tracing_configs_not_read")
-                self._trouble = "internal_error"
+            except Exception as error:  # noqa: BLE001 - whatever it is, the configs have to be followed
+                self._trouble.tell(error)
             await asyncio.sleep(self._interval_s)
 
     async def fresh(self) -> Policies | None:
@@ -96,23 +93,13 @@ class PolicyFeed:
                 self._policies, self.configs, self._state = Policies(configs), len(configs), state
                 _log.info("tracing_configs_read", configs=len(configs))
         except (ClickHouseError, ClickHouseUnavailable) as error:
-            self._cannot_read(error)
+            without_table = isinstance(error, ClickHouseError) and error.code in _NO_TABLE
+            if without_table and not self.known.is_set():
+                # The table is being made, or nobody wants one: nothing is said of any service.
+                self.known.set()
+            else:
+                self._trouble.tell(error)
         else:
             self._confirmed_s = self._monotonic()
-            if self._trouble:
-                _log.info("tracing_configs_read_again")
-            self._trouble = ""
+            self._trouble.over()
             self.known.set()
-
-    def _cannot_read(self, error: ClickHouseError | ClickHouseUnavailable) -> None:
-        """Count it, and tell of it once."""
-        without_table = isinstance(error, ClickHouseError) and error.code in _NO_TABLE
-        if without_table and not self.known.is_set():
-            # The table is being made, or nobody wants one: nothing is said of any service.
-            self.known.set()
-            return
-        reason = export_error(error).reason
-        self._failed(reason)
-        if reason != self._trouble:
-            _log.warning("tracing_configs_not_read", reason=reason, error=str(error), note="what was read before stays in force")
-        self._trouble = reason

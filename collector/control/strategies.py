@@ -1,7 +1,8 @@
-"""At what rate SDKs are told to sample: by tracing configs, else by a file, else by default."""
+"""At what rate SDKs are told to sample: by tracing configs, else by a file, else by what comes, else by default."""
 
 from __future__ import annotations
 
+from collector.control.adaptive_rounds import AdaptiveRounds
 from collector.control.feed import PolicyFeed
 from collector.control.policies import Policy
 from collector.control.strategy_file import Strategy, StrategyFile, probabilistic
@@ -18,13 +19,21 @@ class Strategies:
     Args:
         feed: what the tracing configs say; None where there is no store.
         file: what a file says, if there is one.
-        default: what holds where neither speaks of a service.
+        adaptive: what is reckoned for services of which neither speaks by name, if that is wanted.
+        default: what holds where nothing else does.
     """
 
-    def __init__(self, feed: PolicyFeed | None, file: Reloading[StrategyFile] | None, default: Policy) -> None:
+    def __init__(
+        self,
+        feed: PolicyFeed | None,
+        file: Reloading[StrategyFile] | None,
+        default: Policy,
+        adaptive: AdaptiveRounds | None = None,
+    ) -> None:
         self._feed = feed
         self._file = file
         self._default = default
+        self._adaptive = adaptive
 
     async def strategy(self, workspace: str, service: str) -> Strategy:
         """The strategy for a service.
@@ -39,6 +48,10 @@ class Strategies:
                 raise StrategiesUnknown("the store has not yet said which tracing configs there are")
             policy = policies.policy(workspace, service)
         if policy is None and self._file is not None:
-            return self._file.current().strategy(service)
+            file = self._file.current()
+            if self._adaptive is None or service in file.services:
+                return file.strategy(service)
+        if policy is None and self._adaptive is not None:
+            return self._adaptive.strategy(workspace, service)
         policy = policy or self._default
         return probabilistic(policy.sampling_rate if policy.enabled else 0.0)

@@ -65,7 +65,7 @@ class RedMetrics:
         if not len(batch):
             return Processed(batch)
         weights = adjusted_counts(batch)
-        keys = self._bounded([*_keys(batch), *_dimensions(batch, self._dimensions)], weights)
+        keys = self._bounded([*keys_of(batch), *_dimensions(batch, self._dimensions)], weights)
         series, first = combined([key.codes for key in keys], [len(key.values) for key in keys])
         of_series = [Key(key.values, key.codes[first]) for key in keys]
         starts, ends = batch.spans["start_time_unix_nano"], batch.spans["end_time_unix_nano"]
@@ -186,7 +186,7 @@ def _renumbered(places: Codes, size: int) -> tuple[Codes, int]:
     return codes.astype(np.int64, copy=False), len(used)
 
 
-def _keys(batch: SpanBatch) -> list[Key]:
+def keys_of(batch: SpanBatch) -> list[Key]:
     """Workspace, service, operation, kind and status of each span, as the table of the spans has them."""
     spans = batch.spans
     resources = batch.scopes["resource"][spans["scope"]]

@@ -26,6 +26,8 @@ TEMPLATES: Final = (
     "otel_topology_minute",
     "otel_topology_halves",
     "otel_topology_settled",
+    "otel_sampling_throughput",
+    "otel_sampling_probabilities",
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 

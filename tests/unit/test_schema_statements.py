@@ -30,6 +30,8 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_halves`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_settled`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_throughput`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_probabilities`",
     ]
 
 
@@ -56,13 +58,17 @@ def test_the_time_to_live_is_in_the_largest_unit_that_divides_it(ttl_s: int, cla
 
 
 def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
-    # Halves of calls are of use for an hour, however long calls are kept.
-    assert re.findall("TTL.*", joined()) == ["TTL Arrived + toIntervalHour(1)"]
+    # Halves of calls are of use for an hour, and figures for adaptive sampling for a day, however long spans are kept.
+    assert re.findall("TTL.*", joined()) == [
+        "TTL Arrived + toIntervalHour(1)",
+        "TTL Bucket + toIntervalDay(1)",
+        "TTL Round + toIntervalDay(1)",
+    ]
     assert "ORDER BY (TraceId, Start)\nSETTINGS" in joined()
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_the_others() -> None:
-    assert joined().count("non_replicated_deduplication_window = 10000") == 8
+    assert joined().count("non_replicated_deduplication_window = 10000") == 10
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
