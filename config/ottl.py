@@ -29,7 +29,8 @@ from config.ottl_nodes import (
     Type,
     Types,
 )
-from config.ottl_paths import CACHE, ENUMS, ENUMS_OF, FIELDS, PREFIXES
+from config.ottl_paths import CACHE, ENUMS, FIELDS, PREFIXES
+from config.ottl_types import NUMBERS, calculated, highest, listed, remedy_of_comparison
 from config.problems import nearest
 
 Context = Literal["resource", "scope", "span", "spanevent"]
@@ -44,8 +45,6 @@ _DEEPEST: Final = 50
 """Parts within parts; more would not be understood by anybody, and bounds what a condition takes."""
 
 _BOOL: Final[Types] = frozenset({Type.BOOL})
-_NUMBERS: Final[Types] = frozenset({Type.INT, Type.FLOAT})
-_TIMES: Final[Types] = frozenset({Type.TIME, Type.DURATION})
 _LARGEST: Final = 2**63 - 1
 
 
@@ -103,7 +102,7 @@ class Reader:
         match tree.data:
             case "either" | "both":
                 terms = [self.as_condition(self.node(term, depth + 1)) for term in tree.children]
-                return Logic(_BOOL, _level(terms), at, "or" if tree.data == "either" else "and", tuple(terms))
+                return Logic(_BOOL, highest(terms), at, "or" if tree.data == "either" else "and", tuple(terms))
             case "not_":
                 term = self.as_condition(self.node(tree.children[1], depth + 1))
                 return Negation(_BOOL, term.level, at, term)
@@ -126,7 +125,7 @@ class Reader:
                     return Constant(frozenset({Type.LIST}), Level.CONSTANT, at, [cast("Constant", item).value for item in items])
                 for item in items:
                     refuse_collection(self._text, item)
-                return Items(frozenset({Type.LIST}), _level(items), at, tuple(items))
+                return Items(frozenset({Type.LIST}), highest(items), at, tuple(items))
         return self._map(tree, depth)
 
     def as_condition(self, node: Node) -> Node:
@@ -136,7 +135,7 @@ class Reader:
         if node.types != _BOOL:
             if Type.BOOL in node.types:
                 raise OttlError(self._text, node.at, "may be something else than true or false; compare it, as in == true")
-            raise OttlError(self._text, node.at, f"expected a condition, found {_listed(node.types)}; compare it with something")
+            raise OttlError(self._text, node.at, f"expected a condition, found {listed(node.types)}; compare it with something")
         return node
 
     def _literal(self, token: Token) -> Constant:
@@ -174,7 +173,7 @@ class Reader:
         return Constant(frozenset({Type.MAP}), Level.CONSTANT, tree.meta.start_pos, entries)
 
     def _negative(self, sign: Token, node: Node) -> Node:
-        if not isinstance(node, Constant) or not node.types <= _NUMBERS:
+        if not isinstance(node, Constant) or not node.types <= NUMBERS:
             raise OttlError(self._text, sign.start_pos or 0, "a sign stands before numbers only")
         return Constant(node.types, node.level, sign.start_pos or 0, -node.value if sign == "-" else node.value)
 
@@ -184,26 +183,26 @@ class Reader:
             raise OttlError(self._text, tree.meta.start_pos, f"has more than {_DEEPEST} values in one calculation")
         for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
             right = self.node(operand, depth + 1)
-            types = _calculated(str(operator), result.types, right.types)
+            types = calculated(str(operator), result.types, right.types)
             if not types:
                 at = cast("Token", operator).start_pos or 0
-                message = f"cannot calculate {_listed(result.types)} {operator} {_listed(right.types)}"
-                if result.types | right.types >= _NUMBERS:
+                message = f"cannot calculate {listed(result.types)} {operator} {listed(right.types)}"
+                if result.types | right.types >= NUMBERS:
                     message += "; convert one side with Int or Double"
                 raise OttlError(self._text, at, message)
-            level = _level((result, right))
+            level = highest((result, right))
             result = Calculation(types, level, result.at, cast("Literal['+']", str(operator)), result, right)
         return result
 
     def _comparison(self, left: Node, operator: Token, right: Node) -> Comparison:
         for side in (left, right):
             refuse_collection(self._text, side)
-        kinds = (left.types & right.types) or (left.types & _NUMBERS and right.types & _NUMBERS)
+        kinds = (left.types & right.types) or (left.types & NUMBERS and right.types & NUMBERS)
         if not kinds:
             always = "true" if operator == "!=" else "false"
-            message = f"compares {_listed(left.types)} with {_listed(right.types)}, which is always {always}"
-            raise OttlError(self._text, operator.start_pos or 0, message + _remedy(left, right))
-        return Comparison(_BOOL, _level((left, right)), left.at, cast("Literal['==']", str(operator)), left, right)
+            message = f"compares {listed(left.types)} with {listed(right.types)}, which is always {always}"
+            raise OttlError(self._text, operator.start_pos or 0, message + remedy_of_comparison(left, right))
+        return Comparison(_BOOL, highest((left, right)), left.at, cast("Literal['==']", str(operator)), left, right)
 
     def _inside(self, trees: list[Tree[Token]]) -> tuple[str | int, ...]:
         tokens = [cast("Token", tree.children[0]) for tree in trees]
@@ -289,37 +288,3 @@ class Reader:
     def _unknown(self, at: int, message: str, name: str, known: object) -> OttlError:
         hint = nearest(name, cast("list[str]", known))
         return OttlError(self._text, at, f"{message}; {hint}" if hint else message)
-
-
-def _level(nodes: object) -> Level:
-    return max((node.level for node in cast("list[Node]", nodes)), default=Level.CONSTANT)
-
-
-def _listed(types: Types) -> str:
-    return " or ".join(sorted(types)) if len(types) < 4 else "an attribute"
-
-
-def _calculated(operator: str, left: Types, right: Types) -> Types:
-    """What types the result can have; none where it cannot be calculated."""
-    result = left & right & _NUMBERS
-    if operator == "-" and Type.TIME in left and Type.TIME in right:
-        result |= {Type.DURATION}
-    if operator in "+-" and Type.DURATION in right:
-        result |= left & _TIMES
-    if operator == "+" and Type.DURATION in left:
-        result |= right & _TIMES
-    return result
-
-
-def _remedy(left: Node, right: Node) -> str:
-    for path, other in ((left, right), (right, left)):
-        if isinstance(path, Path) and path.name in ENUMS_OF:
-            wanted = [name for name in ENUMS if name.startswith(ENUMS_OF[path.name])]
-            said = str(other.value).upper() if isinstance(other, Constant) else ""
-            meant = next((name for name in wanted if said and name.endswith(said)), "")
-            return f"; did you mean {meant}?" if meant else f"; its values are {', '.join(wanted)}"
-        if isinstance(path, Path) and path.name in ("start_time", "end_time", "time") and Type.INT in other.types:
-            return f"; did you mean {path.name}_unix_nano?"
-    if Type.DURATION in left.types | right.types:
-        return '; write a duration as Duration("100ms")'
-    return ""

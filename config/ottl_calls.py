@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from lark import Token
@@ -22,12 +22,7 @@ def check_call(text: str, function: Token, arguments: Sequence[tuple[str, Node]]
     """The call of a function with these arguments, each with the name that it was given or none. Raises OttlError."""
     at = function.start_pos or 0
     name = str(function)
-    if name in ABSENT_FUNCTIONS:
-        raise OttlError(text, at, f"{name} cannot be used: {ABSENT_FUNCTIONS[name]}")
-    signature = FUNCTIONS.get(name)
-    if signature is None:
-        hint = nearest(name, FUNCTIONS)
-        raise OttlError(text, at, f"{name} is not a known function{'; ' if hint else ''}{hint}")
+    signature = signature_of(text, at, name, FUNCTIONS, ABSENT_FUNCTIONS)
     placed = check_arguments(text, at, name, signature, arguments)
     _check_meaning(text, name, placed)
     types = signature.result
@@ -39,6 +34,16 @@ def check_call(text: str, function: Token, arguments: Sequence[tuple[str, Node]]
     own = Level.SPAN if name == "IsRootSpan" else Level.CONSTANT
     level = max([own, *(argument.level for argument in placed if argument is not None)])
     return Call(types, level, at, name, tuple(placed), inside)
+
+
+def signature_of(text: str, at: int, name: str, known: Mapping[str, Function], absent: Mapping[str, str]) -> Function:
+    """What a function or an editor takes; `absent` says of those of the Collector that are not here why. Raises OttlError."""
+    if name in absent:
+        raise OttlError(text, at, f"{name} cannot be used: {absent[name]}")
+    if name not in known:
+        hint = nearest(name, known)
+        raise OttlError(text, at, f"{name} is not a known function{'; ' if hint else ''}{hint}")
+    return known[name]
 
 
 def check_arguments(

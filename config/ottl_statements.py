@@ -8,13 +8,12 @@ from typing import Final, cast
 from lark import Token, Tree
 
 from config.ottl import LEVELS, Context, Reader, prefixes
-from config.ottl_calls import check_arguments, is_collection
+from config.ottl_calls import check_arguments, is_collection, signature_of
 from config.ottl_editors import ABSENT_EDITORS, EDITORS
 from config.ottl_functions import FUNCTIONS, STRING
 from config.ottl_grammar import OttlError, read_words
 from config.ottl_nodes import Constant, FunctionName, Level, Node, Path, Statement, Type
 from config.ottl_paths import CACHE, FIELDS, PREFIXES, RANGES
-from config.problems import nearest
 
 __all__ = ["Statement", "read_flat_statement", "read_statement"]
 
@@ -45,12 +44,7 @@ def _read(text: str, words: Tree[Token], level: Level, *, prefixed: bool) -> Sta
     editor, *conditions = cast("list[Tree[Token]]", words.children)
     word, *arguments = cast("list[Tree[Token]]", editor.children)
     name, at = str(word), editor.meta.start_pos
-    if name in ABSENT_EDITORS:
-        raise OttlError(text, at, f"{name} cannot be used: {ABSENT_EDITORS[name]}")
-    signature = EDITORS.get(name)
-    if signature is None:
-        hint = nearest(name, EDITORS)
-        raise OttlError(text, at, f"{name} is not known as something to do{'; ' if hint else ''}{hint}")
+    signature = signature_of(text, at, name, EDITORS, ABSENT_EDITORS)
     placed = check_arguments(text, at, name, signature, [reader.argument(each, 0) for each in arguments])
     target, *others = placed
     if not isinstance(target, Path):

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValueList
 
 from collector.processors.ottl.columns import Failure
+from collector.query.attributes import to_any_value
 
 
 def inside(value: Any, keys: Sequence[str | int]) -> Any:
@@ -87,25 +88,5 @@ def encoded(value: Any) -> bytes:
         case bytes():
             return value
         case list():
-            return any_value(value).array_value.SerializeToString()
-    return any_value(value).kvlist_value.SerializeToString()
-
-
-def any_value(value: Any) -> AnyValue:
-    """A value as OTLP writes it."""
-    match value:
-        case None:
-            return AnyValue()
-        case bool():
-            return AnyValue(bool_value=value)
-        case int():
-            return AnyValue(int_value=value)
-        case float():
-            return AnyValue(double_value=value)
-        case str():
-            return AnyValue(string_value=value)
-        case bytes():
-            return AnyValue(bytes_value=value)
-        case list():
-            return AnyValue(array_value=ArrayValue(values=map(any_value, value)))
-    return AnyValue(kvlist_value=KeyValueList(values=[KeyValue(key=key, value=any_value(each)) for key, each in value.items()]))
+            return to_any_value(value).array_value.SerializeToString()
+    return to_any_value(value).kvlist_value.SerializeToString()
