@@ -34,7 +34,7 @@ from config.tail_sampling import TailSamplingProcessor
 from exporters.base import Delivery, DerivedRows
 from proto.spans import SpanBatch
 from proto.warm import warm
-from tests.support.batches import numbered
+from tests.support.batches import numbered, numbers
 from tests.support.clocks import RunningClock
 from tests.support.journals import SMALL, Deposit, crash_image
 from tests.support.waiting import until
@@ -78,10 +78,13 @@ class Killed(Deposit):
     def __init__(self, store: Deposit, slowness_s: float = 0.0, seed: int = 0) -> None:
         super().__init__(store.stored)
         self.cut = asyncio.Event()
+        self.offered: dict[str, list[int]] = {}
+        """Name of each batch that came → numbers of its spans."""
         self._slowness_s = slowness_s
         self._chance = random.Random(seed)
 
     async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
+        self.offered[name] = numbers(batch)
         await self._go()
         delivery = await super().deliver(batch, name)
         await self._go()
@@ -412,28 +415,27 @@ async def test_what_was_sent_as_it_was_before_there_was_sampling_is_sent_so_agai
     assert store.numbers == list(range(60))
 
 
-async def test_an_emission_that_was_being_sent_is_sent_again_under_its_name_though_policies_have_changed(tmp_path: Path) -> None:
+async def test_an_emission_that_was_being_sent_is_sent_again_under_its_names_though_policies_have_changed(tmp_path: Path) -> None:
     store = Deposit()
-    way, gate = Killed(store), asyncio.Event()
+    way, again, gate = Killed(store), Killed(store), asyncio.Event()
     way.before = lambda _: gate.wait()
-    async with line(way, tmp_path / "first", drain_s=0.0) as held:
+    in_tens = BatchLimits(min_spans=1, max_spans=10, max_bytes=1 << 20, timeout_s=0.0)
+    async with line(way, tmp_path / "first", limits=in_tens, drain_s=0.0) as held:
         await held.put(0, 60)
         await held.until_held(60)
         held.clock.passed_s += WAIT_S
-        await until(lambda: bool(way.given))
-        await held.put(60, 3)
-        await held.until_held(3)
+        await until(lambda: len(way.given) == 2)
         image = crash_image(tmp_path / "first", tmp_path / "second")
         way.cut.set()
-    again = Killed(store)
+    decided = kept(list(range(60)))
     async with line(again, image, sampling={"policies": [ALL]}) as held:
-        await held.until_held(3)
-        await until(lambda: bool(again.given))
-        assert again.given == way.given
-        assert again.numbers == kept(list(range(60)))
+        await until(lambda: not held.batcher.statistics().spans)
+        assert again.numbers == decided
+        # What had not come is decided by the policy of now, and late spans as their traces were.
+        await held.put(60, 33)
         await held.settle()
-    # What was not decided before the kill is decided by the policy of now, and late spans as their traces were.
-    assert again.numbers == sorted([*kept(list(range(60))), 60, 61, 62])
+    assert {name: again.offered[name] for name in way.offered} == way.offered
+    assert again.numbers == [*decided, *range(60, 93)]
 
 
 class Dropping(Killed):
@@ -452,26 +454,27 @@ class Dropping(Killed):
 
 async def test_what_became_of_kept_spans_behind_the_sampler_is_accounted_for_once_over_restarts(tmp_path: Path) -> None:
     store = Deposit()
-    numbers = list(range(63))
-    async with line(Dropping(store), tmp_path) as held:
-        await held.put(0, 60)
-        await held.until_held(60)
+    first, second = Dropping(store), Dropping(store)
+    async with line(first, tmp_path) as held:
+        await held.put(0, 20)
+        await held.until_held(20)
         held.clock.passed_s += WAIT_S / 2
-        # One more trace in a piece with late spans of the others keeps that piece from being delivered.
-        await held.put(60, 3)
-        await held.until_held(63)
+        # Late spans of the same traces, in a piece that is not delivered before others are decided.
+        await held.put(20, 20)
+        await held.until_held(40)
         held.clock.passed_s += WAIT_S / 2
-        await until(lambda: held.held_spans == 3 and held.account.settled.came().total() == 60)
-    async with line(Dropping(store), tmp_path) as held:
+        await until(lambda: held.held_spans == 10 and held.account.settled.came().total() == 20)
+    async with line(second, tmp_path) as held:
         await held.settle()
         account = held.account
-    stored = len(kept(numbers))
-    settled = account.settled
-    assert settled.dropped["tail_sampling"] == {OWNER: 63 - stored}
+    assert not set(first.given) & set(second.given), "what is stored is sent again"
+    settled, stored = account.settled, len(kept(list(range(40))))
+    assert settled.dropped["tail_sampling"] == {OWNER: 40 - stored}
+    assert settled.dropped["rule"].total() == sum(len(numbers) // 2 for numbers in store.stored.values())
     assert settled.stored.total() + settled.dropped["rule"].total() == stored
     assert settled.renamed == {OWNER: -stored, "default/renamed": stored}
     assert account.waiting() == 0
-    assert store.numbers == kept(numbers)
+    assert store.numbers == kept(list(range(40)))
 
 
 async def test_nothing_is_sent_while_decisions_cannot_be_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
