@@ -11,7 +11,7 @@ from config.embedded import EmbeddedDatabase
 from config.load_balancing import LoadBalancingExporter
 from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.section import Section
-from config.sending import DeadLetters, RetryOnFailure, SendingQueue
+from config.sending import DeadLetters, RetryOnFailure, SendingQueue, Timeout
 from config.tls import ClientTls
 from config.values import Duration, Identifier
 
@@ -110,7 +110,7 @@ class ClickHouseExporter(Section):
     tls: ClientTls = ClientTls()
     """Encryption of `https://` endpoints; of an embedded database with `tls`, whose certificate is known, the client's own
     certificate alone."""
-    timeout: Duration = Duration.parse("30s")
+    timeout: Timeout = Duration.parse("30s")
     """How long one insert may take. The Collector's 5s are short for a server that is merging."""
     sending_queue: SendingQueue = SendingQueue()
     """What waits in memory."""
@@ -153,13 +153,6 @@ class ClickHouseExporter(Section):
             if name in _OWN_PARAMETERS:
                 raise ValueError(f"must not hold {name}: spanhouse sets it itself")
         return parameters
-
-    @field_validator("timeout")
-    @classmethod
-    def _some_time(cls, value: Duration) -> Duration:
-        if not value:
-            raise ValueError("must be longer than 0, so that a dead connection is noticed")
-        return value
 
     @field_validator("ttl")
     @classmethod

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from config.section import Section
-from config.sending import Sending
-from config.tls import ClientTls
+from config.sending import Sending, Timeout
+from config.tls import ClientTls, GrpcClientTls
 from config.values import Duration, TcpAddress
 
 TRACES_PATH = "/v1/traces"
@@ -86,27 +86,6 @@ def _header_value(value: SecretStr) -> SecretStr:
 
 
 _HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
-
-
-class GrpcClientTls(ClientTls):
-    """TLS of connections to a gRPC server."""
-
-    @field_validator("min_version")
-    @classmethod
-    def _what_grpc_can_do(cls, version: str) -> str:
-        if version != "1.2":
-            raise ValueError("must be 1.2: the gRPC library speaks 1.2 and 1.3, and cannot be told to refuse 1.2")
-        return version
-
-    @field_validator("insecure_skip_verify")
-    @classmethod
-    def _always_verified(cls, skips: bool) -> bool:
-        if skips:
-            raise ValueError(
-                "must be false: the gRPC library checks every certificate; name its authority in ca_file, and the name that it "
-                "bears in server_name_override"
-            )
-        return skips
 
 
 class ClientKeepalive(Section):
@@ -209,7 +188,7 @@ class OtlpHttpExporter(_Client, Sending):
     """How requests are compressed; `zstd` takes a quarter of the time of `gzip`, where the other side knows it."""
     tls: ClientTls = ClientTls()
     """Encryption of `https://` endpoints."""
-    timeout: Duration = Duration.parse("30s")
+    timeout: Timeout = Duration.parse("30s")
     """How long one attempt may take. A peer that has not answered by then is sent the same spans again."""
 
     reference_only: ClassVar[Mapping[str, str]] = {

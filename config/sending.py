@@ -3,10 +3,20 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from config.section import Section
 from config.values import Count, Duration, PositiveCount
+
+
+def _some_time(value: Duration) -> Duration:
+    if not value:
+        raise ValueError("must be longer than 0, so that a dead connection is noticed")
+    return value
+
+
+Timeout = Annotated[Duration, AfterValidator(_some_time)]
+"""How long one attempt to send may take."""
 
 
 class QueueBatch(Section):
@@ -97,7 +107,7 @@ class DeadLetters(Section):
 class Sending(Section):
     """What every exporter to another collector has."""
 
-    timeout: Duration = Duration.parse("5s")
+    timeout: Timeout = Duration.parse("5s")
     """How long one attempt may take. A peer that has not answered by then is sent the same spans again."""
     sending_queue: SendingQueue = SendingQueue()
     """What waits in memory."""
@@ -105,10 +115,3 @@ class Sending(Section):
     """How a failed request is repeated."""
     dead_letters: DeadLetters = DeadLetters()
     """What becomes of spans that are not taken in the end."""
-
-    @field_validator("timeout")
-    @classmethod
-    def _some_time(cls, value: Duration) -> Duration:
-        if not value:
-            raise ValueError("must be longer than 0, so that a dead connection is noticed")
-        return value

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from config.section import Section
 from config.values import Duration
@@ -13,8 +13,15 @@ def _version_text(value: Any) -> Any:
     return str(value) if isinstance(value, float) else value
 
 
+def _spoken_by_grpc(version: str) -> str:
+    if version != "1.2":
+        raise ValueError("must be 1.2: the gRPC library speaks 1.2 and 1.3, and cannot be told to refuse 1.2")
+    return version
+
+
 _File = Annotated[str, Field(min_length=1)]
 _Version = Annotated[Literal["1.2", "1.3"], BeforeValidator(_version_text, json_schema_input_type=Literal["1.2", "1.3"] | float)]
+_GrpcVersion = Annotated[_Version, AfterValidator(_spoken_by_grpc)]
 _IN_FILES = "put it into a file, and name that"
 _LIBRARY_CHOOSES = "leave it out: the TLS library's own choice is kept up to date"
 
@@ -59,12 +66,8 @@ class ServerTls(Section):
 class GrpcServerTls(ServerTls):
     """TLS of a gRPC listener."""
 
-    @field_validator("min_version")
-    @classmethod
-    def _what_grpc_can_do(cls, version: str) -> str:
-        if version != "1.2":
-            raise ValueError("must be 1.2: the gRPC library speaks 1.2 and 1.3, and cannot be told to refuse 1.2")
-        return version
+    min_version: _GrpcVersion = "1.2"
+    """The oldest version of TLS that is spoken: `1.2`."""
 
 
 class ClientTls(Section):
@@ -101,3 +104,20 @@ class ClientTls(Section):
     def files(self) -> tuple[str, ...]:
         """The files that are read."""
         return tuple(filter(None, (self.ca_file, self.cert_file, self.key_file)))
+
+
+class GrpcClientTls(ClientTls):
+    """TLS of connections to a gRPC server."""
+
+    min_version: _GrpcVersion = "1.2"
+    """The oldest version of TLS that is spoken: `1.2`."""
+
+    @field_validator("insecure_skip_verify")
+    @classmethod
+    def _always_verified(cls, skips: bool) -> bool:
+        if skips:
+            raise ValueError(
+                "must be false: the gRPC library checks every certificate; name its authority in ca_file, and the name that it "
+                "bears in server_name_override"
+            )
+        return skips

@@ -14,7 +14,8 @@ from collector.pipeline.connections import Connection, Surroundings, dead_letter
 from collector.tls import client_context, current_client_context, read_file, reloading
 from config.load_balancing import DnsResolver as DnsSettings
 from config.load_balancing import LoadBalancingExporter
-from config.otlp_exporters import GrpcClient, GrpcClientTls, GrpcEndpoint, OtlpExporter, OtlpHttpExporter
+from config.otlp_exporters import GrpcClient, GrpcEndpoint, OtlpExporter, OtlpHttpExporter
+from config.tls import GrpcClientTls
 from exporters.base import Exporter
 from exporters.loadbalancing.balancer import BalancerSettings, LoadBalancer
 from exporters.loadbalancing.resolver import DnsResolver, Resolver, StaticResolver
