@@ -15,6 +15,7 @@ from aiohttp import web
 from collector.access import Gate
 from collector.api.app import build_application, build_runner, build_sampling_application
 from collector.api.guard import Guard
+from collector.control.adaptive_rounds import AdaptiveRounds
 from collector.control.config_store import ConfigStore
 from collector.control.feed import PolicyFeed
 from collector.control.policies import Policy
@@ -23,7 +24,9 @@ from collector.control.strategy_file import StrategyFile, read_strategies
 from collector.reloading import Reloading
 from collector.tokens import Tokens
 from config.access import TokensExtension
+from config.remote_sampling import AdaptiveSampling
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.tracing_configs import config
 
 INGEST, READ, OTHER = "ingest-token-0123456789", "read-token-0123456789", "other-token-0123456789"
@@ -136,3 +139,18 @@ async def test_the_query_port_answers_readers_at_two_paths() -> None:
             for path in ("/sampling", "/api/sampling"):
                 assert await ask(f"{path}?service=cart", {"Authorization": f"Bearer {READ}"}) == rate(0.8)
                 assert (await ask(f"{path}?service=cart", {"Authorization": f"Bearer {INGEST}"}))[0] == 403
+
+
+async def test_what_is_reckoned_comes_behind_configs_and_services_that_a_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "strategies.json"
+    named = {"service": "payment", "type": "probabilistic", "param": 0.25}
+    file.write_text(json.dumps({"service_strategies": [named]}))
+    reloading = Reloading([str(file)], 0, lambda: read_strategies(str(file), "source.file", 0.001))
+    feed = PolicyFeed(Store(config("cart", workspace="default", samplingRate=0.8)), 0.0)
+    async with ClickHouseClient(["http://127.0.0.1:1"]) as client:
+        rounds = AdaptiveRounds(client, SchemaSettings(), AdaptiveSampling(initial_sampling_probability=0.5))
+        told = Strategies(feed, reloading, Policy(), rounds)
+        async with serving(build_sampling_application(told, Guard())) as ask:
+            assert await ask("/?service=cart") == rate(0.8)
+            assert await ask("/?service=payment") == rate(0.25)
+            assert (await ask("/?service=new"))[2]["operationSampling"]["defaultSamplingProbability"] == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.support.daemon import Daemon, clickhouse_alone, daemon_in, eventually
 
 CONFIGS = "/api/v1/workspaces/default/tracing-configs"
 POLICY = {"service_policy": {"refresh_interval": "100ms"}}
+ADAPTIVE = {"calculation_interval": "10s", "calculation_delay": "0", "initial_sampling_probability": 0.5}
 
 
 def call(port: int, method: str, path: str, body: Any = None, version: int = 0) -> tuple[int, Any]:
@@ -46,13 +48,14 @@ def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int) -> Ite
     """A daemon with the processor, and an address for samplers with a file of strategies."""
     directory = tmp_path_factory.mktemp("daemon")
     with daemon_in(directory) as daemon:
-        daemon.configure(journal={}, processors=POLICY)
+        daemon.configure(journal={}, processors={"adaptive_sampling": None, **POLICY})
         document = yaml.safe_load(daemon.file.read_text())
         strategies = directory / "strategies.json"
         strategies.write_text(json.dumps({"service_strategies": [{"service": "filed", "type": "ratelimiting", "param": 3}]}))
         document["extensions"]["jaeger_remote_sampling"] = {
             "http": {"endpoint": f"127.0.0.1:{sampling_port}"},
             "source": {"file": str(strategies), "reload_interval": "1ms"},
+            "adaptive": ADAPTIVE,
         }
         document["service"]["extensions"].append("jaeger_remote_sampling")
         daemon.file.write_text(yaml.safe_dump(document))
@@ -71,8 +74,9 @@ class Service:
         exporter = OTLPSpanExporter(f"127.0.0.1:{daemon.ports.grpc}", insecure=True)
         self._provider.add_span_processor(SimpleSpanProcessor(exporter))
 
-    def span(self, name: str, **attributes: str) -> None:
-        self._provider.get_tracer("test").start_span(name, attributes={"url.path": "/", **attributes}).end()
+    def span(self, name: str, ago_s: int = 0, **attributes: str | float) -> None:
+        start = time.time_ns() - ago_s * 10**9
+        self._provider.get_tracer("test").start_span(name, attributes={"url.path": "/", **attributes}, start_time=start).end()
 
     def stored(self, condition: str = "1") -> int:
         return self._daemon.stored(f"ServiceName = '{self.name}' AND {condition}")
@@ -144,9 +148,15 @@ def test_samplers_are_told_what_configs_and_files_say(
     def answers(name: str) -> list[Any]:
         return [call(port, "GET", f"{path}?service={name}") for port, path in asked]
 
-    one_in_a_thousand = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.001}}
+    operations = {
+        "defaultSamplingProbability": 0.5,
+        "defaultLowerBoundTracesPerSecond": 1 / 60,
+        "defaultUpperBoundTracesPerSecond": 0,
+        "perOperationStrategies": [],
+    }
+    unknown = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.5}, "operationSampling": operations}
     limited = {"strategyType": "RATE_LIMITING", "rateLimitingSampling": {"maxTracesPerSecond": 3}}
-    assert answers(service.name) == [(200, one_in_a_thousand)] * 5
+    assert answers(service.name) == [(200, unknown)] * 5
     assert answers("filed") == [(200, limited)] * 5
     call(query, "POST", CONFIGS, {"service": service.name, "samplingRate": 0.25})
     rated = {"strategyType": "PROBABILISTIC", "probabilisticSampling": {"samplingRate": 0.25}}
@@ -155,6 +165,25 @@ def test_samplers_are_told_what_configs_and_files_say(
         for wrong in ("", "?service=a&service=b", "?Service=a"):
             assert call(port, "GET", path + wrong) == (400, "'service' parameter must be provided once\n")
     assert call(sampling_port, "POST", "/sampling?service=a")[0] == 405
+
+
+def test_rates_follow_what_services_send(sampling_port: int, service: Service) -> None:
+    for _ in range(40):
+        service.span("GET", ago_s=15, **{"sampler.type": "probabilistic", "sampler.param": 0.5})
+    service.span("PUT", ago_s=15, **{"sampler.type": "lowerbound", "sampler.param": 0.5})
+    service.span("HEAD", ago_s=15)
+
+    def rates() -> dict[str, float]:
+        strategy = call(sampling_port, "GET", f"/?service={service.name}")[1]
+        return {
+            each["operation"]: each["probabilisticSampling"]["samplingRate"]
+            for each in strategy["operationSampling"]["perOperationStrategies"]
+        }
+
+    eventually(lambda: rates().keys() == {"GET", "PUT"}, "rates of what was sampled")
+    # 40 traces in 10 s are more than is wanted, and of the other one nothing was sampled by probability.
+    assert rates()["GET"] < 0.5
+    assert rates()["PUT"] == 1.0
 
 
 def test_what_is_switched_off_does_not_get_in_because_the_store_was_away_at_the_start(tmp_path: Path) -> None:
