@@ -54,7 +54,8 @@ class HttpTransport:
         self._url = URL(settings.url, encoded=True)
         kind = "application/json" if settings.as_json else "application/x-protobuf"
         coding = {} if settings.compression == "none" else {"Content-Encoding": settings.compression}
-        self._headers = {"User-Agent": USER_AGENT, **settings.headers, "Content-Type": kind, **coding}
+        ours = {"Content-Type": kind, "Accept-Encoding": "identity", **coding}
+        self._headers = {"User-Agent": USER_AGENT, **settings.headers, **ours}
         self._session: aiohttp.ClientSession | None = None
 
     def pack(self, request: Bytes) -> bytes:
@@ -76,7 +77,7 @@ class HttpTransport:
                 ssl=True if self._settings.tls is None else self._settings.tls,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
             ) as answer:
-                content = await answer.content.read(_LARGEST_ANSWER)
+                content = await _start_of(answer.content)
         except TimeoutError as error:
             raise ExportError(f"no answer within {timeout_s:g} s", "timeout", Outlook.LATER) from error
         except aiohttp.ClientConnectorError as error:
@@ -91,6 +92,16 @@ class HttpTransport:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+async def _start_of(content: aiohttp.StreamReader) -> bytes:
+    """The body of an answer, or the start of one that is too long to be any that OTLP knows."""
+    body = bytearray()
+    async for part in content.iter_any():
+        body += part
+        if len(body) >= _LARGEST_ANSWER:
+            break
+    return bytes(body)
 
 
 def _gzip(body: Any) -> bytes:

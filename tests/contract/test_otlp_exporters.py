@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from collector.access import Gate
 from collector.errors import Permanent, Retryable
@@ -259,3 +264,33 @@ async def test_files_that_cannot_be_used_are_told_by_their_key(kind: str, tmp_pa
     with pytest.raises(TlsError, match=rf"exporters\.{kind}\.tls\.ca_file: cannot read .*missing\.pem"):
         async with opened(kind, keys, tmp_path):
             pass
+
+
+async def test_an_answer_is_read_to_its_end_but_not_without_end(tmp_path: Path) -> None:
+    partly = ExportTraceServiceResponse(partial_success=ExportTracePartialSuccess(rejected_spans=1, error_message="x" * 5000))
+    sent: list[bytes] = [partly.SerializeToString()]
+
+    async def answer_slowly(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse(headers={"Content-Type": "application/x-protobuf"})
+        await response.prepare(request)
+        for body in sent:
+            for at in range(0, len(body), 1000):
+                await response.write(body[at : at + 1000])
+                await asyncio.sleep(0)
+        return response
+
+    application = web.Application()
+    application.router.add_post("/v1/traces", answer_slowly)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with opened(HTTP, {"endpoint": f"http://127.0.0.1:{runner.addresses[0][1]}"}, tmp_path) as exporter:
+            delivery = await exporter.outlet.deliver(numbered(0, 3), "a")
+            assert delivery.dropped == {"partial_success": {"default/numbers": 1}}
+            sent[:] = [b"\x00" * (1 << 20)]
+            assert (await exporter.outlet.deliver(numbered(0, 3), "b")).stored.total() == 3
+    finally:
+        await runner.cleanup()
