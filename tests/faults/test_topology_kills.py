@@ -6,7 +6,6 @@ One request has the clients of some calls, another one their servers. `SPANHOUSE
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import random
@@ -35,7 +34,7 @@ WHERE child.ServiceName != parent.ServiceName
 class Callers(Clients):
     """Clients that send one side of calls after the other."""
 
-    def _send_one(self, connection: http.client.HTTPConnection, first: int, count: int, filler: int) -> None:
+    def body(self, first: int, count: int, filler: int) -> bytes:
         is_server = first // REQUEST_SPANS % 2
         calls = first // (2 * REQUEST_SPANS) * REQUEST_SPANS
         request = ExportTraceServiceRequest()
@@ -51,12 +50,7 @@ class Callers(Clients):
                 name=str(first + call - calls),
                 start_time_unix_nano=time.time_ns(),
             )
-        self.sent += count
-        connection.request("POST", "/v1/traces", request.SerializeToString(), {"Content-Type": "application/x-protobuf"})
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status == http.HTTPStatus.OK:
-            self.acknowledged.update(range(first, first + count))
+        return request.SerializeToString()
 
 
 def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.Random) -> None:

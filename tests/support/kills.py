@@ -58,8 +58,12 @@ class Clients:
             finally:
                 connection.close()
 
+    def body(self, first: int, count: int, filler: int) -> bytes:
+        """The request with the spans `first`, `first + 1`, ..."""
+        return numbered(first, count, filler=filler, trace_of=self.trace_of).data.tobytes()
+
     def _send_one(self, connection: http.client.HTTPConnection, first: int, count: int, filler: int) -> None:
-        body = numbered(first, count, filler=filler, trace_of=self.trace_of).data.tobytes()
+        body = self.body(first, count, filler)
         self.sent += count
         connection.request("POST", "/v1/traces", body, {"Content-Type": "application/x-protobuf"})
         answer = connection.getresponse()
