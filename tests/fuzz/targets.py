@@ -16,8 +16,14 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import lz4.frame
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from google.rpc import error_details_pb2, status_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 
 from collector.errors import Refused
 from collector.journal import records
@@ -36,6 +42,7 @@ from exporters.embedded.block_compression import pack_blocks, unpack_blocks
 from exporters.embedded.errors import DatabaseError
 from exporters.embedded.request import read_parameters
 from exporters.embedded.statement import read_statement
+from exporters.otlp.answers import grpc_error, http_error, partial_success
 from proto.errors import MalformedRequest
 from proto.native_encode import Encoder
 from proto.otlp_decode import decode
@@ -308,6 +315,30 @@ def _batch() -> SpanBatch:
     return decode(_every_value(0).SerializeToString()).batch
 
 
+def _answers() -> list[bytes]:
+    partly = ExportTracePartialSuccess(rejected_spans=3, error_message="no room")
+    status = status_pb2.Status(code=8, message="busy")
+    status.details.add().Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=2)))
+    return [
+        ExportTraceServiceResponse(partial_success=partly).SerializeToString(),
+        status.SerializeToString(),
+        b'{"partialSuccess":{"rejectedSpans":"3","errorMessage":"no room"}}',
+        b'{"code":3,"message":"bad","details":[{"@type":"type.googleapis.com/google.rpc.BadRequest"}]}',
+        b"Wed, 21 Oct 2026 07:28:00 GMT",
+    ]
+
+
+def _read_answer(body: bytes) -> None:
+    text = body.decode("utf-8", "replace")
+    for as_json in (False, True):
+        partly = partial_success(body, as_json=as_json)
+        assert partly is None or partly.refused >= 0
+    for kind in ("application/json", "application/x-protobuf", "text/plain"):
+        error = http_error(503, {"Content-Type": kind, "Retry-After": text}, body)
+        assert 0 <= error.delay_s <= 300
+    assert 0 <= grpc_error(8, text, (("grpc-status-details-bin", body),)).delay_s <= 300
+
+
 _TRACE_STATES: Final = [
     b"ot=th:08;rv:0123456789abcd;p:8,vendor=value",
     b"rojo=00f067aa0ba902b7 , ,congo@tenant=t61rcWkgMzE,ot=th:0",
@@ -377,6 +408,7 @@ TARGETS: Final[dict[str, Target]] = {
     "otlp-json": Target(
         _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]
     ),
+    "otlp-answers": Target(_answers, _read_answer, [b"{", b"}", b'"', b":", b"-1", b"9" * 30, b"GMT"]),
     "content-codings": Target(_packed, _undo_codings),
     "clickhouse-blocks": Target(_blocks, _unpack),
     "clickhouse-parameters": Target(
