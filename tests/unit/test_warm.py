@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from collector.pipeline.registry import PROCESSORS as BUILDERS
+from collector.control.policies import Policies
+from collector.control.tracing_configs import TracingSettings, first_version
 from collector.processors.filter import Filter
+from collector.processors.service_policy import ServicePolicy
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.service_graph import CallMeasures, ServiceGraph
 from config.filtering import FilterProcessor
@@ -67,9 +70,13 @@ others = {
     "transform": {"trace_statements": statements},
     "topology": {},
     "red_metrics": {"dimensions": [{"name": "http.route"}]},
+    "adaptive_sampling": {},
 }
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
+said = TracingSettings(service="*", sampling_rate=0.5, excluded_paths=("/healthz",))
+policies = Policies([first_version("default", said, "", 0)])
+processors.append(ServicePolicy(MODELS["service_policy"](), lambda: policies))
 tenants = {"name": "b", "type": "string_attribute", "string_attribute": {"key": "tenant", "values": ["a"]}}
 limit = {"name": "a", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 1000}}
 tail = TailSampler(MODELS["tail_sampling"].model_validate({"policies": [limit, tenants], "record_policy": True}))
