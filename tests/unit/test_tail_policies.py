@@ -279,6 +279,20 @@ def test_composite_leaves_to_the_next_what_is_over_a_share() -> None:
     assert outcome(composite(rate_allocation=shares), **facts).kept.tolist() == [True, True, False, False]
 
 
+def test_the_policy_within_a_composite_is_named() -> None:
+    def composite(*order: str) -> dict[str, Any]:
+        inner = [{"name": "slow", "type": "latency", "latency": {"threshold_ms": 5}}, {"name": "all", "type": "always_sample"}]
+        own = {"max_total_spans_per_second": 20, "policy_order": order, "composite_sub_policy": inner}
+        return {"type": "composite", "composite": own}
+
+    made = policies(NEVER, composite("slow", "all"), composite("all", "slow"), first_match=True)
+    assert made.voters == ("p0", "p1", "p2")
+    assert made.names[3:] == ("not_sampled", "p1/slow", "p1/all", "p2/all", "p2/slow")
+    assert made.inner["p2/slow"] == ("p2", "slow")
+    decided = made.decide(traces(made, [FIRST] * 4, spans=[10, 10, 10, 11], duration_ns=[5 * MILLISECOND] * 4))
+    assert [made.names[place] for place in decided.deciders.tolist()] == ["p1/slow", "p1/all", "p2/all", "not_sampled"]
+
+
 SAMPLED, NOT_SAMPLED = ALWAYS, NEVER
 HAS_IT, HAS_IT_NOT = [[1]], [[0]]
 DROPPED = {"type": "drop", "drop": {"drop_sub_policy": [{"name": "i", "type": "always_sample"}]}}

@@ -471,6 +471,16 @@ def test_with_record_policy_spans_say_who_decided() -> None:
     assert values["tailsampling.cached_decision"].bool_value
 
 
+def test_with_record_policy_spans_say_who_decided_within_a_composite() -> None:
+    own = {"max_total_spans_per_second": 9, "policy_order": ["all"], "composite_sub_policy": [ALWAYS]}
+    composite = {"name": "budget", "type": "composite", "composite": own}
+    spans, _ = kept_spans(composite, record_policy=True)
+    assert {entry.key: entry.value.string_value for entry in spans[0].attributes} == {
+        "tailsampling.policy": "budget",
+        "tailsampling.composite_policy": "all",
+    }
+
+
 def test_votes_say_who_was_for_a_trace() -> None:
     tail = sampler(ERRORS, UNSET, {"name": "all", "type": "always_sample"})
     tail.add(numbered(0, 2), 1, 0)

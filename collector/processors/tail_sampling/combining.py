@@ -48,7 +48,7 @@ class Outcome:
 
     Attributes:
         kept: bool.
-        deciders: int32, the place of the policy that decided; that of `NOT_SAMPLED` behind the last one.
+        deciders: int32, the place in `names` of the policy that decided, or of `NOT_SAMPLED`.
         probabilities: float64; NaN where there is none, and 1 for what is dropped.
         unconditional: bool: it would have been kept whatever it is, so its being here says nothing new.
         votes: bool, shape (traces, policies): which policies are for the trace.
@@ -85,12 +85,19 @@ class Policies:
     """All policies of a sampler.
 
     Attributes:
-        names: of the policies in their order, and `NOT_SAMPLED` behind them.
+        voters: names of the policies in their order.
+        names: these, `NOT_SAMPLED`, and behind that `NAME/INNER` for each policy in one of type `composite`.
+        inner: of each of the latter, the names of the one and of the other.
         rules: what they ask of single spans.
     """
 
     def __init__(self, settings: Sequence[PolicySettings], *, first_match: bool) -> None:
-        self.names = (*(each.name for each in settings), NOT_SAMPLED)
+        self.voters = tuple(each.name for each in settings)
+        composites = {each.name: each.settings for each in settings if isinstance(each.settings, CompositePolicy)}
+        self.inner = {f"{name}/{inner}": (name, inner) for name, own in composites.items() for inner in own.policy_order}
+        self.names = (*self.voters, NOT_SAMPLED, *self.inner)
+        starts = itertools.accumulate((len(own.policy_order) for own in composites.values()), initial=len(self.voters) + 1)
+        self._first_inner = dict(zip(composites, starts, strict=False))
         self.rules = SpanRules()
         self._first_match = first_match
         members = [_member(place, each, self.rules) for place, each in enumerate(settings)]
@@ -105,6 +112,9 @@ class Policies:
     def decide(self, traces: Traces) -> Outcome:
         """What becomes of traces; takes from the rates."""
         kept, deciders, votes = self._ask(traces)
+        for name, places in traces.deciders.items():
+            decided = deciders == self.voters.index(name)
+            deciders[decided] = self._first_inner[name] + places[decided]
         probabilities = np.ones(len(traces), np.float64)
         if kept.any() and (self._has_budgets or len(self._chances) != 1):
             probabilities[kept] = self._probabilities(traces)[kept]

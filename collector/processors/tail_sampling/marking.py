@@ -15,6 +15,7 @@ from proto.edit import Edit, Mask
 from proto.spans import BOOL, SpanBatch
 
 _POLICY: Final = b"tailsampling.policy"
+_COMPOSITE: Final = b"tailsampling.composite_policy"
 _CACHED: Final = b"tailsampling.cached_decision"
 
 
@@ -43,14 +44,18 @@ def weighed(batch: SpanBatch, probabilities: NDArray[np.float64], thresholds_sta
     return replace(batch, adjusted_count=new)
 
 
-def with_policies(batch: SpanBatch, reasons: NDArray[np.int32], names: Sequence[str], late: Mask) -> SpanBatch:
+def with_policies(batch: SpanBatch, reasons: NDArray[np.int32], names: Sequence[tuple[str, str]], late: Mask) -> SpanBatch:
     """The spans with attributes that say which policy decided, and of which it was not this time that it did.
 
     Args:
         reasons: shape (spans,): places in `names`.
+        names: of policies, and of policies within them; the latter may be empty.
         late: shape (spans,).
     """
-    edit = Edit(batch, "spans", [_POLICY, _CACHED])
-    edit.put_texts(0, np.ones(len(batch), np.bool_), reasons, [name.encode() for name in names])
-    edit.put_numbers(1, late, BOOL, 1)
+    edit = Edit(batch, "spans", [_POLICY, _COMPOSITE, _CACHED])
+    outer, inner = ([name.encode() for name in part] for part in zip(*names, strict=True))
+    edit.put_texts(0, np.ones(len(batch), np.bool_), reasons, outer)
+    within = np.array([name != b"" for name in inner], np.bool_)[reasons]
+    edit.put_texts(1, within, reasons[within], inner)
+    edit.put_numbers(2, late, BOOL, 1)
     return edit.finish()

@@ -47,6 +47,7 @@ class Traces:
         now_ns: when they are decided.
         chance: hashes to be supposed, by salt, in place of what trace ids give; None for the true ones.
         within_budgets: whether to suppose that all rates have room, or none; None takes from the rates.
+        deciders: name of a composite policy → the place of the policy in it that kept each trace, int32, shape (traces,).
     """
 
     ids: NDArray[np.uint8]
@@ -57,6 +58,7 @@ class Traces:
     now_ns: int
     chance: Mapping[str, int] | None = None
     within_budgets: bool | None = None
+    deciders: dict[str, NDArray[np.int32]] = field(default_factory=dict)
     _hashes: dict[str, Hashes] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -64,7 +66,7 @@ class Traces:
 
     def supposing(self, chance: Mapping[str, int], *, within_budgets: bool) -> Traces:
         """The same traces, had their ids other hashes, and rates room or none."""
-        return replace(self, chance=chance, within_budgets=within_budgets)
+        return replace(self, chance=chance, within_budgets=within_budgets, deciders={})
 
     def at_most(self, salt: str, bound: int) -> Mask:
         """Traces whose hash is at most `bound`."""
@@ -195,19 +197,24 @@ class Composite:
     """For traces that one of several policies is for that has something left of its share of a rate.
 
     A policy that has nothing left leaves the trace to those behind it. All shares together are the whole rate at most, so that
-    need not be watched.
+    need not be watched. Which of its policies decided about each trace is left in `Traces.deciders`.
     """
 
-    def __init__(self, settings: CompositePolicy, policies: Mapping[str, Policy]) -> None:
+    def __init__(self, name: str, settings: CompositePolicy, policies: Mapping[str, Policy]) -> None:
         shares = settings.spans_per_second
+        self._name = name
         self._policies = [(policies[name], PerSecond(shares[name])) for name in settings.policy_order]
 
     def is_for(self, traces: Traces, asked: Mask) -> Mask:
         kept = np.zeros(len(traces), np.bool_)
-        for policy, share in self._policies:
+        deciders = np.zeros(len(traces), np.int32)
+        for place, (policy, share) in enumerate(self._policies):
             left = asked & ~kept
             wanted = left & policy.is_for(traces, left)
-            kept |= traces.take(share, wanted, traces.spans)
+            admitted = traces.take(share, wanted, traces.spans)
+            deciders[admitted] = place
+            kept |= admitted
+        traces.deciders[self._name] = deciders
         return kept
 
 
@@ -235,5 +242,5 @@ def build(settings: PlainPolicy, rules: SpanRules) -> Policy:
         case AndPolicy() | DropPolicy():
             return All([build(each, rules) for each in own.policies])
         case CompositePolicy():
-            return Composite(own, {each.name: build(each, rules) for each in own.policies})
+            return Composite(settings.name, own, {each.name: build(each, rules) for each in own.policies})
     return MeetsRule(rules.add(settings.name, own), getattr(own, "invert_match", False))

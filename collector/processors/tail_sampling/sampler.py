@@ -99,7 +99,7 @@ class Decided:
         ages_ns: how long ago the first span of each trace came, int64, shape (traces,); empty where decisions are applied anew.
         failures: name of a policy → spans and events for which a condition of it failed since the last decision.
         reasons: name of a policy → why.
-        record_policy: write into kept spans which policy decided.
+        recorded: write into kept spans which policy decided; of a policy within another the names of both. None writes nothing.
     """
 
     verdicts: Verdicts
@@ -112,7 +112,7 @@ class Decided:
     ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     failures: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
-    record_policy: bool = False
+    recorded: Mapping[str, tuple[str, str]] | None = None
 
     def batch(self) -> SpanBatch | None:
         """All kept spans in one batch of its own bytes, with what they stand for; None where none are kept.
@@ -126,8 +126,9 @@ class Decided:
         traces = np.concatenate([part.traces for part in self.kept])
         verdicts = self.verdicts
         batch = weighed(batch, verdicts.probabilities[traces], verdicts.thresholds_stay[traces])
-        if self.record_policy:
-            batch = with_policies(batch, verdicts.reasons[traces], verdicts.names, verdicts.late[traces])
+        if self.recorded is not None:
+            names = [self.recorded.get(name, (name, "")) for name in verdicts.names]
+            batch = with_policies(batch, verdicts.reasons[traces], names, verdicts.late[traces])
         return batch
 
 
@@ -146,7 +147,8 @@ class TailSampler:
     def __init__(self, settings: TailSamplingProcessor) -> None:
         self._settings = settings
         self._policies = Policies(settings.policies, first_match=settings.sample_on_first_match)
-        self.policies = self._policies.names[:-1]
+        self.policies = self._policies.voters
+        self._recorded = self._policies.inner if settings.record_policy else None
         self._names = [*self._policies.names, TRACE_TOO_LARGE, SHUTDOWN]
         self._spans = HeldSpans()
         self._traces = HeldTraces(settings, self._policies)
@@ -237,7 +239,7 @@ class TailSampler:
         self._remembered.put(keys[~verdicts.late], decisions[~verdicts.late])
         parts = {kept: tuple(_parts(taken, verdicts, kept=kept)) for kept in (True, False)}
         votes = np.zeros((len(verdicts), len(self.policies)), np.bool_)
-        return Decided(verdicts, parts[True], parts[False], tuple(finished), votes, record_policy=self._settings.record_policy)
+        return Decided(verdicts, parts[True], parts[False], tuple(finished), votes, recorded=self._recorded)
 
     def counted(self, decided: Decided) -> TraceDecisions:
         """What has been decided, in numbers."""
