@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,14 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from collector.calls import CallsOfBatch
+from collector.calls import CONNECTIONS, NODES, CallsOfBatch
 from collector.processors.topology.calls import find_calls
 from collector.processors.topology.peers import PeerAttributes
+from collector.processors.topology.rows import derived_rows
+from proto.native_columns import NumberMaps, Strings
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch
+from proto.spans import SpanBatch, concatenate
+from tests.support.scenes import scene
 from tests.support.topology import SETTINGS, PlainSpan, calls_in, calls_of, plain_spans
 from tests.support.traces import all_traces
 
@@ -90,3 +95,52 @@ def test_pieces_tell_of_the_same_calls_whatever_the_cuts_and_the_order(
     rows = data.draw(st.permutations(range(len(batch))))
     cuts = data.draw(st.lists(st.integers(0, len(batch)), max_size=4))
     assert calls_in(pieces_of(batch, rows, cuts)) == calls_of(list(plain_spans(request)))
+
+
+def test_rows_of_minutes_sum_up_the_calls_of_a_piece() -> None:
+    batch = concatenate([decode(trace.body, workspace).batch for trace in all_traces()[:40] for workspace in ("one", "two")])
+    found = found_in(batch)
+    (rows,) = (rows for rows in derived_rows(found) if rows.table == "otel_topology_minute")
+    expected: dict[tuple[object, ...], list[dict[str, float]]] = defaultdict(list)
+    for values in found.edges.tolist():
+        edge = dict(zip(found.edges.dtype.names or (), values, strict=True))
+        ends = found.names[edge["client"]], found.names[edge["server"]]
+        minute = edge["start"] // 60_000_000_000 * 60
+        expected[found.workspaces[edge["workspace"]], minute, *ends, CONNECTIONS[edge["connection"]], NODES[edge["node"]]] += [
+            edge
+        ]
+    columns = {column.name: list(values_of(column.values)) for column in rows.columns}
+    keys = list(
+        zip(*(columns[name] for name in ("Workspace", "Minute", "Client", "Server", "ConnectionType", "Node")), strict=True)
+    )
+    assert sorted(keys) == sorted(expected)
+    assert rows.times.tolist() == columns["Minute"]
+    for row, key in enumerate(keys):
+        edges, node = expected[key], key[5]
+        assert columns["Calls"][row] == len(edges)
+        assert columns["FailedCalls"][row] == sum(edge["failed"] for edge in edges)
+        for side, is_told in (("Client", node != "user"), ("Server", node in ("", "user", "database"))):
+            durations = [edge[f"{side.lower()}_duration"] for edge in edges] if is_told else [0]
+            assert columns[f"{side}DurationSum"][row] == sum(durations)
+            assert columns[f"{side}DurationMin"][row] == min(durations)
+            assert columns[f"{side}DurationMax"][row] == max(durations)
+            assert sum(columns[f"{side}DurationSketch"][row].values()) == (len(edges) if is_told else 0)
+
+
+def values_of(values: Any) -> Iterator[Any]:
+    """The values of a column, one a row."""
+    if isinstance(values, Strings):
+        yield from (values.texts[code] for code in values.codes.tolist())
+    elif isinstance(values, NumberMaps):
+        start = 0
+        for count in values.counts.tolist():
+            places = slice(start, start + count)
+            yield dict(zip(values.keys[places].tolist(), values.values[places].tolist(), strict=True))
+            start += count
+    else:
+        yield from values.tolist()
+
+
+def test_long_names_are_cut_between_characters() -> None:
+    request = scene(f"web CLIENT s1 <p peer.service={'ä' * 100}")
+    assert found_in(decode(request.SerializeToString()).batch).names == ["web", "ä" * 64, "user"]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.tally import MOST_SERVICE_BYTES
 from proto.attribute_search import find_attributes
 from proto.call_kernels import CLIENT, PRODUCER
 from proto.distinct import distinct_values
@@ -74,9 +75,13 @@ def service_codes(batch: SpanBatch) -> tuple[Codes, list[str]]:
 
 
 def _texts(batch: SpanBatch, codes: Codes, rows: NDArray[Any], places: NDArray[Any]) -> list[str]:
-    """Give `rows` the codes of the values in these places of the attributes, and return the texts; empty ones have none."""
+    """Give `rows` the codes of the values in these places of the attributes, and return their texts.
+
+    Long ones are cut, and empty ones have no code.
+    """
     of_rows, texts = distinct_values(batch.data, take(batch.attributes, places))
     kept = np.array([bool(text) for text in texts], np.bool_)
     numbers = np.where(kept, np.cumsum(kept) - 1, ABSENT).astype(np.int32)
     codes[rows] = numbers[of_rows]
-    return [text.decode("utf-8", "replace") for text in texts if text]
+    # Names come from outside, and stand in labels and in memory.
+    return [text[:MOST_SERVICE_BYTES].decode("utf-8", "ignore") for text in texts if text]
