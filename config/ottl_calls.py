@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -15,6 +16,8 @@ from config.patterns import compile_pattern
 from config.problems import nearest
 from config.values import Duration
 
+_DIRECTIVE: Final = re.compile("%[aAbBdfHIjmMpSyYzZ]")
+"""What stands for a part of a time, as Python's `datetime` has it."""
 _LOOKS_LIKE_GLOB: Final = ("*", "?")
 
 
@@ -124,12 +127,18 @@ def is_collection(path: Path) -> bool:
 def _check_meaning(text: str, name: str, arguments: Sequence[Node | None]) -> None:
     """What holds for single functions."""
     first = arguments[0] if arguments else None
-    if not isinstance(first, Constant):
-        return
-    if name in ID_SIZES and len(first.value) != ID_SIZES[name]:
+    if name in ID_SIZES and isinstance(first, Constant) and len(first.value) != ID_SIZES[name]:
         raise OttlError(text, first.at, f"{name} takes {ID_SIZES[name]} bytes, found {len(first.value)}")
-    if name == "Duration":
+    if name in ("Time", "FormatTime"):
+        _check_time_format(text, arguments[1])
+    if name == "Duration" and isinstance(first, Constant):
         try:
             Duration.parse(first.value.removeprefix("-"))
         except ValueError as error:
             raise OttlError(text, first.at, str(error)) from None
+
+
+def _check_time_format(text: str, form: Node | None) -> None:
+    if isinstance(form, Constant) and (unknown := _DIRECTIVE.sub("", form.value.replace("%%", ""))) and "%" in unknown:
+        found = unknown[unknown.index("%") :][:2]
+        raise OttlError(text, form.at, f"{found} is not known in times; a form is written as in %Y-%m-%dT%H:%M:%S.%f%z")

@@ -56,6 +56,7 @@ _TYPE_TEST: Final = _function(BOOL, _VALUE)
 _DIGEST: Final = _function(STRING, Parameter("value", STRING))
 _LENGTH_OF_TIME: Final = Parameter("value", DURATION)
 _POINT_IN_TIME: Final = Parameter("value", TIME)
+_DELIMITERS: Final = tuple(Parameter(name, STRING, optional=True, form="literal") for name in ("delimiter", "pair_delimiter"))
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "IsMatch": _function(BOOL, Parameter("target", ANY), Parameter("pattern", STRING, form="pattern")),
@@ -92,6 +93,10 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "SHA512": _DIGEST,
     "FNV": _function(INT, Parameter("value", STRING)),
     "ParseJSON": _function(MAP | LIST, _TARGET),
+    "ParseKeyValue": _function(MAP, _TARGET, *_DELIMITERS),
+    "URL": _function(MAP, Parameter("url", STRING)),
+    "Time": _function(TIME, _TARGET, Parameter("format", STRING, form="literal")),
+    "FormatTime": _function(STRING, Parameter("time", TIME), Parameter("format", STRING, form="literal")),
     "ExtractPatterns": _function(MAP, _TARGET, Parameter("pattern", STRING, form="pattern")),
     "Duration": _function(DURATION, Parameter("duration", STRING)),
     "Hours": _function(FLOAT, _LENGTH_OF_TIME),

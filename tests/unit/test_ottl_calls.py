@@ -89,6 +89,35 @@ CASES = [
     ("ParseJSON", ["[" * 10_000], FAILS),
     ("ExtractPatterns", ["/t/acme/x", "^/t/(?P<tenant>[^/]+)/"], {"tenant": "acme"}),
     ("ExtractPatterns", ["/x", "^/t/(?P<tenant>[^/]+)/"], {}),
+    ("ParseKeyValue", ["a=1 b='x y' c=\"d=e\""], {"a": "1", "b": "x y", "c": "d=e"}),
+    ("ParseKeyValue", ["a:1;;b:", ":", ";"], {"a": "1", "b": ""}),
+    ("ParseKeyValue", [""], {}),
+    ("ParseKeyValue", ["a=1 b"], FAILS),
+    ("ParseKeyValue", ["a='1"], FAILS),
+    ("ParseKeyValue", ["a=1", "=", "="], FAILS),
+    (
+        "URL",
+        ["https://ann:pw@example.com:8443/a%20b/c.tar.gz?q=1#top"],
+        {
+            "url.original": "https://ann:pw@example.com:8443/a%20b/c.tar.gz?q=1#top",
+            "url.scheme": "https",
+            "url.domain": "example.com",
+            "url.port": 8443,
+            "url.path": "/a b/c.tar.gz",
+            "url.extension": "gz",
+            "url.query": "q=1",
+            "url.fragment": "top",
+            "url.username": "ann",
+            "url.password": "pw",
+        },
+    ),
+    ("URL", ["/cart"], {"url.original": "/cart", "url.scheme": "", "url.domain": "", "url.path": "/cart"}),
+    ("URL", ["http://h:70000/"], FAILS),
+    ("Time", ["2023-11-14 22:13:20.5", "%Y-%m-%d %H:%M:%S.%f"], 1_700_000_000_500_000_000),
+    ("Time", ["2023-11-14T23:13:20+0100", "%Y-%m-%dT%H:%M:%S%z"], 1_700_000_000_000_000_000),
+    ("Time", ["soon", "%Y"], FAILS),
+    ("FormatTime", [1_700_000_000_500_000_000, "%d.%m.%Y %H:%M:%S.%f"], "14.11.2023 22:13:20.500000"),
+    ("FormatTime", [2**63 - 1, "%Y"], "2262"),
     ("Duration", ["1m30s"], 90_000_000_000),
     ("Duration", ["-1.5ms"], -1_500_000),
     ("Duration", ["soon"], FAILS),
@@ -128,7 +157,15 @@ def test_times_and_durations_are_counted_in_units(function: str, nanoseconds: in
     assert call(function, [of_results([nanoseconds], code)]).value(0) == result
 
 
-WRITTEN_OUT = {"pattern": ".*", "toCase": "camel", "bytes": b"12345678"}
+def test_arguments_in_the_middle_may_be_left_out() -> None:
+    column = call("ParseKeyValue", [of_results(["a=1&b=2"]), None, of_results(["&"])])
+    assert column.value(0) == {"a": "1", "b": "2"}
+
+
+WRITTEN_OUT = {
+    "pattern": ".*", "toCase": "camel", "bytes": b"12345678", "format": "%Y",
+    "delimiter": "=", "pair_delimiter": "a",
+}
 
 
 @pytest.mark.parametrize("function", sorted(set(FUNCTIONS) - {"IsRootSpan"}))

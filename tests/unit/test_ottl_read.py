@@ -38,6 +38,7 @@ BROKEN = [
     ("Len(3) == 1", 5, "found int"),
     ("SpanID(0x00) == span_id", 8, "takes 8 bytes, found 1"),
     ('Duration("5 ms") < end_time - start_time', 10, "such as 200ms"),
+    ('Time("5", "%Q") > start_time', 11, "%Q is not known in times"),
     ("Now() > start_time", 1, "read again from the journal"),
     ('set(name, "x")', 1, "changes spans"),
     ('span.status.code == "ERROR"', 18, "which is always false; did you mean STATUS_CODE_ERROR?"),

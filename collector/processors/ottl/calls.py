@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
-import orjson
 
 from collector.processors.ottl.columns import (
     BOOL,
@@ -27,19 +26,25 @@ from collector.processors.ottl.columns import (
     Failure,
     apply,
     canonical,
+    of_results,
 )
 from collector.processors.ottl.conversions import as_bool, as_double, as_int, as_string
+from collector.processors.ottl.parsing import extract, format_time, parse_json, parse_pairs, parse_time, parse_url
 from config.patterns import compile_pattern
 from config.values import Duration
 
 _WORDS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-_DEEPEST: Final = 64
 _pattern = lru_cache(maxsize=1024)(compile_pattern)
+
+
+_LEFT_OUT: Final = of_results([None])
 
 
 def call(function: str, arguments: list[Column | None]) -> Column:
     """The results of a function for columns of its arguments; None stands for one that is left out."""
-    given = [argument for argument in arguments if argument is not None]
+    given = [_LEFT_OUT if argument is None else argument for argument in arguments]
+    while given and given[-1] is _LEFT_OUT:
+        given.pop()
     if function in TYPE_TESTS:
         return _has_type(given[0], TYPE_TESTS[function])
     if function in _UNITS:
@@ -47,7 +52,7 @@ def call(function: str, arguments: list[Column | None]) -> Column:
     if function in _CONVERSIONS:
         code, convert = _CONVERSIONS[function]
         return _convert(given[0], code, convert)
-    return apply(_FUNCTIONS[function], given, DURATION if function == "Duration" else None)
+    return apply(_FUNCTIONS[function], given, _RESULTS.get(function))
 
 
 def call_on_text(function: str, text: str) -> str:
@@ -55,6 +60,9 @@ def call_on_text(function: str, text: str) -> str:
     made: str = _FUNCTIONS[function](text)
     return made
 
+
+_RESULTS: Final = {"Duration": DURATION, "Time": TIME}
+"""Functions whose ints are times or durations."""
 
 TYPE_TESTS: Final = {
     "IsString": STRING,
@@ -201,37 +209,6 @@ def _index(target: Any, value: Any) -> int:
     raise Failure(f"expected a string or a list, found {_type_name(target)}")
 
 
-def _parse_json(target: Any) -> Any:
-    try:
-        parsed = orjson.loads(_text(target))
-    except orjson.JSONDecodeError as error:
-        raise Failure(f"is no JSON: {error}") from None
-    if not isinstance(parsed, list | dict):
-        raise Failure("is JSON, but no object and no array")
-    return _with_floats(parsed)
-
-
-def _with_floats(value: Any, depth: int = 0) -> Any:
-    """JSON has one kind of number."""
-    if depth > _DEEPEST:
-        raise Failure(f"has more than {_DEEPEST} levels")
-    match value:
-        case bool():
-            return value
-        case int():
-            return float(value)
-        case list():
-            return [_with_floats(each, depth + 1) for each in value]
-        case dict():
-            return {key: _with_floats(each, depth + 1) for key, each in value.items()}
-    return value
-
-
-def _extract(target: Any, pattern: str) -> dict[str, Any]:
-    match = _pattern(pattern).search(_text(target))
-    return {name: value or "" for name, value in match.groupdict().items()} if match else {}
-
-
 def _duration(text: Any) -> int:
     written = _text(text)
     try:
@@ -275,8 +252,14 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "SHA256": _digest("sha256"),
     "SHA512": _digest("sha512"),
     "FNV": _fnv,
-    "ParseJSON": _parse_json,
-    "ExtractPatterns": _extract,
+    "ParseJSON": lambda target: parse_json(_text(target)),
+    "ParseKeyValue": lambda target, delimiter=None, between=None: parse_pairs(
+        _text(target), "=" if delimiter is None else delimiter, " " if between is None else between
+    ),
+    "ExtractPatterns": lambda target, pattern: extract(_text(target), pattern),
+    "URL": lambda target: parse_url(_text(target)),
+    "Time": lambda target, form: parse_time(_text(target), form),
+    "FormatTime": lambda value, form: format_time(_number(value), form),
     "Duration": _duration,
     "TraceID": lambda value: value,
     "SpanID": lambda value: value,
