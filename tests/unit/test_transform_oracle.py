@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.processors.base import Processed
 from collector.processors.transform import Transform
+from config.ottl import read_flat_condition
 from config.ottl_statements import OttlError, read_flat_statement
 from config.transforming import TransformProcessor
 from proto.native_encode import encode
@@ -21,7 +22,7 @@ from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch, concatenate
 from tests.support import ottl_statements_oracle as oracle
-from tests.support.ottl_oracle import Subject
+from tests.support.ottl_oracle import Subject, verdict
 from tests.support.requests import key_values
 from tests.unit.test_ottl_evaluate import ANYTHING, requests
 
@@ -163,3 +164,22 @@ def test_a_piece_of_several_requests_in_another_order_becomes_the_same(
     subjects = [whole[row] for row in rows]
     oracle.run([read_flat_statement(text) for text in texts], subjects)
     assert left_of(transformed(piece, *texts).batch) == sorted(map(described, subjects), key=repr)
+
+
+CHOOSING = [where for where in WHERES if "spanevent" not in where]
+
+
+@settings(max_examples=100, deadline=None, phases=PHASES)
+@given(requests().map(with_something_nested), lists, st.lists(st.sampled_from(CHOOSING), min_size=1, max_size=2))
+def test_a_group_is_done_for_the_spans_that_its_conditions_chose(
+    request: ExportTraceServiceRequest, texts: list[str], conditions: list[str]
+) -> None:
+    subjects = oracle.alone(request)
+    roots = [read_flat_condition(text).root for text in conditions]
+    chosen = [subject for subject in subjects if any(verdict(root, subject) for root in roots)]
+    oracle.run([read_flat_statement(text) for text in texts], chosen)
+
+    batch = decode(request.SerializeToString()).batch
+    done = transformed(batch, {"conditions": conditions, "statements": texts})
+
+    assert left_of(done.batch) == sorted(map(described, subjects), key=repr)
