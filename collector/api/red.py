@@ -10,7 +10,7 @@ from collector.api import params, rendering, schemas
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
-from collector.query.red import MINUTE, By, find_red, usual_step, whole_steps
+from collector.query.red import MINUTE, By, RedQuery, find_red, usual_step, whole_steps
 
 MOST_POINTS: Final = 1500
 """More than the minutes of a day."""
@@ -53,8 +53,8 @@ async def list_red(request: web.Request) -> web.Response:
     if by == "operation" and service is None:
         raise BadParameter(BY.name, by, "operation needs the parameter service")
     limit = LIMIT.read(query)
-    found = await find_red(
-        request.app[STORE],
+    asked = RedQuery(
+        workspace=request[CALLER].workspace,
         start=start,
         end=end,
         step=step,
@@ -64,8 +64,8 @@ async def list_red(request: web.Request) -> web.Response:
         kind=params.KIND.read(query),
         after=NAME_CURSOR.read(query),
         limit=limit + 1,
-        workspace=request[CALLER].workspace,
     )
+    found = await find_red(request.app[STORE], asked)
     return rendering.json_response(
         {
             "startUnixNano": str(start),

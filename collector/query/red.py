@@ -73,42 +73,55 @@ def whole_steps(start: int, end: int, step: int) -> tuple[int, int]:
     return start // step * step, -(-end // step) * step
 
 
-def red_statement(
-    store: SpanStore,
-    *,
-    start: int,
-    end: int,
-    step: int,
-    by: By,
-    service: str | None,
-    operation: str | None,
-    kind: str | None,
-    after: str | None,
-    limit: int,
-    workspace: str,
-) -> Statement:
+@dataclass(frozen=True, slots=True)
+class RedQuery:
+    """What is asked: the spans that start in [start, end) and fit the filters, by service or operation.
+
+    Attributes:
+        workspace: whose they are.
+        start, end: nanoseconds, whole steps both (`whole_steps`).
+        step: whole minutes, in nanoseconds; whole quarters of an hour are read from a smaller table.
+        by: what a series is.
+        service, operation, kind: filters, None for any.
+        after: only names that are greater, to go on after a page.
+        limit: the most series.
+    """
+
+    workspace: str
+    start: int
+    end: int
+    step: int
+    by: By = "service"
+    service: str | None = None
+    operation: str | None = None
+    kind: str | None = None
+    after: str | None = None
+    limit: int = 20
+
+
+def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     """One row for each series and step, and one for each series in all, whose Step is null; series in order of their names."""
-    is_coarse = step % QUARTER_HOUR == 0
+    is_coarse = query.step % QUARTER_HOUR == 0
     time = "QuarterHour" if is_coarse else "Minute"
     table = table_name("otel_red_quarter_hour" if is_coarse else "otel_red_minute", store.spans_table)
-    name = {"service": "ServiceName", "operation": "SpanName"}[by]
+    name = {"service": "ServiceName", "operation": "SpanName"}[query.by]
     conditions = [
         "Workspace = {workspace:String}",
         f"{time} >= toDateTime({{start:UInt32}}, 'UTC')",
         f"{time} < toDateTime({{end:UInt32}}, 'UTC')",
     ]
     parameters: dict[str, object] = {
-        "workspace": workspace,
-        "start": min(start // SECOND, _LAST_SECOND),
-        "end": min(end // SECOND, _LAST_SECOND),
-        "step": step // SECOND,
-        "limit": limit,
+        "workspace": query.workspace,
+        "start": min(query.start // SECOND, _LAST_SECOND),
+        "end": min(query.end // SECOND, _LAST_SECOND),
+        "step": query.step // SECOND,
+        "limit": query.limit,
     }
     for column, key, value in (
-        ("ServiceName =", "service", service),
-        ("SpanName =", "operation", operation),
-        ("SpanKind =", "kind", kind),
-        (f"{name} >", "after", after),
+        ("ServiceName =", "service", query.service),
+        ("SpanName =", "operation", query.operation),
+        ("SpanKind =", "kind", query.kind),
+        (f"{name} >", "after", query.after),
     ):
         if value is not None:
             conditions.append(f"{column} {{{key}:String}}")
@@ -134,45 +147,14 @@ def red_statement(
     )
 
 
-async def find_red(
-    store: SpanStore,
-    *,
-    start: int,
-    end: int,
-    step: int,
-    by: By = "service",
-    service: str | None = None,
-    operation: str | None = None,
-    kind: str | None = None,
-    after: str | None = None,
-    limit: int = 20,
-    workspace: str,
-) -> list[Series]:
-    """Rate, errors and durations of the spans that start in [start, end) and fit the filters, by service or operation.
-
-    Args:
-        start, end: nanoseconds, whole steps both (`whole_steps`).
-        step: whole minutes, in nanoseconds; whole quarters of an hour are read from a smaller table.
-        after: only names that are greater, to go on after a page.
+async def find_red(store: SpanStore, query: RedQuery) -> list[Series]:
+    """Rate, errors and durations of each series with spans, in order of names.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    statement = red_statement(
-        store,
-        start=start,
-        end=end,
-        step=step,
-        by=by,
-        service=service,
-        operation=operation,
-        kind=kind,
-        after=after,
-        limit=limit,
-        workspace=workspace,
-    )
     found: list[Series] = []
-    for row in (await store.fetch(statement)).rows():
+    for row in (await store.fetch(red_statement(store, query))).rows():
         if row["Step"] is None:
             found.append(Series(row["Name"], _measures(row)))
         else:
