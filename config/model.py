@@ -67,5 +67,5 @@ class Config(Section):
         return {name: exporter for name, exporter in exporters if isinstance(exporter, ClickHouseExporter)}
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "connectors": "let the clickhouse exporter store spans, and derive figures from there",
+        "connectors": "what spanmetrics and servicegraph do, the processors red_metrics and topology do",
     }

@@ -89,6 +89,7 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "groupbytrace": "leave it out: tail_sampling gathers traces by itself",
     "groupbyattrs": _IN_FRONT,
     "spanmetrics": "use the processor red_metrics",
+    "servicegraph": "use the processor topology",
     "k8sattributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,
     "cumulativetodelta": "spanhouse takes spans only",
