@@ -8,8 +8,8 @@ from aiohttp import web
 
 from collector.api import params, rendering, schemas
 from collector.api.routing import CALLER, EXPLAINERS, JSON, Route
+from collector.processors.tail_sampling.decided import trace_key
 from collector.processors.tail_sampling.recent import Decision, Explanation
-from collector.processors.tail_sampling.sampler import trace_key
 
 
 async def explain_trace(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.pipeline.batching import BatchLimits
-from collector.processors.tail_sampling.sampler import Decided, Part
+from collector.processors.tail_sampling.decided import Decided, Part
 from exporters.tally import spans_by_owner
 from proto.weights import stored_bytes
 

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import orjson
 
-from collector.processors.tail_sampling.sampler import KEY_BYTES, Verdicts
+from collector.processors.tail_sampling.decided import KEY_BYTES, Verdicts
 
 ROW: Final = np.dtype(
     [

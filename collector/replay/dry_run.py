@@ -14,7 +14,8 @@ import numpy as np
 
 from collector.pipeline.registry import PROCESSORS
 from collector.processors.base import Processor
-from collector.processors.tail_sampling.sampler import Decided, TailSampler, trace_key
+from collector.processors.tail_sampling.decided import Decided, trace_key
+from collector.processors.tail_sampling.sampler import TailSampler
 from config.model import Config
 from config.processors import BatchProcessor
 from config.tail_sampling import TailSamplingProcessor

@@ -14,7 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from collector.metrics import TAIL_AGE_SECONDS, TAIL_TRACES, TAIL_VOTES
-from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, Decided, TailSampler, trace_key
+from collector.processors.tail_sampling.decided import Decided, trace_key
+from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, TailSampler
 from collector.telemetry import Telemetry
 from config.tail_sampling import TailSamplingProcessor
 from proto.adjusted_count import adjusted_counts

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.processors.tail_sampling.sampler import KEY_BYTES, Verdicts
+from collector.processors.tail_sampling.decided import KEY_BYTES, Verdicts
 
 MOST_TRACES: Final = 100_000
 """About so many of the newest decisions can be told of."""
