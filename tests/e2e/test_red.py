@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tests.support.daemon import daemon_in, eventually
@@ -52,4 +53,27 @@ def test_all_spans_are_counted_though_a_tenth_is_stored_and_both_ways_of_countin
         by_route = "SELECT JSONExtractString(Dimensions, 'http.route') AS Route, sum(Spans) FROM otel_red_minute GROUP BY Route"
         found = (line.split("\t") for line in daemon.sql(by_route).splitlines())
         assert {route: int(spans) for route, spans in found} == routes
+        assert daemon.stop() == 0, daemon.log
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before", "behind"])
+def test_what_tail_sampling_keeps_is_counted_as_the_spans_that_it_stands_for(tmp_path: Path, is_before: bool) -> None:
+    request = generated_request(Shape(spans=400, spans_per_trace=2))
+    policy = {"name": "quarter", "type": "probabilistic", "probabilistic": {"sampling_percentage": 25}}
+    tail = {"decision_wait": "200ms", "policies": [policy]}
+    processors = {"red_metrics": None, "tail_sampling": tail} if is_before else {"tail_sampling": tail, "red_metrics": None}
+    with daemon_in(tmp_path) as daemon:
+        daemon.configure(processors=processors, journal={})
+        daemon.start()
+        daemon.export(request)
+        eventually(
+            lambda: daemon.metric("spanhouse_exporter_derived_rows_total", table="otel_red_minute"), "rows that were stored"
+        )
+        eventually(lambda: daemon.metric("spanhouse_ledger_spans", state="waiting") == 0, "an empty journal")
+        stored, weighed = daemon.sql("SELECT count(), sum(AdjustedCount) FROM otel_traces").split("\t")
+        counted = float(daemon.sql("SELECT sum(Spans) FROM otel_red_minute"))
+        assert 0 < int(stored) < 400
+        assert float(weighed) == pytest.approx(4 * int(stored))
+        assert counted == pytest.approx(400 if is_before else float(weighed))
+        assert daemon.metric("traces_span_metrics_calls_total") == pytest.approx(counted)
         assert daemon.stop() == 0, daemon.log
