@@ -58,7 +58,7 @@ def with_keys(draft: Draft, lists: Lists, outcomes: Outcomes) -> Changed:
     """All with keys changed; of those that have the same then, the last counts."""
     codes, keys = _keys(draft, lists.attributes)
     changed = _with_changes(draft, lists, np.arange(len(codes)), codes, outcomes(keys), "key")
-    return changed and (_without_doubles(draft, changed[0], -np.arange(len(lists.rows))), changed[1])
+    return changed and (_without_doubles(draft, changed[0]), changed[1])
 
 
 def stringified(draft: Draft, lists: Lists) -> Changed:
@@ -84,24 +84,27 @@ def flat(draft: Draft, lists: Lists, prefix: str, depth: int | None) -> Changed:
     changed = np.unique(lists.rows[chosen])
     if nested.any():
         lists = _with_parts(draft, lists, nested, codes, [begin + key.decode() for key in keys], depth)
-    return _without_doubles(draft, lists, -np.arange(len(lists.rows))), changed
+    return _without_doubles(draft, lists), changed
 
 
 def merged(draft: Draft, lists: Lists, source: Lists, strategy: str) -> Changed:
     """Those of a source beside them: with keys that are missing (`insert`), that are there (`update`), or with all (`upsert`)."""
     joined = _joined(lists, source)
-    is_new = np.arange(len(joined.rows)) >= len(lists.rows)
     codes, keys = _keys(draft, joined.attributes)
-    pairs = joined.rows * len(keys) + codes
-    there = np.isin(pairs, pairs[~is_new])
-    used: NDArray[np.bool_] = is_new if strategy == "upsert" else is_new & (there if strategy == "update" else ~there)
+    order, starts = _grouped(joined.rows * len(keys) + codes)
+    # Of each key of each row, what comes first, which is new only if the key was missing, and the first that is new.
+    firsts = order[starts]
+    added = np.minimum.reduceat(np.where(order >= len(lists.rows), order, len(order)), starts)
+    there, comes = firsts < len(lists.rows), added < len(order)
+    used: NDArray[np.bool_] = comes if strategy == "upsert" else comes & (there if strategy == "update" else ~there)
     if not used.any():
         return None
-    order = np.flatnonzero(~is_new | used)
-    order = order[np.argsort(joined.rows[order], kind="stable")]
-    ranks = np.where(is_new, 0, len(joined.rows)) + np.arange(len(joined.rows))
-    made = Lists(joined.rows[order], take(joined.attributes, order))
-    return _without_doubles(draft, made, ranks[order]), np.unique(joined.rows[used])
+    stays = there | used
+    chosen, firsts = np.where(used, added, firsts)[stays], firsts[stays]
+    by_place = np.argsort(firsts)
+    by_row = by_place[np.argsort(joined.rows[firsts[by_place]], kind="stable")]
+    chosen = chosen[by_row]
+    return Lists(joined.rows[chosen], take(joined.attributes, chosen)), np.unique(joined.rows[added[used]])
 
 
 def made_of(draft: Draft, maps: Sequence[Mapping[str, Any]]) -> tuple[Table, NDArray[np.int64], NDArray[np.int64]]:
@@ -162,16 +165,21 @@ def _with_changes(
     return lists, np.unique(lists.rows[places])
 
 
-def _without_doubles(draft: Draft, lists: Lists, ranks: NDArray[Any]) -> Lists:
-    """Of attributes with the same key the one with the lowest rank, in the place of the first of them."""
-    codes, _ = _keys(draft, lists.attributes)
-    order = np.lexsort((ranks, codes, lists.rows))
-    starts = np.flatnonzero((np.diff(lists.rows[order], prepend=-1) != 0) | (np.diff(codes[order], prepend=-1) != 0))
+def _without_doubles(draft: Draft, lists: Lists) -> Lists:
+    """Of attributes with the same key the last, in the place of the first."""
+    codes, keys = _keys(draft, lists.attributes)
+    order, starts = _grouped(lists.rows * len(keys) + codes)
     if len(starts) == len(order):
         return lists
-    firsts = np.minimum.reduceat(order, starts)
-    chosen = order[starts][np.argsort(firsts)]
+    lasts = np.append(starts[1:], len(order)) - 1
+    chosen = order[lasts][np.argsort(order[starts])]
     return Lists(lists.rows[chosen], take(lists.attributes, chosen))
+
+
+def _grouped(numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places in the order of their numbers, those with equal ones as they come; and where in this order each number begins."""
+    order = np.argsort(numbers, kind="stable")
+    return order, np.flatnonzero(np.diff(numbers[order], prepend=-1))
 
 
 def _joined(first: Lists, second: Lists) -> Lists:
