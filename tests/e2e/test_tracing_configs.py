@@ -206,3 +206,26 @@ def test_what_is_switched_off_does_not_get_in_because_the_store_was_away_at_the_
             assert daemon.metric("spanhouse_processor_dropped_spans_total", reason="disabled") == 1
             assert daemon.metric("spanhouse_tracing_configs") == 1
             assert daemon.stop() == 0
+
+
+def test_a_change_at_one_collector_is_in_force_at_another(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    with daemon_in(tmp_path / "one") as one, daemon_in(tmp_path / "two") as two, clickhouse_alone(one):
+        for daemon in (one, two):
+            endpoint = f"http://127.0.0.1:{one.ports.clickhouse}"
+            daemon.configure(clickhouse={"endpoint": endpoint, "embedded": None}, processors=POLICY)
+            daemon.start()
+        made = call(one.ports.query, "POST", CONFIGS, {"service": "numbers", "enabled": False})[1]
+        service = Service(two, "numbers")
+
+        def is_dropped() -> bool:
+            service.span("one")
+            return two.metric("spanhouse_processor_dropped_spans_total", rule=made["id"], reason="disabled") > 0
+
+        eventually(is_dropped, "a span that is dropped")
+        path = f"{CONFIGS}/{made['id']}"
+        assert call(two.ports.query, "PATCH", path, {"enabled": True}, version=1)[0] == 200
+        late, answer = call(one.ports.query, "PATCH", path, {"comment": "late"}, version=1)
+        assert (late, answer["currentVersion"], answer["current"]["enabled"]) == (409, 2, True)
+        assert (one.stop(), two.stop()) == (0, 0)
