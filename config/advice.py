@@ -8,6 +8,7 @@ from typing import Final
 
 from config.advice_on_actions import advise_on_actions
 from config.advice_on_conditions import Advice, advise_on_filter, drops_all
+from config.advice_on_leftovers import advise_on_leftovers
 from config.advice_on_statements import advise_on_statements
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.document import Document
@@ -51,7 +52,7 @@ _RULES: Final = (
 
 def advise(config: Config, document: Document) -> tuple[Problem, ...]:
     """Everything that a configuration, which can be used, had better not say, in the order of the file."""
-    found = [*_order(config), *_samplers(config), *_nothing_left(config)]
+    found = [*_order(config), *_samplers(config), *_nothing_left(config), *advise_on_leftovers(config, document)]
     for name, processor in config.processors.items():
         at = ("processors", name)
         match processor:
