@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
 from collector.errors import Permanent, Retryable
+from collector.pipeline.build import build
+from collector.telemetry import Telemetry
+from config.load import parse
 from exporters.loadbalancing.resolver import DnsResolver, ResolveError
 from proto.spans import SpanBatch, concatenate
 from tests.support.batches import numbered, numbers
@@ -266,6 +271,47 @@ async def test_spans_wait_until_it_is_known_which_backends_there_are(tmp_path: P
         two_tiers.resolver.fault = ""
         assert await delivering == 40
         assert two_tiers.balancer.outlet.trouble == ""
+
+
+SECOND_TIER = """
+receivers: {{otlp: {{protocols: {{grpc: }}}}}}
+processors:
+  tail_sampling: {{decision_wait: 1h, policies: [{{name: errors, type: status_code, status_code: {{status_codes: [ERROR]}}}}]}}
+exporters:
+  otlp: {{endpoint: "http://127.0.0.1:{port}", dead_letters: {{directory: {directory}}}}}
+service: {{pipelines: {{traces: {{receivers: [otlp], processors: [tail_sampling], exporters: [otlp]}}}}}}
+"""
+
+
+def with_errors(batch: SpanBatch, rows: range) -> SpanBatch:
+    """The batch, in which the spans in these rows have failed."""
+    spans = batch.spans.copy()
+    spans["status_code"][np.array(rows, np.int64)] = 2
+    return replace(batch, spans=spans)
+
+
+async def test_who_decides_about_traces_behind_a_balancer_has_the_whole_of_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with AsyncExitStack() as stack:
+        last = await stack.enter_async_context(receivers())
+        two_tiers = await stack.enter_async_context(tier(3, tmp_path, monkeypatch))
+        config = parse(SECOND_TIER.format(port=last.grpc.port, directory=tmp_path).encode(), {}, "second tier")
+        pool = stack.enter_context(ThreadPoolExecutor(2))
+        pipelines = [await stack.enter_async_context(build(config, Telemetry("test"), pool)) for _ in two_tiers.backends]
+        running = [asyncio.create_task(pipeline.run()) for pipeline in pipelines]
+        for backend, pipeline in zip(two_tiers.backends.values(), pipelines, strict=True):
+            backend.consumer.before = pipeline.entry.consume
+        # Of each trace a span comes in each of four batches; every third trace is to be kept, as a span fails in the last of them.
+        for turn in range(4):
+            batch = numbered(100 * turn, 100, trace_of=lambda number: 1000 + number % 100)
+            await two_tiers.deliver(with_errors(batch, range(0, 100 if turn == 3 else 0, 3)), f"batch-{turn}")
+        for pipeline in pipelines:
+            assert (await pipeline.drain(10)).spans == 0
+        await asyncio.gather(*running)
+        kept = sorted(number for batch in last.consumer.batches for number in numbers(batch))
+        assert kept == [number for number in range(400) if number % 100 % 3 == 0]
+        assert all(two_tiers.got(address) for address in two_tiers.backends)
 
 
 async def test_the_addresses_of_a_name_are_the_backends() -> None:
