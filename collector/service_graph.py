@@ -8,7 +8,8 @@ is in ClickHouse, where halves wait for longer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -111,9 +112,14 @@ class _Nodes:
 
 
 class ServiceGraph(Collector):
-    """The series of one daemon; of use from the event loop's thread alone."""
+    """The series of one daemon; of use from the event loop's thread alone.
 
-    def __init__(self) -> None:
+    Args:
+        monotonic: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._begin(GraphSettings((), 0, 1, 0.0))
 
     def _begin(self, settings: GraphSettings) -> None:
@@ -123,8 +129,8 @@ class ServiceGraph(Collector):
         self._nodes = _Nodes()
         self._series: dict[Key, _Series] = {}
 
-    def add(self, measures: CallMeasures, now_s: float) -> None:
-        """Count what was found in a batch; `now_s` is of a clock that never goes back. Other settings begin anew."""
+    def add(self, measures: CallMeasures) -> None:
+        """Count what was found in a batch. Other settings begin anew."""
         if measures.settings != self._settings:
             self._begin(measures.settings)
         calls = measures.calls
@@ -134,8 +140,8 @@ class ServiceGraph(Collector):
         halves["service"] = self._numbered(calls, calls.halves["service"], calls.half_workspaces)
         halves["peer"] = self._numbered(calls, calls.halves["peer"], calls.half_workspaces)
         halves["key"] ^= np.array([_salt(workspace) for workspace in calls.workspaces])[calls.half_workspaces]
-        self._expire(now_s)
-        callers, callees, evicted = self._table.add(halves, now_s)
+        self._expire()
+        callers, callees, evicted = self._table.add(halves, self._monotonic())
         self._count(np.concatenate([edges, _met(callers, callees)]))
         self._count_missing(evicted, "dropped")
         if len(self._nodes) > 4 * self._settings.max_halves:
@@ -154,9 +160,9 @@ class ServiceGraph(Collector):
         numbers[used] = [self._nodes.number(node) for node in nodes]
         return numbers[places]
 
-    def _expire(self, now_s: float) -> None:
+    def _expire(self) -> None:
         """What waits no longer: callers that say whom they called have called it; of others the other side is missing."""
-        halves = self._table.expire(now_s - self._settings.ttl_s)
+        halves = self._table.expire(self._monotonic() - self._settings.ttl_s)
         names_peer = (halves["side"] == CALLER) & (halves["peer"] != ABSENT)
         self._count(_met_nobody(halves[names_peer]))
         self._count_missing(halves[~names_peer], "unpaired")
@@ -213,6 +219,7 @@ class ServiceGraph(Collector):
         """All series in Prometheus' classes; nothing where no calls are looked for."""
         if not self._settings.bounds_ns:
             return []
+        self._expire()
         counters = {
             name: CounterMetricFamily(f"{_PREFIX}_{name}", text, labels=_LABELS)
             for name, text in (

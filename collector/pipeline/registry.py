@@ -117,7 +117,7 @@ def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundi
     client = clickhouse_client(settings)
     writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
     writer = ClickHouseWriter(client, writing, surroundings.executor)
-    settling = Settling(client, writing.schema)
+    settling = Settling(writer.open, client, writing.schema)
     return Connection(new_sender(name, settings, writer, surroundings), client.close, settling)
 
 

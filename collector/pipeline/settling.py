@@ -7,11 +7,13 @@ So it is stored once, however often that is tried, and by however many collector
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
+from exporters.base import ExportError
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
 
@@ -37,11 +39,13 @@ class Settling:
     """Settles the calls in the tables of one exporter.
 
     Args:
+        make_ready: makes its tables, where that is to be done; raises ExportError.
         client: connections to its servers.
         schema: its tables.
     """
 
-    def __init__(self, client: ClickHouseClient, schema: SchemaSettings) -> None:
+    def __init__(self, make_ready: Callable[[], Awaitable[None]], client: ClickHouseClient, schema: SchemaSettings) -> None:
+        self._make_ready = make_ready
         self._client = client
         self._halves = schema.table_of("otel_topology_halves")
         self._settled = schema.table_of("otel_topology_settled")
@@ -51,16 +55,17 @@ class Settling:
     async def run(self) -> None:
         """Settle minute after minute, until it is cancelled. What cannot be done now is tried again."""
         while True:
+            await asyncio.sleep(INTERVAL_S)
             try:
+                await self._make_ready()
                 await self.settle()
-            except (ClickHouseError, ClickHouseUnavailable) as error:
+            except (ExportError, ClickHouseError, ClickHouseUnavailable) as error:
                 # Once for as long as it lasts.
                 if not self._is_troubled:
                     _log.warning("calls_not_settled_yet", error=str(error))
                 self._is_troubled = True
             else:
                 self._is_troubled = False
-            await asyncio.sleep(INTERVAL_S)
 
     async def settle(self) -> None:
         """Settle what belongs to the minutes that are over and are not settled yet, oldest first.

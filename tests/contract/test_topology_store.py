@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from collector.calls import BY_USER, NODES, TO_DATABASE, TO_EXTERNAL, TO_MESSAGING
+from collector.pipeline import settling
 from collector.pipeline.settling import Settling
 from collector.processors.topology.processor import Topology
 from collector.query.store import SpanStore
 from collector.query.topology import find_topology
 from config.topology import TopologyProcessor
-from exporters.base import DerivedRows
+from exporters.base import DerivedRows, ExportError, Outlook
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
@@ -28,8 +29,10 @@ from proto.native_columns import NativeColumn
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.support.clickhouse import ClickHouse
+from tests.support.scenes import scene
 from tests.support.topology import Call, PlainSpan, calls_of, plain_spans
 from tests.support.traces import all_traces
+from tests.support.waiting import until
 
 TIMEOUT_S = 60.0
 MOST_SPANS = 3_000
@@ -141,8 +144,8 @@ async def test_calls_are_counted_once_however_their_spans_came_and_however_many_
         before = stored_calls(clickhouse, database)
         assert await asked_calls(client, database) == expected
         # Several collectors, of which none knows what the others have done, and one that starts later.
-        await asyncio.gather(*(Settling(client, SchemaSettings(database=database)).settle() for _ in range(2)))
-        await Settling(client, SchemaSettings(database=database)).settle()
+        await asyncio.gather(*(Settling(writer.open, client, SchemaSettings(database=database)).settle() for _ in range(2)))
+        await Settling(writer.open, client, SchemaSettings(database=database)).settle()
         assert await asked_calls(client, database) == expected
     assert before.total() < expected.total()
     assert stored_calls(clickhouse, database) == expected
@@ -160,7 +163,7 @@ async def test_what_came_too_far_apart_never_meets(clickhouse: ClickHouse, datab
         minute = int(answer.columns["now"][0]) // 60 * 60 - 12 * 60
         is_server = batch.spans["kind"] == 2
         await store(writer, [(batch.select(~is_server), minute), (batch.select(is_server), minute + 5 * 60)])
-        await Settling(client, SchemaSettings(database=database)).settle()
+        await Settling(writer.open, client, SchemaSettings(database=database)).settle()
     assert not [call for call in stored_calls(clickhouse, database) if not call[3]]
 
 
@@ -171,5 +174,28 @@ async def test_workspaces_do_not_meet(clickhouse: ClickHouse, database: str) -> 
         answer = await client.query("SELECT toUnixTimestamp(now()) AS now")
         minute = int(answer.columns["now"][0]) // 60 * 60 - 12 * 60
         await store(writer, [(one.select(one.spans["kind"] != 2), minute), (two.select(two.spans["kind"] == 2), minute)])
-        await Settling(client, SchemaSettings(database=database)).settle()
+        await Settling(writer.open, client, SchemaSettings(database=database)).settle()
     assert not [call for call in stored_calls(clickhouse, database) if not call[3]]
+
+
+async def test_settling_goes_on_after_a_failure(clickhouse: ClickHouse, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "INTERVAL_S", 0.01)
+    batch = decode(scene("web CLIENT b <a\ncart SERVER c <b").SerializeToString()).batch
+    failures = [ExportError("away", "unreachable", Outlook.LATER)]
+
+    async with tables(clickhouse, database) as (writer, client):
+
+        async def make_ready() -> None:
+            if failures:
+                raise failures.pop()
+
+        answer = await client.query("SELECT toUnixTimestamp(now()) AS now")
+        came_s = int(answer.columns["now"][0]) - 12 * 60
+        await store(writer, [(batch.select(slice(row, row + 1)), came_s) for row in range(2)])
+        task = asyncio.create_task(Settling(make_ready, client, SchemaSettings(database=database)).run())
+        try:
+            await until(lambda: stored_calls(clickhouse, database) == {("web", "cart", "", ""): 1})
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert not failures

@@ -19,18 +19,19 @@ class Graph:
     """A graph that gets scenes, at times that the test sets."""
 
     def __init__(self, **settings: object) -> None:
-        self.graph = ServiceGraph()
+        self.now_s = 0.0
+        self.graph = ServiceGraph(lambda: self.now_s)
         self._topology = Topology(TopologyProcessor.model_validate(settings))
-        self._traces = 0
 
     def add(self, text: str, at_s: float = 0.0, workspace: str = "default", trace: int = 1) -> None:
         measures = self._topology.process(decode(scene(text, trace=trace).SerializeToString(), workspace).batch).measured
         assert isinstance(measures, CallMeasures)
-        self.graph.add(measures, at_s)
+        self.now_s = at_s
+        self.graph.add(measures)
 
     def expire(self) -> None:
         """Let everything that waits have waited long enough."""
-        self.add("", 1e9)
+        self.now_s = 1e9
 
     def values(self, name: str, **wanted: str) -> dict[Labels, float]:
         """(client, server, connection type) → value of a sample, without those that are 0."""

@@ -92,7 +92,7 @@ for batch in batches[:20]:
         for rows in processed.derived:
             encode_columns(rows.columns, len(rows))
         if isinstance(processed.measured, CallMeasures):
-            graph.add(processed.measured, 0.0)
+            graph.add(processed.measured)
     stored_bytes(batch)
     encode(batch.select(slice(0, 1)))
     encode_request(batch.select(slice(0, 1)))
