@@ -10,6 +10,7 @@ from config.advice_on_actions import advise_on_actions
 from config.advice_on_conditions import Advice, advise_on_filter, drops_all
 from config.advice_on_leftovers import advise_on_leftovers
 from config.advice_on_statements import advise_on_statements
+from config.advice_on_traces import advise_on_traces
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.document import Document
 from config.filtering import FilterProcessor
@@ -60,6 +61,8 @@ def advise(config: Config, document: Document) -> tuple[Problem, ...]:
                 found += advise_on_filter(processor, at)
             case TransformProcessor():
                 found += advise_on_statements(processor, at, document)
+            case TailSamplingProcessor():
+                found += advise_on_traces(processor, at)
             case AttributesProcessor():
                 found += advise_on_actions(processor.actions, (*at, "actions"))
             case ResourceProcessor():

@@ -73,7 +73,8 @@ class Decided:
         votes: bool, shape (traces, policies): which policies were for each trace; of late ones none.
         early: traces that were decided before their time, since too much was held.
         opened: traces that came for the first time since the last decision.
-        ages_ns: how long ago the first span of each trace came, int64, shape (traces,); empty where decisions are applied anew.
+        ages_ns: of traces that were decided for the first time, how long ago their first span came, int64; empty where decisions
+            are applied anew.
         failures: name of a policy → spans and events for which a condition of it failed since the last decision.
         reasons: name of a policy → why.
         recorded: write into kept spans which policy decided; of a policy within another the names of both. None writes nothing.

@@ -204,7 +204,7 @@ class TailSampler:
             thresholds_stay=decisions["thresholds_stay"],
             late=is_decided,
         )
-        ages_ns = self._traces.ages_ns(slots, now_ns)
+        ages_ns = self._traces.ages_ns(slots[~is_decided], now_ns)
         failures, reasons = self._traces.take_failures()
         decided = self.apply(verdicts, _ALL_PIECES)
         opened = self._traces.take_opened()
