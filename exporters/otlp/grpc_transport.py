@@ -45,7 +45,7 @@ class GrpcSettings:
 
     target: str
     credentials: Callable[[], Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     gzip: bool = True
     balancer: Literal["round_robin", "pick_first"] = "round_robin"
     keepalive_s: tuple[float, float, bool] | None = None

@@ -41,7 +41,7 @@ class HttpSettings:
 
     url: str
     tls: ssl.SSLContext | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     compression: Compression = "gzip"
     as_json: bool = False
 

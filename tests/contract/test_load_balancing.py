@@ -302,7 +302,7 @@ async def test_who_decides_about_traces_behind_a_balancer_has_the_whole_of_each(
         running = [asyncio.create_task(pipeline.run()) for pipeline in pipelines]
         for backend, pipeline in zip(two_tiers.backends.values(), pipelines, strict=True):
             backend.consumer.before = pipeline.entry.consume
-        # Of each trace a span comes in each of four batches; every third trace is to be kept, as a span fails in the last of them.
+        # Of each trace a span comes in each of four batches; every third is to be kept, as its span in the last batch has failed.
         for turn in range(4):
             batch = numbered(100 * turn, 100, trace_of=lambda number: 1000 + number % 100)
             await two_tiers.deliver(with_errors(batch, range(0, 100 if turn == 3 else 0, 3)), f"batch-{turn}")

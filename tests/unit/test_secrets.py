@@ -21,10 +21,12 @@ from collector.access import Gates
 from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.logging import configure_logging
+from collector.pipeline.otlp import grpc_settings
 from collector.receivers.answers import answer_to
 from collector.receivers.intake import Intake
 from collector.telemetry import Telemetry
 from config.load import parse
+from config.otlp_exporters import OtlpExporter
 from config.problems import ConfigError
 from tests.support.receivers import ListConsumer
 
@@ -54,7 +56,8 @@ def document(**clickhouse: object) -> bytes:
         {
             "receivers": {"otlp": {"protocols": {"grpc": {"auth": auth}}}},
             "exporters": {
-                "clickhouse": {"endpoint": "http://db:8123", "password": "${env:PASSWORD}", "timeout": "5s", **clickhouse}
+                "clickhouse": {"endpoint": "http://db:8123", "password": "${env:PASSWORD}", "timeout": "5s", **clickhouse},
+                "otlp": {"endpoint": "http://peer:4317", "headers": {"api-key": "${env:HEADER}"}},
             },
             "extensions": {
                 "tokens": {
@@ -66,7 +69,7 @@ def document(**clickhouse: object) -> bytes:
             },
             "service": {
                 "extensions": ["tokens"],
-                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse", "otlp"]}},
             },
         }
     ).encode()
@@ -80,12 +83,12 @@ def assert_silent(text: str, *secrets: str) -> None:
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(secrets=st.lists(SECRETS, min_size=4, max_size=4, unique=True))
+@given(secrets=st.lists(SECRETS, min_size=5, max_size=5, unique=True))
 def test_no_secret_is_shown(tmp_path: Path, secrets: list[str]) -> None:
-    password, token, in_file, wrong = secrets
+    password, token, in_file, wrong, header = secrets
     file = tmp_path / "token"
     file.write_text(in_file)
-    environment = {"PASSWORD": password, "TOKEN": token, "FILE": str(file)}
+    environment = {"PASSWORD": password, "TOKEN": token, "FILE": str(file), "HEADER": header}
     stream = io.StringIO()
     configure_logging("debug", "console", stream)
 
@@ -95,6 +98,12 @@ def test_no_secret_is_shown(tmp_path: Path, secrets: list[str]) -> None:
         with pytest.raises(ConfigError) as caught:
             parse(document(**mistake), environment, "collector.yaml")
         shown += [str(caught.value), repr(caught.value)]
+
+    peer = config.exporters["otlp"]
+    assert isinstance(peer, OtlpExporter)
+    sending = grpc_settings(peer, peer.grpc_endpoint, "exporters.otlp")
+    assert sending.headers == {"api-key": header}
+    shown += [repr(sending), str(sending)]
 
     telemetry = Telemetry("1")
     gate = Gates(config, Clock()).gate("ingest", config.receivers["otlp"].protocols.grpc.auth, from_header=True)
