@@ -235,3 +235,19 @@ def test_a_list_that_is_nested_too_deep_to_be_read_equals_nothing_and_harms_noth
         'attributes["a"][0] == nil': None,
     }.items():
         assert verdicts(batch, text, "span") == [verdict], text
+
+
+@pytest.mark.parametrize("many", [240, 256, 1000])
+def test_functions_are_worked_out_for_as_many_values_as_there_are(many: int) -> None:
+    request = ExportTraceServiceRequest()
+    found = request.resource_spans.add().scope_spans.add().spans
+    for number in range(many):
+        given = {"n": str(number) if number % 3 else number, "t": [number], "u": None}
+        found.add(trace_id=b"\1" * 16, span_id=(number + 1).to_bytes(8, "big"), name="s", attributes=key_values(given))
+    batch = decode(request.SerializeToString()).batch
+    for text in (
+        'Int(attributes["n"]) >= 100',
+        'span_id.string == "0000000000000064"',
+        'Concat([attributes["n"], attributes["t"]], "") != "x"',
+    ):
+        assert verdicts(batch, text, "span") == expected(request, text, "span"), text

@@ -253,7 +253,7 @@ def _distinct(column: Column) -> Rows:
     """A small number for each row, equal where values are."""
     texts = is_text(column)
     # nil and failures need no number of their own beside their type.
-    codes = np.where(texts, column.numbers, len(column.values) + column.types)
+    codes = np.where(texts, column.numbers, len(column.values) + column.types.astype(np.int64))
     scalars = ~texts & (column.types != NIL) & (column.types != FAILED)
     if scalars.any():
         base = len(column.values) + int(FAILED) + 1
