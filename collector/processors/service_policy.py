@@ -86,7 +86,9 @@ class ServicePolicy:
         # Resources without a name come behind all names.
         services = np.full(len(resources), len(texts), np.int64)
         services[named] = codes
-        pairs, of_resources = np.unique(resources["workspace"] * np.int64(len(texts) + 1) + services, return_inverse=True)
+        # Where there is one workspace, the table need not say so.
+        workspaces = resources["workspace"] if len(batch.workspaces) > 1 else np.zeros(len(resources), np.int32)
+        pairs, of_resources = np.unique(workspaces * np.int64(len(texts) + 1) + services, return_inverse=True)
         names = [*(text.decode("utf-8", "replace") for text in texts), ""]
         places: dict[int, int] = {}
         policies: list[Policy] = []

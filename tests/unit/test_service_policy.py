@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -161,6 +162,13 @@ def test_workspaces_have_configs_of_their_own() -> None:
     )
     processed = processor(config("cart", workspace="theirs", enabled=False), config("*", workspace="mine")).process(spans)
     assert names(processed) == ["mine"]
+
+
+def test_the_only_workspace_of_a_batch_need_not_be_numbered() -> None:
+    spans = batch(("cart", [span()]))
+    resources = spans.resources.copy()
+    resources["workspace"] = 5
+    assert names(processor(config("cart", enabled=False)).process(replace(spans, resources=resources))) == []
 
 
 def test_later_policies_hold_for_later_batches() -> None:
