@@ -56,4 +56,5 @@ class Health:
         return web.Response(body=orjson.dumps(document), content_type=_JSON, status=503 if problems else 200)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._telemetry.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = await asyncio.to_thread(self._telemetry.snapshot().exposition)
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
