@@ -37,6 +37,9 @@ class Holder(Protocol):
     def resume(self) -> None:
         """All that a former process had begun to hand on was handed on again; what is handed on from now on is new."""
 
+    def close(self) -> None:
+        """Nothing more comes in than what waits; that is still handed on, as fast as it goes."""
+
     def finish(self) -> None:
         """All that there will ever be was handed on, so there is nothing to wait for any more."""
 
@@ -103,6 +106,8 @@ class Batcher:
         `run` must have been started, as a task of its own.
         """
         self._queue.close()
+        for holder in self._holders:
+            holder.close()
         self._deadline = asyncio.get_running_loop().time() + deadline_s
         if self._time_limit is not None and not self._stopped.is_set():
             self._time_limit.reschedule(self._deadline)

@@ -30,8 +30,9 @@ from collector.pipeline.plans import Plan, planned, stops
 from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
 from collector.processors.base import INTERNAL_ERROR, ProcessorTelemetry
+from collector.processors.tail_sampling.decided import Decided
 from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
-from collector.processors.tail_sampling.sampler import Decided, TailSampler
+from collector.processors.tail_sampling.sampler import TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
 from collector.spaced_log import SpacedLog
 from collector.trace_decisions import HeldReaders
@@ -134,6 +135,7 @@ class Holding:
         self._came = asyncio.Event()
         self._all_back = asyncio.Event()
         self._over = asyncio.Event()
+        self._closed = False
         self._restored = False
         self._back: dict[str, tuple[_Piece, SpanBatch]] = {}
         self._pieces: dict[int, _Piece] = {}
@@ -143,6 +145,9 @@ class Holding:
 
     def resume(self) -> None:
         self._all_back.set()
+
+    def close(self) -> None:
+        self._closed = True
 
     def finish(self) -> None:
         self._over.set()
@@ -154,9 +159,12 @@ class Holding:
         piece = _Piece(name, len(batch), asyncio.get_running_loop().create_future())
         if not self._all_back.is_set():
             self._back[name] = piece, batch
+        elif self._closed and not self._decides_at_end:
+            # The next process gets it, and more to decide by.
+            piece.settled.cancel()
         else:
             async with self._turn:
-                await self._turn.wait_for(lambda: self._restored and self._sampler.has_room)
+                await self._turn.wait_for(lambda: self._restored and (self._sampler.has_room or self._closed))
                 await self._add(piece, batch)
         return Delivery(later=[piece.settled])
 
@@ -267,6 +275,9 @@ class Holding:
         for number, owners in plan.dropped.items():
             self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
         batches = plan.batches()
+        if plan.stops and not batches:
+            # All that it kept is lost to damage.
+            self._log.done(name, {})
         sending = _Sending(name, len(batches))
         for index, parts in batches.items():
             await self._places.acquire()

@@ -61,6 +61,9 @@ class HoldingBack(Destination):
     def resume(self) -> None:
         self.events.append("resume")
 
+    def close(self) -> None:
+        self.events.append("close")
+
     def finish(self) -> None:
         self.events.append("finish")
         self.over.set()
@@ -173,7 +176,7 @@ async def test_what_is_held_back_holds_no_place_and_is_committed_when_it_is_know
             await consumer.arrived.wait()
         assert (batcher.statistics().spans, queue.account.settled.stored.total()) == (5, 0)
         assert await batcher.drain(10.0) == Remainder(0, 0)
-    assert consumer.events == ["resume", *["1 spans"] * 5, "finish"]
+        assert consumer.events == ["resume", *["1 spans"] * 5, "close", "finish"]
     assert queue.account.settled == Delivery(Counter({"default/numbers": 5}))
 
 

@@ -25,8 +25,9 @@ from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.holding import Holding
 from collector.pipeline.way import WayBuilder
+from collector.processors.tail_sampling.decided import trace_key
 from collector.processors.tail_sampling.recent import Explanation
-from collector.processors.tail_sampling.sampler import TailSampler, trace_key
+from collector.processors.tail_sampling.sampler import TailSampler
 from collector.queues.held import Emission
 from collector.queues.memory import MemoryQueue, QueueLimits
 from collector.telemetry import Telemetry
@@ -313,6 +314,22 @@ async def test_at_the_end_what_is_not_decided_is_decided_or_dropped_where_it_wou
         assert await held.batcher.drain(10.0) == Remainder(0, 0)
         assert deposit.numbers == ([] if drops else kept(held.numbers))
         assert held.account.settled.dropped["tail_sampling"].total() == 60 - len(deposit.numbers)
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+async def test_at_the_end_nothing_waits_for_room(tmp_path: Path, lasting: bool) -> None:
+    deposit = Killed(Deposit())
+    async with line(deposit, tmp_path if lasting else None, sampling={"num_traces": 2, "block_on_overflow": True}) as held:
+        await held.put(0, 20)
+        await held.until_held(20)
+        for first in range(20, 90, 10):
+            await held.put(first, 10)
+        await until(lambda: not held.queue.waiting().spans)
+        if held.journal is not None:
+            held.journal.close()
+        left = await held.batcher.drain(600.0)
+    assert left.spans == (90 if lasting else 0)
+    assert deposit.numbers == ([] if lasting else kept(held.numbers))
 
 
 async def test_what_is_not_decided_when_the_daemon_stops_waits_in_the_journal(tmp_path: Path) -> None:
