@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from uuid import uuid4
 
 import numpy as np
@@ -124,3 +125,14 @@ async def test_rows_do_not_wait_for_a_table_that_only_somebody_else_may_make(cli
         with pytest.raises(ExportError) as failure:
             await insert.send(TIMEOUT_S)
     assert (failure.value.reason, failure.value.outlook) == ("unknown_table", Outlook.NEVER)
+
+
+async def test_a_text_that_is_twice_among_those_of_a_column_is_one_value(clickhouse: ClickHouse, database: str) -> None:
+    rows = red_rows([NOON_S, NOON_S, NOON_S])
+    twice = NativeColumn("SpanName", "LowCardinality(String)", Strings(["", "buy", "buy", "never"], np.array([1, 2, 0])))
+    columns = [twice if column.name == "SpanName" else column for column in rows.columns]
+    async with writer_to(clickhouse, database) as writer:
+        for insert in await writer.prepare_rows(replace(rows, columns=columns), "a"):
+            await insert.send(TIMEOUT_S)
+    found = clickhouse.execute(f"SELECT SpanName, sum(Spans) FROM {database}.otel_red_minute GROUP BY SpanName ORDER BY SpanName")
+    assert found == b"\t3\nbuy\t6\n"
