@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from collector.query.analysis.critical_path import CriticalPath
 from collector.query.attributes import to_json, utf8
-from collector.query.critical_path import CriticalPath
 from collector.query.percentiles import PERCENTILES, Latencies
 from collector.query.red import Measures, Series
 from collector.query.search import Hit

@@ -10,7 +10,7 @@ from aiohttp import web
 from collector.api import params, rendering, schemas
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, NOW, PROTOBUF, SETTINGS, STORE, Route
-from collector.query.critical_path import Overflow, find_critical_path
+from collector.query.analysis.critical_path import Overflow, find_critical_path
 from collector.query.otlp import to_traces_data
 from collector.query.search import TraceSearch, decode_cursor, encode_cursor, find_traces
 from collector.query.spans import Spans

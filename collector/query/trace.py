@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
 
 from collector.query.bounds import Bounds, find_bounds
+from collector.query.skeleton import SELECTED_SKELETON, Skeleton, skeleton_from_result
 from collector.query.spans import SELECTED, Spans, from_result
-from collector.query.store import SpanStore, Statement
+from collector.query.store import MAX_TIMESTAMP, SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
 
+MAX_SPANS: Final = 100_000
+_MAX_COPIES: Final = 10
+"""A span may have been stored several times, because its client sent it again: a window reads so many of each at most."""
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
+_Found = TypeVar("_Found")
 
 
 def parse_trace_id(text: str) -> str:
@@ -26,36 +33,121 @@ def parse_trace_id(text: str) -> str:
     return digits.zfill(32)
 
 
-def spans_statement(store: SpanStore, trace_id: str, workspace: str, bounds: Bounds | None, limit: int) -> Statement:
-    """All columns of the trace's spans, the earliest first."""
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which spans of a trace are asked for.
+
+    Attributes:
+        first, last: starts in nanoseconds, both included; None for no such end.
+        span_id: of all of them; None for any.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    span_id: str | None = None
+
+    @property
+    def condition(self) -> str:
+        """Condition on the table's columns; `parameters` binds its names."""
+        conditions = {
+            "narrowed_first": "Timestamp >= fromUnixTimestamp64Nano({narrowed_first:Int64})",
+            "narrowed_last": "Timestamp <= fromUnixTimestamp64Nano({narrowed_last:Int64})",
+            "narrowed_span_id": "SpanId = {narrowed_span_id:String}",
+        }
+        return " AND ".join(conditions[name] for name in self.parameters) or "true"
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        times = {"narrowed_first": self.first, "narrowed_last": self.last}
+        given: dict[str, object] = {name: min(time, MAX_TIMESTAMP) for name, time in times.items() if time is not None}
+        return given if self.span_id is None else {**given, "narrowed_span_id": self.span_id}
+
+
+ALL_SPANS: Final = Narrowing()
+
+
+def spans_statement(
+    store: SpanStore, selected: str, trace_id: str, workspace: str, bounds: Bounds | None, narrowed: Narrowing, limit: int
+) -> Statement:
+    """Columns of those of the trace's spans that lie within both `bounds` and `narrowed`, the earliest first."""
     within = f" AND {bounds.condition}" if bounds else ""
     return Statement(
-        f"SELECT {SELECTED} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
-        f" WHERE TraceId = {{trace_id:String}} AND Workspace = {{workspace:String}}{within}"
+        f"SELECT {selected} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
+        f" WHERE TraceId = {{trace_id:String}} AND Workspace = {{workspace:String}}{within} AND {narrowed.condition}"
         " ORDER BY Timestamp, SpanId LIMIT {limit:UInt64}",
-        {"trace_id": trace_id, "workspace": workspace, "limit": limit, **(bounds.parameters if bounds else {})},
+        {
+            "trace_id": trace_id,
+            "workspace": workspace,
+            "limit": limit,
+            **(bounds.parameters if bounds else {}),
+            **narrowed.parameters,
+        },
     )
 
 
-async def find_trace(store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = 100_000) -> Spans | None:
+async def find_trace(
+    store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = MAX_SPANS, narrowed: Narrowing = ALL_SPANS
+) -> Spans | None:
     """The trace's spans, or None when the workspace has no such trace.
 
     Args:
         trace_id: 32 hex digits, see `parse_trace_id`.
         max_spans: of a larger trace the earliest so many, with `complete` False.
+        narrowed: which of its spans.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
+    return await _find(store, SELECTED, from_result, trace_id, workspace, max_spans, narrowed)
+
+
+async def find_skeleton(
+    store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = MAX_SPANS, narrowed: Narrowing = ALL_SPANS
+) -> Skeleton | None:
+    """As `find_trace`, but only what a tree needs."""
+    return await _find(store, SELECTED_SKELETON, skeleton_from_result, trace_id, workspace, max_spans, narrowed)
+
+
+async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, workspace: str) -> Spans:
+    """All that is known of the spans in consecutive rows of a trace, in this order; without those that have gone since.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    # Rows stand by start; a start before 1970 reads as 0, and is no bound.
+    narrowed = Narrowing(skeleton.starts[rows[0]] or None, skeleton.starts[rows[-1]]) if rows else ALL_SPANS
+    limit = len(skeleton) if rows else 0
+    result = await store.fetch(
+        spans_statement(store, SELECTED, skeleton.trace_id, workspace, None, narrowed, limit * _MAX_COPIES)
+    )
+
+    def pick() -> Spans:
+        spans = from_result(skeleton.trace_id, result, complete=skeleton.complete)
+        wanted = {skeleton.identity(row) for row in rows}
+        return spans.take([row for row in range(len(spans)) if spans.identity(row) in wanted])
+
+    return await asyncio.to_thread(pick)
+
+
+async def _find(
+    store: SpanStore,
+    selected: str,
+    read: Callable[..., _Found],
+    trace_id: str,
+    workspace: str,
+    max_spans: int,
+    narrowed: Narrowing,
+) -> _Found | None:
     bounds = await find_bounds(store, [trace_id], workspace)
-    result = await store.fetch(spans_statement(store, trace_id, workspace, bounds, max_spans + 1))
+    limit = max_spans + 1
+    result = await store.fetch(spans_statement(store, selected, trace_id, workspace, bounds, narrowed, limit))
     if bounds and not result.row_count:
         # A time that wrapped around in the companion looks like any other.
-        result = await store.fetch(spans_statement(store, trace_id, workspace, None, max_spans + 1))
+        result = await store.fetch(spans_statement(store, selected, trace_id, workspace, None, narrowed, limit))
     if not result.row_count:
         return None
     complete = result.row_count <= max_spans
     if not complete:
         result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
     # Large traces take a while: not on the event loop.
-    return await asyncio.to_thread(from_result, trace_id, result, complete=complete)
+    return await asyncio.to_thread(read, trace_id, result, complete=complete)

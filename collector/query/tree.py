@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from collector.query.spans import Spans
+from collector.query.skeleton import Skeleton
 
 ROOT: Final = -1
 """Parent of a root."""
@@ -35,7 +35,7 @@ class TreeWarning:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The forest over rows of `Spans`.
+    """The forest over rows of a trace.
 
     Attributes:
         parents: row of each span's parent, ROOT for a root.
@@ -60,7 +60,7 @@ class Tree:
             stack.extend((child, depth + 1) for child in reversed(self.children[row]))
 
 
-def build_tree(spans: Spans) -> Tree:
+def build_tree(spans: Skeleton) -> Tree:
     """The forest of a trace. Cost is n log n for n spans, whatever the depth or the fan-out.
 
     - A parent is looked up by span id within the trace. Where several spans share that id, `_choose_parent` decides for each
@@ -111,7 +111,7 @@ def build_tree(spans: Spans) -> Tree:
     return Tree(parents, children, roots, frozenset(missing), warnings)
 
 
-def _client_half(spans: Spans, sharers: Sequence[int], row: int) -> int | None:
+def _client_half(spans: Skeleton, sharers: Sequence[int], row: int) -> int | None:
     """The client span that a server span shares its id with, as in Zipkin's model; None when there is none."""
     if spans.kinds[row] != SERVER or len(sharers) < 2:
         return None
@@ -119,25 +119,25 @@ def _client_half(spans: Spans, sharers: Sequence[int], row: int) -> int | None:
     return min(clients, key=lambda other: _distance(spans, other, row)) if clients else None
 
 
-def _choose_parent(spans: Spans, candidates: Sequence[int], child: int) -> int:
+def _choose_parent(spans: Skeleton, candidates: Sequence[int], child: int) -> int:
     """Of several spans under the child's parent id: the one of the child's own process, else the one that lasts around it,
     else the server."""
     return min(
         candidates,
         key=lambda row: (
-            spans.resources[row] != spans.resources[child],
+            spans.processes[row] != spans.processes[child],
             spans.services[row] != spans.services[child],
             *_distance(spans, row, child),
         ),
     )
 
 
-def _distance(spans: Spans, row: int, child: int) -> tuple[bool, bool, int, int]:
+def _distance(spans: Skeleton, row: int, child: int) -> tuple[bool, bool, int, int]:
     contains = spans.starts[row] <= spans.starts[child] and spans.ends[child] <= spans.ends[row]
     return not contains, spans.kinds[row] != SERVER, spans.starts[row], row
 
 
-def _break_cycles(spans: Spans, parents: list[int]) -> list[int]:
+def _break_cycles(spans: Skeleton, parents: list[int]) -> list[int]:
     """Make one member of each cycle a root, in place; return those members."""
     broken = []
     visit_of = [0] * len(parents)

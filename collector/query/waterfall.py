@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from collector.query.spans import Spans
+from collector.query.skeleton import Skeleton
 from collector.query.store import ERROR
 from collector.query.tree import Tree
 
@@ -14,7 +14,7 @@ class Bar(NamedTuple):
     """One row of a waterfall; times in nanoseconds.
 
     Attributes:
-        row: of the span in `Spans`.
+        row: of the span in the trace.
         depth: 0 for a root.
         offset: from the start of the trace to the start of the span.
         self_time: of the duration, what no child covers.
@@ -51,7 +51,7 @@ class Waterfall:
     bars: list[Bar]
 
 
-def build_waterfall(spans: Spans, tree: Tree) -> Waterfall:
+def build_waterfall(spans: Skeleton, tree: Tree) -> Waterfall:
     """The waterfall of a trace with at least one span."""
     order = list(tree.walk())
     descendants = [0] * len(spans)
@@ -88,7 +88,7 @@ def build_waterfall(spans: Spans, tree: Tree) -> Waterfall:
     )
 
 
-def self_times_of(spans: Spans, tree: Tree) -> list[int]:
+def self_times_of(spans: Skeleton, tree: Tree) -> list[int]:
     """For each span its duration minus the union of its children's times, each cut to the span; nanoseconds."""
     self_times = []
     for row, children in enumerate(tree.children):

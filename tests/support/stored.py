@@ -15,6 +15,7 @@ from tests.support.rows import Pairs, Row
 
 TRACE_ID = "0123456789abcdef0123456789abcdef"
 KIND_NUMBERS = {"": 1, "INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
+_CONTENT = ("ResourceAttributes", "ResourceAttributesTypes", "SpanAttributes", "SpanAttributesTypes")
 _NOTATION = re.compile(r"(\w+)\s*\[(\d+),(\d+)\](?:\s*<\s*(\w+))?(?:\s+([A-Z]+))?(?:\s+@(\w+))?")
 
 
@@ -35,14 +36,21 @@ def spans_by_trace(rows: Iterable[Row]) -> dict[str, Spans]:
 
 def _selected(row: Row) -> dict[str, Any]:
     start = row["StartTimeUnixNano"] or row["Timestamp"]
+    end = row["EndTimeUnixNano"] or (start + row["Duration"]) % 2**64
+    resource = dict(reversed(row["ResourceAttributes"]))
+    event_times = row["EventTimesUnixNano"] or row["Events.Timestamp"]
     return {
         **row,
         "Start": start,
-        "End": row["EndTimeUnixNano"] or (start + row["Duration"]) % 2**64,
+        "End": end,
+        "Process": hash((tuple(row["ResourceAttributes"]), row["ResourceAttributesTypes"])),
+        "Host": resource.get("host.id") or resource.get("host.ip") or resource.get("host.name") or "",
+        "Content": hash(tuple(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))),
+        "StrayEvents": any(time and not start <= time <= max(start, end) for time in event_times),
         **_split("Resource", row["ResourceAttributes"]),
         **_split("Scope", row["ScopeAttributes"]),
         **_split("Span", row["SpanAttributes"]),
-        "EventTimes": row["EventTimesUnixNano"] or row["Events.Timestamp"],
+        "EventTimes": event_times,
         "EventNames": row["Events.Name"],
         "EventKeys": [[key for key, _ in pairs] for pairs in row["Events.Attributes"]],
         "EventValues": [[value for _, value in pairs] for pairs in row["Events.Attributes"]],
@@ -74,6 +82,7 @@ class Drawn:
     kind: str = ""
     service: str = "shop"
     failed: bool = False
+    host: str = ""
 
 
 def span_id(name: str) -> str:
@@ -116,4 +125,8 @@ def draw(spans: str | Sequence[Drawn]) -> Spans:
         dropped_events_counts=[0] * count,
         links=[[] for _ in items],
         dropped_links_counts=[0] * count,
+        processes=[item.service for item in items],
+        hosts=[item.host for item in items],
+        contents=[0] * count,
+        stray_events=[False] * count,
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.query.critical_path import CriticalPath, Overflow, find_critical_path
+from collector.query.analysis.critical_path import CriticalPath, Overflow, find_critical_path
 from collector.query.spans import Spans
 from collector.query.tree import build_tree
 from tests.support.rows import rows_of

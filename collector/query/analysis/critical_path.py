@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
-from collector.query.spans import Spans
+from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, Tree
 from collector.query.waterfall import self_times_of
 
@@ -113,7 +113,7 @@ class _Frame:
 
 
 def find_critical_path(
-    spans: Spans, tree: Tree, *, tolerance: Fraction = DEFAULT_TOLERANCE, overflow: Overflow = "clip"
+    spans: Skeleton, tree: Tree, *, tolerance: Fraction = DEFAULT_TOLERANCE, overflow: Overflow = "clip"
 ) -> CriticalPath:
     """The critical path of every root. Cost is n log n for n spans, whatever the depth or the fan-out.
 
@@ -129,7 +129,7 @@ def find_critical_path(
     return CriticalPath(roots, calls.excluded)
 
 
-def _calls_of(spans: Spans, tree: Tree, tolerance: Fraction, overflow: Overflow) -> _Calls:
+def _calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overflow) -> _Calls:
     starts, kinds = spans.starts, spans.kinds
     ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
     allowances = [duration * tolerance.numerator // tolerance.denominator for duration in spans.durations]
