@@ -42,7 +42,10 @@ ROUTES: Final[tuple[Route, ...]] = (
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10
 """Queries are in URLs; what has a body is a request to change something, and small."""
-_LIMITS: Final = ConnectionLimits(max_connections=512, linger_s=1.0)
+_LIMITS: Final = web.AppKey("limits", ConnectionLimits)
+_OF_QUERIES: Final = ConnectionLimits(max_connections=512, linger_s=1.0)
+_OF_SDKS: Final = ConnectionLimits(idle_timeout_s=5.0, linger_s=1.0)
+"""There may be thousands of them, and each asks once a minute: it need not stay meanwhile."""
 
 
 def build_application(
@@ -70,7 +73,7 @@ def build_application(
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    application = _guarded(guard or Guard())
+    application = _guarded(guard or Guard(), _OF_QUERIES)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
         routes = ROUTES
@@ -105,19 +108,20 @@ def build_application(
 
 def build_sampling_application(strategies: Strategies, guard: Guard) -> web.Application:
     """The application of an address where SDKs ask how to sample, and nothing else is served: every path answers."""
-    application = _guarded(guard)
+    application = _guarded(guard, _OF_SDKS)
     application[STRATEGIES] = strategies
     application.router.add_get("/{path:.*}", sampling_strategy)
     return application
 
 
-def _guarded(guard: Guard) -> web.Application:
+def _guarded(guard: Guard, limits: ConnectionLimits) -> web.Application:
     application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
     application.on_response_prepare.append(protect)
     application[_GUARD] = guard
+    application[_LIMITS] = limits
     return application
 
 
 def build_runner(application: web.Application) -> web.AppRunner:
     """A runner that cancels a request's handler, and with it its query, when the client leaves."""
-    return Runner(application, _LIMITS, application[_GUARD].refuse_head, handler_cancellation=True)
+    return Runner(application, application[_LIMITS], application[_GUARD].refuse_head, handler_cancellation=True)
