@@ -7,6 +7,7 @@ the event loop from all else for tens of milliseconds.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -97,16 +98,33 @@ class GrpcTransport:
         self._compression = grpc.Compression.Gzip if settings.gzip else grpc.Compression.NoCompression
         self._credentials: Any = None
         self._channel: Any = None
+        self._calls: Counter[Any] = Counter()
 
     def pack(self, request: Bytes) -> bytes:
         # Compressed by the library.
         return request.tobytes()
 
     async def send(self, body: bytes, headers: Mapping[str, str], timeout_s: float) -> PartialSuccess | None:
+        channel = self._current_channel()
+        self._calls[channel] += 1
+        try:
+            return await self._call(channel, body, headers, timeout_s)
+        finally:
+            self._calls[channel] -= 1
+            if channel is not self._channel and not self._calls[channel]:
+                del self._calls[channel]
+                channel.close()
+
+    async def close(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None and not self._calls[channel]:
+            channel.close()
+
+    async def _call(self, channel: Any, body: bytes, headers: Mapping[str, str], timeout_s: float) -> PartialSuccess | None:
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[None] = loop.create_future()
         begin = partial(
-            self._current_channel().unary_unary(EXPORT).future,
+            channel.unary_unary(EXPORT).future,
             body,
             timeout=timeout_s,
             metadata=(*self._metadata, *headers.items()),
@@ -127,25 +145,21 @@ class GrpcTransport:
             raise ExportError(f"no answer within {timeout_s:g} s: {details}", "timeout", Outlook.LATER)
         raise grpc_error(number, details, call.trailing_metadata() or ())
 
-    async def close(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-
     def _current_channel(self) -> Any:
-        """The channel, which is made anew when there are other credentials: connections keep what they began with."""
-        make = self._settings.credentials
-        credentials = make() if make is not None else None
+        """The channel, which is made anew when there are other credentials: connections keep what they began with.
+
+        A channel that is closed ends its calls, which would then be made again. So one that is replaced is closed after its last.
+        """
+        settings = self._settings
+        credentials = settings.credentials() if settings.credentials is not None else None
         if self._channel is None or credentials is not self._credentials:
-            old, self._credentials = self._channel, credentials
-            settings = self._settings
+            replaced, self._credentials = self._channel, credentials
             if credentials is None:
                 self._channel = grpc.insecure_channel(settings.target, settings.options)
             else:
                 self._channel = grpc.secure_channel(settings.target, credentials, settings.options)
-            if old is not None:
-                # What is on its way ends with it as CANCELLED, and is sent again.
-                old.close()
+            if replaced is not None and not self._calls[replaced]:
+                replaced.close()
         return self._channel
 
 

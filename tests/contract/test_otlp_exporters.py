@@ -294,3 +294,21 @@ async def test_an_answer_is_read_to_its_end_but_not_without_end(tmp_path: Path) 
             assert (await exporter.outlet.deliver(numbered(0, 3), "b")).stored.total() == 3
     finally:
         await runner.cleanup()
+
+
+@KINDS
+async def test_what_is_on_its_way_when_files_change_is_not_sent_again(kind: str, authority: Authority, tmp_path: Path) -> None:
+    tls = ServerTls(**authority.issue("127.0.0.1", file="server").settings)
+    keys = {"ca_file": str(authority.file), "reload_interval": "1ms"}
+    gate = asyncio.Event()
+    async with receivers(grpc=GrpcSettings(tls=tls), http=HttpSettings(linger_s=0.1, tls=tls)) as both:
+        async with exporting(both, kind, tmp_path, {"endpoint": endpoint(both, kind, "https"), "tls": keys}) as exporter:
+            both.consumer.before = lambda batch: gate.wait() if numbers(batch) == [1] else None
+            first = asyncio.create_task(exporter.outlet.deliver(numbered(1), "a"))
+            await until(lambda: both.in_flight.held_bytes > 0)
+            authority.file.write_bytes(authority.cert + b"\n")
+            assert (await exporter.outlet.deliver(numbered(2), "b")).stored.total() == 1
+            gate.set()
+            assert (await first).stored.total() == 1
+        assert arrived(both) == [1, 2]
+    assert not exporter.account.retries
