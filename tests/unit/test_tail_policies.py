@@ -196,13 +196,12 @@ def test_probabilistic_keeps_its_share_of_random_ids(percentage: int) -> None:
 
 def test_probabilistic_keeps_its_share_of_real_ids_of_every_service() -> None:
     made = policies({"type": "probabilistic", "probabilistic": {"sampling_percentage": 30}})
-    services: defaultdict[bytes, set[bytes]] = defaultdict(set)
+    services: defaultdict[str, set[bytes]] = defaultdict(set)
     for trace in all_traces():
-        batch = decode(trace.body).batch
-        names = batch.attributes[batch.resources["service_name"]][batch.scopes["resource"][batch.spans["scope"]]]
-        places = zip(batch.spans["trace_id_offset"].tolist(), names["value_offset"], names["value_length"], strict=True)
-        for trace_id, offset, length in places:
-            services[batch.data[offset : offset + length].tobytes()].add(batch.data[trace_id : trace_id + 16].tobytes())
+        for resource_spans in trace.message.resource_spans:
+            named = [each.value.string_value for each in resource_spans.resource.attributes if each.key == "service.name"]
+            for scope_spans in resource_spans.scope_spans:
+                services["".join(named)].update(span.trace_id for span in scope_spans.spans if len(span.trace_id) == 16)
     for service, ids in services.items():
         kept = int(made.decide(traces(made, sorted(ids))).kept.sum())
         deviation = (len(ids) * 0.3 * 0.7) ** 0.5
