@@ -215,15 +215,17 @@ class LoadBalancer:
 
     async def _change(self, addresses: Sequence[str]) -> None:
         """Let these be the backends from now on."""
-        added = [address for address in addresses if address not in self._members]
-        removed = [address for address in self._members if address not in addresses]
+        before = self._members
+        added = [address for address in addresses if address not in before]
+        removed = [address for address in before if address not in addresses]
         if not added and not removed:
             return
+        # All at once, so that nothing is divided among some that are new and some that have gone.
+        self._members = {address: before.get(address) or self._new_member(address) for address in addresses}
         for address in added:
-            self._members[address] = member = self._new_member(address)
-            await member.sender.open()
+            await self._members[address].sender.open()
         for address in removed:
-            member = self._members.pop(address)
+            member = before[address]
             member.health.gone = True
             member.sender.hurry()
             if not member.deliveries:
