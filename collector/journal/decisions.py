@@ -210,7 +210,11 @@ class DecisionLog:
         for segment in segments.all.copy():
             for item in segment.read():
                 if isinstance(item, Damage):
-                    self.damaged_bytes += item.stop - item.offset
+                    if segment is segments.all[-1] and item.stop == segment.size:
+                        # The end of a line that was being written, of which nothing was sent.
+                        segments.truncate(segment, item.offset)
+                    else:
+                        self.damaged_bytes += item.stop - item.offset
                     continue
                 facts = orjson.loads(item.placement)
                 if item.stop_span > self._position:  # else it is there for the second time

@@ -332,15 +332,17 @@ class Holding:
                 for number, name in enumerate(emission.pieces, emission.first):
                     if name in self._back:
                         await self._add(*self._back.pop(name), number)
-                verdicts = decode(emission.decisions)
-                decided = await self._in_thread(partial(self._sampler.apply, verdicts, emission.through))
-                self._recent.add(emission.time_ns, verdicts)
-                await self._carry_out_again(planned(decided, emission.stops), recorded, sends)
+                plan = await self._in_thread(partial(self._plan_again, emission))
+                self._recent.add(emission.time_ns, plan.decided.verdicts)
+                await self._carry_out_again(plan, recorded, sends)
             for piece, batch in self._back.values():
                 await self._add(piece, batch)
             self._back.clear()
             self._restored = True
             self._turn.notify_all()
+
+    def _plan_again(self, emission: Emission) -> Plan:
+        return planned(self._sampler.apply(decode(emission.decisions), emission.through), emission.stops)
 
     async def _carry_out_again(self, plan: Plan, recorded: Recorded, sends: asyncio.TaskGroup) -> None:
         if recorded.shares is None:

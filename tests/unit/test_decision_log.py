@@ -63,6 +63,7 @@ def test_wherever_the_file_is_cut_off_what_stands_before_is_read_and_more_can_be
         log = load(file.parent)
         names = [each.emission.name for each in log.recorded()]
         assert names == ["one", "two"][: len(names)]
+        assert log.damaged_bytes == 0
         log.append(emission("three", log.next_piece, ["c-0"]))
         log.close()
         again = load(file.parent)
