@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import accumulate
 from typing import Any, Final
+
+import numpy as np
 
 from config.patterns import compile_pattern
 
@@ -30,7 +31,8 @@ class Search:
         if self._any is None:
             return list(range(len(texts)))
         lines = _SEPARATOR.join(texts)
-        behind = list(accumulate(len(text) + len(_SEPARATOR) for text in texts))
+        lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+        behind = np.cumsum(lengths + len(_SEPARATOR)).tolist()
         found: list[int] = []
         position = 0
         while position <= len(lines) and (match := self._any.search(lines, position)):
