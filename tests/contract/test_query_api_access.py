@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 from aiohttp import web
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
@@ -25,6 +24,7 @@ from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, apply
+from tests.support.answers import Answer
 from tests.support.requests import EPOCH, key_values
 from tests.support.rows import insert_statement, json_lines, rows_of
 from tests.support.waiting import until
@@ -53,17 +53,6 @@ def reading_gate() -> Gate:
         ]
     }
     return Gate("read", Tokens(TokensExtension.model_validate(settings), "extensions.tokens"))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass

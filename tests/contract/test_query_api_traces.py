@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-import orjson
 import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
@@ -23,6 +22,7 @@ from collector.api.routing import QuerySettings
 from collector.api.schemas import COMPONENTS
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, apply
+from tests.support.answers import Answer
 from tests.support.messages import canonical_spans
 from tests.support.requests import EPOCH, Shape, every_value_request, generated_request, key_values, tree_request
 from tests.support.rows import UPSTREAM_COLUMNS, Row, insert_statement, json_lines, rows_of
@@ -31,17 +31,6 @@ from tests.support.waiting import until
 
 RANGE = {"start": str(EPOCH - 10**9), "end": str(EPOCH + 3600 * 10**9)}
 SECOND = 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 from aiohttp import web
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
@@ -27,22 +26,12 @@ from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, apply
+from tests.support.answers import Answer
 from tests.support.requests import EPOCH
 
 MINE, READER, BOTH = "mine-token-0123456789", "read-token-0123456789", "both-token-0123456789"
 MY_CONFIGS = "/api/v1/workspaces/mine/tracing-configs"
 NOBODYS_ID = str(uuid.UUID(int=1))
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
 
 
 @dataclass
