@@ -18,7 +18,6 @@ from collector.journal.segments import Segment, Segments
 
 _log = structlog.get_logger(__name__)
 
-_RESERVE_BYTES: Final = 1 << 20
 _PROBE_BYTES: Final = 1 << 20
 
 T = TypeVar("T")
@@ -100,12 +99,12 @@ class Disk:
             self._rolled.remove(descriptor)
             os.close(descriptor)
 
-    def reserve(self) -> None:
+    def reserve(self, nbytes: int) -> None:
         """Hold room for the logs, if there is any: without their lines nothing could ever be deleted from a full disk."""
         with suppress(OSError):
             file = os.open(self._directory / "reserve", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(file, 0, _RESERVE_BYTES)
+                os.posix_fallocate(file, 0, nbytes)
             finally:
                 os.close(file)
 

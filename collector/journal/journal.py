@@ -50,6 +50,10 @@ FULL: Final = "journal_full"
 EXPIRED: Final = "journal_max_age"
 """Why spans were dropped that waited for longer than `max_age`."""
 
+_RESERVED_BYTES: Final = 1 << 20
+"""What is reserved for lines of logs."""
+_RESERVED_FOR_DECISIONS: Final = 6 << 20
+"""The same for each exporter whose pipeline holds spans back: what can be decided at one time, twice."""
 _TICK_S: Final = 1.0
 _PAUSE_S: Final = 1.0
 """How long requests are refused unread after one did not fit."""
@@ -107,7 +111,7 @@ class Journal:
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._disk.reserve()
+        self._reserve()
         self._ticking = asyncio.create_task(self._tick_on(), name="journal")
         return self
 
@@ -335,9 +339,13 @@ class Journal:
             self._recovered()
         if self._settings.max_age_s:
             await self._drop_expired()
-        self._disk.reserve()
+        self._reserve()
         self._save_refusals()
         self._collect()
+
+    def _reserve(self) -> None:
+        holding = sum(cursor.holds_back for cursor in self.cursors.values())
+        self._disk.reserve(_RESERVED_BYTES + holding * _RESERVED_FOR_DECISIONS)
 
     def _save_refusals(self) -> None:
         """Write down what was refused, when that has changed: what a crash takes of it is missing from what was received, too."""

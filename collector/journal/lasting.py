@@ -24,7 +24,7 @@ async def until_written(write: Callable[[], T], path: Path, make_room: Callable[
     Args:
         write: writes to the log.
         path: of the log.
-        make_room: is called when it could not be written, as the disk may be full.
+        make_room: is called before it is tried again, as the disk may be full.
     """
     failed = False
     while True:
@@ -34,8 +34,9 @@ async def until_written(write: Callable[[], T], path: Path, make_room: Callable[
             if not failed:
                 _log.error("journal_not_written", file=path.name, error=str(error), consequence="nothing is sent")
             failed = True
-            make_room()
             await asyncio.sleep(RETRY_S)
+            # Directly before the next attempt, for others would take the room, too.
+            make_room()
 
 
 async def until_lasting(commit: GroupCommit, path: Path) -> None:
