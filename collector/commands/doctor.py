@@ -12,7 +12,7 @@ from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.doctor.access import access
 from collector.doctor.finding import Finding
-from collector.doctor.machine import addresses, embedded_database, journal, kernels
+from collector.doctor.machine import addresses, embedded_database, journal, kernels, strategies
 from collector.doctor.peers import peers
 from collector.doctor.store import store
 
@@ -39,7 +39,7 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
         return
     yield Finding("ok", "configuration", f"{path} is valid")
     yield kernels()
-    for finding in (*addresses(config), *access(config), journal(config)):
+    for finding in (*addresses(config), *access(config), *strategies(config), journal(config)):
         yield finding
     for exporter in config.stores.values():
         if exporter.is_embedded:

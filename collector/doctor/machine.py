@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from collector.control.strategy_file import StrategyFileError, read_strategies
 from collector.doctor.finding import Finding
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
@@ -60,6 +61,20 @@ def embedded_database(exporter: ClickHouseExporter) -> Iterator[Finding]:
         yield Finding("warn", "data directory", text, "make room, or shorten exporters.clickhouse.ttl")
     else:
         yield Finding("ok", "data directory", text)
+
+
+def strategies(config: Config) -> Iterator[Finding]:
+    """Whether the file of sampling strategies can be used."""
+    for name in config.service.extensions:
+        extension = config.extensions[name]
+        if isinstance(extension, RemoteSamplingExtension) and extension.source.file:
+            key, file = f"extensions.{name}.source.file", extension.source.file
+            try:
+                found = read_strategies(file, key, extension.source.default_sampling_probability)
+            except StrategyFileError as error:
+                yield Finding("fail", key, str(error))
+            else:
+                yield Finding("ok", key, f"{file} names {len(found.services)} services")
 
 
 def journal(config: Config) -> Finding:

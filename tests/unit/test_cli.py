@@ -204,6 +204,37 @@ def test_a_doctor_looks_at_the_journal(
     assert found[0].startswith(line.format(directory=directory))
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            '{"service_strategies": [{"service": "a", "type": "probabilistic", "param": 1}]}',
+            "ok    {key}: {file} names 1 services",
+        ),
+        (
+            '{"default_strategy": {"type": "adaptive", "param": 1}}',
+            "fail  {key}: {key}: {file}: default_strategy.type: must be one of",
+        ),
+    ],
+)
+def test_a_doctor_reads_the_file_of_strategies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, line: str
+) -> None:
+    file, key = tmp_path / "strategies.json", "extensions.jaeger_remote_sampling.source.file"
+    file.write_text(content)
+    (tmp_path / "collector.yaml").write_text(
+        "receivers: {otlp: {protocols: {grpc: {endpoint: localhost:0}}}}\n"
+        "exporters: {clickhouse: {endpoint: http://localhost:1}}\n"
+        f"extensions: {{jaeger_remote_sampling: {{http: {{endpoint: localhost:0}}, source: {{file: {file}}}}}}}\n"
+        "service: {extensions: [jaeger_remote_sampling], "
+        "pipelines: {traces: {receivers: [otlp], exporters: [clickhouse]}}}\n"
+    )
+    main(["doctor", "-c", str(tmp_path / "collector.yaml")])
+    found = [each for each in capsys.readouterr().out.splitlines() if f" {key}: " in each]
+    assert len(found) == 1
+    assert found[0].startswith(line.format(key=key, file=file))
+
+
 def test_a_doctor_tries_certificates_and_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = (ROOT / "config" / "examples" / "secured.yaml").read_text()
     (tmp_path / "token").write_text("short")
