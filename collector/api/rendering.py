@@ -68,7 +68,7 @@ def hit(found: Hit) -> dict[str, Any]:
         "durationNanos": str(found.duration),
         "spanCount": found.span_count,
         "errorCount": found.error_count,
-        "services": found.services,
+        "services": [service.name for service in found.services],
     }
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
 from collector.query.bounds import Bounds, find_bounds
+from collector.query.predicates import EVERY_SPAN, Predicate, Wording
 from collector.query.store import (
     ERROR,
     IDENTITY,
@@ -47,6 +48,7 @@ class TraceSearch:
         attributes: (key, text of the value) pairs that must all be there: on the span, else its resource, scope, events or links.
             `error`, `span.kind`, `span.status`, `scope.name` and `scope.version` mean the span's own fields; a key that begins
             with `resource.` is looked up in the resource only.
+        where: what must hold besides.
         limit: traces on a page, at least 1.
 
     Raises:
@@ -63,6 +65,7 @@ class TraceSearch:
     status: str | None = None
     kind: str | None = None
     attributes: tuple[tuple[str, str], ...] = ()
+    where: Predicate = EVERY_SPAN
     limit: int = 20
 
     def __post_init__(self) -> None:
@@ -91,6 +94,7 @@ class TraceSearch:
             self.status,
             self.kind,
             sorted(self.attributes),
+            repr(self.where),
             self.workspace,
         )
         return hashlib.blake2b(orjson.dumps(conditions), digest_size=6).hexdigest()
@@ -104,6 +108,14 @@ class Cursor:
     trace_id: str
 
 
+class ServiceShare(NamedTuple):
+    """How many spans of a trace a service has, and how many of them with the status Error."""
+
+    name: str
+    span_count: int
+    error_count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Hit:
     """A trace that was found, summed up over all its spans, those outside of the searched time included.
@@ -111,7 +123,7 @@ class Hit:
     Attributes:
         root_service, root_name: of the earliest span without a parent id; None when that has not been stored.
         start, duration: nanoseconds; from the earliest start to the latest end.
-        services: names in their order.
+        services: whose spans they are, in the order of names.
     """
 
     trace_id: str
@@ -119,9 +131,15 @@ class Hit:
     root_name: str | None
     start: int
     duration: int
-    span_count: int
-    error_count: int
-    services: list[str]
+    services: list[ServiceShare]
+
+    @property
+    def span_count(self) -> int:
+        return sum(service.span_count for service in self.services)
+
+    @property
+    def error_count(self) -> int:
+        return sum(service.error_count for service in self.services)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +176,7 @@ def decode_cursor(search: TraceSearch, text: str) -> Cursor:
 
 def matches_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | None) -> Statement:
     """Ids of the traces of one page plus one more, with the start of their earliest fitting span: `TraceId`, `Start`."""
-    conditions, parameters = _conditions(search)
+    conditions, parameters = conditions_of(store, search)
     having = ""
     if cursor is not None:
         # A trace after the cursor has no fitting span later than it, or that has its start at the cursor itself and a greater id.
@@ -174,7 +192,8 @@ def matches_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | No
     )
 
 
-def _conditions(search: TraceSearch) -> tuple[list[str], dict[str, object]]:
+def conditions_of(store: SpanStore, search: TraceSearch) -> tuple[list[str], dict[str, object]]:
+    """What holds of a span that fits, over the columns of the table, and the parameters."""
     condition, parameters = time_range(search.start, search.end)
     conditions = ["Workspace = {workspace:String}", condition, "TraceId != ''"]
     parameters["workspace"] = search.workspace
@@ -195,6 +214,8 @@ def _conditions(search: TraceSearch) -> tuple[list[str], dict[str, object]]:
         key_name, value_name = f"key{index}", f"value{index}"
         conditions.append(_attribute_condition(key, value, key_name, value_name))
         parameters |= {key_name: key.removeprefix(_RESOURCE_PREFIX), value_name: value}
+    if search.where != EVERY_SPAN:
+        conditions.append(Wording(store.spans_table, parameters).condition(search.where))
     return conditions, parameters
 
 
@@ -231,15 +252,26 @@ def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, 
             {IDENTITY} AS identity
         SELECT
             TraceId,
-            min(SpanStart) AS First,
-            max(greatest(SpanStart, SpanEnd)) AS Last,
-            uniqExact(identity) AS SpanCount,
-            uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
-            arraySort(groupUniqArray(ServiceName)) AS Services,
-            countIf(ParentSpanId = '') AS RootCount,
-            argMinIf((ServiceName, SpanName), (SpanStart, SpanId), ParentSpanId = '') AS Root
-        FROM {store.spans_table}
-        WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}
+            min(FirstOfService) AS First,
+            max(LastOfService) AS Last,
+            arraySort(groupArray((ServiceName, SpanCount, ErrorCount))) AS Services,
+            sum(RootsOfService) AS RootCount,
+            argMinIf((ServiceName, RootOfService.3), RootOfService, RootsOfService > 0) AS Root
+        FROM
+        (
+            SELECT
+                TraceId,
+                ServiceName,
+                min(SpanStart) AS FirstOfService,
+                max(greatest(SpanStart, SpanEnd)) AS LastOfService,
+                uniqExact(identity) AS SpanCount,
+                uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
+                countIf(ParentSpanId = '') AS RootsOfService,
+                minIf((SpanStart, SpanId, SpanName), ParentSpanId = '') AS RootOfService
+            FROM {store.spans_table}
+            WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}
+            GROUP BY TraceId, ServiceName
+        )
         GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
         {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})},
     )
@@ -268,9 +300,7 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
                 root_name=row["Root"][1] if row["RootCount"] else None,
                 start=row["First"],
                 duration=row["Last"] - row["First"],
-                span_count=row["SpanCount"],
-                error_count=row["ErrorCount"],
-                services=row["Services"],
+                services=[ServiceShare(*share) for share in row["Services"]],
             )
             # A trace whose time to live ended between the two queries is no hit any more.
             for trace_id in trace_ids

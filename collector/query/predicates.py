@@ -1,0 +1,275 @@
+"""What a span must be like to be found: a tree of predicates, and the SQL condition that it becomes.
+
+Languages in which one can ask (TraceQL, and parameters of other systems' query APIs) are read into these; only this module words
+them for the store. An attribute that a span lacks fits no comparison, `!=` and `!~` included; `Not` turns that round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from collector.query.store import DURATION, IDENTITY, START, STATUS_CODES
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "=~", "!~", "equals ignoring case", "contains ignoring case"]
+"""Patterns (`=~`, `!~`) are RE2 and must match a whole text."""
+Value = str | int | float | bool
+Level = Literal["span or resource", "span", "resource", "scope", "event", "link"]
+"""Where an attribute is looked for. In the resource, where the span may have it too, only if the span does not."""
+Column = Literal[
+    "name",
+    "kind",
+    "status",
+    "status message",
+    "duration",
+    "start",
+    "span id",
+    "parent span id",
+    "trace id",
+    "trace state",
+    "service",
+    "scope name",
+    "scope version",
+    "event name",
+    "link trace id",
+    "link span id",
+]
+
+END: Final = f"if(EndTimeUnixNano != 0, EndTimeUnixNano, {START} + {DURATION})"
+_COLUMNS: Final[dict[Column, str]] = {
+    "name": "SpanName",
+    "kind": "SpanKind",
+    "status": "StatusCode",
+    "status message": "StatusMessage",
+    "duration": DURATION,
+    "start": START,
+    "span id": "SpanId",
+    "parent span id": "ParentSpanId",
+    "trace id": "TraceId",
+    "trace state": "TraceState",
+    "service": "ServiceName",
+    "scope name": "ScopeName",
+    "scope version": "ScopeVersion",
+}
+_MANY: Final[dict[Column, str]] = {
+    "event name": "`Events.Name`",
+    "link trace id": "`Links.TraceId`",
+    "link span id": "`Links.SpanId`",
+}
+_MAPS: Final[dict[Level, str]] = {"span": "SpanAttributes", "resource": "ResourceAttributes", "scope": "ScopeAttributes"}
+_MANY_MAPS: Final[dict[Level, str]] = {"event": "`Events.Attributes`", "link": "`Links.Attributes`"}
+_NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute by its key."""
+
+    level: Level
+    key: str
+
+
+Field = Attribute | Column
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A field that the span has and that compares so with a value; of several events or links, that of any.
+
+    Numbers are compared as numbers, except that attributes equal a whole number, or do not, by its digits; everything else is
+    compared as text.
+    """
+
+    field: Field
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The span has this field, and it is not empty; an attribute may be."""
+
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The term does not hold."""
+
+    term: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All terms hold; so does the empty one, of every span."""
+
+    terms: tuple[Predicate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one of the terms holds."""
+
+    terms: tuple[Predicate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HasRelative:
+    """The parent of the span, or a child, or any span of its trace (itself included), fits."""
+
+    relative: Literal["parent", "child", "anybody"]
+    term: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Of the spans of the trace that fit the term, this measure compares so.
+
+    Attributes:
+        measure: how many there are; or the nanoseconds from the first start to the last end; or what to make of a field of each.
+        field: for the measures that need one; a number.
+        operator: none of those for texts.
+    """
+
+    term: Predicate
+    measure: Literal["count", "extent", "avg", "min", "max", "sum"]
+    field: Field | None
+    operator: Operator
+    value: int | float
+
+
+Predicate = Comparison | Exists | Not | AllOf | AnyOf | HasRelative | Measured
+
+EVERY_SPAN: Final = AllOf()
+ROOT: Final = Comparison("parent span id", "=", "")
+FAILED: Final = Comparison("status", "=", STATUS_CODES[2])
+
+
+class Wording:
+    """Words predicates as SQL.
+
+    Args:
+        table: of the spans; a checked name.
+        parameters: those of the statement, to which values are added. `workspace`, `start` and `end` must be bound: relatives are
+            looked for in the same workspace and time range.
+    """
+
+    def __init__(self, table: str, parameters: dict[str, object]) -> None:
+        self._table = table
+        self._parameters = parameters
+
+    def condition(self, predicate: Predicate) -> str:
+        """A condition over the table's columns, in parentheses where need be."""
+        match predicate:
+            case Comparison(field, operator, value):
+                return self._comparison(field, operator, value)
+            case Exists(field):
+                return self._exists(field)
+            case Not(term):
+                return f"NOT {self.condition(term)}"
+            case AllOf(terms):
+                return f"({' AND '.join(map(self.condition, terms))})" if terms else "true"
+            case AnyOf(terms):
+                return f"({' OR '.join(map(self.condition, terms))})" if terms else "false"
+            case HasRelative(relative, term):
+                here, there = {
+                    "parent": ("(TraceId, ParentSpanId)", "TraceId, SpanId"),
+                    "child": ("(TraceId, SpanId)", "TraceId, ParentSpanId"),
+                    "anybody": ("TraceId", "TraceId"),
+                }[relative]
+                return f"({here} IN (SELECT {there} {self._others(term)}))"
+        return self._measured(predicate)
+
+    def number(self, field: Field) -> str:
+        """An expression for the number that a field is, null where it is none."""
+        if isinstance(field, Attribute):
+            key = self._bind(field.key, "String")
+            if field.level == "span or resource":
+                return (
+                    f"toFloat64OrNull(if(mapContains(SpanAttributes, {key}), SpanAttributes[{key}], ResourceAttributes[{key}]))"
+                )
+            return f"toFloat64OrNull({_MAPS[field.level]}[{key}])"
+        return _COLUMNS[field]
+
+    def _bind(self, value: Value, type_name: str) -> str:
+        name = f"p{len(self._parameters)}"
+        self._parameters[name] = value
+        return f"{{{name}:{type_name}}}"
+
+    def _others(self, term: Predicate) -> str:
+        return (
+            f"FROM {self._table} WHERE Workspace = {{workspace:String}}"
+            " AND Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
+            f" AND {self.condition(term)}"
+        )
+
+    def _measured(self, predicate: Measured) -> str:
+        value = "1" if predicate.field is None else self.number(predicate.field)
+        measure = {"count": "count()", "extent": "max(End) - min(Start)"}.get(predicate.measure, f"{predicate.measure}(Value)")
+        bound = self._bind(float(predicate.value), "Float64")
+        # A span that was sent twice is one.
+        return (
+            f"(TraceId IN (SELECT TraceId FROM (SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End"
+            f" {self._others(predicate.term)} LIMIT 1 BY TraceId, {IDENTITY})"
+            f" GROUP BY TraceId HAVING {measure} {predicate.operator} {bound}))"
+        )
+
+    def _exists(self, field: Field) -> str:
+        if isinstance(field, Attribute):
+            key = self._bind(field.key, "String")
+            if field.level == "span or resource":
+                return f"(mapContains(SpanAttributes, {key}) OR mapContains(ResourceAttributes, {key}))"
+            if field.level in _MANY_MAPS:
+                return f"arrayExists(m -> mapContains(m, {key}), {_MANY_MAPS[field.level]})"
+            return f"mapContains({_MAPS[field.level]}, {key})"
+        if field in _MANY:
+            return f"notEmpty({_MANY[field]})"
+        return "true" if field in _NUMBERS else f"({_COLUMNS[field]} != '')"
+
+    def _comparison(self, field: Field, operator: Operator, value: Value) -> str:
+        if not isinstance(field, Attribute):
+            is_number = field in _NUMBERS
+            if field in _MANY:
+                return f"arrayExists(x -> {self._compared('x', operator, value, is_number=False)}, {_MANY[field]})"
+            return f"({self._compared(_COLUMNS[field], operator, value, is_number=is_number)})"
+        if field == Attribute("resource", "service.name") and operator == "=" and value:
+            # The table is sorted by this column.
+            return self._comparison("service", operator, value)
+        key = self._bind(field.key, "String")
+        # Bound once, however often it is compared.
+        compared = self._compared("{x}", operator, value, is_number=False)
+
+        def holds(attributes: str) -> str:
+            # A missing key reads as the empty text.
+            present = "" if operator == "=" and value != "" else f"mapContains({attributes}, {key}) AND "
+            return f"({present}{compared.replace('{x}', f'{attributes}[{key}]')})"
+
+        if field.level == "span or resource":
+            only_there = f"(NOT mapContains(SpanAttributes, {key}) AND {holds('ResourceAttributes')})"
+            return f"({holds('SpanAttributes')} OR {only_there})"
+        if field.level in _MANY_MAPS:
+            return f"arrayExists(m -> {holds('m')}, {_MANY_MAPS[field.level]})"
+        return holds(_MAPS[field.level])
+
+    def _compared(self, expression: str, operator: Operator, value: Value, *, is_number: bool) -> str:
+        """`expression`, a text unless `is_number`, compared with a value."""
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        if is_number:
+            if isinstance(value, str):
+                raise TypeError(f"{value!r} is compared with a number")
+            if isinstance(value, int) and -(2**63) <= value < 2**63:
+                return f"{expression} {operator} {self._bind(value, 'Int64')}"
+            return f"{expression} {operator} {self._bind(float(value), 'Float64')}"
+        if isinstance(value, int) and operator in ("=", "!="):
+            value = str(value)
+        if not isinstance(value, str):
+            return f"ifNull(toFloat64OrNull({expression}) {operator} {self._bind(float(value), 'Float64')}, false)"
+        if operator == "contains ignoring case":
+            return f"positionCaseInsensitiveUTF8({expression}, {self._bind(value, 'String')}) > 0"
+        if operator == "equals ignoring case":
+            return f"lowerUTF8({expression}) = lowerUTF8({self._bind(value, 'String')})"
+        if operator in ("=~", "!~"):
+            matched = f"match({expression}, {self._bind(f'^(?:{value})$', 'String')})"
+            return matched if operator == "=~" else f"NOT {matched}"
+        return f"{expression} {operator} {self._bind(value, 'String')}"
