@@ -128,14 +128,14 @@ def _edited(editor: str, current: Any, arguments: list[Any]) -> Any:
             made = _substituted(pattern, replacement, current) if isinstance(current, str) else None
             return None if made == current else made
         case "replace_match", [glob, replacement, *_]:
-            return replacement if isinstance(current, str) and re.fullmatch(glob.replace("*", ".*"), current) else None
+            return replacement if isinstance(current, str) and re.fullmatch(glob.replace("*", ".*"), current, re.DOTALL) else None
         case "replace_all_patterns", ["value", pattern, replacement, *_]:
             texts = {key: value for key, value in current.items() if isinstance(value, str)}
             return {**current, **{key: _substituted(pattern, replacement, value) for key, value in texts.items()}}
         case "replace_all_patterns", ["key", pattern, replacement, *_]:
             return {_substituted(pattern, replacement, key): value for key, value in current.items()}
         case "replace_all_matches", [glob, replacement, *_]:
-            matches = re.compile(glob.replace("*", ".*"))
+            matches = re.compile(glob.replace("*", ".*"), re.DOTALL)
             return {
                 key: replacement if isinstance(value, str) and matches.fullmatch(value) else value
                 for key, value in current.items()
