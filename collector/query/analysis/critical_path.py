@@ -44,6 +44,8 @@ class Share(NamedTuple):
         self_time: of its duration, what no child covers.
         drag: how much sooner its parent would end if the span took no time; 0 off the path.
         slack: how much later it could have ended without delaying its parent; 0 on the path.
+        saving: how much sooner the root would end if the span took no time: its drag, or less where something above it has less.
+        rival: row of the sibling that its parent would wait for then, ROOT where there is none.
     """
 
     row: int
@@ -51,6 +53,8 @@ class Share(NamedTuple):
     self_time: int
     drag: int
     slack: int
+    saving: int
+    rival: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ class _Calls:
         starts, ends: nanoseconds; no end lies before its start.
         allowances: how far successive children of a span may overlap, and how far one may outlive the span.
         outlives: whether a span ends after its parent by more than that parent's allowance.
-        children: those that can have held up their parent.
+        children: those that can have held up their parent, by (start, span id, row).
         excluded: the other children, with the reason.
     """
 
@@ -108,8 +112,8 @@ class _Frame:
     begin: int
     until: int
     uncertain: bool
-    waiting: list[tuple[int, int]]
-    """Children as (row, end cut to the span's), the next one to take last."""
+    waiting: list[int]
+    """Rows of children, the next one to take last."""
 
 
 def find_critical_path(
@@ -122,10 +126,12 @@ def find_critical_path(
     """
     calls = _calls_of(spans, tree, tolerance, overflow)
     self_times = self_times_of(spans, tree)
+    # Trees share no span, so that one list serves the walks of all roots, and another what is compared after them.
+    cut_ends, stops = list(calls.ends), list(calls.ends)
     roots = []
     for root in tree.roots:
-        segments = _walk(calls, spans.span_ids, root)
-        roots.append(RootPath(root, segments, _shares_of(calls, tree, self_times, root, segments)))
+        segments = _walk(calls, cut_ends, root)
+        roots.append(RootPath(root, segments, _shares_of(calls, stops, tree, self_times, root, segments)))
     return CriticalPath(roots, calls.excluded)
 
 
@@ -138,7 +144,9 @@ def _calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overfl
     ]
     children: list[list[int]] = [[] for _ in ends]
     excluded = {}
-    for row, parent in enumerate(tree.parents):
+    # Two stable sorts make no tuple for each span, which the garbage collector would have to look at.
+    for row in sorted(sorted(range(len(starts)), key=spans.span_ids.__getitem__), key=starts.__getitem__):
+        parent = tree.parents[row]
         if parent == ROOT:
             continue
         if kinds[parent] == PRODUCER and kinds[row] == CONSUMER:
@@ -152,49 +160,52 @@ def _calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overfl
     return _Calls(starts, ends, allowances, outlives, children, excluded)
 
 
-def _walk(calls: _Calls, span_ids: list[str], root: int) -> list[Segment]:
+def _walk(calls: _Calls, cut_ends: list[int], root: int) -> list[Segment]:
     segments: list[Segment] = []
-    stack = [_frame(calls, span_ids, root, calls.starts[root], calls.ends[root], uncertain=False)]
+    stack = [_frame(calls, cut_ends, root, calls.starts[root], uncertain=False)]
     while stack:
         frame = stack[-1]
-        child = _next_child(calls, frame)
-        if child is None:
+        child = _next_child(calls, cut_ends, frame) if frame.waiting else ROOT
+        if child == ROOT:
             if frame.begin < frame.until:
                 segments.append(Segment(frame.row, frame.begin, frame.until, frame.uncertain))
             stack.pop()
             continue
-        row, end = child
+        end = cut_ends[child]
         if end < frame.until:
             segments.append(Segment(frame.row, end, frame.until, frame.uncertain))
-        frame.until = max(calls.starts[row], frame.begin)
-        uncertain = frame.uncertain or calls.outlives[row]
-        stack.append(_frame(calls, span_ids, row, frame.until, end, uncertain=uncertain))
+        frame.until = max(calls.starts[child], frame.begin)
+        uncertain = frame.uncertain or calls.outlives[child]
+        stack.append(_frame(calls, cut_ends, child, frame.until, uncertain=uncertain))
     return segments
 
 
-def _next_child(calls: _Calls, frame: _Frame) -> tuple[int, int] | None:
-    """The child that was waited for next, with its end; None when the rest is the span's own time."""
+def _next_child(calls: _Calls, cut_ends: list[int], frame: _Frame) -> int:
+    """The child that was waited for next, its end cut to what is not explained yet; ROOT when the rest is the span's own time."""
     while frame.waiting:
-        row, end = frame.waiting.pop()
-        if calls.starts[row] < frame.until and end - frame.until <= calls.allowances[frame.row]:
-            return row, min(end, frame.until)
-    return None
+        row = frame.waiting.pop()
+        if calls.starts[row] < frame.until and cut_ends[row] - frame.until <= calls.allowances[frame.row]:
+            cut_ends[row] = min(cut_ends[row], frame.until)
+            return row
+    return ROOT
 
 
-def _frame(calls: _Calls, span_ids: list[str], row: int, begin: int, end: int, *, uncertain: bool) -> _Frame:
-    starts = calls.starts
+def _frame(calls: _Calls, cut_ends: list[int], row: int, begin: int, *, uncertain: bool) -> _Frame:
+    """Begin with a span at its cut end, and cut the ends of its children to that."""
+    end = cut_ends[row]
     waiting = []
-    for child in calls.children[row]:
-        cut_end = min(calls.ends[child], end)
-        if max(starts[child], begin) < cut_end:
-            waiting.append((child, cut_end))
-    if len(waiting) > 1:
-        # The latest end is taken first, then the earliest start, then the smaller id.
-        waiting.sort(key=lambda item: (-item[1], starts[item[0]], span_ids[item[0]], item[0]), reverse=True)
+    for child in reversed(calls.children[row]):
+        cut_end = cut_ends[child] = min(cut_ends[child], end)
+        if begin < cut_end and calls.starts[child] < cut_end:
+            waiting.append(child)
+    # The latest end is taken first; of equal ends the one with the earliest start, then the smaller id.
+    waiting.sort(key=cut_ends.__getitem__)
     return _Frame(row, begin, end, uncertain, waiting)
 
 
-def _shares_of(calls: _Calls, tree: Tree, self_times: list[int], root: int, segments: list[Segment]) -> list[Share]:
+def _shares_of(
+    calls: _Calls, stops: list[int], tree: Tree, self_times: list[int], root: int, segments: list[Segment]
+) -> list[Share]:
     """Drag and slack of the root and of everything below it that can have held it up, each cut to its ancestors' times."""
     on_path: dict[int, int] = {}
     for segment in segments:
@@ -207,26 +218,36 @@ def _shares_of(calls: _Calls, tree: Tree, self_times: list[int], root: int, segm
             touched.add(parent)
             parent = tree.parents[parent]
     begin, end = calls.starts[root], calls.ends[root]
-    shares = [Share(root, on_path.get(root, 0), self_times[root], end - begin, 0)]
-    stack = [(root, begin, end)]
+    shares = [Share(root, on_path.get(root, 0), self_times[root], end - begin, 0, end - begin, ROOT)]
+    stack = [(root, begin, end, end - begin)]
     while stack:
-        parent, begin, limit = stack.pop()
-        siblings = sorted(
-            (stop, start, child)
-            for child in calls.children[parent]
-            if (start := max(calls.starts[child], begin)) < (stop := min(calls.ends[child], limit))
-        )
-        earliest_start = min((start for _, start, _ in siblings), default=0)
+        parent, begin, limit, parent_saving = stack.pop()
+        siblings = []
+        earliest_start = limit
+        for child in calls.children[parent]:
+            start, stop = max(calls.starts[child], begin), min(calls.ends[child], limit)
+            if start < stop:
+                siblings.append(child)
+                stops[child] = stop
+                earliest_start = min(earliest_start, start)
+        siblings.sort(key=stops.__getitem__)
         for index in range(len(siblings) - 1, -1, -1):
-            stop, start, child = siblings[index]
-            stack.append((child, start, stop))
-            drag = slack = 0
+            child = siblings[index]
+            start, stop = max(calls.starts[child], begin), stops[child]
+            drag = slack = saving = 0
+            rival = ROOT
             if child in touched:
-                drag = min(stop - start, stop - siblings[index - 1][0]) if index else stop - start
+                drag = stop - start
+                if index and stop - stops[siblings[index - 1]] < drag:
+                    rival = siblings[index - 1]
+                    drag = stop - stops[rival]
+                saving = min(drag, parent_saving)
                 # What ends before this one may last until this one ends.
                 limit = stop
             else:
                 slack = max(limit - (stop - start) - earliest_start, 0)
-            shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack))
-    shares.sort(key=lambda share: share.row)
+            shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack, saving, rival))
+            if calls.children[child]:
+                stack.append((child, start, stop, saving))
+    shares.sort()
     return shares
