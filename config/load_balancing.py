@@ -108,9 +108,7 @@ class BackendProtocol(Section):
     """OTLP over gRPC."""
 
 
-class LoadBalancingExporter(Sending):
-    """Sends spans on to several collectors, all spans of a trace to the same one."""
-
+class _Routing(Section):
     routing_key: Literal["traceID", "service"] = "traceID"
     """What decides where a span goes: the id of its trace, or the name of its service."""
     protocol: BackendProtocol = BackendProtocol()
@@ -120,6 +118,10 @@ class LoadBalancingExporter(Sending):
     reroute_after: Duration = Duration.parse("30s")
     """When a backend has failed for this long, the others take over what is its own; after as long again it is tried again. 0
     waits for it, however long that takes, so that no trace is ever divided. The Collector has no such key."""
+
+
+class LoadBalancingExporter(Sending, _Routing):
+    """Sends spans on to several collectors, all spans of a trace to the same one."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "routing_attributes": "use routing_key: service, or route by traceID",

@@ -155,11 +155,16 @@ class GrpcClient(_Client):
         return headers
 
 
-class OtlpExporter(GrpcClient, Sending):
-    """Sends spans on to another collector with OTLP over gRPC."""
+# Keys are listed as they come from the bases, the last one first.
 
+
+class _GrpcPeer(Section):
     endpoint: Annotated[str, AfterValidator(_grpc_endpoint)]
     """`host:port`; also `http://host:port` for clear text, `https://host:port`, `dns:///host:port` or `unix:///path`."""
+
+
+class OtlpExporter(Sending, GrpcClient, _GrpcPeer):
+    """Sends spans on to another collector with OTLP over gRPC."""
 
     reference_only: ClassVar[Mapping[str, str]] = GrpcClient.reference_only
 
@@ -175,19 +180,25 @@ class OtlpExporter(GrpcClient, Sending):
         return GrpcEndpoint.parse(self.endpoint)
 
 
-class OtlpHttpExporter(_Client, Sending):
-    """Sends spans on to another collector with OTLP over HTTP."""
-
+class _HttpPeer(Section):
     endpoint: Annotated[str, AfterValidator(lambda text: text and _url(text))] = ""
     """The URL of the other side, such as `https://collector:4318`, to which `/v1/traces` is added."""
     traces_endpoint: Annotated[str, AfterValidator(lambda text: text and _url(text))] = ""
     """The whole URL, if it does not end in `/v1/traces`."""
+
+
+class _HttpClient(_Client):
     encoding: Literal["proto", "json"] = "proto"
     """`proto`, or `json` for a peer that takes nothing else, which costs two hundred times as much."""
     compression: Literal["gzip", "zstd", "none"] = "gzip"
     """How requests are compressed; `zstd` takes a quarter of the time of `gzip`, where the other side knows it."""
     tls: ClientTls = ClientTls()
     """Encryption of `https://` endpoints."""
+
+
+class OtlpHttpExporter(Sending, _HttpClient, _HttpPeer):
+    """Sends spans on to another collector with OTLP over HTTP."""
+
     timeout: Timeout = Duration.parse("30s")
     """How long one attempt may take. A peer that has not answered by then is sent the same spans again."""
 
