@@ -80,7 +80,8 @@ def scan_value(data, position, end, attribute, state):
                 if field == STRING:
                     check_text(data, position - value, position, state)
                 elif field != BYTES:
-                    state[LONGEST_NESTED] = max(state[LONGEST_NESTED], value)
+                    # An empty one is one too.
+                    state[LONGEST_NESTED] = max(state[LONGEST_NESTED], value, 1)
                     check_nested(data, position - value, position, field, state)
         elif wire_type == VARINT:
             if field == BOOL:

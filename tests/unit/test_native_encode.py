@@ -37,6 +37,15 @@ def test_any_number_of_distinct_names_and_keys(distinct: int) -> None:
     assert columns["SpanAttributes"] == attributes
 
 
+@pytest.mark.parametrize("kind", ["array_value", "kvlist_value"])
+def test_a_batch_whose_only_nested_value_is_empty(kind: str) -> None:
+    request = ExportTraceServiceRequest()
+    span = request.resource_spans.add().scope_spans.add().spans.add(trace_id=b"t" * 16, span_id=b"s" * 8)
+    getattr(span.attributes.add(key="a").value, kind).SetInParent()
+    columns = read_native(encode(decode(request.SerializeToString()).batch).data.tobytes())
+    assert columns["SpanAttributes"] == [{"a": "[]" if kind == "array_value" else "{}"}]
+
+
 def test_an_encoder_used_again_writes_what_a_new_one_would() -> None:
     small = decode(every_value_request().SerializeToString()).batch
     large = concatenate([small, spans_with([{"filler": "x" * 1_000_000}] * 30), small])
