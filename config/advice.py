@@ -47,7 +47,6 @@ _RULES: Final = (
     _Rule(_COUNTING, _CHANGING, "{before} has counted by names and attributes as they were before"),
     _Rule((LimitsProcessor,), (RedactionProcessor,), "{before} may have cut a secret in two, which no longer looks like one"),
     _Rule((TailSamplingProcessor,), (RedactionProcessor,), "{before} has kept on disk what {behind} would have hidden"),
-    _Rule((ProbabilisticSampler,), (TailSamplingProcessor,), "it decides on traces of which {before} has dropped most already"),
 )
 
 
