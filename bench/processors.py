@@ -331,7 +331,7 @@ WORKS: Final[Mapping[str, Work]] = {
 }
 
 USUAL_SET: Final = ("filter, 5 conditions", "attributes, 5 actions", "probabilistic_sampler", "topology")
-"""In this order, so that `topology` finds the calls of half of the spans. `memory_limiter` belongs to the set as well, but works on
+"""In this order, so that `topology` finds the calls of half of the spans. `memory_limiter` is of the set as well, but works on
 requests: it compares two numbers for each."""
 
 
