@@ -1,19 +1,13 @@
 """A crash before and half way through every single change that the journal makes to its directory.
 
-A workload runs once. Whenever the journal is about to write, create, rename or delete, and half way through every write, the
-directory is copied as a crash would leave it, together with what had been acknowledged and what the store had by then. From each
-copy a new process goes on.
+A workload runs once, and its directory is copied at every such moment (`tests/support/crashes.py`). From each copy a new process
+goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -27,7 +21,8 @@ from proto.spans import SpanBatch
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.batches import numbers as numbers_of
-from tests.support.journals import Deposit, crash_image, journal_in, line_in
+from tests.support.crashes import Crash, Crashes
+from tests.support.journals import Deposit, journal_in, line_in
 from tests.support.waiting import until
 
 SPANS = 60
@@ -37,90 +32,12 @@ CUT_SMALL = BatchLimits(min_spans=6, max_spans=4, max_bytes=1 << 20, timeout_s=0
 OTHER_LIMITS = BatchLimits(min_spans=1, max_spans=2, max_bytes=1 << 20, timeout_s=0.0)
 
 
-truncate = os.truncate
-"""As it is when nobody watches."""
+class Overtaken(Crashes):
+    """Some batches are overtaken by those behind them, so far that files behind their own are done with."""
 
-
-@dataclass
-class Crash:
-    """What a crash at one moment leaves, here and in the store."""
-
-    moment: str
-    directory: Path
-    acknowledged: set[int]
-    stored: dict[str, list[int]]
-
-
-@dataclass
-class Crashes:
-    """Copies the directory whenever it is about to change."""
-
-    directory: Path
-    copies: Path
-    deposit: Deposit = field(default_factory=Deposit)
-    acknowledged: set[int] = field(default_factory=set)
-    seen: list[Crash] = field(default_factory=list)
-    copying: bool = False
-    power_cut: bool = False
-    """Whether all is lost that was not synced, as when the machine fails and not only the process."""
-    synced: dict[int, int] = field(default_factory=dict)
-    """Inode → bytes of the file that outlast a power cut."""
-
-    def crash(self, moment: str) -> None:
-        # Other threads only sync, and a copy that they made could meet the changes of this one.
-        if not self.copying and threading.current_thread() is threading.main_thread():
-            self.copying = True
-            image = crash_image(self.directory, self.copies / str(len(self.seen)))
-            if self.power_cut:
-                for path in self.directory.iterdir():
-                    truncate(image / path.name, min(self.synced.get(path.stat().st_ino, 0), path.stat().st_size))
-            stored = {name: list(numbers) for name, numbers in self.deposit.stored.items()}
-            self.seen.append(Crash(moment, image, set(self.acknowledged), stored))
-            self.copying = False
-
-    def watch(self, patched: pytest.MonkeyPatch) -> None:
-        """Crash from now on."""
-        pwrite, pwritev = os.pwrite, os.pwritev
-
-        def write_line(descriptor: int, data: bytes, offset: int) -> int:
-            self.crash("before a line")
-            pwrite(descriptor, data[: len(data) // 2], offset)
-            self.crash("half a line")
-            return pwrite(descriptor, data, offset)
-
-        def write_record(descriptor: int, buffers: Sequence[Any], offset: int) -> int:
-            self.crash("before a record")
-            whole = b"".join(map(bytes, buffers))
-            pwrite(descriptor, whole[: len(whole) // 2], offset)
-            self.crash("half a record")
-            return pwritev(descriptor, buffers, offset)
-
-        fdatasync = os.fdatasync
-
-        def sync(descriptor: int) -> None:
-            before = os.fstat(descriptor)
-            fdatasync(descriptor)
-            self.synced[before.st_ino] = before.st_size
-
-        patched.setattr(os, "fdatasync", sync)
-        patched.setattr(os, "fsync", sync)
-        patched.setattr(os, "pwrite", write_line)
-        patched.setattr(os, "pwritev", write_record)
-        for owner, name in ((os, "open"), (os, "truncate"), (Path, "unlink"), (Path, "rename")):
-            patched.setattr(owner, name, self._before(getattr(owner, name), name))
-        self.deposit.before = self._before_storing
-
-    def _before(self, work: Callable[..., Any], name: str) -> Callable[..., Any]:
-        def crashing(*args: Any, **keywords: Any) -> Any:
-            self.crash(f"before {name}")
-            return work(*args, **keywords)
-
-        return crashing
-
-    async def _before_storing(self, batch: SpanBatch) -> None:
-        self.crash("insert in flight")
+    async def before_storing(self, batch: SpanBatch) -> None:
+        await super().before_storing(batch)
         if len(self.deposit.given) % 6 == 1:
-            # Overtaken by the batches behind it, so far that files behind its own are done with.
             enough = min(len(self.deposit.stored) + 4, SPANS // PER_REQUEST - 1)
             await until(lambda: len(self.deposit.stored) >= enough)
             await asyncio.sleep(0.02)
@@ -144,7 +61,7 @@ async def go_on(crash: Crash) -> tuple[list[int], Account]:
 async def crashes_of(directory: Path, patched: pytest.MonkeyPatch, sync: str, *, power_cut: bool) -> list[Crash]:
     """Run the workload, and crash at every change."""
     warm()
-    crashes = Crashes(directory / "journal", directory / "copies", power_cut=power_cut)
+    crashes = Overtaken(directory / "journal", directory / "copies", power_cut=power_cut)
     patched.setattr(cuts, "_REWRITTEN_BYTES", 500)
     async with line_in(
         crashes.directory, {"clickhouse": crashes.deposit}, CUT_SMALL, sync=sync, sync_interval_s=0.01, segment_bytes=900
