@@ -142,6 +142,7 @@ async def line(
     destination: Deposit,
     directory: Path | None = None,
     *,
+    exporter: str = EXPORTER,
     samples: bool = True,
     limits: BatchLimits = SMALL,
     drain_s: float = 10.0,
@@ -152,6 +153,7 @@ async def line(
 
     Args:
         directory: of the journal; in memory without.
+        exporter: its id.
         samples: whether there is a sampler; otherwise only what one has left is gone through.
         sampling: settings of the sampler.
     """
@@ -162,11 +164,11 @@ async def line(
         journal, queue = None, MemoryQueue(QueueLimits(1 << 30))
         if directory is not None:
             kept = JournalSettings(directory, **journal_settings)
-            journal = await rooms.enter_async_context(Journal(kept, [EXPORTER], executor, telemetry, clock.clock))
-            queue = journal.cursors[EXPORTER]
+            journal = await rooms.enter_async_context(Journal(kept, [exporter], executor, telemetry, clock.clock))
+            queue = journal.cursors[exporter]
         processors = {"tail_sampling": TailSamplingProcessor.model_validate(settings)} if samples else {}
         builder = WayBuilder(processors, limits, telemetry, executor, clock.clock)
-        way = builder.build(EXPORTER, queue, destination, 2, measures=True)
+        way = builder.build(exporter, queue, destination, 2, measures=True)
         tasks = await rooms.enter_async_context(asyncio.TaskGroup())
         deciding = tasks.create_task(way.holding.run()) if way.holding else None
         batching = tasks.create_task(way.batcher.run())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import random
 from collections import Counter
 from dataclasses import dataclass, field
@@ -282,6 +283,24 @@ async def test_an_emission_that_was_being_sent_is_sent_again_under_its_names_tho
         await held.settle()
     assert {name: again.offered[name] for name in way.offered} == way.offered
     assert again.numbers == [*decided, *range(60, 93)]
+
+
+async def test_an_exporter_that_takes_the_place_of_another_goes_on_with_its_decisions(tmp_path: Path) -> None:
+    store = Deposit()
+    async with line(Killed(store), tmp_path) as held:
+        await held.put(0, 20)
+        await held.until_held(20)
+        await held.settle()
+        await held.put(20, 40)
+        # Late ones go at once; the others wait for the next process.
+        await held.until_held(30)
+    async with line(Killed(store), tmp_path, exporter="clickhouse/renamed", sampling={"policies": [ALL]}) as held:
+        await held.until_held(30)
+        await held.put(60, 3)
+        await held.settle()
+    assert store.numbers == [*kept(list(range(30))), *range(30, 63)]
+    assert "clickhouse%2Frenamed.decisions" in os.listdir(tmp_path)
+    assert f"{EXPORTER}.decisions" not in os.listdir(tmp_path)
 
 
 class Dropping(Killed):
