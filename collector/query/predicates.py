@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from collector.query.store import DURATION, IDENTITY, START, STATUS_CODES
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "=~", "!~", "equals ignoring case", "contains ignoring case"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "=~", "!~", "starts with", "equals ignoring case", "contains ignoring case"]
 """Patterns (`=~`, `!~`) are RE2 and must match a whole text."""
 Value = str | int | float | bool
 Level = Literal["span or resource", "span", "resource", "scope", "event", "link"]
@@ -208,11 +208,11 @@ class Wording:
         measure = {"count": "count()", "extent": "max(End) - min(Start)"}.get(predicate.measure, f"{predicate.measure}(Value)")
         bound = self._bind(float(predicate.value), "Float64")
         # A span that was sent twice is one.
-        return (
-            f"(TraceId IN (SELECT TraceId FROM (SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End"
-            f" {self._others(predicate.term)} LIMIT 1 BY TraceId, {IDENTITY})"
-            f" GROUP BY TraceId HAVING {measure} {predicate.operator} {bound}))"
+        spans = (
+            f"SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End"
+            f" {self._others(predicate.term)} LIMIT 1 BY TraceId, {IDENTITY}"
         )
+        return f"(TraceId IN (SELECT TraceId FROM ({spans}) GROUP BY TraceId HAVING {measure} {predicate.operator} {bound}))"  # noqa: S608 - names are checked, values are bound
 
     def _exists(self, field: Field) -> str:
         if isinstance(field, Attribute):
@@ -230,14 +230,14 @@ class Wording:
         if not isinstance(field, Attribute):
             is_number = field in _NUMBERS
             if field in _MANY:
-                return f"arrayExists(x -> {self._compared('x', operator, value, is_number=False)}, {_MANY[field]})"
-            return f"({self._compared(_COLUMNS[field], operator, value, is_number=is_number)})"
+                return f"arrayExists(x -> {self.compared('x', operator, value, is_number=False)}, {_MANY[field]})"
+            return f"({self.compared(_COLUMNS[field], operator, value, is_number=is_number)})"
         if field == Attribute("resource", "service.name") and operator == "=" and value:
             # The table is sorted by this column.
             return self._comparison("service", operator, value)
         key = self._bind(field.key, "String")
         # Bound once, however often it is compared.
-        compared = self._compared("{x}", operator, value, is_number=False)
+        compared = self.compared("{x}", operator, value, is_number=False)
 
         def holds(attributes: str) -> str:
             # A missing key reads as the empty text.
@@ -251,7 +251,7 @@ class Wording:
             return f"arrayExists(m -> {holds('m')}, {_MANY_MAPS[field.level]})"
         return holds(_MAPS[field.level])
 
-    def _compared(self, expression: str, operator: Operator, value: Value, *, is_number: bool) -> str:
+    def compared(self, expression: str, operator: Operator, value: Value, *, is_number: bool) -> str:
         """`expression`, a text unless `is_number`, compared with a value."""
         if isinstance(value, bool):
             value = "true" if value else "false"
@@ -265,6 +265,8 @@ class Wording:
             value = str(value)
         if not isinstance(value, str):
             return f"ifNull(toFloat64OrNull({expression}) {operator} {self._bind(float(value), 'Float64')}, false)"
+        if operator == "starts with":
+            return f"startsWith({expression}, {self._bind(value, 'String')})"
         if operator == "contains ignoring case":
             return f"positionCaseInsensitiveUTF8({expression}, {self._bind(value, 'String')}) > 0"
         if operator == "equals ignoring case":

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.query.search import Cursor, TraceSearch, decode_cursor, encode_cursor, matches_statement
+from collector.query.ranking import ranking_statement
+from collector.query.search import Cursor, TraceSearch, decode_cursor, encode_cursor
 from collector.query.store import SpanStore
 from collector.query.trace import parse_trace_id
 from exporters.clickhouse.client import ClickHouseClient
@@ -56,7 +57,7 @@ def test_no_value_of_a_search_ever_stands_in_its_sql(key: str, value: str) -> No
     store = SpanStore(ClickHouseClient(["http://127.0.0.1:1"]))
     marked = TraceSearch(0, 10, "default", service=f"<{value}>", operation=f"<{value}>", attributes=((f"<{key}>", f"<{value}>"),))
     plain = TraceSearch(0, 10, "default", service="a", operation="b", attributes=(("c", "d"),))
-    assert matches_statement(store, marked, None).sql == matches_statement(store, plain, None).sql
+    assert ranking_statement(store, marked, None).sql == ranking_statement(store, plain, None).sql
 
 
 def test_a_table_name_that_is_not_plain_is_refused() -> None:

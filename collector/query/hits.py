@@ -1,0 +1,153 @@
+"""Traces that were found, summed up, and which of their spans fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from collector.query.bounds import Bounds, find_bounds
+from collector.query.conditions import TraceSearch, conditions_of
+from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, SpanStore, Statement
+
+
+class ServiceShare(NamedTuple):
+    """How many spans of a trace a service has, and how many of them with the status Error."""
+
+    name: str
+    span_count: int
+    error_count: int
+
+
+class MatchedSpan(NamedTuple):
+    """A span that fits; start and duration in nanoseconds."""
+
+    start: int
+    span_id: str
+    service: str
+    name: str
+    duration: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """How many spans of a trace fit, and the earliest of them."""
+
+    count: int
+    spans: list[MatchedSpan]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A trace that was found, summed up over all its spans, those outside of the searched time included.
+
+    Attributes:
+        root_service, root_name: of the earliest span without a parent id; None when that has not been stored.
+        start, duration: nanoseconds; from the earliest start to the latest end.
+        services: whose spans they are, in the order of names.
+        matched: which spans fit; None where that was not asked for.
+    """
+
+    trace_id: str
+    root_service: str | None
+    root_name: str | None
+    start: int
+    duration: int
+    services: list[ServiceShare]
+    matched: Matched | None = None
+
+    @property
+    def span_count(self) -> int:
+        return sum(service.span_count for service in self.services)
+
+    @property
+    def error_count(self) -> int:
+        return sum(service.error_count for service in self.services)
+
+
+def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, bounds: Bounds | None) -> Statement:
+    """One row for each of the traces, over all their spans, each span once."""
+    within = f" AND {bounds.condition}" if bounds else ""
+    return Statement(
+        f"""
+        WITH
+            {START} AS SpanStart,
+            if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + Duration) AS SpanEnd,
+            {IDENTITY} AS identity
+        SELECT
+            TraceId,
+            min(FirstOfService) AS First,
+            max(LastOfService) AS Last,
+            arraySort(groupArray((ServiceName, SpanCount, ErrorCount))) AS Services,
+            sum(RootsOfService) AS RootCount,
+            argMinIf((ServiceName, RootOfService.3), RootOfService, RootsOfService > 0) AS Root
+        FROM
+        (
+            SELECT
+                TraceId,
+                ServiceName,
+                min(SpanStart) AS FirstOfService,
+                max(greatest(SpanStart, SpanEnd)) AS LastOfService,
+                uniqExact(identity) AS SpanCount,
+                uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
+                countIf(ParentSpanId = '') AS RootsOfService,
+                minIf((SpanStart, SpanId, SpanName), ParentSpanId = '') AS RootOfService
+            FROM {store.spans_table}
+            WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}
+            GROUP BY TraceId, ServiceName
+        )
+        GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
+        {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})},
+    )
+
+
+async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str) -> list[Hit]:
+    """These traces, summed up, in this order; without those that the workspace does not have.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    bounds = await find_bounds(store, trace_ids, workspace)
+    found = await store.fetch(summaries_statement(store, trace_ids, workspace, bounds))
+    rows = {row["TraceId"]: row for row in found.rows()}
+    return [
+        Hit(
+            trace_id=trace_id,
+            root_service=row["Root"][0] if row["RootCount"] else None,
+            root_name=row["Root"][1] if row["RootCount"] else None,
+            start=row["First"],
+            duration=row["Last"] - row["First"],
+            services=[ServiceShare(*share) for share in row["Services"]],
+        )
+        # A trace whose time to live ended between two queries is no hit any more.
+        for trace_id in trace_ids
+        if (row := rows.get(trace_id))
+    ]
+
+
+def matched_statement(store: SpanStore, search: TraceSearch, trace_ids: list[str]) -> Statement:
+    """Of each of the traces, how many spans fit, and the earliest of them: `TraceId`, `Count`, `Spans`."""
+    conditions, parameters = conditions_of(store, search)
+    return Statement(
+        f"""
+        SELECT
+            TraceId,
+            uniqExact({IDENTITY}) AS Count,
+            arraySlice(
+                arraySort(groupUniqArray(({START}, SpanId, ServiceName, SpanName, {DURATION}, StatusCode))), 1, {{most:UInt64}}
+            ) AS Spans
+        FROM {store.spans_table}
+        WHERE {" AND ".join(conditions)} AND TraceId IN {{trace_ids:Array(String)}}
+        GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
+        {**parameters, "trace_ids": trace_ids, "most": search.matched_spans},
+    )
+
+
+async def find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str]) -> dict[str, Matched]:
+    """Which spans of these traces fit, by the id of the trace.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    found = await store.fetch(matched_statement(store, search, trace_ids))
+    return {row["TraceId"]: Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]]) for row in found.rows()}
