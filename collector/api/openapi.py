@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
+from collector.api import analysis_schemas, schemas
 from collector.api.params import Parameter
 from collector.api.problems import MEDIA_TYPE
 from collector.api.routing import JSON, Route
-from collector.api.schemas import COMPONENTS, reference
+from collector.api.schemas import reference
 
+COMPONENTS: Final = {**schemas.COMPONENTS, **analysis_schemas.COMPONENTS}
 _PATH_PARAMETERS: Final = {
     "workspace": "The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.",
     "config_id": "The id of a tracing config, a UUID.",
     "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
+    "span_id": "16 hexadecimal digits in either case.",
 }
 _PROBLEMS: Final = {
     "400": "A parameter or header cannot be understood.",

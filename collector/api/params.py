@@ -218,6 +218,12 @@ def whole_number(name: str, description: str, default: int, minimum: int, maximu
     return Parameter(name, description, schema, _integer(minimum, maximum), default)
 
 
+def optional_whole_number(name: str, description: str, minimum: int, maximum: int) -> Parameter[int | None]:
+    """A number of something that may be left open."""
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return Parameter(name, description, schema, _integer(minimum, maximum), None)
+
+
 START: Final[Parameter[int | None]] = Parameter(
     "start",
     f"Start of the time range, included. {_TIME_TEXT} Default: one hour before `end`.",

@@ -7,21 +7,24 @@ write is one of the strings NaN, Infinity, -Infinity.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
-from collector.query.analysis.critical_path import CriticalPath
 from collector.query.attributes import to_json, utf8
+from collector.query.links import LinkedSpans
 from collector.query.percentiles import PERCENTILES, Latencies
 from collector.query.red import Measures, Series
 from collector.query.search import Hit
 from collector.query.services import Service
+from collector.query.skeleton import Skeleton
 from collector.query.spans import Resource, Scope, Spans
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.tree import Tree
-from collector.query.waterfall import Waterfall
+
+MAX_VALUE_LENGTH: Final = 65_536
+"""Characters of an attribute's text in a list of spans; one span alone has it whole."""
 
 
 def json_response(document: dict[str, Any]) -> web.Response:
@@ -72,6 +75,18 @@ def hit(found: Hit) -> dict[str, Any]:
     }
 
 
+def link(found: LinkedSpans) -> dict[str, Any]:
+    return {
+        "traceId": found.trace_id,
+        "spanId": found.span_id,
+        "service": found.service,
+        "name": found.name,
+        "startTimeUnixNano": str(found.start),
+        "toTraceId": found.to_trace_id,
+        "toSpanId": found.to_span_id,
+    }
+
+
 def latencies(found: Latencies) -> dict[str, Any]:
     return {
         "service": found.service,
@@ -106,17 +121,30 @@ def _red(measures: Measures, length: int) -> dict[str, Any]:
     }
 
 
-def trace(spans: Spans) -> dict[str, Any]:
-    """A trace with all its spans; `resource` and `scope` of a span are positions in the lists of those."""
+def trace(whole: Skeleton, spans: Spans, offset: int) -> dict[str, Any]:
+    """A trace with all that is known of the spans in a window; long values are cut.
+
+    Args:
+        whole: the trace; the same as `spans` where the window is all of it.
+        offset: of the first of `spans` in the trace.
+    """
+    return {**trace_header(whole), "offset": offset, **details(spans, MAX_VALUE_LENGTH)}
+
+
+def details(spans: Spans, max_length: int | None) -> dict[str, Any]:
+    """All that is known of spans; `resource` and `scope` of a span are positions in the lists of those.
+
+    Args:
+        max_length: of texts of the spans' own attributes, in characters; None for texts of any length.
+    """
     resources = {resource: index for index, resource in enumerate(dict.fromkeys(spans.resources))}
     scopes = {scope: index for index, scope in enumerate(dict.fromkeys(spans.scopes))}
     return {
-        **_header(spans),
         "resources": [_resource(resource) for resource in resources],
         "scopes": [_scope(scope) for scope in scopes],
         "spans": [
             {
-                **_span_identity(spans, row),
+                **span_identity(spans, row),
                 "parentSpanId": spans.parent_span_ids[row],
                 "traceState": spans.trace_states[row],
                 "flags": spans.flags[row],
@@ -124,7 +152,7 @@ def trace(spans: Spans) -> dict[str, Any]:
                 "statusMessage": spans.status_messages[row],
                 "resource": resources[spans.resources[row]],
                 "scope": scopes[spans.scopes[row]],
-                "attributes": to_json(spans.attributes[row]),
+                "attributes": to_json(spans.attributes[row], max_length),
                 "droppedAttributesCount": spans.dropped_attributes_counts[row],
                 "events": [
                     {
@@ -154,79 +182,29 @@ def trace(spans: Spans) -> dict[str, Any]:
     }
 
 
-def waterfall(spans: Spans, tree: Tree, found: Waterfall) -> dict[str, Any]:
-    """Header and bars in drawing order; `index` and `parentIndex` are positions in the list of spans of the trace."""
+def skeleton(spans: Skeleton, tree: Tree, window: range) -> dict[str, Any]:
+    """The spans of a window of a trace without what was said about them, each with its place in the tree."""
+    depths = [0] * len(spans)
+    for row, depth in tree.walk():
+        depths[row] = depth
     return {
-        **_header(spans),
-        "rootService": spans.services[found.root],
-        "rootName": spans.names[found.root],
-        "depth": found.depth,
-        "spansByService": found.services,
-        "missingParents": len(tree.missing_parents),
-        "bars": [
+        **trace_header(spans),
+        "offset": window.start,
+        "spans": [
             {
-                "index": bar.row,
-                "parentIndex": tree.parents[bar.row] if tree.parents[bar.row] >= 0 else None,
-                "depth": bar.depth,
-                **_span_identity(spans, bar.row),
-                "offsetNanos": str(bar.offset),
-                "selfNanos": str(bar.self_time),
-                "children": len(tree.children[bar.row]),
-                "descendants": bar.descendants,
-                "errorsBelow": bar.errors_below,
-                "missingParent": bar.row in tree.missing_parents,
+                "index": row,
+                "parentIndex": tree.parents[row] if tree.parents[row] >= 0 else None,
+                "depth": depths[row],
+                **span_identity(spans, row),
+                "parentSpanId": spans.parent_span_ids[row],
+                "children": len(tree.children[row]),
             }
-            for bar in found.bars
+            for row in window
         ],
-        "warnings": _warnings(spans, tree),
     }
 
 
-def critical_path(spans: Spans, tree: Tree, found: CriticalPath, *, tolerance: float, overflow: str) -> dict[str, Any]:
-    """Segments and shares of every root; a span is named by its id and by its position in the list of spans."""
-
-    def named(row: int) -> dict[str, Any]:
-        return {"index": row, "spanId": spans.span_ids[row]}
-
-    return {
-        "traceId": spans.trace_id,
-        "complete": spans.complete,
-        "mode": "default",
-        "tolerance": tolerance,
-        "overflow": overflow,
-        "roots": [
-            {
-                **named(path.root),
-                "missingParent": path.root in tree.missing_parents,
-                "durationNanos": str(spans.durations[path.root]),
-                "segments": [
-                    {
-                        **named(segment.row),
-                        "startUnixNano": str(segment.start),
-                        "endUnixNano": str(segment.end),
-                        "uncertain": segment.uncertain,
-                    }
-                    for segment in path.segments
-                ],
-                "spans": [
-                    {
-                        **named(share.row),
-                        "onPathNanos": str(share.on_path),
-                        "selfNanos": str(share.self_time),
-                        "dragNanos": str(share.drag),
-                        "slackNanos": str(share.slack),
-                    }
-                    for share in path.shares
-                ],
-            }
-            for path in found.roots
-        ],
-        "excluded": [{**named(row), "reason": reason} for row, reason in found.excluded.items()],
-        "warnings": _warnings(spans, tree),
-    }
-
-
-def _header(spans: Spans) -> dict[str, Any]:
+def trace_header(spans: Skeleton) -> dict[str, Any]:
     return {
         "traceId": spans.trace_id,
         "startTimeUnixNano": str(spans.start),
@@ -238,19 +216,19 @@ def _header(spans: Spans) -> dict[str, Any]:
     }
 
 
-def _span_identity(spans: Spans, row: int) -> dict[str, Any]:
+def span_identity(spans: Skeleton, row: int) -> dict[str, Any]:
     return {
         "spanId": spans.span_ids[row],
         "service": spans.services[row],
         "name": spans.names[row],
-        "kind": _name(spans.kinds[row], KINDS),
-        "status": _name(spans.status_codes[row], STATUS_CODES),
+        "kind": name(spans.kinds[row], KINDS),
+        "status": name(spans.status_codes[row], STATUS_CODES),
         "startTimeUnixNano": str(spans.starts[row]),
         "durationNanos": str(spans.durations[row]),
     }
 
 
-def _name(code: int, names: tuple[str, ...]) -> str:
+def name(code: int, names: tuple[str, ...]) -> str:
     """Lower-case name of a kind or status; the number of one that has no name."""
     return names[code].lower() if 0 <= code < len(names) else str(code)
 
@@ -271,10 +249,3 @@ def _scope(scope: Scope) -> dict[str, Any]:
         "droppedAttributesCount": scope.dropped_attributes_count,
         "schemaUrl": scope.schema_url,
     }
-
-
-def _warnings(spans: Spans, tree: Tree) -> list[dict[str, Any]]:
-    return [
-        {"index": warning.row, "spanId": spans.span_ids[warning.row], "kind": warning.kind, "text": warning.text}
-        for warning in tree.warnings
-    ]

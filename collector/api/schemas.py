@@ -37,7 +37,7 @@ def reference(name: str) -> Schema:
 
 
 _ATTRIBUTES: Final = listing(reference("Attribute"))
-_SPAN_IDENTITY: Final[dict[str, Schema]] = {
+SPAN_IDENTITY: Final[dict[str, Schema]] = {
     "spanId": TEXT,
     "service": TEXT,
     "name": TEXT,
@@ -46,7 +46,7 @@ _SPAN_IDENTITY: Final[dict[str, Schema]] = {
     "startTimeUnixNano": NANOSECONDS,
     "durationNanos": NANOSECONDS,
 }
-_TRACE_HEADER: Final[dict[str, Schema]] = {
+TRACE_HEADER: Final[dict[str, Schema]] = {
     "traceId": TEXT,
     "startTimeUnixNano": NANOSECONDS,
     "durationNanos": NANOSECONDS,
@@ -56,8 +56,12 @@ _TRACE_HEADER: Final[dict[str, Schema]] = {
     "complete": {**FLAG, "description": "Whether all spans of the trace are in the answer."},
 }
 _NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
-_WARNINGS: Final = listing(reference("Warning"))
 
+_DETAILS: Final[dict[str, Schema]] = {
+    "resources": listing(record(attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
+    "scopes": listing(record(name=TEXT, version=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
+    "spans": listing(reference("Span")),
+}
 _BY_REASON: Final[Schema] = {"type": "object", "additionalProperties": COUNT, "description": "Spans by reason."}
 _WORKSPACE: Final[Schema] = {**TEXT, "description": "Empty for spans of which nothing can be read, and beyond 1000 workspaces."}
 _SERVICE: Final[Schema] = {
@@ -195,7 +199,14 @@ COMPONENTS: Final[dict[str, Schema]] = {
         "maxProperties": 1,
         "additionalProperties": False,
     },
-    "Attribute": record(key=TEXT, value=reference("AnyValue")),
+    "Attribute": {
+        **record(key=TEXT, value=reference("AnyValue")),
+        "properties": {
+            "key": TEXT,
+            "value": reference("AnyValue"),
+            "fullLength": {**COUNT, "description": "Characters of a text of which only the beginning is in the list."},
+        },
+    },
     "Services": record(services=listing(reference("Service")), nextCursor=_NEXT_CURSOR),
     "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
     "Traces": record(traces=listing(reference("TraceSummary")), nextCursor=_NEXT_CURSOR),
@@ -210,13 +221,47 @@ COMPONENTS: Final[dict[str, Schema]] = {
         services=listing(TEXT),
     ),
     "Trace": record(
-        **_TRACE_HEADER,
-        resources=listing(record(attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
-        scopes=listing(record(name=TEXT, version=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
-        spans=listing(reference("Span")),
+        **TRACE_HEADER,
+        offset={**COUNT, "description": "How many spans of the trace come before the first of this answer."},
+        **_DETAILS,
+    ),
+    "TraceSkeleton": record(
+        **TRACE_HEADER,
+        offset={**COUNT, "description": "How many spans of the trace come before the first of this answer."},
+        spans=listing(
+            record(
+                index=INDEX,
+                parentIndex={"type": ["integer", "null"], "minimum": 0},
+                depth=COUNT,
+                **SPAN_IDENTITY,
+                parentSpanId=TEXT,
+                children=COUNT,
+            )
+        ),
+    ),
+    "SpanDetails": record(traceId=TEXT, **_DETAILS),
+    "Link": record(
+        traceId=TEXT,
+        spanId=TEXT,
+        service=TEXT,
+        name=TEXT,
+        startTimeUnixNano=NANOSECONDS,
+        toTraceId=TEXT,
+        toSpanId=TEXT,
+    ),
+    "Links": record(
+        traceId=TEXT,
+        startUnixNano=NANOSECONDS,
+        endUnixNano=NANOSECONDS,
+        outgoing={**listing(reference("Link")), "description": "Links of the trace's own spans."},
+        incoming={
+            **listing(reference("Link")),
+            "description": "Links of other traces' spans to this one, as far as those start in the time range.",
+        },
+        complete={**FLAG, "description": "Whether there are no more than `limit` of either."},
     ),
     "Span": record(
-        **_SPAN_IDENTITY,
+        **SPAN_IDENTITY,
         parentSpanId=TEXT,
         traceState=TEXT,
         flags=COUNT,
@@ -241,59 +286,6 @@ COMPONENTS: Final[dict[str, Schema]] = {
         droppedLinksCount=COUNT,
     ),
     "Warning": record(index=INDEX, spanId=TEXT, kind=TEXT, text=TEXT),
-    "Waterfall": record(
-        **_TRACE_HEADER,
-        rootService=TEXT,
-        rootName=TEXT,
-        depth=COUNT,
-        spansByService={"type": "object", "additionalProperties": COUNT},
-        missingParents=COUNT,
-        bars=listing(
-            record(
-                index=INDEX,
-                parentIndex={"type": ["integer", "null"], "minimum": 0},
-                depth=COUNT,
-                **_SPAN_IDENTITY,
-                offsetNanos=NANOSECONDS,
-                selfNanos=NANOSECONDS,
-                children=COUNT,
-                descendants=COUNT,
-                errorsBelow=COUNT,
-                missingParent=FLAG,
-            )
-        ),
-        warnings=_WARNINGS,
-    ),
-    "CriticalPath": record(
-        traceId=TEXT,
-        complete=FLAG,
-        mode=TEXT,
-        tolerance={"type": "number"},
-        overflow={"type": "string", "enum": ["clip", "ignore"]},
-        roots=listing(
-            record(
-                index=INDEX,
-                spanId=TEXT,
-                missingParent=FLAG,
-                durationNanos=NANOSECONDS,
-                segments=listing(
-                    record(index=INDEX, spanId=TEXT, startUnixNano=NANOSECONDS, endUnixNano=NANOSECONDS, uncertain=FLAG)
-                ),
-                spans=listing(
-                    record(
-                        index=INDEX,
-                        spanId=TEXT,
-                        onPathNanos=NANOSECONDS,
-                        selfNanos=NANOSECONDS,
-                        dragNanos=NANOSECONDS,
-                        slackNanos=NANOSECONDS,
-                    )
-                ),
-            )
-        ),
-        excluded=listing(record(index=INDEX, spanId=TEXT, reason=TEXT)),
-        warnings=_WARNINGS,
-    ),
     "TracingSettings": _TRACING_SETTINGS,
     "TracingSettingsChange": {
         **{key: value for key, value in _TRACING_SETTINGS.items() if key != "required"},

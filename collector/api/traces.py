@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, cast
+from typing import Final
 
 from aiohttp import web
 
 from collector.api import params, rendering, schemas
-from collector.api.problems import BadParameter, Problem
+from collector.api.params import Parameter
+from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, NOW, PROTOBUF, SETTINGS, STORE, Route
-from collector.query.analysis.critical_path import Overflow, find_critical_path
+from collector.api.trace_parts import (
+    OFFSET,
+    UNKNOWN,
+    WINDOW,
+    WITHIN,
+    parse_span_id,
+    read_skeleton,
+    read_spans,
+    unknown_trace,
+    window,
+)
+from collector.query.links import find_links
 from collector.query.otlp import to_traces_data
 from collector.query.search import TraceSearch, decode_cursor, encode_cursor, find_traces
-from collector.query.spans import Spans
-from collector.query.trace import find_trace
+from collector.query.skeleton import Skeleton
+from collector.query.store import MAX_TIMESTAMP
+from collector.query.trace import find_skeleton, find_window
 from collector.query.tree import build_tree
-from collector.query.waterfall import build_waterfall
 
 LIMIT: Final = params.limit(20, 1500, "traces")
+FIELDS: Final[Parameter[str]] = Parameter(
+    "fields",
+    "`all`, or only the `skeleton`: ids, times, names, status and place in the tree. A span alone has the rest.",
+    {"type": "string", "enum": ["all", "skeleton"], "default": "all"},
+    params.choice(("all", "skeleton")),
+    "all",
+)
+LINKS: Final = params.limit(100, 1000, "links of either kind")
+LINK_START: Final[Parameter[int | None]] = Parameter(
+    "start",
+    "Of spans with links to the trace, only those that start at this time or later. Default: the start of the trace.",
+    {"type": "string"},
+    params.parse_time,
+    None,
+)
+LINK_END: Final[Parameter[int | None]] = Parameter(
+    "end",
+    "Of spans with links to the trace, only those that start before this time. Default: an hour after the trace's end.",
+    {"type": "string"},
+    params.parse_time,
+    None,
+)
+LINGERING: Final = 3_600 * 10**9
+"""Nanoseconds after its end in which links to a trace are looked for unless told otherwise."""
 COMPLETE_HEADER: Final = "Spanhouse-Complete"
 """Says of a protobuf answer, which has no room for it, whether it holds all spans of the trace."""
 
@@ -61,56 +97,71 @@ async def search_traces(request: web.Request) -> web.Response:
 
 
 async def get_trace(request: web.Request) -> web.Response:
-    """All spans of a trace: as OTLP protobuf for a client that prefers it, else as JSON."""
-    protobuf = prefers_protobuf(request.headers.get("Accept", ""))
-    spans = await _find(request)
+    """The spans of a trace or of a window of it: as OTLP protobuf for a client that prefers it, else as JSON."""
+    only_skeleton = FIELDS.read(request.query) == "skeleton"
+    protobuf = not only_skeleton and prefers_protobuf(request.headers.get("Accept", ""))
+    is_window = OFFSET.read(request.query) > 0 or WINDOW.read(request.query) is not None
+    whole: Skeleton
+    if only_skeleton or is_window:
+        whole = await read_skeleton(request)
+        rows = window(request, len(whole))
+        if only_skeleton:
+            body = await asyncio.to_thread(lambda: rendering.json_bytes(rendering.skeleton(whole, build_tree(whole), rows)))
+            return web.Response(body=body, content_type=JSON, headers={"Vary": "Accept"})
+        spans = await find_window(request.app[STORE], whole, rows, workspace=request[CALLER].workspace)
+    else:
+        whole = spans = await read_spans(request)
+        rows = range(len(whole))
     if protobuf:
         # Large traces take a while: not on the event loop.
         body = await asyncio.to_thread(lambda: to_traces_data(spans).SerializeToString())
-        return web.Response(
-            body=body,
-            content_type=PROTOBUF,
-            headers={"Vary": "Accept", COMPLETE_HEADER: "true" if spans.complete else "false"},
-        )
-    body = await asyncio.to_thread(lambda: rendering.json_bytes(rendering.trace(spans)))
+        complete = "true" if len(spans) == len(whole) and whole.complete else "false"
+        return web.Response(body=body, content_type=PROTOBUF, headers={"Vary": "Accept", COMPLETE_HEADER: complete})
+    body = await asyncio.to_thread(lambda: rendering.json_bytes(rendering.trace(whole, spans, rows.start)))
     return web.Response(body=body, content_type=JSON, headers={"Vary": "Accept"})
 
 
-async def get_waterfall(request: web.Request) -> web.Response:
-    """The spans of a trace in drawing order."""
-    spans = await _find(request)
-
-    def render() -> bytes:
-        tree = build_tree(spans)
-        return rendering.json_bytes(rendering.waterfall(spans, tree, build_waterfall(spans, tree)))
-
-    return web.Response(body=await asyncio.to_thread(render), content_type=JSON)
-
-
-async def get_critical_path(request: web.Request) -> web.Response:
-    """What each root of a trace was waiting for."""
-    tolerance = params.TOLERANCE.read(request.query)
-    # The parameter's own choice of values is that of the type.
-    overflow = cast("Overflow", params.OVERFLOW.read(request.query))
-    spans = await _find(request)
-
-    def render() -> bytes:
-        tree = build_tree(spans)
-        path = find_critical_path(spans, tree, tolerance=tolerance, overflow=overflow)
-        document = rendering.critical_path(spans, tree, path, tolerance=float(tolerance), overflow=overflow)
-        return rendering.json_bytes(document)
-
-    return web.Response(body=await asyncio.to_thread(render), content_type=JSON)
+async def get_span(request: web.Request) -> web.Response:
+    """All that is known of a span, with values of any length; of several, where they share the id."""
+    text = request.match_info["span_id"]
+    try:
+        span_id = parse_span_id(text)
+    except ValueError as error:
+        raise BadParameter("span_id", text, str(error)) from error
+    spans = await read_spans(request, span_id)
+    return rendering.json_response({"traceId": spans.trace_id, **rendering.details(spans, None)})
 
 
-async def _find(request: web.Request) -> Spans:
+async def list_links(request: web.Request) -> web.Response:
+    """Links of a trace's spans to others, and of others to it."""
+    query = request.query
+    start, end = LINK_START.read(query), LINK_END.read(query)
+    limit = LINKS.read(query)
     trace_id = params.path_trace_id(request)
-    spans = await find_trace(
-        request.app[STORE], trace_id, workspace=request[CALLER].workspace, max_spans=request.app[SETTINGS].max_spans
+    workspace = request[CALLER].workspace
+    skeleton = await find_skeleton(request.app[STORE], trace_id, workspace=workspace, max_spans=request.app[SETTINGS].max_spans)
+    if skeleton is None:
+        raise unknown_trace(trace_id)
+    # A start before 1970 reads as 0, and one beyond the calendar as its last nanosecond.
+    own = (skeleton.starts[0], min(max(skeleton.starts), MAX_TIMESTAMP - 1) + 1)
+    start = skeleton.start if start is None else start
+    end = min(skeleton.end, MAX_TIMESTAMP) + LINGERING if end is None else end
+    if start >= end:
+        name = LINK_START.name if LINK_START.name in query else LINK_END.name
+        raise BadParameter(name, query[name], "start must lie before end; without start it is that of the trace")
+    links = await find_links(
+        request.app[STORE], trace_id, within=own, incoming_within=(start, end), limit=limit, workspace=workspace
     )
-    if spans is None:
-        raise Problem(404, "Unknown trace", f"There is no span of trace {trace_id}; it may not have arrived yet.")
-    return spans
+    return rendering.json_response(
+        {
+            "traceId": trace_id,
+            "startUnixNano": str(start),
+            "endUnixNano": str(end),
+            "outgoing": [rendering.link(link) for link in links.outgoing],
+            "incoming": [rendering.link(link) for link in links.incoming],
+            "complete": links.complete,
+        }
+    )
 
 
 def prefers_protobuf(accept: str) -> bool:
@@ -155,23 +206,24 @@ ROUTES: Final = (
     Route(
         "/api/v1/traces/{trace_id}",
         get_trace,
-        "All spans of a trace",
-        {JSON: schemas.reference("Trace"), PROTOBUF: None},
-        unknown="The workspace has no span of this trace.",
+        "The spans of a trace, all or a window of them",
+        {JSON: {"oneOf": [schemas.reference("Trace"), schemas.reference("TraceSkeleton")]}, PROTOBUF: None},
+        (FIELDS, OFFSET, WINDOW, *WITHIN),
+        unknown=UNKNOWN,
     ),
     Route(
-        "/api/v1/traces/{trace_id}/waterfall",
-        get_waterfall,
-        "The spans of a trace in drawing order",
-        {JSON: schemas.reference("Waterfall")},
-        unknown="The workspace has no span of this trace.",
+        "/api/v1/traces/{trace_id}/spans/{span_id}",
+        get_span,
+        "All that is known of a span",
+        {JSON: schemas.reference("SpanDetails")},
+        unknown="The workspace has no such span of this trace.",
     ),
     Route(
-        "/api/v1/traces/{trace_id}/critical-path",
-        get_critical_path,
-        "What each root of a trace was waiting for",
-        {JSON: schemas.reference("CriticalPath")},
-        (params.TOLERANCE, params.OVERFLOW),
-        unknown="The workspace has no span of this trace.",
+        "/api/v1/traces/{trace_id}/links",
+        list_links,
+        "Links of a trace's spans to others, and of others to it",
+        {JSON: schemas.reference("Links")},
+        (LINK_START, LINK_END, LINKS),
+        unknown=UNKNOWN,
     ),
 )

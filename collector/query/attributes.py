@@ -182,9 +182,18 @@ def to_key_values(attributes: Attributes) -> list[KeyValue]:
     return result
 
 
-def to_json(attributes: Attributes) -> list[dict[str, Any]]:
-    """Attributes in OTLP/JSON's form: `{"key": ..., "value": {"intValue": "1"}}`, 64-bit integers as strings."""
-    return [{"key": key, "value": _json_value(value)} for key, value in typed_values(attributes)]
+def to_json(attributes: Attributes, max_length: int | None = None) -> list[dict[str, Any]]:
+    """Attributes in OTLP/JSON's form: `{"key": ..., "value": {"intValue": "1"}}`, 64-bit integers as strings.
+
+    Of a text of more than `max_length` characters the beginning is there, and `fullLength` beside it.
+    """
+    entries: list[dict[str, Any]] = []
+    for key, value in typed_values(attributes):
+        if max_length is not None and isinstance(value, str) and len(value) > max_length:
+            entries.append({"key": key, "value": _json_value(value[:max_length]), "fullLength": len(value)})
+        else:
+            entries.append({"key": key, "value": _json_value(value)})
+    return entries
 
 
 def _json_value(value: Value) -> dict[str, Any]:

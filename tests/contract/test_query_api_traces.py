@@ -18,8 +18,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector.api.app import ROUTES, build_application, build_runner
+from collector.api.openapi import COMPONENTS
 from collector.api.routing import QuerySettings
-from collector.api.schemas import COMPONENTS
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, apply
 from tests.support.answers import Answer
@@ -66,7 +66,9 @@ def check_against_openapi(path: str, document: Any) -> None:
     parts = path.split("/")
     for route in ROUTES:
         names = route.path.split("/")
-        if len(names) == len(parts) and all(name in (part, "{trace_id}") for name, part in zip(names, parts, strict=True)):
+        if len(names) == len(parts) and all(
+            name in (part, "{trace_id}", "{span_id}") for name, part in zip(names, parts, strict=True)
+        ):
             answer = route.answers["application/json"]
             assert answer is not None
             schema = {**answer, "components": {"schemas": COMPONENTS}}
@@ -247,7 +249,7 @@ async def test_other_workspaces_are_not_seen(api: Api) -> None:
     assert trace_ids(await api.json("/api/v1/traces", **RANGE)) == [hex_of(1)]
     assert [item["name"] for item in (await api.json("/api/v1/services", **RANGE))["services"]] == ["shop"]
     assert [item["service"] for item in (await api.json("/api/v1/latencies", **RANGE))["services"]] == ["shop"]
-    for below in ("", "/waterfall", "/critical-path"):
+    for below in ("", "/waterfall", "/critical-path", "/self-times", "/statistics", "/links", f"/spans/{1:016x}"):
         assert (await api.get(f"/api/v1/traces/{hex_of(2)}{below}")).status == 404
     async with api.session.get(f"{api.url}/api/v1/traces", params=RANGE, headers={"X-Workspace-Id": "other"}) as answer:
         assert trace_ids(await answer.json()) == [hex_of(2)]
@@ -469,7 +471,22 @@ async def test_a_generated_day_of_traffic_answers_every_question(api: Api) -> No
         ("/api/v1/traces", {"sevice": "x"}, "sevice"),
         ("/api/v1/services", {"cursor": "!"}, "cursor"),
         ("/api/v1/latencies", {"limit": "many"}, "limit"),
-        (f"/api/v1/traces/{'a' * 32}", {"limit": "5"}, "limit"),
+        (f"/api/v1/traces/{'a' * 32}", {"limit": "0"}, "limit"),
+        (f"/api/v1/traces/{'a' * 32}", {"offset": "-1"}, "offset"),
+        (f"/api/v1/traces/{'a' * 32}", {"fields": "bones"}, "fields"),
+        (f"/api/v1/traces/{'a' * 32}", {"start": "20", "end": "10"}, "end"),
+        (f"/api/v1/traces/{'a' * 32}/spans/12", {}, "span_id"),
+        (f"/api/v1/traces/{'a' * 32}/links", {"limit": "1001"}, "limit"),
+        (f"/api/v1/traces/{'a' * 32}/waterfall", {"adjust": "everything"}, "adjust"),
+        (f"/api/v1/traces/{'a' * 32}/waterfall", {"repeats": "1"}, "repeats"),
+        (f"/api/v1/traces/{'a' * 32}/waterfall", {"spanId": "x"}, "spanId"),
+        (f"/api/v1/traces/{'a' * 32}/waterfall", {"limit": "many"}, "limit"),
+        (f"/api/v1/traces/{'a' * 32}/what-if", {}, "spanId"),
+        (f"/api/v1/traces/{'a' * 32}/statistics", {"by": "colour"}, "by"),
+        (f"/api/v1/traces/{'a' * 32}/critical-path", {"mode": "longest"}, "mode"),
+        (f"/api/v1/traces/{'a' * 32}/critical-path", {"mode": "jaeger", "tolerance": "0"}, "tolerance"),
+        ("/api/v1/traces/compare", {"left": "a" * 32}, "right"),
+        ("/api/v1/traces/compare", {"left": "x", "right": "a" * 32}, "left"),
         (f"/api/v1/traces/{'a' * 32}/critical-path", {"tolerance": "2"}, "tolerance"),
         (f"/api/v1/traces/{'a' * 32}/critical-path", {"overflow": "x"}, "overflow"),
     ],
@@ -478,7 +495,7 @@ async def test_every_bad_parameter_is_named_with_its_value(api: Api, path: str, 
     answer = await api.get(path, **query)
     problem = answer.json
     assert (answer.status, problem["status"], problem["parameter"]) == (400, 400, parameter)
-    assert problem["value"] == query[parameter]
+    assert problem["value"] == (query[parameter] if parameter in query else path.rpartition("/")[2] if "spans" in path else "")
     assert parameter in problem["detail"]
 
 
