@@ -13,7 +13,18 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from collector.api import configuration, latencies, ledger, red, sampling_decisions, services, topology, traces, tracing_configs
+from collector.api import (
+    configuration,
+    latencies,
+    ledger,
+    red,
+    sampling_decisions,
+    services,
+    topology,
+    trace_analysis,
+    traces,
+    tracing_configs,
+)
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.problems import problems
@@ -31,6 +42,7 @@ from exporters.clickhouse.client import ClickHouseClient
 ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
     *traces.ROUTES,
+    *trace_analysis.ROUTES,
     *latencies.ROUTES,
     *red.ROUTES,
     *topology.ROUTES,
