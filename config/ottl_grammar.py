@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final, Literal
 
@@ -18,20 +18,36 @@ MOST_CHARACTERS: Final = 10_000
 Whole = Literal["condition", "statement"]
 """What a text may be."""
 
-_GRAMMAR: Final = r"""
-condition: either
-statement: editor ["where" either]
+SHARED_GRAMMAR: Final = r"""
 either: both ("or" both)*
 both: not_ ("and" not_)*
 not_: NOT not_ | comparison
+path: step ("." step)*
+step: LOWER index*
+index: "[" (TEXT | INT) "]"
+
+FLOAT: /\d*\.\d+([eE][-+]?\d+)?/
+INT: /\d+/
+TEXT: /"(\\.|[^"\\])*"/s
+SIGN: "+" | "-"
+NOT: "not"
+BOOL.1: /(true|false)\b/
+NIL: "nil"
+UPPER: /[A-Z][A-Za-z0-9_]*/
+%ignore /\s+/
+"""
+"""What other languages of conditions have in common with OTTL: each says itself what a `comparison` and a LOWER are."""
+
+_GRAMMAR: Final = (
+    SHARED_GRAMMAR
+    + r"""
+condition: either
+statement: editor ["where" either]
 comparison: sum [COMPARE sum]
 sum: product (SIGN product)*
 product: signed (TIMES signed)*
 signed: SIGN signed | value
 value: INT | FLOAT | BYTES | TEXT | BOOL | NIL | UPPER | path | call | editor | list | map | "(" either ")"
-path: step ("." step)*
-step: LOWER index*
-index: "[" (TEXT | INT) "]"
 call: UPPER "(" [argument ("," argument)*] ")" index*
 editor: LOWER "(" [argument ("," argument)*] ")"
 argument: [LOWER "="] either
@@ -40,19 +56,11 @@ map: "{" [entry ("," entry)*] "}"
 entry: TEXT ":" either
 
 BYTES: /0x[0-9a-fA-F]*/
-FLOAT: /\d*\.\d+([eE][-+]?\d+)?/
-INT: /\d+/
-TEXT: /"(\\.|[^"\\])*"/s
 COMPARE: "==" | "!=" | "<=" | ">=" | "<" | ">"
-SIGN: "+" | "-"
 TIMES: "*" | "/"
-NOT: "not"
-BOOL.1: /(true|false)\b/
-NIL: "nil"
-UPPER: /[A-Z][A-Za-z0-9_]*/
 LOWER: /[a-z_][A-Za-z0-9_]*/
-%ignore /\s+/
 """
+)
 
 _NAMES: Final[Mapping[str, str]] = {
     "COMPARE": "a comparison such as ==",
@@ -112,16 +120,32 @@ def _parser() -> Lark:
 
 def read_words(text: str, whole: Whole = "condition") -> Tree[Token]:
     """The tree of the words of a condition or a statement. Raises OttlError for what is none."""
+    return read_tree(_parser(), text, whole, lambda error: _explained(error, whole), lambda found: _hint(found, whole))
+
+
+def read_tree(
+    parser: Lark, text: str, start: str, explained: Callable[[UnexpectedToken], str], hint: Callable[[str], str]
+) -> Tree[Token]:
+    """The tree of a text, or what is wrong with it.
+
+    Args:
+        start: the rule of the whole.
+        explained: what is wrong about a word that stands where it cannot.
+        hint: what may have been meant by a character or word, with its punctuation; empty when nothing is known.
+
+    Raises:
+        OttlError: the text does not follow the grammar, or is longer than MOST_CHARACTERS.
+    """
     if len(text) > MOST_CHARACTERS:
         raise OttlError(text, MOST_CHARACTERS, f"must have at most {MOST_CHARACTERS} characters")
     try:
-        return _parser().parse(text, start=whole)
+        return parser.parse(text, start=start)
     except UnexpectedToken as error:
         at = error.token.start_pos if error.token.type != "$END" else len(text.rstrip())
-        raise OttlError(text, at or 0, _explained(error, whole)) from None
+        raise OttlError(text, at or 0, explained(error)) from None
     except UnexpectedCharacters as error:
         found = printable(error.char)
-        raise OttlError(text, error.pos_in_stream or 0, f"{found} has no meaning here{_hint(error.char, whole)}") from None
+        raise OttlError(text, error.pos_in_stream or 0, f"{found} has no meaning here{hint(error.char)}") from None
 
 
 def _explained(error: UnexpectedToken, whole: Whole) -> str:
