@@ -15,6 +15,7 @@ from aiohttp import web
 
 from collector.api import (
     configuration,
+    dialects,
     latencies,
     ledger,
     red,
@@ -27,7 +28,7 @@ from collector.api import (
 )
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
-from collector.api.problems import problems
+from collector.api.problems import FORMS, problems
 from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.control.config_store import ConfigStore
@@ -105,6 +106,9 @@ def build_application(
             for route in routes
         ]
     )
+    if client is not None:
+        application.router.add_routes(dialects.ROUTES)
+    application[FORMS] = dialects.FORMS
     document = orjson.dumps(openapi_document(routes))
 
     async def openapi(_: web.Request) -> web.Response:

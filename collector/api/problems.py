@@ -58,12 +58,18 @@ class Problem(Exception):
         return web.Response(status=self.status, body=orjson.dumps(document), content_type=MEDIA_TYPE, headers=self.headers)
 
 
+FORMS: Final[web.AppKey[Mapping[str, Callable[[Problem], web.Response]]]] = web.AppKey("error_forms", Mapping)
+"""Beginning of a path → how errors are worded below it; elsewhere they are problem documents."""
+
+
 class BadParameter(Problem):
     """A parameter that cannot be understood; says which, what was found and what would be right."""
 
     def __init__(self, parameter: str, value: str, remedy: str) -> None:
         shown = value if len(value) <= 200 else f"{value[:200]}..."
         super().__init__(400, "Invalid parameter", f"{parameter}={shown!r}: {remedy}", parameter=parameter, value=shown)
+        self.parameter = parameter
+        self.remedy = remedy
 
 
 class Refusal(Problem):
@@ -102,25 +108,34 @@ def _unavailable(detail: str) -> Problem:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error of the application into a problem document, and log those that are ours."""
+    """Turn every error of the application into an answer in the form of its path, and log those that are ours."""
     try:
         return await handler(request)
     except web.HTTPMethodNotAllowed as error:
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{request.method} is not possible here; use {allowed}."
-        return Problem(405, "Method not allowed", detail, headers={"Allow": allowed}).response()
+        return _worded(request, Problem(405, "Method not allowed", detail, headers={"Allow": allowed}))
     except web.HTTPNotFound:
         detail = f"There is nothing at {request.path}; /openapi.json lists what there is."
-        return Problem(404, "Not found", detail).response()
+        return _worded(request, Problem(404, "Not found", detail))
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return Problem(error.status, error.reason, error.text or error.reason).response()
+        return _worded(request, Problem(error.status, error.reason, error.text or error.reason))
     except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens, the client gets an answer
         problem = problem_of(error)
         if problem.status >= 500:
             _log.error("query failed", path=request.path, status=problem.status, error=_text_of(error), exc_info=_unknown(error))
-        return problem.response()
+        return _worded(request, problem)
+
+
+def _worded(request: web.Request, problem: Problem) -> web.Response:
+    for prefix, form in request.app.get(FORMS, {}).items():
+        if request.path.startswith(prefix):
+            response = form(problem)
+            response.headers.update(problem.headers)
+            return response
+    return problem.response()
 
 
 def _text_of(error: Exception) -> str:

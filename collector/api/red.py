@@ -49,6 +49,7 @@ async def list_red(request: web.Request) -> web.Response:
     start, end = whole_steps(asked_start, asked_end, step)
     if (end - start) // step > MOST_POINTS:
         raise BadParameter(STEP.name, query.get(STEP.name, ""), f"must leave at most {MOST_POINTS} points in the time range")
+    kind = params.KIND.read(query)
     by, service = BY.read(query), params.SERVICE.read(query)
     if by == "operation" and service is None:
         raise BadParameter(BY.name, by, "operation needs the parameter service")
@@ -61,7 +62,7 @@ async def list_red(request: web.Request) -> web.Response:
         by=cast("By", by),
         service=service,
         operation=params.OPERATION.read(query),
-        kind=params.KIND.read(query),
+        kinds=(kind,) if kind else (),
         after=NAME_CURSOR.read(query),
         limit=limit + 1,
     )

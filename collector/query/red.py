@@ -37,7 +37,7 @@ class Measures:
     Attributes:
         spans, errors: how many, and how many of them with the status Error.
         mean: of the durations, in nanoseconds, as are those below.
-        percentiles: for each of `PERCENTILES`.
+        percentiles: for each of those that were asked for.
     """
 
     spans: float
@@ -82,9 +82,11 @@ class RedQuery:
         start, end: nanoseconds, whole steps both (`whole_steps`).
         step: whole minutes, in nanoseconds; whole quarters of an hour are read from a smaller table.
         by: what a series is.
-        service, operation, kind: filters, None for any.
+        service, operation: filters, None for any.
+        kinds: of spans, of KINDS; empty for any.
         after: only names that are greater, to go on after a page.
         limit: the most series.
+        percentiles: which are asked for.
     """
 
     workspace: str
@@ -94,9 +96,10 @@ class RedQuery:
     by: By = "service"
     service: str | None = None
     operation: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] = ()
     after: str | None = None
     limit: int = 20
+    percentiles: tuple[float, ...] = PERCENTILES
 
 
 def red_statement(store: SpanStore, query: RedQuery) -> Statement:
@@ -120,14 +123,16 @@ def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     for column, key, value in (
         ("ServiceName =", "service", query.service),
         ("SpanName =", "operation", query.operation),
-        ("SpanKind =", "kind", query.kind),
         (f"{name} >", "after", query.after),
     ):
         if value is not None:
             conditions.append(f"{column} {{{key}:String}}")
             parameters[key] = value
+    if query.kinds:
+        conditions.append("SpanKind IN {kinds:Array(String)}")
+        parameters["kinds"] = list(query.kinds)
     where = " AND ".join(conditions)
-    quantiles = ", ".join(quantile_expression("Sketch", str(percent / 100)) for percent in PERCENTILES)
+    quantiles = ", ".join(quantile_expression("Sketch", str(percent / 100)) for percent in query.percentiles)
     return Statement(
         f"""
         SELECT Name, if(IsTotal = 1, NULL, Step) AS Step, Spans, Errors, Total, Minimum, Maximum, [{quantiles}] AS Percentiles

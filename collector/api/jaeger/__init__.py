@@ -1,0 +1,5 @@
+"""Jaeger's query API, so that Jaeger's page and Grafana's Jaeger data source can be pointed at us.
+
+`routes.py` is the JSON API (`/jaeger/api`), `v3.py` the newer one (`/jaeger/api/v3`), `monitor.py` the metrics of its page
+Monitor.
+"""
