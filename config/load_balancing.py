@@ -30,6 +30,10 @@ def _has_port(text: str) -> bool:
 def _host(text: str) -> str:
     if not text or any(letter.isspace() or letter in "/[]@" for letter in text) or ":" in text:
         raise ValueError("must be a host name without scheme and port; the port has a key of its own")
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise ValueError("must be a host name, with 1 to 63 characters between any two dots") from None
     return text
 
 

@@ -78,6 +78,8 @@ class DnsResolver:
             raise ResolveError(f"{self.hostname}: no answer within {self.timeout_s:g} s") from error
         except OSError as error:
             raise ResolveError(f"{self.hostname}: {error.strerror or error}") from error
+        except UnicodeError as error:
+            raise ResolveError(f"{self.hostname}: is no host name: {error}") from error
         return sorted({_address(str(where[0]), self.port) for *_, where in found})
 
 

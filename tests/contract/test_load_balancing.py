@@ -323,3 +323,8 @@ async def test_the_addresses_of_a_name_are_the_backends() -> None:
 async def test_a_name_that_has_no_addresses_is_told() -> None:
     with pytest.raises(ResolveError, match=r"nowhere\.invalid"):
         await DnsResolver("nowhere.invalid", 4317, 5.0, 10.0).resolve()
+
+
+async def test_a_name_that_can_be_none_is_told_too() -> None:
+    with pytest.raises(ResolveError, match=r"a\.\.b: is no host name"):
+        await DnsResolver("a..b", 4317, 5.0, 10.0).resolve()
