@@ -20,6 +20,7 @@ from collector.api import (
     ledger,
     red,
     sampling_decisions,
+    search,
     services,
     topology,
     trace_analysis,
@@ -42,6 +43,7 @@ from exporters.clickhouse.client import ClickHouseClient
 
 ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
+    *search.ROUTES,
     *traces.ROUTES,
     *trace_analysis.ROUTES,
     *latencies.ROUTES,
@@ -54,7 +56,7 @@ ROUTES: Final[tuple[Route, ...]] = (
 
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10
-"""Queries are in URLs; what has a body is a request to change something, and small."""
+"""Queries are in URLs unless they are long; what else has a body is a request to change something, and small."""
 _LIMITS: Final = web.AppKey("limits", ConnectionLimits)
 _OF_QUERIES: Final = ConnectionLimits(max_connections=512, linger_s=1.0)
 _OF_SDKS: Final = ConnectionLimits(idle_timeout_s=5.0, linger_s=1.0)

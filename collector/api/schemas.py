@@ -209,7 +209,14 @@ COMPONENTS: Final[dict[str, Schema]] = {
     },
     "Services": record(services=listing(reference("Service")), nextCursor=_NEXT_CURSOR),
     "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
-    "Traces": record(traces=listing(reference("TraceSummary")), nextCursor=_NEXT_CURSOR),
+    "Traces": record(
+        traces=listing(reference("TraceSummary")),
+        total={**COUNT, "description": "Traces that fit, on all pages, when the first one was asked for."},
+        totalIsExact={**FLAG, "description": "Otherwise there are at least so many."},
+        complete={**FLAG, "description": "Whether all traces that have a span that fits were looked at."},
+        incompleteBecause={**TEXT_OR_NULL, "description": "Which limit was reached, and what helps; null where none was."},
+        nextCursor=_NEXT_CURSOR,
+    ),
     "TraceSummary": record(
         traceId=TEXT,
         rootService=TEXT_OR_NULL,
@@ -219,6 +226,20 @@ COMPONENTS: Final[dict[str, Schema]] = {
         spanCount=COUNT,
         errorCount=COUNT,
         services=listing(TEXT),
+        matchedSpanCount={**COUNT, "description": "How many of its spans fit."},
+        matchedSpans={
+            **listing(
+                record(
+                    spanId=TEXT,
+                    service=TEXT,
+                    name=TEXT,
+                    status=TEXT,
+                    startTimeUnixNano=NANOSECONDS,
+                    durationNanos=NANOSECONDS,
+                )
+            ),
+            "description": "Those that fit, the earliest ones first.",
+        },
     ),
     "Trace": record(
         **TRACE_HEADER,

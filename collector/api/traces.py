@@ -1,4 +1,4 @@
-"""GET /api/v1/traces and what lies below it."""
+"""GET /api/v1/traces/{trace_id} and what lies below it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 from collector.api import params, rendering, schemas
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
-from collector.api.routing import CALLER, JSON, NOW, PROTOBUF, SETTINGS, STORE, Route
+from collector.api.routing import CALLER, JSON, PROTOBUF, SETTINGS, STORE, Route
 from collector.api.trace_parts import (
     OFFSET,
     UNKNOWN,
@@ -24,13 +24,11 @@ from collector.api.trace_parts import (
 )
 from collector.query.links import find_links
 from collector.query.otlp import to_traces_data
-from collector.query.search import TraceSearch, decode_cursor, encode_cursor, find_traces
 from collector.query.skeleton import Skeleton
 from collector.query.store import MAX_TIMESTAMP
 from collector.query.trace import find_skeleton, find_window
 from collector.query.tree import build_tree
 
-LIMIT: Final = params.limit(20, 1500, "traces")
 FIELDS: Final[Parameter[str]] = Parameter(
     "fields",
     "`all`, or only the `skeleton`: ids, times, names, status and place in the tree. A span alone has the rest.",
@@ -57,43 +55,6 @@ LINGERING: Final = 3_600 * 10**9
 """Nanoseconds after its end in which links to a trace are looked for unless told otherwise."""
 COMPLETE_HEADER: Final = "Spanhouse-Complete"
 """Says of a protobuf answer, which has no room for it, whether it holds all spans of the trace."""
-
-
-async def search_traces(request: web.Request) -> web.Response:
-    """One page of traces that fit, the newest first."""
-    query = request.query
-    start, end = params.time_range(query, request.app[NOW]())
-    minimum, maximum = params.MINIMUM_DURATION.read(query), params.MAXIMUM_DURATION.read(query)
-    if minimum is not None and maximum is not None and minimum > maximum:
-        name = params.MAXIMUM_DURATION.name
-        raise BadParameter(name, query[name], f"must not be below {params.MINIMUM_DURATION.name}")
-    search = TraceSearch(
-        start=start,
-        end=end,
-        service=params.SERVICE.read(query),
-        operation=params.OPERATION.read(query),
-        minimum_duration=minimum,
-        maximum_duration=maximum,
-        status=params.STATUS.read(query),
-        kind=params.KIND.read(query),
-        attributes=tuple(params.ATTRIBUTE.read_all(query)),
-        limit=LIMIT.read(query),
-        workspace=request[CALLER].workspace,
-    )
-    text = params.CURSOR.read(query)
-    cursor = None
-    if text is not None:
-        try:
-            cursor = decode_cursor(search, text)
-        except ValueError as error:
-            raise BadParameter(params.CURSOR.name, text, str(error)) from error
-    page = await find_traces(request.app[STORE], search, cursor)
-    return rendering.json_response(
-        {
-            "traces": [rendering.hit(hit) for hit in page.hits],
-            "nextCursor": encode_cursor(search, page.cursor) if page.cursor else None,
-        }
-    )
 
 
 async def get_trace(request: web.Request) -> web.Response:
@@ -184,25 +145,6 @@ def prefers_protobuf(accept: str) -> bool:
 
 
 ROUTES: Final = (
-    Route(
-        "/api/v1/traces",
-        search_traces,
-        "Traces with a span that fits, the newest first",
-        {JSON: schemas.reference("Traces")},
-        (
-            params.SERVICE,
-            params.OPERATION,
-            params.START,
-            params.END,
-            params.MINIMUM_DURATION,
-            params.MAXIMUM_DURATION,
-            params.STATUS,
-            params.KIND,
-            params.ATTRIBUTE,
-            LIMIT,
-            params.CURSOR,
-        ),
-    ),
     Route(
         "/api/v1/traces/{trace_id}",
         get_trace,

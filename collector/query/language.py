@@ -64,6 +64,11 @@ def read_query(text: str) -> Query:
     return _Reader(text).query(words_of(text))
 
 
+def anywhere(text: str) -> Predicate:
+    """That a text stands in the names or messages of a span."""
+    return AnyOf(tuple(Comparison(field, "contains ignoring case", text) for field in _MESSAGES))
+
+
 class _Reader:
     """Turns a tree of words into predicates."""
 
@@ -137,8 +142,7 @@ class _Reader:
                 return self._span(_tree(tree.children[0]), depth + 1) if tree.children else EVERY_SPAN
             case "phrase":
                 self._count(tree)
-                text = read_text(self._text, cast("Token", tree.children[0]))
-                return AnyOf(tuple(Comparison(field, "contains ignoring case", text) for field in _MESSAGES))
+                return anywhere(read_text(self._text, cast("Token", tree.children[0])))
             case "call":
                 return self._call(tree)
         path = _tree(tree.children[0])

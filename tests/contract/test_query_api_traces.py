@@ -344,6 +344,17 @@ async def test_a_hit_sums_up_the_whole_trace(api: Api) -> None:
         "spanCount": 2,
         "errorCount": 1,
         "services": ["db", "web"],
+        "matchedSpanCount": 1,
+        "matchedSpans": [
+            {
+                "spanId": "0000000000000002",
+                "service": "db",
+                "name": "",
+                "status": "error",
+                "startTimeUnixNano": str(EPOCH + 50),
+                "durationNanos": "10",
+            }
+        ],
     }
 
 
@@ -500,7 +511,7 @@ async def test_every_bad_parameter_is_named_with_its_value(api: Api, path: str, 
 
 
 async def test_other_methods_and_other_paths_are_problems(api: Api) -> None:
-    async with api.session.post(f"{api.url}/api/v1/traces") as response:
+    async with api.session.post(f"{api.url}/api/v1/services") as response:
         assert response.status == 405
         assert "GET" in response.headers["Allow"]
         assert response.content_type == "application/problem+json"
