@@ -85,6 +85,23 @@ def test_the_content_type_follows_the_format(clickhouse: ClickHouse, answer_form
         assert (answer.headers["Content-Type"], answer.headers["X-ClickHouse-Format"]) == (content_type, answer_format)
 
 
+def test_an_answer_of_several_blocks_is_one_document(embedded_clickhouse: ClickHouse, genuine_clickhouse: ClickHouse) -> None:
+    formats = genuine_clickhouse.execute("SELECT name FROM system.formats WHERE is_output ORDER BY name").decode().split()
+    compared = 0
+    for answer_format in formats:
+        # These tell of the release, or how far a query has come, or are packets of another protocol.
+        if answer_format in ("Avro", "MySQLWire", "ORC", "Parquet") or "Progress" in answer_format:
+            continue
+        for columns in ("number, toString(number) AS text", "number"):
+            query = f"SELECT {columns} FROM numbers(10)"
+            parameters = {"default_format": answer_format, "max_block_size": "3", "output_format_write_statistics": "0"}
+            expected, found = (each.post(query, **parameters) for each in (genuine_clickhouse, embedded_clickhouse))
+            if expected.status == 200:
+                assert found.body == expected.body, answer_format
+                compared += 1
+    assert compared > 100
+
+
 def test_json_answers_name_columns_and_rows(clickhouse: ClickHouse) -> None:
     answer = json.loads(clickhouse.execute("SELECT number AS n, 'x' AS s FROM numbers(2) FORMAT JSON"))
     assert answer["meta"] == [{"name": "n", "type": "UInt64"}, {"name": "s", "type": "String"}]
