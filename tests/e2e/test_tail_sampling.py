@@ -27,13 +27,17 @@ def stopped(tmp_path: Path) -> Iterator[Daemon]:
 
 
 def export(daemon: Daemon, trace: int, *, failed: bool = False, spans: range = range(3)) -> None:
-    """Send spans of a trace, named by their numbers; the last of them failed, or none."""
+    """Send spans of a trace, named by their numbers, the last failed or none. Without a root, nothing is decided early."""
     message = ExportTraceServiceRequest()
     resource_spans = message.resource_spans.add()
     resource_spans.resource.attributes.extend(key_values({"service.name": "shop"}))
     for number in spans:
         span = resource_spans.scope_spans.add().spans.add(
-            trace_id=bytes([trace]) * 16, span_id=bytes([trace, number]) * 4, name=str(number), start_time_unix_nano=EPOCH
+            trace_id=bytes([trace]) * 16,
+            span_id=bytes([trace, number]) * 4,
+            parent_span_id=b"upstream",
+            name=str(number),
+            start_time_unix_nano=EPOCH,
         )
     span.status.code = Status.STATUS_CODE_ERROR if failed else Status.STATUS_CODE_UNSET
     daemon.export(message)
