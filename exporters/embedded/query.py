@@ -26,9 +26,9 @@ _WITHOUT_ROWS = frozenset(
 # Formats in which an answer is its blocks one behind the other. In others it has a head or a foot, or is one document, and the
 # engine would make one of each block.
 _IN_BLOCKS = frozenset(
-    "BSONEachRow Buffers CSV CustomSeparated JSONCompactEachRow JSONCompactStringsEachRow JSONEachRow JSONL JSONLines "
-    "JSONStringsEachRow LineAsString MsgPack NDJSON Native Null PrettyJSONEachRow PrettyJSONLines PrettyNDJSON Protobuf Raw RawBLOB "
-    "RowBinary TSKV TSV TSVRaw TabSeparated TabSeparatedRaw".split()
+    b"BSONEachRow Buffers CSV CustomSeparated JSONCompactEachRow JSONCompactStringsEachRow JSONEachRow JSONL JSONLines "
+    b"JSONStringsEachRow LineAsString MsgPack NDJSON Native Null PrettyJSONEachRow PrettyJSONLines PrettyNDJSON Protobuf Raw "
+    b"RawBLOB RowBinary TSKV TSV TSVRaw TabSeparated TabSeparatedRaw".split()
 )
 
 
@@ -82,7 +82,7 @@ class Query:
             if statement.insert is not None and self.data is not None:
                 return insert_data.insert(self.connection, statement.insert, self.data, parameters.bound)
             answer_format = parameters.answer_format or "TabSeparated"
-            is_in_blocks = (statement.format.decode() or answer_format) in _IN_BLOCKS
+            is_in_blocks = (statement.format or answer_format.encode()) in _IN_BLOCKS
             if not (statement.returns_rows_of_a_select and is_in_blocks):
                 return self.connection.run(statement.text, answer_format, parameters.bound)
             self._stream = self.connection.stream(statement.text, answer_format, parameters.bound)
