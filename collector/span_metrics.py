@@ -6,7 +6,8 @@ to last is in ClickHouse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,18 +72,24 @@ class _Series:
 
 
 class SpanMetrics(Collector):
-    """The series of one daemon; of use from the event loop's thread alone."""
+    """The series of one daemon; of use from the event loop's thread alone.
 
-    def __init__(self) -> None:
+    Args:
+        monotonic: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self._settings = SeriesSettings((), (), "ms", 0, 0)
         self._series: dict[tuple[str, ...], _Series] = {}
         self._next_expiry_s = 0.0
 
-    def add(self, measures: SpanMeasures, now_s: float) -> None:
-        """Count what was counted of a batch; `now_s` is of a clock that never goes back. Other settings begin anew."""
+    def add(self, measures: SpanMeasures) -> None:
+        """Count what was counted of a batch. Other settings begin anew."""
         if measures.settings != self._settings:
             self._settings = measures.settings
             self._series.clear()
+        now_s = self._monotonic()
         self._expire(now_s)
         rows = zip(measures.labels, measures.calls.tolist(), measures.durations_ns.tolist(), measures.buckets, strict=True)
         for labels, calls, duration_ns, buckets in rows:
@@ -114,6 +121,8 @@ class SpanMetrics(Collector):
         settings = self._settings
         if not settings.bounds_ns:
             return []
+        # When no spans come any more, too.
+        self._expire(self._monotonic())
         unit, unit_ns = _UNITS[settings.unit]
         names = (*_LABELS, "otel_metric_overflow", *settings.dimensions)
         calls = CounterMetricFamily("traces_span_metrics_calls", "Spans, and those that sampling has dropped.", labels=names)

@@ -123,11 +123,10 @@ class Telemetry:
         self._accepted: dict[Labels, list[int]] = {}
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(_Exposition(self))
-        self._span_metrics = SpanMetrics()
+        self._span_metrics = SpanMetrics(clock.monotonic)
         self._registry.register(self._span_metrics)
         self._service_graph = ServiceGraph(clock.monotonic)
         self._registry.register(self._service_graph)
-        self._monotonic = clock.monotonic
         started_s = clock.monotonic()
         self.read(PROCESS_UPTIME_SECONDS, (), lambda: clock.monotonic() - started_s)
         self.read(PROCESS_CPU_SECONDS, (), time.process_time)
@@ -187,7 +186,7 @@ class Telemetry:
         if isinstance(measures, CallMeasures):
             self._service_graph.add(measures)
         else:
-            self._span_metrics.add(measures, self._monotonic())
+            self._span_metrics.add(measures)
 
     def load_balancer(self, exporter: str, resolver: str) -> LoadBalancerTelemetry:
         """Where the load balancer of this id, with this kind of resolver, counts what it does with its backends."""
@@ -205,6 +204,11 @@ class Telemetry:
         if labels not in histograms:
             histograms[labels] = Histogram(metric.buckets)
         return histograms[labels]
+
+    def forget(self, metric: Definition, labels: Labels) -> None:
+        """Show what was counted or observed under these labels no more."""
+        self._counts[metric].pop(labels, None)
+        self._histograms[metric].pop(labels, None)
 
     def read(self, metric: Definition, labels: Labels, reader: Callable[[], float]) -> None:
         """Let `reader` tell a gauge, or a counter that is kept elsewhere, whenever `/metrics` is asked for."""
@@ -327,6 +331,12 @@ class LoadBalancerTelemetry:
     def rerouted(self, spans: int) -> None:
         """Spans go to another backend than the one they waited for."""
         self._telemetry.count(REROUTED_SPANS, (self._exporter,), spans)
+
+    def left(self, backend: str) -> None:
+        """A backend is one no longer. Addresses come and go without end, so what was counted of it goes, too."""
+        for success in ("true", "false"):
+            self._telemetry.forget(BALANCER_OUTCOMES, (self._exporter, backend, success))
+        self._telemetry.forget(BALANCER_LATENCY, (self._exporter, backend))
 
 
 class ProcessorTelemetry:

@@ -46,6 +46,9 @@ class BalancerTelemetry(BackendTelemetry, Protocol):
     def rerouted(self, spans: int) -> None:
         """Spans go to another backend than the one they waited for."""
 
+    def left(self, backend: str) -> None:
+        """A backend is one no longer, and nothing is on its way to it, so it need not be shown any more."""
+
 
 class Connect(Protocol):
     """Makes the exporter to a backend, and what ends its connections."""
@@ -174,8 +177,7 @@ class LoadBalancer:
             delivery = await member.sender.deliver(batch, f"{name}-{re.sub(r'[^A-Za-z0-9.]', '_', address)}")
         finally:
             member.deliveries -= 1
-            if member.health.gone and not member.deliveries:
-                await member.close()
+            await self._end_if_gone(member)
         returned, delivery.returned = delivery.returned, []
         if returned:
             # What else waits there need not wait for its time.
@@ -228,11 +230,17 @@ class LoadBalancer:
             member = before[address]
             member.health.gone = True
             member.sender.hurry()
-            if not member.deliveries:
-                await member.close()
+            await self._end_if_gone(member)
         self._telemetry.backends(len(self._members))
         self._log.info("backends_changed", added=added, removed=removed, backends=len(self._members))
         self._known.set()
+
+    async def _end_if_gone(self, member: _Member) -> None:
+        """End the connections of a backend that has gone, once nothing is on its way to it."""
+        if member.health.gone and not member.deliveries:
+            await member.close()
+            if member.health.address not in self._members:
+                self._telemetry.left(member.health.address)
 
     def _new_member(self, address: str) -> _Member:
         exporter, close = self._connect(address)

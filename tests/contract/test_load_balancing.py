@@ -144,6 +144,7 @@ async def test_what_waits_for_a_backend_that_leaves_goes_to_the_others_once(
         two_tiers.resolver.addresses.remove(leaving)
         assert await delivering == 400
         assert two_tiers.got(leaving) == []
+        assert two_tiers.balancer.counts.balancer.have_left == [leaving]
         assert two_tiers.all_got == list(range(400))
         assert two_tiers.balancer.counts.balancer.rerouted_spans == len(waiting)
         assert all(set(two_tiers.got(address)) & waiting for address in staying)

@@ -26,6 +26,7 @@ class BalancerAccount:
     counts: list[int] = field(default_factory=list)
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)
     rerouted_spans: int = 0
+    have_left: list[str] = field(default_factory=list)
 
     def resolved(self, success: bool) -> None:
         self.resolutions[success] += 1
@@ -39,6 +40,9 @@ class BalancerAccount:
 
     def rerouted(self, spans: int) -> None:
         self.rerouted_spans += spans
+
+    def left(self, backend: str) -> None:
+        self.have_left.append(backend)
 
 
 @dataclass

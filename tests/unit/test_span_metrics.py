@@ -94,7 +94,10 @@ def test_a_series_ends_some_time_after_its_last_span() -> None:
     now_s += 40
     telemetry.measured(series("b"))
     assert shown(telemetry) == {("shop", "b", ""): 2}
+    now_s += 50
     assert shown(telemetry) == {("shop", "b", ""): 2}
+    now_s += 50
+    assert shown(telemetry) == {}
 
 
 @pytest.mark.parametrize("expiration_s", [0.0, 1000.0])

@@ -108,3 +108,15 @@ def test_an_upper_bound_belongs_to_its_bucket(value: float, bucket: int) -> None
     histogram.observe(value)
     assert histogram.counts.index(1) == bucket
     assert histogram.cumulative()[-1] == ("+Inf", 1)
+
+
+def test_of_a_backend_that_has_left_nothing_is_shown_any_more() -> None:
+    telemetry = Telemetry("1.0")
+    balancer = telemetry.load_balancer("loadbalancing", "dns")
+    for backend in ("10.0.0.1:4317", "10.0.0.2:4317"):
+        balancer.outcome(backend, True, 0.01)
+        balancer.outcome(backend, False, 0.01)
+    balancer.left("10.0.0.1:4317")
+    endpoints = [dict(labels).get("endpoint") for _, labels in samples(telemetry)]
+    assert "10.0.0.2:4317" in endpoints
+    assert "10.0.0.1:4317" not in endpoints
