@@ -16,13 +16,10 @@ import orjson
 
 from collector.control.adaptive import Chosen, Operation, by_operation, next_round
 from collector.control.strategy_file import Strategy, probabilistic
-from collector.control.trouble import Trouble
+from collector.control.trouble import Trouble, lacks_tables
 from config.remote_sampling import AdaptiveSampling
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
-
-BUCKET_S: Final = 10
-"""Seconds into which what comes is counted; intervals of rounds are multiples of it."""
 
 _LOOK_S: Final = 5.0
 _MOST_OPERATIONS: Final = 10_000
@@ -76,12 +73,15 @@ class AdaptiveRounds:
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
+        is_first = True
         while True:
             try:
                 await self.look()
                 self._trouble.over()
             except Exception as error:  # noqa: BLE001 - whatever it is, the rounds have to be followed
-                self._trouble.tell(error)
+                if not (is_first and lacks_tables(error)):
+                    self._trouble.tell(error)
+            is_first = False
             await asyncio.sleep(_LOOK_S)
 
     async def look(self) -> None:

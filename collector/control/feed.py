@@ -12,13 +12,10 @@ import structlog
 
 from collector.control.config_store import ConfigStore
 from collector.control.policies import Policies
-from collector.control.trouble import Trouble
+from collector.control.trouble import Trouble, lacks_tables
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
-from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE
 
 _log: Final = structlog.get_logger(__name__)
-
-_NO_TABLE: Final = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE, ACCESS_DENIED})
 
 
 class PolicyFeed:
@@ -93,9 +90,8 @@ class PolicyFeed:
                 self._policies, self.configs, self._state = Policies(configs), len(configs), state
                 _log.info("tracing_configs_read", configs=len(configs))
         except (ClickHouseError, ClickHouseUnavailable) as error:
-            without_table = isinstance(error, ClickHouseError) and error.code in _NO_TABLE
-            if without_table and not self.known.is_set():
-                # The table is being made, or nobody wants one: nothing is said of any service.
+            if lacks_tables(error) and not self.known.is_set():
+                # So nothing is said of any service.
                 self.known.set()
             else:
                 self._trouble.tell(error)

@@ -8,9 +8,16 @@ from typing import Final
 import structlog
 
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
-from exporters.clickhouse.errors import export_error
+from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 
 _log: Final = structlog.get_logger(__name__)
+
+_NO_TABLE: Final = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE, ACCESS_DENIED})
+
+
+def lacks_tables(error: Exception) -> bool:
+    """Whether there are no tables: at the first start they are being made, or nobody wants any."""
+    return isinstance(error, ClickHouseError) and error.code in _NO_TABLE
 
 
 class Trouble:

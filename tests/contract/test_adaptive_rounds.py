@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -133,16 +132,25 @@ async def test_collectors_that_reckon_at_once_hand_out_the_same(shared: Shared) 
     assert rates(late) == rates(collectors[0])
 
 
-async def test_it_follows_until_it_is_stopped(shared: Shared) -> None:
-    failures: Counter[str] = Counter()
+async def test_it_follows_until_it_is_stopped_and_tells_of_tables_that_nobody_has_made_by_its_second_look(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.control.adaptive_rounds._LOOK_S", 0.01)
+    looks = 0
+    told: list[tuple[int, str]] = []
 
-    def count(reason: str) -> None:
-        failures[reason] += 1
+    def now() -> int:
+        nonlocal looks
+        looks += 1
+        return shared.now_s * 10**9
 
     nowhere = SchemaSettings(database="nowhere")
-    rounds = AdaptiveRounds(shared.client, nowhere, AdaptiveSampling(), lambda: shared.now_s * 10**9, count)
+    rounds = AdaptiveRounds(shared.client, nowhere, AdaptiveSampling(), now, lambda reason: told.append((looks, reason)))
     task = asyncio.create_task(rounds.run())
-    await until(lambda: failures["unknown_database"] + failures["unknown_table"] == 1)
+    await until(lambda: len(told) > 1)
+    # At the first look the tables may be about to be made.
+    assert [look for look, _ in told[:2]] == [2, 3]
+    assert {reason for _, reason in told} <= {"unknown_database", "unknown_table"}
     assert rates(rounds) == {}
     task.cancel()
     await asyncio.wait([task])
