@@ -16,6 +16,7 @@ from collector.pipeline.registry import PROCESSORS
 from collector.processors.base import Processor
 from collector.processors.tail_sampling.decided import Decided, trace_key
 from collector.processors.tail_sampling.sampler import TailSampler
+from config.memory_limit import MemoryLimiterProcessor
 from config.model import Config
 from config.processors import BatchProcessor
 from config.tail_sampling import TailSamplingProcessor
@@ -119,7 +120,7 @@ class _Rehearsal:
             elif type(settings) in PROCESSORS:
                 stages = self._in_front if self._sampler is None else self._behind
                 stages.append((name, PROCESSORS[type(settings)](settings)))
-            elif not isinstance(settings, BatchProcessor):
+            elif not isinstance(settings, BatchProcessor | MemoryLimiterProcessor):
                 self.outcome.skipped.append(name)
 
     def take(self, batch: SpanBatch, now_ns: int) -> None:

@@ -55,6 +55,17 @@ def by_trace(spans: list[Span]) -> dict[bytes, list[Span]]:
     return traces
 
 
+@pytest.mark.usefixtures("spans")
+def test_what_asks_a_store_is_left_out_which_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configured(tmp_path / "c.yaml", EVERY)
+    document = yaml.safe_load(path.read_text())
+    document["processors"] |= {"memory_limiter": {"limit_mib": 1000}, "service_policy": None, "batch": None}
+    order = ["memory_limiter", "service_policy", "tail_sampling", "batch"]
+    document["service"]["pipelines"]["traces"]["processors"] = order
+    path.write_text(yaml.safe_dump(document))
+    assert dry_run(capsys, tmp_path, "-c", path)["skipped"] == ["service_policy"]
+
+
 def test_what_would_be_kept_is_told(tmp_path: Path, spans: list[Span], capsys: pytest.CaptureFixture[str]) -> None:
     found = dry_run(capsys, tmp_path, "-c", configured(tmp_path / "c.yaml", ERRORS, SLOW))
     traces = by_trace(spans)
