@@ -12,21 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.clickhouse import ClickHouse
-from tests.support.daemon import Daemon, daemon_in, eventually
-from tests.support.kills import Clients, kill_some_time
+from tests.support.daemon import daemon_in, eventually
+from tests.support.kills import Clients, configure_anew, kill_some_time
 
 KILLS = int(os.environ.get("SPANHOUSE_KILLS", "2"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
-
-
-def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.Random) -> None:
-    daemon.configure(
-        clickhouse={"endpoint": server.url, "database": database, "sending_queue": {"num_consumers": chance.randrange(1, 5)}},
-        batch={"send_batch_size": chance.choice([1, 100, 2000]), "timeout": chance.choice(["0s", "5ms", "100ms"])},
-        processors={"red_metrics": {"max_series": 100_000}, "probabilistic_sampler": {"sampling_percentage": 50}},
-        journal={"sync": "always", "segment_bytes": 100_000},
-        service={"shutdown_timeout": "5s"},
-    )
+PROCESSORS = {"red_metrics": {"max_series": 100_000}, "probabilistic_sampler": {"sampling_percentage": 50}}
 
 
 @pytest.mark.timeout(120 + 20 * KILLS)
@@ -36,9 +27,9 @@ def test_every_span_is_counted_once_however_often_the_daemon_is_killed(tmp_path:
     with daemon_in(tmp_path) as daemon:
         with Clients(daemon) as clients:
             for _ in range(KILLS):
-                configure(daemon, genuine_clickhouse, database, chance)
+                configure_anew(daemon, genuine_clickhouse, database, chance, PROCESSORS)
                 kill_some_time(daemon, chance)
-        configure(daemon, genuine_clickhouse, database, chance)
+        configure_anew(daemon, genuine_clickhouse, database, chance, PROCESSORS)
         daemon.start()
         eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "an empty journal", 60.0)
         assert daemon.stop() == 0, daemon.log

@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.support.clickhouse import ClickHouse
-from tests.support.daemon import Daemon, daemon_in, eventually
-from tests.support.kills import Clients, kill_some_time
+from tests.support.daemon import daemon_in, eventually
+from tests.support.kills import Clients, configure_anew, kill_some_time
 
 KILLS = int(os.environ.get("SPANHOUSE_KILLS", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
@@ -53,16 +53,6 @@ class Callers(Clients):
         return request.SerializeToString()
 
 
-def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.Random) -> None:
-    daemon.configure(
-        clickhouse={"endpoint": server.url, "database": database, "sending_queue": {"num_consumers": chance.randrange(1, 5)}},
-        batch={"send_batch_size": chance.choice([1, 100, 2000]), "timeout": chance.choice(["0s", "5ms", "100ms"])},
-        processors={"topology": None},
-        journal={"sync": "always", "segment_bytes": 100_000},
-        service={"shutdown_timeout": "5s"},
-    )
-
-
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_every_call_is_counted_once_however_often_the_daemon_is_killed(tmp_path: Path, genuine_clickhouse: ClickHouse) -> None:
     chance = random.Random(SEED)
@@ -74,9 +64,9 @@ def test_every_call_is_counted_once_however_often_the_daemon_is_killed(tmp_path:
     with daemon_in(tmp_path) as daemon:
         with Callers(daemon) as clients:
             for _ in range(KILLS):
-                configure(daemon, genuine_clickhouse, database, chance)
+                configure_anew(daemon, genuine_clickhouse, database, chance, {"topology": None})
                 kill_some_time(daemon, chance)
-        configure(daemon, genuine_clickhouse, database, chance)
+        configure_anew(daemon, genuine_clickhouse, database, chance, {"topology": None})
         daemon.start()
         eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "an empty journal", 60.0)
         answer = json.loads(daemon.get("/api/v1/topology")[1])

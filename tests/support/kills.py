@@ -7,11 +7,12 @@ import itertools
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.support.batches import numbered
+from tests.support.clickhouse import ClickHouse
 from tests.support.daemon import Daemon
 
 _CLIENTS: Final = 3
@@ -70,6 +71,19 @@ class Clients:
         answer.read()
         if answer.status == http.HTTPStatus.OK:
             self.acknowledged.update(range(first, first + count))
+
+
+def configure_anew(
+    daemon: Daemon, server: ClickHouse, database: str, chance: random.Random, processors: Mapping[str, Any]
+) -> None:
+    """Give the daemon these processors, and batches of another size each time."""
+    daemon.configure(
+        clickhouse={"endpoint": server.url, "database": database, "sending_queue": {"num_consumers": chance.randrange(1, 5)}},
+        batch={"send_batch_size": chance.choice([1, 100, 2000]), "timeout": chance.choice(["0s", "5ms", "100ms"])},
+        processors=processors,
+        journal={"sync": "always", "segment_bytes": 100_000},
+        service={"shutdown_timeout": "5s"},
+    )
 
 
 def kill_some_time(daemon: Daemon, chance: random.Random) -> None:
