@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from collector.api import analysis_rendering, params, rendering, schemas
 from collector.api.params import Parameter
+from collector.api.polling import answer
 from collector.api.problems import BadParameter
 from collector.api.routing import JSON, Route
 from collector.api.trace_parts import (
@@ -120,7 +120,7 @@ async def get_waterfall(request: web.Request) -> web.Response:
         shown = reduce_bars(view.spans, view.tree, found.bars, reduction)
         return analysis_rendering.waterfall(view, found, shown, window(request, len(shown)))
 
-    return await _answer(render)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 async def get_critical_path(request: web.Request) -> web.Response:
@@ -149,7 +149,7 @@ async def get_critical_path(request: web.Request) -> web.Response:
         path = find_critical_path(spans, tree, tolerance=tolerance, overflow=overflow)
         return analysis_rendering.critical_path(view, path, tolerance=float(tolerance), overflow=overflow)
 
-    return await _answer(render)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 async def get_what_if(request: web.Request) -> web.Response:
@@ -169,7 +169,7 @@ async def get_what_if(request: web.Request) -> web.Response:
         path = find_critical_path(view.spans, view.tree, tolerance=tolerance, overflow=overflow)
         return analysis_rendering.what_if(view, without_span(path, view.tree, row))
 
-    return await _answer(render)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 async def get_self_times(request: web.Request) -> web.Response:
@@ -182,7 +182,7 @@ async def get_self_times(request: web.Request) -> web.Response:
         keys = list(zip(view.spans.services, view.spans.names, strict=True))
         return analysis_rendering.self_times(view, group_spans(view.spans, keys, *_times(view)))
 
-    return await _answer(render)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 async def get_statistics(request: web.Request) -> web.Response:
@@ -200,7 +200,7 @@ async def get_statistics(request: web.Request) -> web.Response:
         keys = list(zip(*(_column(spans, each) for each in by), strict=True))
         return analysis_rendering.statistics(view, shape_of(view.tree), by, group_spans(view.spans, keys, *_times(view)))
 
-    return await _answer(render)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 async def compare_traces(request: web.Request) -> web.Response:
@@ -218,12 +218,7 @@ async def compare_traces(request: web.Request) -> web.Response:
         nodes = compare(*((view.spans, view.tree) for view in views))
         return analysis_rendering.comparison(views[0].spans, views[1].spans, nodes)
 
-    return await _answer(render)
-
-
-async def _answer(render: Callable[[], dict[str, Any]]) -> web.Response:
-    """The document, made on another thread: large traces take a while, which the event loop has not."""
-    return web.Response(body=await asyncio.to_thread(lambda: rendering.json_bytes(render())), content_type=JSON)
+    return await answer(request, lambda: rendering.json_bytes(render()), JSON)
 
 
 def _row_of(skeleton: Skeleton, span_id: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from aiohttp import web
 
 from collector.api import params, rendering, schemas
 from collector.api.params import Parameter
+from collector.api.polling import answer
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, PROTOBUF, SETTINGS, STORE, Route
 from collector.api.trace_parts import (
@@ -53,6 +53,7 @@ LINK_END: Final[Parameter[int | None]] = Parameter(
 )
 LINGERING: Final = 3_600 * 10**9
 """Nanoseconds after its end in which links to a trace are looked for unless told otherwise."""
+_VARY: Final = {"Vary": "Accept"}
 COMPLETE_HEADER: Final = "Spanhouse-Complete"
 """Says of a protobuf answer, which has no room for it, whether it holds all spans of the trace."""
 
@@ -67,19 +68,18 @@ async def get_trace(request: web.Request) -> web.Response:
         whole = await read_skeleton(request)
         rows = window(request, len(whole))
         if only_skeleton:
-            body = await asyncio.to_thread(lambda: rendering.json_bytes(rendering.skeleton(whole, build_tree(whole), rows)))
-            return web.Response(body=body, content_type=JSON, headers={"Vary": "Accept"})
+            return await answer(
+                request, lambda: rendering.json_bytes(rendering.skeleton(whole, build_tree(whole), rows)), JSON, _VARY
+            )
         spans = await find_window(request.app[STORE], whole, rows, workspace=request[CALLER].workspace)
     else:
         whole = spans = await read_spans(request)
         rows = range(len(whole))
     if protobuf:
-        # Large traces take a while: not on the event loop.
-        body = await asyncio.to_thread(lambda: to_traces_data(spans).SerializeToString())
         complete = "true" if len(spans) == len(whole) and whole.complete else "false"
-        return web.Response(body=body, content_type=PROTOBUF, headers={"Vary": "Accept", COMPLETE_HEADER: complete})
-    body = await asyncio.to_thread(lambda: rendering.json_bytes(rendering.trace(whole, spans, rows.start)))
-    return web.Response(body=body, content_type=JSON, headers={"Vary": "Accept"})
+        headers = {**_VARY, COMPLETE_HEADER: complete}
+        return await answer(request, lambda: to_traces_data(spans).SerializeToString(deterministic=True), PROTOBUF, headers)
+    return await answer(request, lambda: rendering.json_bytes(rendering.trace(whole, spans, rows.start)), JSON, _VARY)
 
 
 async def get_span(request: web.Request) -> web.Response:

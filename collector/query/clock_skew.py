@@ -67,14 +67,18 @@ def _offsets(spans: Skeleton, tree: Tree, clocks: list[Hashable]) -> dict[tuple[
         if not spans.starts[parent] or not spans.starts[row] or not _is_a_call(spans, parent, row):
             continue
         low, high = spans.ends[row] - spans.ends[parent], spans.starts[row] - spans.starts[parent]
-        for pair, least, most in (
-            ((clocks[parent], clocks[row]), low, high),
-            ((clocks[row], clocks[parent]), -high, -low),
-        ):
-            known = bounds.get(pair, (least, most))
-            bounds[pair] = max(known[0], least), min(known[1], most)
-    # Where least exceeds most, the calls contradict each other: no one offset explains them.
-    return {pair: (least + most) // 2 for pair, (least, most) in bounds.items() if least <= most and not least <= 0 <= most}
+        pair = clocks[parent], clocks[row]
+        if (clocks[row], clocks[parent]) in bounds:
+            pair, low, high = (clocks[row], clocks[parent]), -high, -low
+        least, most = bounds.get(pair, (low, high))
+        bounds[pair] = max(least, low), min(most, high)
+    offsets = {}
+    for (caller, callee), (least, most) in bounds.items():
+        # Where least exceeds most, the calls contradict each other: no one offset explains them.
+        if least <= most and not least <= 0 <= most:
+            offsets[caller, callee] = (least + most) // 2
+            offsets[callee, caller] = -offsets[caller, callee]
+    return offsets
 
 
 def _warning(spans: Skeleton, parent: int, row: int, offset: int) -> TreeWarning:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from collector.query.attributes import NO_ATTRIBUTES, Attributes
 from collector.query.spans import Resource, Scope, Spans, from_result
 from collector.query.store import ERROR
 from exporters.clickhouse.client import QueryResult
-from tests.support.rows import Pairs, Row
+from tests.support.rows import Pairs, Row, rows_of
+from tests.support.traces import all_traces
 
 TRACE_ID = "0123456789abcdef0123456789abcdef"
 KIND_NUMBERS = {"": 1, "INTERNAL": 1, "SERVER": 2, "CLIENT": 3, "PRODUCER": 4, "CONSUMER": 5}
@@ -32,6 +35,22 @@ def spans_by_trace(rows: Iterable[Row]) -> dict[str, Spans]:
     for row in rows:
         traces.setdefault(row["TraceId"], []).append(row)
     return {trace_id: from_result(trace_id, answer_of(members)) for trace_id, members in traces.items()}
+
+
+@cache
+def real_traces(most: int = 10) -> tuple[Spans, ...]:
+    """So many of the largest traces of every file of `all_traces`, as they would be stored; made once for all tests."""
+    traces: list[Spans] = []
+    for message in (file.message for file in all_traces()):
+        scopes = [scope_spans for resource_spans in message.resource_spans for scope_spans in resource_spans.scope_spans]
+        sizes = Counter(span.trace_id for scope_spans in scopes for span in scope_spans.spans)
+        chosen = {trace_id for trace_id, _ in sizes.most_common(most)}
+        for scope_spans in scopes:
+            kept = [span for span in scope_spans.spans if span.trace_id in chosen]
+            del scope_spans.spans[:]
+            scope_spans.spans.extend(kept)
+        traces.extend(spans_by_trace(rows_of(message)).values())
+    return tuple(traces)
 
 
 def _selected(row: Row) -> dict[str, Any]:

@@ -12,9 +12,7 @@ from collector.query.analysis.crisp_path import find_crisp_paths
 from collector.query.analysis.longest_chain import find_longest_chains
 from collector.query.skeleton import Skeleton
 from collector.query.tree import build_tree
-from tests.support.rows import rows_of
-from tests.support.stored import Drawn, draw, spans_by_trace
-from tests.support.traces import all_traces
+from tests.support.stored import Drawn, draw, real_traces
 from tests.unit.test_critical_path import EXAMPLES, chain, comb, forests, star
 
 EXCLUSIVE = {
@@ -170,20 +168,17 @@ def test_it_is_the_recursive_definition(forest: list[Drawn], scale: int) -> None
         assert {span.row: span.exclusive for span in path.spans} == {row: max(time, 0) for row, time in expected.items()}
 
 
-def test_it_is_the_recursive_definition_on_every_real_trace_without_remote_pairs() -> None:
-    for file in all_traces():
-        for spans in spans_by_trace(rows_of(file.message)).values():
-            local = draw(
-                [
-                    Drawn(name, start, max(start, end), parent)
-                    for name, parent, start, end in zip(
-                        spans.span_ids, spans.parent_span_ids, spans.starts, spans.ends, strict=True
-                    )
-                ]
-            )
-            for path in find_crisp_paths(local, build_tree(local)):
-                expected = recursive_path(local, path.root)
-                assert {span.row: span.exclusive for span in path.spans} == {row: max(t, 0) for row, t in expected.items()}
+def test_it_is_the_recursive_definition_on_real_traces_without_remote_pairs() -> None:
+    for spans in real_traces():
+        local = draw(
+            [
+                Drawn(name, start, max(start, end), parent)
+                for name, parent, start, end in zip(spans.span_ids, spans.parent_span_ids, spans.starts, spans.ends, strict=True)
+            ]
+        )
+        for path in find_crisp_paths(local, build_tree(local)):
+            expected = recursive_path(local, path.root)
+            assert {span.row: span.exclusive for span in path.spans} == {row: max(t, 0) for row, t in expected.items()}
 
 
 @pytest.mark.parametrize("shape", [chain(100_000), star(100_000), comb(50_000)], ids=["chain", "star", "comb"])

@@ -8,9 +8,7 @@ from hypothesis import given
 from collector.query.analysis.jaeger_path import find_jaeger_path
 from collector.query.skeleton import Skeleton
 from collector.query.tree import build_tree
-from tests.support.rows import rows_of
-from tests.support.stored import Drawn, draw, spans_by_trace
-from tests.support.traces import all_traces
+from tests.support.stored import Drawn, draw, real_traces
 from tests.unit.test_critical_path import EXAMPLES, chain, comb, forests, star
 
 DIFFERENT = {
@@ -101,9 +99,8 @@ def test_100_000_spans_of_any_shape_have_a_path(shape: list[Drawn]) -> None:
     assert sum(part.end - part.start for part in path) == spans.durations[root]
 
 
-def test_every_true_root_of_every_real_trace_is_tiled() -> None:
-    for file in all_traces():
-        for spans in spans_by_trace(rows_of(file.message)).values():
-            for root, path in find_jaeger_path(spans, build_tree(spans)).items():
-                expected = 0 if spans.parent_span_ids[root] else spans.durations[root]
-                assert sum(part.end - part.start for part in path) == expected
+def test_every_true_root_of_real_traces_is_tiled() -> None:
+    for spans in real_traces():
+        for root, path in find_jaeger_path(spans, build_tree(spans)).items():
+            expected = 0 if spans.parent_span_ids[root] else spans.durations[root]
+            assert sum(part.end - part.start for part in path) == expected
