@@ -140,7 +140,7 @@ class Measured:
 
 Predicate = Comparison | Exists | Not | AllOf | AnyOf | HasRelative | Measured
 
-EVERY_SPAN: Final = AllOf()
+EVERY_SPAN: Final[Predicate] = AllOf()
 ROOT: Final = Comparison("parent span id", "=", "")
 FAILED: Final = Comparison("status", "=", STATUS_CODES[2])
 
