@@ -32,8 +32,8 @@ DONE: Final = 3
 SUFFIX: Final = ".decisions"
 _SEGMENT_BYTES: Final = 1 << 20
 _MOST_TIMES: Final = 2
-"""Where decisions of one kind are rare, they are looked for among this many times the decisions that are to be remembered, lest
-the log grow without bound."""
+"""Where decisions of one kind are rare, or late spans many, decisions are looked for among this many times those that are to be
+remembered, lest the log grow without bound."""
 
 
 @dataclass(slots=True)
@@ -43,13 +43,15 @@ class _Content:
     Attributes:
         cuts: names of cuts whose pieces came since the emission before.
         open: names of emissions of which something is still to be stored.
-        kept, dropped: number of traces about which something was decided.
+        kept, dropped: number of traces about which something was decided for the first time.
+        late: number of those about which something had been decided before.
     """
 
     cuts: set[str] = field(default_factory=set)
     open: set[str] = field(default_factory=set)
     kept: int = 0
     dropped: int = 0
+    late: int = 0
 
 
 class DecisionLog:
@@ -104,6 +106,7 @@ class DecisionLog:
             "stops": list(emission.stops),
             "kept": emission.kept,
             "dropped": emission.dropped,
+            "late": emission.late,
         }
         self._write_unwritten()
         self._write(EMISSION, orjson.dumps(facts), emission.decisions, emission.time_ns, 2)
@@ -156,21 +159,24 @@ class DecisionLog:
         """
         kept = sum(content.kept for content in self._contents.values())
         dropped = sum(content.dropped for content in self._contents.values())
+        late = sum(content.late for content in self._contents.values())
         wasted: list[Segment] = []
         for segment, content in self._contents.items():
             kept -= content.kept
             dropped -= content.dropped
+            late -= content.late
             in_use = self._segments is not None and segment is self._segments.current
-            if in_use or self._to_remember(content, kept, dropped) or content.open or any(cut in cuts for cut in content.cuts):
+            is_needed = in_use or bool(content.open) or any(cut in cuts for cut in content.cuts)
+            if is_needed or self._to_remember(content, kept, dropped, late):
                 break
             wasted.append(segment)
         return wasted
 
-    def _to_remember(self, content: _Content, kept: int, dropped: int) -> bool:
-        """Whether decisions of a file are to be remembered; so many of either kind are in younger ones."""
+    def _to_remember(self, content: _Content, kept: int, dropped: int, late: int) -> bool:
+        """Whether decisions of a file are to be remembered; so many of each kind are in younger ones."""
         most_kept, most_dropped = self._remembered
         newest = (content.kept and kept < most_kept) or (content.dropped and dropped < most_dropped)
-        return bool(newest) and kept + dropped < _MOST_TIMES * (most_kept + most_dropped)
+        return bool(newest) and kept + dropped + late < _MOST_TIMES * (most_kept + most_dropped)
 
     def delete(self, segment: Segment) -> None:
         """Delete a file. Raises OSError."""
@@ -236,6 +242,7 @@ class DecisionLog:
         content.cuts.update(cut_of(piece) for piece in facts["pieces"])
         content.kept += facts["kept"]
         content.dropped += facts["dropped"]
+        content.late += facts.get("late", 0)  # which earlier versions counted among the others
 
     def _close(self, name: str) -> None:
         for content in self._contents.values():
@@ -256,6 +263,7 @@ class DecisionLog:
             stops=facts["stops"],
             kept=facts["kept"],
             dropped=facts["dropped"],
+            late=facts.get("late", 0),
             decisions=bytes(record.body),
             time_ns=record.received_ns,
         )

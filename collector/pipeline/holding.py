@@ -35,7 +35,7 @@ from collector.processors.tail_sampling.recent import Explanation, RecentDecisio
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
 from collector.spaced_log import SpacedLog
-from collector.trace_decisions import HeldReaders
+from collector.trace_decisions import HeldReaders, TraceDecisions
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -252,21 +252,22 @@ class Holding:
     async def _emit(self, plan: Plan, sends: asyncio.TaskGroup) -> None:
         """Write a decision down, and carry it out."""
         verdicts = plan.decided.verdicts
-        kept = int(verdicts.kept.sum())
+        counts = self._sampler.counted(plan.decided)
         emission = Emission(
             name=new_name(),
             first=self._next_piece - len(self._unnamed),
             pieces=self._unnamed,
             stops=plan.stops,
-            kept=kept,
-            dropped=len(verdicts) - kept,
+            kept=counts.traces[True],
+            dropped=counts.traces[False],
+            late=sum(counts.late.values()),
             decisions=encode(verdicts),
             time_ns=self._clock.now(),
         )
         await self._log.record(emission)
         self._unnamed = []
         self._recent.add(emission.time_ns, verdicts, self._sampler.policies, plan.decided.votes)
-        self._count(plan.decided)
+        self._count(plan.decided, counts)
         await self._carry_out(plan, emission.name, sends)
 
     async def _carry_out(self, plan: Plan, name: str, sends: asyncio.TaskGroup) -> None:
@@ -317,8 +318,8 @@ class Holding:
             if not piece.settled.done():
                 piece.settled.set_result(piece.delivery)
 
-    def _count(self, decided: Decided) -> None:
-        self._telemetry.traces_decided(self._sampler.counted(decided))
+    def _count(self, decided: Decided, counts: TraceDecisions) -> None:
+        self._telemetry.traces_decided(counts)
         for policy, reason in decided.reasons.items():
             self._failures.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
 

@@ -25,7 +25,8 @@ class Emission:
         first: number of the first of `pieces`.
         pieces: names of the pieces that came since the emission before; their numbers are consecutive.
         stops: numbers of pieces; what is kept of pieces up to and with the first of them is the first batch, and so on.
-        kept, dropped: number of traces.
+        kept, dropped: number of traces that were decided for the first time.
+        late: number of traces that had been decided before, of which spans came later.
         decisions: what was decided about them, as whoever decides understands it.
         time_ns: when, in nanoseconds since 1970.
     """
@@ -36,6 +37,7 @@ class Emission:
     stops: Sequence[int]
     kept: int
     dropped: int
+    late: int
     decisions: bytes
     time_ns: int
 

@@ -16,9 +16,9 @@ from collector.queues.held import Emission, Recorded
 from exporters.base import Delivery
 
 
-def emission(name: str, first: int, pieces: Sequence[str], *, kept: int = 1, dropped: int = 1) -> Emission:
+def emission(name: str, first: int, pieces: Sequence[str], *, kept: int = 1, dropped: int = 1, late: int = 0) -> Emission:
     stops = [first] if kept else []
-    return Emission(name, first, list(pieces), stops, kept, dropped, b"what was decided in " + name.encode(), 7)
+    return Emission(name, first, list(pieces), stops, kept, dropped, late, b"what was decided in " + name.encode(), 7)
 
 
 FIRST = emission("one", 1, ["a-0", "a-1"])
@@ -128,6 +128,19 @@ def test_a_file_goes_when_its_pieces_are_committed_its_emissions_done_and_its_de
     assert log.wasted(open_cuts) == []
     log.close()
     assert [each.emission.name for each in load(tmp_path / "log").recorded()] == ["two", "three"]
+
+
+def test_late_spans_do_not_drive_out_the_decisions_that_they_follow_until_there_are_very_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "_SEGMENT_BYTES", 1)
+    log = load(tmp_path / "log")
+    log.remember(kept=10, dropped=10)
+    log.append(emission("first", 1, [], kept=0, dropped=1))
+    for number in range(1, 45):
+        log.append(emission(str(number), number, [], kept=0, dropped=0, late=1))
+        assert bool(log.wasted(set())) == (number >= 40)
+    log.close()
 
 
 def test_rare_decisions_are_not_remembered_at_any_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

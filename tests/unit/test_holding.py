@@ -399,6 +399,25 @@ async def test_decisions_leave_the_disk_when_nobody_needs_them(tmp_path: Path, m
     assert deposit.numbers == kept(held.numbers)
 
 
+async def test_of_the_decisions_to_be_remembered_those_that_late_spans_follow_are_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append, decided = DecisionLog.append, []
+
+    def noting(log: DecisionLog, emission: Emission) -> None:
+        decided.append(emission.kept + emission.dropped)
+        append(log, emission)
+
+    monkeypatch.setattr(DecisionLog, "append", noting)
+    async with line(Killed(Deposit()), tmp_path) as held:
+        for first in range(0, 30, 10):
+            await held.put(first, 10)
+            await held.until_held(10)
+            await held.settle()
+    assert len(decided) == 3
+    assert sum(decided) == len({trace_of(number) for number in range(30)})
+
+
 async def test_each_decision_can_be_explained_also_after_a_restart(tmp_path: Path) -> None:
     numbers = list(range(60))
     traces = {trace_of(number) for number in numbers}
