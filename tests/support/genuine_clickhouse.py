@@ -98,10 +98,10 @@ def obtain() -> Path:
 
 
 @contextmanager
-def running(library: Path, directory: Path) -> Iterator[GenuineServer]:
-    """A server with its data in `directory`, from the moment that its ports answer."""
+def running(library: Path, directory: Path, *arguments: str) -> Iterator[GenuineServer]:
+    """A server with its data in `directory` and further arguments, from the moment that its ports answer."""
     http_port, tcp_port = _free_ports(2)
-    command = [sys.executable, str(Path(__file__)), str(library), str(directory), str(http_port), str(tcp_port)]
+    command = [sys.executable, str(Path(__file__)), str(library), str(directory), str(http_port), str(tcp_port), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
         try:
             _wait_until_alive(process, http_port)
@@ -132,7 +132,7 @@ def _free_ports(count: int) -> list[int]:
             each.close()
 
 
-def _serve(library: str, directory: str, http_port: str, tcp_port: str) -> None:
+def _serve(library: str, directory: str, http_port: str, tcp_port: str, *further: str) -> None:
     """Be the server, until standard input ends."""
 
     def end_with_parent() -> None:
@@ -147,7 +147,8 @@ def _serve(library: str, directory: str, http_port: str, tcp_port: str) -> None:
         "FORMAT Null"
     )
     arguments = [
-        *("clickhouse", "--path", directory, "--http_port", http_port, "--tcp_port", tcp_port, "--listen_host=127.0.0.1"),
+        *("clickhouse", *further),
+        *("--path", directory, "--http_port", http_port, "--tcp_port", tcp_port, "--listen_host=127.0.0.1"),
         *("--query", statements),
     ]
     loaded = ctypes.CDLL(library)

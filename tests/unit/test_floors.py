@@ -21,7 +21,7 @@ MAY_USE = {
 FLOORS = (
     {"__main__"},
     {"commands"},
-    {"replay", "demo", "doctor"},
+    {"replay", "demo", "doctor", "grafana"},
     {"cli"},  # loads commands by their names when they are asked for, and is where they find what a mistake of a user is
     {"daemon"},
     {"embedded", "receiving", "query_port", "journaling"},
