@@ -12,6 +12,8 @@ from pydantic import AfterValidator
 _WILDCARDS = re.compile(r"([*?])")
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_ONE_BYTE = re.compile(r"(?:[^\\]|\\.)*?\\C", re.DOTALL)
+"""Finds `\\C`, which RE2 has and Go has not: it takes characters apart, and what is left of a text would be none."""
 
 
 def compile_pattern(pattern: str) -> Any:
@@ -20,6 +22,8 @@ def compile_pattern(pattern: str) -> Any:
     Raises:
         ValueError: it is none; the text says what is wrong with it.
     """
+    if _ONE_BYTE.match(pattern):
+        raise ValueError(r"must be a regular expression: \C would match a part of a character; use .")
     try:
         return re2.compile(pattern, options=_OPTIONS)
     except re2.error as error:
