@@ -7,13 +7,9 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api.jaeger import monitor, routes, v3
-from collector.api.jaeger.rendering import error_answer
+from collector.api import jaeger, tempo
 from collector.api.problems import Problem
 
-ROUTES: Final = (*routes.ROUTES, *monitor.ROUTES, *v3.ROUTES)
-FORMS: Final[Mapping[str, Callable[[Problem], web.Response]]] = {
-    f"{v3.PREFIX}/": v3.error_answer,
-    "/jaeger/": error_answer,
-}
+ROUTES: Final = (*jaeger.ROUTES, *tempo.ROUTES)
+FORMS: Final[Mapping[str, Callable[[Problem], web.Response]]] = {**jaeger.FORMS, **tempo.FORMS}
 """Beginning of a path → how errors are worded there; the first that fits counts."""

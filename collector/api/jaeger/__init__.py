@@ -3,3 +3,8 @@
 `routes.py` is the JSON API (`/jaeger/api`), `v3.py` the newer one (`/jaeger/api/v3`), `monitor.py` the metrics of its page
 Monitor.
 """
+
+from collector.api.jaeger import monitor, rendering, routes, v3
+
+ROUTES = (*routes.ROUTES, *monitor.ROUTES, *v3.ROUTES)
+FORMS = {f"{v3.PREFIX}/": v3.error_answer, "/jaeger/": rendering.error_answer}

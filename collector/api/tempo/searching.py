@@ -1,0 +1,164 @@
+"""Tempo's search: TraceQL, or the tags of before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from collector.api.asked import HOUR, MILLISECOND, SECOND, asked, epoch, ordered, parsed, span_durations, whole
+from collector.api.problems import BadParameter
+from collector.api.rendering import json_response
+from collector.api.routing import CALLER, NOW, STORE
+from collector.api.tempo.traces import PREFIX
+from collector.query.attributes import to_json
+from collector.query.hits import Hit, MatchedSpan
+from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Measured, Not, Operator, Predicate
+from collector.query.search import TraceSearch, find_traces
+from collector.query.shown import Shown, find_shown
+from collector.query.traceql.reading import TraceQuery, read_traceql
+from config.ottl_grammar import OttlError
+
+MOST_TRACES: Final = 1500
+_LIMIT: Final = whole(1, MOST_TRACES)
+_SPANS_OF_SET: Final = whole(1, 100)
+_DEFAULT_RANGE: Final = HOUR
+_NO_ROOT: Final = "<root span not yet received>"
+_TAG: Final = re.compile(r'\s*([^\s="]+)=("(?:\\.|[^"\\])*"|[^\s"]*)(?:\s+|$)')
+_UNESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+
+
+def time_range_of(query: MultiMapping[str], now: int) -> tuple[int, int]:
+    """`start` and `end`, which come both or not at all, in nanoseconds; the last hour without them.
+
+    Raises:
+        BadParameter: one is missing, no number of seconds, or not after the other.
+    """
+    start, end = (asked(query, epoch(SECOND), None, name) for name in ("start", "end"))
+    if start is None and end is None:
+        return max(now + 1 - _DEFAULT_RANGE, 0), now + 1
+    if start is None or end is None:
+        missing = "start" if start is None else "end"
+        raise BadParameter(missing, "", "start and end are needed, or neither")
+    return ordered(start, end, "end", query.get("end", ""))
+
+
+def read_traceql_parameter(text: str) -> TraceQuery:
+    """Reads TraceQL. Raises ValueError that says what is wrong where."""
+    try:
+        return read_traceql(text)
+    except OttlError as error:
+        raise ValueError(str(error)) from None
+
+
+def _tags(text: str) -> Predicate:
+    """Reads `key=value` pairs, a value being a part of what is there, in either case."""
+    terms: list[Predicate] = []
+    position = 0
+    while position < len(text.rstrip()):
+        pair = _TAG.match(text, position)
+        if pair is None:
+            raise ValueError(f"must be key=value pairs with spaces between them; {text[position : position + 20]!r} is none")
+        position = pair.end()
+        key, value = pair[1], pair[2]
+        if value.startswith('"'):
+            value = _UNESCAPED.sub(r"\1", value[1:-1])
+        if key == "error" and value in ("true", "false"):
+            terms.append(FAILED if value == "true" else Not(FAILED))
+        else:
+            field: Field = "name" if key == "name" else Attribute("span or resource", key)
+            terms.append(Comparison(field, "contains ignoring case", value))
+    return AllOf(tuple(terms))
+
+
+def _read(request: web.Request) -> tuple[TraceSearch, dict[str, Field]]:
+    query = request.query
+    if query.get("q") and query.get("tags"):
+        raise BadParameter("tags", query["tags"], "must not come with q")
+    found = asked(query, read_traceql_parameter, TraceQuery(EVERY_SPAN, {}), "q")
+    terms = [found.where, asked(query, _tags, EVERY_SPAN, "tags")]
+    shortest, longest = span_durations(query, "minDuration", "maxDuration")
+    bounds: tuple[tuple[Operator, int | None], ...] = ((">=", shortest), ("<=", longest))
+    terms += [Measured(EVERY_SPAN, "extent", None, operator, value) for operator, value in bounds if value is not None]
+    start, end = time_range_of(query, request.app[NOW]())
+    # Not `asked`: an empty or zero limit is a mistake.
+    limit = parsed("limit", query["limit"], _LIMIT) if "limit" in query else 20
+    search = TraceSearch(
+        start=start,
+        end=end,
+        workspace=request[CALLER].workspace,
+        where=AllOf(tuple(term for term in terms if term != EVERY_SPAN)),
+        limit=limit,
+        matched_spans=asked(query, _SPANS_OF_SET, 3, "spss"),
+    )
+    return search, found.shown
+
+
+async def search_traces(request: web.Request) -> web.Response:
+    """Traces with a span that fits, the newest first, each with some of the spans that do."""
+    search, fields = _read(request)
+    page = await find_traces(request.app[STORE], search)
+    spans = [(hit.trace_id, span.span_id) for hit in page.hits if hit.matched for span in hit.matched.spans]
+    shown = await find_shown(request.app[STORE], search, spans if fields else [])
+    return json_response(
+        {
+            "traces": [_hit(hit, fields, shown) for hit in page.hits],
+            "metrics": {"inspectedTraces": page.total, "completedJobs": 1, "totalJobs": 1},
+        }
+    )
+
+
+def _hit(hit: Hit, fields: Mapping[str, Field], shown: Mapping[tuple[str, str], Shown]) -> dict[str, Any]:
+    spans = hit.matched.spans if hit.matched else []
+    span_set = {
+        "spans": [_span(span, fields, shown.get((hit.trace_id, span.span_id))) for span in spans],
+        "matched": hit.matched.count if hit.matched else 0,
+    }
+    return {
+        "traceID": hit.trace_id,
+        "rootServiceName": hit.root_service if hit.root_service is not None else _NO_ROOT,
+        "rootTraceName": hit.root_name if hit.root_name is not None else _NO_ROOT,
+        "startTimeUnixNano": str(hit.start),
+        "durationMs": hit.duration // MILLISECOND,
+        "spanSet": span_set,
+        "spanSets": [span_set],
+        "serviceStats": {
+            service.name: {
+                "spanCount": service.span_count,
+                **({"errorCount": service.error_count} if service.error_count else {}),
+            }
+            for service in hit.services
+        },
+    }
+
+
+def _span(span: MatchedSpan, fields: Mapping[str, Field], shown: Shown | None) -> dict[str, Any]:
+    attributes = [each for word, field in fields.items() if (each := _attribute(word, field, shown)) is not None] if shown else []
+    return {
+        "spanID": span.span_id,
+        "name": span.name,
+        "startTimeUnixNano": str(span.start),
+        "durationNanos": str(span.duration),
+        **({"attributes": attributes} if attributes else {}),
+    }
+
+
+def _attribute(word: str, field: Field, shown: Shown | None) -> dict[str, Any] | None:
+    """A field that the query names, with its value; None where the span has none, or shows it anyway."""
+    if shown is None:
+        return None
+    if not isinstance(field, Attribute):
+        texts = {"kind": shown.kind.lower(), "status": shown.status.lower(), "status message": shown.status_message}
+        return {"key": word, "value": {"stringValue": texts[field]}} if texts.get(field) else None
+    levels = {"span": (shown.attributes,), "resource": (shown.resource,), "span or resource": (shown.attributes, shown.resource)}
+    for attributes in levels.get(field.level, ()):
+        for pair in to_json(attributes):
+            if pair["key"] == field.key:
+                return pair
+    return None
+
+
+ROUTES: Final = (web.get(f"{PREFIX}/search", search_traces),)

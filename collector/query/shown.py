@@ -1,0 +1,59 @@
+"""Attributes of single spans that a search has found, to be shown beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from collector.query.attributes import Attributes
+from collector.query.conditions import TraceSearch
+from collector.query.store import SpanStore, Statement, time_range
+
+
+class Shown(NamedTuple):
+    """What a span and its resource have; kind and status are of KINDS and STATUS_CODES."""
+
+    attributes: Attributes
+    resource: Attributes
+    kind: str
+    status: str
+    status_message: str
+
+
+def shown_statement(store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]]) -> Statement:
+    """A row for each of the spans, given by the ids of trace and span; several where several share those."""
+    condition, parameters = time_range(search.start, search.end)
+    return Statement(
+        "SELECT TraceId, SpanId, mapKeys(SpanAttributes) AS SpanKeys, mapValues(SpanAttributes) AS SpanValues,"  # noqa: S608 - the name is checked, values are bound
+        " SpanAttributesTypes, mapKeys(ResourceAttributes) AS ResourceKeys, mapValues(ResourceAttributes) AS ResourceValues,"
+        f" ResourceAttributesTypes, SpanKind, StatusCode, StatusMessage FROM {store.spans_table}"
+        f" WHERE Workspace = {{workspace:String}} AND {condition}"
+        " AND TraceId IN {trace_ids:Array(String)} AND SpanId IN {span_ids:Array(String)} LIMIT 1 BY TraceId, SpanId",
+        {
+            **parameters,
+            "workspace": search.workspace,
+            "trace_ids": sorted({trace_id for trace_id, _ in spans}),
+            "span_ids": sorted({span_id for _, span_id in spans}),
+        },
+    )
+
+
+async def find_shown(store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Shown]:
+    """By the ids of trace and span, what those spans have.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    if not spans:
+        return {}
+    found = await store.fetch(shown_statement(store, search, spans))
+    return {
+        (row["TraceId"], row["SpanId"]): Shown(
+            Attributes(tuple(row["SpanKeys"]), tuple(row["SpanValues"]), row["SpanAttributesTypes"]),
+            Attributes(tuple(row["ResourceKeys"]), tuple(row["ResourceValues"]), row["ResourceAttributesTypes"]),
+            row["SpanKind"],
+            row["StatusCode"],
+            row["StatusMessage"],
+        )
+        for row in found.rows()
+    }

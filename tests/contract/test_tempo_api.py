@@ -1,0 +1,325 @@
+"""Tempo's query API: what Grafana's Tempo data source sends, and what it gets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
+
+from collector.api.routing import QuerySettings
+from tests.contract.test_query_api_traces import Api, Running, hex_of, request_of, span
+from tests.contract.test_query_api_traces import api as api
+from tests.support.messages import canonical_spans
+from tests.support.requests import EPOCH, every_value_request, key_values
+
+SECOND = 10**9
+RANGE: dict[str, Any] = {"start": EPOCH // SECOND - 1, "end": EPOCH // SECOND + 60}
+
+
+@pytest.fixture
+async def shop(api: Api) -> Api:
+    """Three traces: a request with a failed call below it; one that went well; and spans whose root has not arrived."""
+    event = Span.Event(name="exception", time_unix_nano=EPOCH, attributes=key_values({"exception.type": "KeyError"}))
+    for trace, failed in ((1, True), (2, False)):
+        status = Status(code=Status.STATUS_CODE_ERROR, message="boom") if failed else Status()
+        attributes = key_values({"http.response.status_code": 500 if failed else 200, "ratio": 0.5, "cached": not failed})
+        start = trace * SECOND
+        await api.store(
+            request_of(
+                span(trace, 1, start=start, duration=120_000_000, name="GET /", kind=2),
+                span(trace, 2, parent=1, start=start, duration=4_500_000, name="GET /cart", kind=3),
+                service="web",
+                **{"host.name": f"web-{trace}"},
+            ),
+            request_of(
+                span(
+                    trace,
+                    3,
+                    parent=2,
+                    start=start + 123,
+                    duration=4_000_000,
+                    name="GET /cart",
+                    kind=2,
+                    status=status,
+                    attributes=attributes,
+                    events=[event] if failed else [],
+                ),
+                service="cart",
+            ),
+        )
+    await api.store(request_of(span(3, 5, parent=4, start=3 * SECOND, name="late", attributes=key_values({"a/b": "x y"}))))
+    return api
+
+
+async def found(api: Api, q: str, **more: Any) -> list[int]:
+    """Traces that a TraceQL query finds, by their numbers, in the order of the answer."""
+    answer = await api.get("/tempo/api/search", q=q, **{**RANGE, **more})
+    assert answer.status == 200, answer.body
+    return [int(trace["traceID"], 16) for trace in answer.json["traces"]]
+
+
+async def matched(api: Api, q: str) -> dict[int, list[int]]:
+    """Spans that fit, by trace."""
+    answer = await api.get("/tempo/api/search", q=q, spss=100, **RANGE)
+    assert answer.status == 200, answer.body
+    return {
+        int(trace["traceID"], 16): sorted(int(each["spanID"], 16) for each in trace["spanSet"]["spans"])
+        for trace in answer.json["traces"]
+    }
+
+
+async def test_grafana_sees_that_somebody_is_there(api: Api) -> None:
+    echo = await api.get("/tempo/api/echo")
+    assert (echo.status, echo.body) == (200, b"echo")
+    assert (await api.get("/tempo/api/status/buildinfo")).json["version"].startswith("2.")
+
+
+@pytest.mark.parametrize("version", ["", "v2/"])
+async def test_a_trace_comes_back_whole_as_protobuf_and_json(api: Api, version: str) -> None:
+    message = every_value_request()
+    await api.store(message)
+    got, got_json = TracesData(), TracesData()
+    for trace_id in {sent.trace_id.hex() for rs in message.resource_spans for ss in rs.scope_spans for sent in ss.spans}:
+        answer = await api.get(f"/tempo/api/{version}traces/{trace_id}", accept="application/protobuf")
+        assert answer.headers["Content-Type"] == "application/protobuf"
+        body = answer.body
+        if version:
+            # A message whose first member is the trace.
+            length, shift, position = 0, 0, 1
+            assert body[0] == 0x0A
+            while True:
+                length |= (body[position] & 0x7F) << shift
+                shift, position = shift + 7, position + 1
+                if body[position - 1] < 0x80:
+                    break
+            wrapped = TracesData.FromString(body[position : position + length])
+            assert body[position + length :] == b"\x12\x00"
+        else:
+            wrapped = TracesData.FromString(body)
+        got.resource_spans.extend(wrapped.resource_spans)
+        document = (await api.get(f"/tempo/api/{version}traces/{trace_id}")).json
+        if version:
+            assert (document["status"], document["message"]) == ("COMPLETE", "")
+            groups = document["trace"]["resourceSpans"]
+        else:
+            groups = document["batches"]
+        got_json.resource_spans.extend(ParseDict({"resourceSpans": groups}, TracesData()).resource_spans)
+    assert sorted(canonical_spans(got)) == sorted(canonical_spans(message))
+    assert sorted(canonical_spans(got_json)) == sorted(canonical_spans(message))
+
+
+async def test_ids_are_base64_and_enumerations_are_names(api: Api, shop: Api) -> None:
+    document = (await api.get(f"/tempo/api/traces/{hex_of(1)}", **RANGE)).json
+    (server,) = document["batches"][1]["scopeSpans"][0]["spans"]
+    assert (server["traceId"], server["spanId"]) == ("AAAAAAAAAAAAAAAAAAAAAQ==", "AAAAAAAAAAM=")
+    assert (server["kind"], server["status"]) == ("SPAN_KIND_SERVER", {"message": "boom", "code": "STATUS_CODE_ERROR"})
+
+
+async def test_a_missing_trace_is_404_in_v1_and_empty_in_v2(api: Api) -> None:
+    for accept in ("application/json", "application/protobuf"):
+        answer = await api.get(f"/tempo/api/traces/{hex_of(9)}", accept=accept)
+        assert (answer.status, answer.body) == (404, b"")
+    answer = await api.get(f"/tempo/api/v2/traces/{hex_of(9)}")
+    assert (answer.status, answer.json) == (200, {"trace": {}, "metrics": {}, "status": "COMPLETE", "message": ""})
+    answer = await api.get(f"/tempo/api/v2/traces/{hex_of(9)}", accept="application/protobuf")
+    assert (answer.status, answer.body) == (200, b"\x0a\x00\x12\x00")
+
+
+async def test_a_trace_that_is_too_large_says_so(api: Api, shop: Api) -> None:
+    async with Running(api.client, QuerySettings(max_spans=2)) as small:
+        document = (await small.get(f"/tempo/api/v2/traces/{hex_of(1)}")).json
+        assert document["status"] == "PARTIAL"
+        assert "earliest 2 spans" in document["message"]
+        body = (await small.get(f"/tempo/api/v2/traces/{hex_of(1)}", accept="application/protobuf")).body
+        assert document["message"].encode() in body
+        assert b"\x18\x01\x22" in body
+
+
+async def test_a_hit_has_every_member_that_grafana_reads(api: Api, shop: Api) -> None:
+    query = '{ resource.service.name = "cart" && span.http.response.status_code >= 500 && status = error }'
+    document = (await api.get("/tempo/api/search", q=query, limit=20, spss=3, **RANGE)).json
+    assert set(document) == {"traces", "metrics"}
+    span_set = {
+        "spans": [
+            {
+                "spanID": f"{3:016x}",
+                "name": "GET /cart",
+                "startTimeUnixNano": str(EPOCH + SECOND + 123),
+                "durationNanos": "4000000",
+                "attributes": [
+                    {"key": "service.name", "value": {"stringValue": "cart"}},
+                    {"key": "http.response.status_code", "value": {"intValue": "500"}},
+                    {"key": "status", "value": {"stringValue": "error"}},
+                ],
+            }
+        ],
+        "matched": 1,
+    }
+    assert document["traces"] == [
+        {
+            "traceID": hex_of(1),
+            "rootServiceName": "web",
+            "rootTraceName": "GET /",
+            "startTimeUnixNano": str(EPOCH + SECOND),
+            "durationMs": 120,
+            "spanSet": span_set,
+            "spanSets": [span_set],
+            "serviceStats": {"cart": {"spanCount": 1, "errorCount": 1}, "web": {"spanCount": 2}},
+        }
+    ]
+
+
+async def test_matched_counts_all_and_spss_bounds_those_that_are_shown(api: Api, shop: Api) -> None:
+    document = (await api.get("/tempo/api/search", q="{}", spss=2, limit=1, **RANGE)).json
+    assert [trace["rootServiceName"] for trace in document["traces"]] == ["<root span not yet received>"]
+    document = (await api.get("/tempo/api/search", q='{ name = "GET /cart" }', spss=1, **RANGE)).json
+    assert [(trace["spanSet"]["matched"], len(trace["spanSet"]["spans"])) for trace in document["traces"]] == [(2, 1), (2, 1)]
+
+
+QUERIES: list[tuple[str, dict[int, list[int]]]] = [
+    ("{}", {1: [1, 2, 3], 2: [1, 2, 3], 3: [5]}),
+    ('{ name = "GET /" }', {1: [1], 2: [1]}),
+    ('{ name =~ "GET /c.*" }', {1: [2, 3], 2: [2, 3]}),
+    ('{ name =~ "/cart" }', {}),
+    ('{ name !~ "GET.*" }', {3: [5]}),
+    ("{ kind = client }", {1: [2], 2: [2]}),
+    ("{ status = error }", {1: [3]}),
+    ('{ statusMessage = "boom" }', {1: [3]}),
+    ("{ duration > 100ms }", {1: [1], 2: [1]}),
+    ("{ traceDuration >= 120ms && kind = server }", {1: [1, 3], 2: [1, 3]}),
+    ("{ trace:duration < 1ms }", {3: [5]}),
+    ('{ rootServiceName = "web" && trace:rootName = "GET /" && kind = client }', {1: [2], 2: [2]}),
+    ("{ nestedSetParent < 0 }", {1: [1], 2: [1]}),
+    ('{ resource.host.name = "web-2" }', {2: [1, 2]}),
+    ('{ .host.name = "web-2" || .http.response.status_code = 500 }', {1: [3], 2: [1, 2]}),
+    ("{ span.http.response.status_code != 500 }", {2: [3]}),
+    ("{ !(span.http.response.status_code = 500) && kind = server }", {1: [1], 2: [1, 3]}),
+    ("{ .ratio > 0.4 && .ratio <= 0.5 }", {1: [3], 2: [3]}),
+    ("{ .cached = true }", {2: [3]}),
+    ("{ .cached }", {2: [3]}),
+    ("{ .cached = nil && kind = server }", {1: [1], 2: [1]}),
+    ("{ .cached != nil }", {1: [3], 2: [3]}),
+    ('{ event:name = "exception" && event.exception.type = "KeyError" }', {1: [3]}),
+    ('{ span."a/b" = "x y" }', {3: [5]}),
+    ('{ span:id = "0000000000000005" }', {3: [5]}),
+    ('{ trace:id = "00000000000000000000000000000002" && kind = client }', {2: [2]}),
+    ('{ status = error } && { name = "GET /" }', {1: [1, 3]}),
+    ('{ status = error } || { name = "late" }', {1: [3], 3: [5]}),
+    ('{ name = "GET /" } > { kind = client }', {1: [2], 2: [2]}),
+    ("{ status = error } < { kind = client }", {1: [2]}),
+    ("{ kind = client } &> { status = error }", {1: [2, 3]}),
+    ("{ kind = client } !> { kind = server }", {1: [1], 2: [1]}),
+    ("{ parent.resource.host.name = `web-1` }", {1: [2, 3]}),
+    ("{ kind = server } | count() > 1", {1: [1, 3], 2: [1, 3]}),
+    ("{} | count() = 1", {3: [5]}),
+    ("{ kind = server } | avg(duration) > 62ms", {}),
+    ("{ kind = server } | max(duration) >= 120ms", {1: [1, 3], 2: [1, 3]}),
+    ("{ kind = server } | sum(.http.response.status_code) = 200", {2: [1, 3]}),
+    ("{ kind = server } | { status = error }", {1: [3]}),
+    ("{ status = error } | select(resource.host.name)", {1: [3]}),
+    ("{ true } with (most_recent=true)", {1: [1, 2, 3], 2: [1, 2, 3], 3: [5]}),
+]
+
+
+async def test_traceql_finds_the_spans_that_it_asks_for(api: Api, shop: Api) -> None:
+    for query, expected in QUERIES:
+        assert (query, await matched(api, query)) == (query, expected)
+
+
+async def test_the_newest_come_first_and_the_range_counts(api: Api, shop: Api) -> None:
+    assert await found(api, "{}") == [3, 2, 1]
+    assert await found(api, "{}", limit=2) == [3, 2]
+    assert await found(api, "{}", start=EPOCH // SECOND, end=EPOCH // SECOND + 2) == [1]
+
+
+async def test_the_tags_of_before_are_parts_in_either_case(api: Api, shop: Api) -> None:
+    for tags, expected in (
+        ("service.name=CAR", [2, 1]),
+        ('service.name=cart name="get /C"', [2, 1]),
+        ("http.response.status_code=500 error=true", [1]),
+        ('a/b="x y"', [3]),
+        ("service.name=nobody", []),
+    ):
+        assert await found(api, "", tags=tags) == expected
+    assert await found(api, "", minDuration="100ms") == [2, 1]
+    assert await found(api, "", tags="service.name=shop", maxDuration="1ms") == [3]
+
+
+BAD: list[tuple[str, dict[str, str], str]] = [
+    ("search", {"limit": "0"}, "limit"),
+    ("search", {"limit": ""}, "limit"),
+    ("search", {"limit": "1000000"}, "limit"),
+    ("search", {"spss": "101"}, "spss"),
+    ("search", {"start": "1"}, "end"),
+    ("search", {"end": "1"}, "start"),
+    ("search", {"start": "2", "end": "2"}, "end"),
+    ("search", {"start": "yesterday", "end": "2"}, "start"),
+    ("search", {"q": "{"}, "q"),
+    ("search", {"q": "{ .a = 'x' }"}, "q"),
+    ("search", {"q": "{} | rate()"}, "q"),
+    ("search", {"q": "{} >> {}"}, "q"),
+    ("search", {"q": "{}", "tags": "a=b"}, "tags"),
+    ("search", {"tags": "a"}, "tags"),
+    ("search", {"tags": 'a="b'}, "tags"),
+    ("search", {"minDuration": "5"}, "minDuration"),
+    ("search", {"q": "{ .a = 1 }" + "x" * 12_000}, "q"),
+    ("traces/xyz", {}, "traceID"),
+    ("v2/traces/0", {}, "traceID"),
+    (f"v2/traces/{1:032x}", {"q": "{}"}, "q"),
+    ("search/tags", {"scope": "odd"}, "scope"),
+    ("v2/search/tags", {"limit": "x"}, "limit"),
+    ("v2/search/tag/odd/values", {}, "tag"),
+]
+
+
+async def test_a_bad_parameter_is_400_in_plain_text(api: Api) -> None:
+    for path, query, named in BAD:
+        answer = await api.get(f"/tempo/api/{path}", **query)
+        assert answer.status == 400
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        assert answer.body.decode().startswith(named + "=")
+
+
+async def test_an_error_of_traceql_names_its_place(api: Api) -> None:
+    answer = await api.get("/tempo/api/search", q="{ name = 5 }")
+    assert answer.body.decode().endswith("line 1, column 10: expected a text in double quotes")
+
+
+async def test_tags_are_completed_by_scope(api: Api, shop: Api) -> None:
+    document = (await api.get("/tempo/api/v2/search/tags", limit=5000, **RANGE)).json
+    scopes = {scope["name"]: scope["tags"] for scope in document["scopes"]}
+    assert scopes["resource"] == ["host.name", "service.name"]
+    assert scopes["span"] == ["a/b", "cached", "http.response.status_code", "ratio"]
+    assert scopes["event"] == ["exception.type"]
+    assert "duration" in scopes["intrinsic"]
+    document = (await api.get("/tempo/api/v2/search/tags", scope="resource", q='{ name = "late" }', **RANGE)).json
+    assert document["scopes"] == [{"name": "resource", "tags": ["service.name"]}]
+    names = (await api.get("/tempo/api/search/tags", **RANGE)).json["tagNames"]
+    assert {"host.name", "ratio", "exception.type"} <= set(names)
+
+
+async def test_values_are_completed_with_their_types(api: Api, shop: Api) -> None:
+    async def values(tag: str, **query: Any) -> list[tuple[str, str]]:
+        answer = await api.session.get(f"{api.url}/tempo/api/v2/search/tag/{tag}/values", params={**RANGE, **query})
+        assert answer.status == 200, await answer.text()
+        return sorted((each["type"], each["value"]) for each in (await answer.json())["tagValues"])
+
+    assert await values("resource.service.name") == [("string", "cart"), ("string", "shop"), ("string", "web")]
+    assert await values(".http.response.status_code") == [("int", "200"), ("int", "500")]
+    assert await values("span.ratio") == [("float", "0.5")]
+    assert await values("span.cached") == [("bool", "false"), ("bool", "true")]
+    assert await values("event.exception.type") == [("string", "KeyError")]
+    assert await values("name") == [("string", "GET /"), ("string", "GET /cart"), ("string", "late")]
+    assert await values("rootServiceName") == [("string", "web")]
+    assert await values("event:name") == [("string", "exception")]
+    assert ("keyword", "error") in await values("status")
+    assert await values("duration") == await values("trace:duration") == []
+    # As Grafana sends them: with what stands so far, and a name that is encoded twice.
+    assert await values("resource.service.name", q="{ span.foo=") == await values("resource.service.name")
+    assert await values("resource.service.name", q="{ .cached != nil && span.foo= }") == [("string", "cart")]
+    document = await (await api.session.get(f"{api.url}/tempo/api/v2/search/tag/span.a%252Fb/values", params=RANGE)).json()
+    assert document["tagValues"] == [{"type": "string", "value": "x y"}]
+    document = (await api.get("/tempo/api/search/tag/service.name/values", limit=1, **RANGE)).json
+    assert document == {"tagValues": ["web"], "metrics": {}}

@@ -1,0 +1,144 @@
+"""TraceQL: what is understood, what is refused and where, and that no text breaks the reader or gets into SQL."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison, Wording
+from collector.query.traceql.reading import read_traceql, read_unfinished
+from config.ottl_grammar import OttlError
+
+WORDS = st.sampled_from(
+    [
+        *"{}()<>=!|&~,.-",
+        *('"a"', "`b`", "5", "0.5", "10ms", "&&", "||", "!=", "=~", "!~", ">=", ">>", "&>", "!<", " "),
+        *("span.a", ".b", 'resource."c d"', "parent.x", "name", "kind", "status", "duration", "trace:duration", "nil", "error"),
+        *("true", "count()", "avg(duration)", "select(.a)", "with (most_recent=true)", "nestedSetParent", "rootName", "by(.a)"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("", 1, "expected ( or {, found the end"),
+        ("{", 2, "expected a condition, found the end"),
+        ("{ .a", 5, "expected a comparison such as =, &&, || or }, found the end"),
+        ("{ .a = }", 8, "expected a value, found }"),
+        ("{ .a = 'x' }", 8, "' has no meaning here; texts stand in double quotes"),
+        ("{ .a = 1 + 2 }", 10, "+ has no meaning here; nothing can be calculated here"),
+        (
+            "{ colour = 1 }",
+            3,
+            "colour is no field that is served here; attributes are written as .colour, and texts in double quotes",
+        ),
+        ("{ statu = ok }", 3, "statu is no field that is served here; did you mean status?"),
+        ("{ status = bad }", 12, "expected one of unset, ok, error, found bad"),
+        ("{ status > ok }", 12, "ok is compared by = and != only"),
+        ('{ kind = "server" }', 10, "expected one of unspecified, internal, server, client, producer, consumer"),
+        ("{ duration > 5 }", 14, "expected a duration such as 100ms"),
+        ("{ name = 5 }", 10, "expected a text in double quotes"),
+        ('{ .a =~ "(" }', 9, "must be a regular expression: missing ): ("),
+        ("{ .a =~ 5 }", 9, "=~ compares texts with patterns in double quotes"),
+        ("{ .a < nil }", 8, "nil, that is nothing, is compared by = and != with fields of spans only"),
+        ("{ .a = .b }", 8, "two fields cannot be compared with each other here"),
+        ("{ 1 = 1 }", 7, "expected a field on one side"),
+        ("{ name }", 3, "expected a condition; compare it with something"),
+        ("{ nestedSetParent = 7 }", 21, "of nestedSetParent only < 0, which finds roots, and >= 0 are served here"),
+        ("{ .a = 99999999999999999999 }", 8, "must be at most 9223372036854775807"),
+        ("{} >> {}", 4, ">> is not served here: > finds spans by their parent, < by their children"),
+        ("{} ~ {}", 4, "~ is not served here: > finds spans by their parent, < by their children"),
+        ("{} | rate()", 6, "rate(...) is not served here; there are count(), avg, min, max and sum of a field, and select"),
+        ("{} | by(.a)", 6, "by(...) is not served here; there are count(), avg, min, max and sum of a field, and select"),
+        ("{} | count()", 6, "count() is compared with a number, as in count() > 2"),
+        ("{} | avg(name) > 1", 10, "expected duration or an attribute of spans or resources"),
+        ('{} | count() > "x"', 16, "expected a number or a duration"),
+        ("{} | count() =~ 5", 14, "=~ compares texts"),
+    ],
+)
+def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, column: int, message: str) -> None:
+    with pytest.raises(OttlError) as refused:
+        read_traceql(text)
+    assert (refused.value.line, refused.value.column, refused.value.message) == (1, column, message)
+
+
+def test_the_place_is_counted_in_lines() -> None:
+    with pytest.raises(OttlError, match=r"^line 2, column 11: expected a text"):
+        read_traceql("{ .a = 1 &&\n   name = 2 }")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ .a = 1 }" + " | count() > 1" * 12,
+        "(" * 300 + "{}" + ")" * 300,
+        "{" + "(" * 300 + ".a" + ")" * 300 + "}",
+        "{" + "!" * 900 + ".a }",
+        "{" + " && ".join([".a"] * 101) + "}",
+        " &> ".join(["{ .a }"] * 20),
+        "(" * 9 + "{ .a }" + " && { .a })" * 9,
+        "{}" + " " * 20_000,
+    ],
+)
+def test_what_would_ask_for_too_much_is_refused(text: str) -> None:
+    with pytest.raises(OttlError):
+        read_traceql(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "attribute"),
+    [
+        (".http.request.method", Attribute("span or resource", "http.request.method")),
+        ("span.a-b/c", Attribute("span", "a-b/c")),
+        ('resource."a b".c', Attribute("resource", "a b.c")),
+        ('span."say \\"x\\""', Attribute("span", 'say "x"')),
+        (".span.x", Attribute("span or resource", "span.x")),
+        ("instrumentation.y", Attribute("scope", "y")),
+    ],
+)
+def test_keys_of_attributes_are_read_as_they_are_written(text: str, attribute: Attribute) -> None:
+    assert read_traceql(f"{{{text}=1}}").where == Comparison(attribute, "=", 1)
+    assert read_traceql(f"{{ 1 < {text} }}").where == Comparison(attribute, ">", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", EVERY_SPAN),
+        ("{ span.foo=", AllOf()),
+        ("{ .a = 1 && .b", AllOf((Comparison(Attribute("span or resource", "a"), "=", 1),))),
+        ("{ .a = 1 && span.foo= }", AllOf((Comparison(Attribute("span or resource", "a"), "=", 1),))),
+        ("{ .a = 1 || .b", EVERY_SPAN),
+    ],
+)
+def test_of_what_is_half_typed_the_whole_conditions_count(text: str, expected: AllOf) -> None:
+    assert read_unfinished(text) == expected
+
+
+@given(st.lists(WORDS, max_size=25).map("".join) | st.text(max_size=40))
+def test_any_text_is_understood_or_refused_with_a_place_in_it(text: str) -> None:
+    read_unfinished(text)
+    refusal: OttlError | None = None
+    try:
+        query = read_traceql(text)
+    except OttlError as error:
+        refusal = error
+    if refusal is not None:
+        lines = text.split("\n")
+        assert 1 <= refusal.line <= len(lines)
+        assert 1 <= refusal.column <= len(lines[refusal.line - 1]) + 1
+        return
+    sql = Wording("otel_traces", {}).condition(query.where)
+    assert sql.count("(") == sql.count(")")
+
+
+@given(st.text(max_size=20), st.text(max_size=20).filter(lambda value: "`" not in value))
+def test_no_text_of_a_query_ever_stands_in_its_sql(key: str, value: str) -> None:
+    def sql(key: str, value: str) -> str:
+        quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+        query = read_traceql(f'{{ span."<{quoted}>" = `<{value}>` && name != `<{value}>` }} > {{ event:name = `<{value}>` }}')
+        return Wording("otel_traces", {}).condition(query.where)
+
+    assert sql(key, value) == sql("k", "v")
