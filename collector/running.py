@@ -66,6 +66,7 @@ class RunningConfig:
         self._apply = apply
         self._turn = asyncio.Lock()
         self._asked = asyncio.Event()
+        self._seen = fingerprint(file.path)
 
     def ask(self) -> None:
         """Have the configuration read again soon."""
@@ -78,17 +79,15 @@ class RunningConfig:
             interval_s: how often the file is looked at, in seconds; 0 never looks.
         """
         file = self._file.path
-        seen = fingerprint(file)
         while True:
             try:
                 async with asyncio.timeout(interval_s or None):
                     await self._asked.wait()
             except TimeoutError:
                 # A file that is gone may be about to be replaced.
-                if fingerprint(file) in (seen, None):
+                if fingerprint(file) in (self._seen, None):
                     continue
             self._asked.clear()
-            seen = fingerprint(file)
             try:
                 await self.reload()
             except ConfigError:
@@ -102,6 +101,8 @@ class RunningConfig:
             ConfigError: it is wrong; what ran goes on.
         """
         async with self._turn:
+            # Before reading: a change in between is then seen at the next look.
+            self._seen = fingerprint(self._file.path)
             try:
                 wanted = await asyncio.to_thread(self._file.read)
                 config, reloaded = merged(self.config, wanted)

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from collector.reloading import fingerprint
 from collector.running import ConfigFile, Reloaded, RunningConfig
 from config.load import load
 from config.model import Config
 from config.problems import ConfigError
 from config.secrecy import masked
+from tests.support.waiting import until
 
 
 def document(processors: dict[str, Any], **rest: Any) -> dict[str, Any]:
@@ -105,6 +107,31 @@ def test_a_wrong_file_changes_nothing_and_is_told_of_with_all_its_mistakes(file:
     assert (file.running.reloads, file.running.failures) == (0, 1)
     # The next one is taken as if nothing had been.
     assert file.reload(document(sampler(30))).applied
+
+
+async def test_what_was_read_because_somebody_asked_is_not_read_again_because_the_file_has_changed(
+    file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+
+    def looking(path: Path) -> object:
+        nonlocal looks
+        looks += 1
+        return fingerprint(path)
+
+    monkeypatch.setattr("collector.running.fingerprint", looking)
+    following = asyncio.create_task(file.running.follow(0.005))
+    await until(lambda: looks > 1)
+    file.write(document(sampler(20)))
+    await file.running.reload()
+    seen = looks
+    await until(lambda: looks > seen + 2)
+    assert file.running.reloads == 1
+    file.write(document(sampler(30)))
+    await until(lambda: file.running.reloads == 2)
+    assert len(file.applied) == 2
+    following.cancel()
+    await asyncio.wait([following])
 
 
 def test_no_secret_is_shown(tmp_path: Path) -> None:
