@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from collector.api import (
+    completion,
     configuration,
     dialects,
     latencies,
@@ -43,6 +44,7 @@ from exporters.clickhouse.client import ClickHouseClient
 
 ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
+    *completion.ROUTES,
     *search.ROUTES,
     *traces.ROUTES,
     *trace_analysis.ROUTES,

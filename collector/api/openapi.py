@@ -16,6 +16,8 @@ from collector.api.schemas import reference
 COMPONENTS: Final = {**schemas.COMPONENTS, **analysis_schemas.COMPONENTS}
 _PATH_PARAMETERS: Final = {
     "workspace": "The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.",
+    "service": "The name of a service.",
+    "key": "The key of attributes.",
     "config_id": "The id of a tracing config, a UUID.",
     "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
     "span_id": "16 hexadecimal digits in either case.",

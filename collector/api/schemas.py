@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from collector.calls import CONNECTIONS, NODES
 from collector.control.tracing_configs import TracingSettings
 from collector.query.percentiles import PERCENTILES
+from collector.query.tags import TagLevel
 from collector.query.topology import SERVICE
 
 Schema = dict[str, Any]
@@ -207,6 +208,15 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "fullLength": {**COUNT, "description": "Characters of a text of which only the beginning is in the list."},
         },
     },
+    "Tags": record(
+        tags=listing(record(key=TEXT, levels=listing({"type": "string", "enum": list(get_args(TagLevel))}))),
+        nextCursor=_NEXT_CURSOR,
+    ),
+    "TagValues": record(values=listing(TEXT), complete={**FLAG, "description": "Whether there were no more than `limit`."}),
+    "Operations": record(
+        operations=listing(record(name=TEXT, kinds=listing(TEXT))),
+        complete={**FLAG, "description": "Whether there were no more than `limit`."},
+    ),
     "Services": record(services=listing(reference("Service")), nextCursor=_NEXT_CURSOR),
     "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
     "Traces": record(

@@ -23,6 +23,8 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_trace_id_ts`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_trace_id_ts_mv`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_tags`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_tags_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_tracing_configs`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
@@ -68,7 +70,7 @@ def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_the_others() -> None:
-    assert joined().count("non_replicated_deduplication_window = 10000") == 10
+    assert joined().count("non_replicated_deduplication_window = 10000") == 11
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])

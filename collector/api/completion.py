@@ -1,0 +1,119 @@
+"""GET /api/v1/tags, their values, and the operations of a service: what completes a search that is being typed."""
+
+from __future__ import annotations
+
+from typing import Final, cast, get_args
+
+from aiohttp import web
+
+from collector.api import params, rendering, schemas
+from collector.api.params import Parameter
+from collector.api.routing import CALLER, JSON, NOW, STORE, Route
+from collector.api.services import NAME_CURSOR, next_cursor
+from collector.query.operations import find_operations
+from collector.query.tags import TagLevel, find_tag_values, find_tags
+
+LIMIT: Final = params.limit(100, 1000, "names")
+PREFIX: Final[Parameter[str]] = Parameter("prefix", "What the names begin with.", {"type": "string"}, str, "")
+LEVEL: Final[Parameter[str | None]] = Parameter(
+    "level",
+    "Only attributes of these.",
+    {"type": "string", "enum": list(get_args(TagLevel))},
+    params.choice(get_args(TagLevel)),
+    None,
+)
+_MOST_OPERATIONS: Final = 10_000
+
+
+async def list_tags(request: web.Request) -> web.Response:
+    """Keys of attributes in their order."""
+    query = request.query
+    start, end = params.time_range(query, request.app[NOW]())
+    limit = LIMIT.read(query)
+    found = await find_tags(
+        request.app[STORE],
+        start=start,
+        end=end,
+        level=_level(request),
+        prefix=PREFIX.read(query),
+        after=NAME_CURSOR.read(query),
+        limit=limit + 1,
+        workspace=request[CALLER].workspace,
+    )
+    return rendering.json_response(
+        {
+            "tags": [{"key": tag.key, "levels": list(tag.levels)} for tag in found[:limit]],
+            "nextCursor": next_cursor([tag.key for tag in found], limit),
+        }
+    )
+
+
+async def list_tag_values(request: web.Request) -> web.Response:
+    """Values of attributes with one key in their order."""
+    query = request.query
+    start, end = params.time_range(query, request.app[NOW]())
+    limit = LIMIT.read(query)
+    found = await find_tag_values(
+        request.app[STORE],
+        request.match_info["key"],
+        start=start,
+        end=end,
+        level=_level(request),
+        prefix=PREFIX.read(query),
+        limit=limit + 1,
+        workspace=request[CALLER].workspace,
+    )
+    return rendering.json_response({"values": found[:limit], "complete": len(found) <= limit})
+
+
+async def list_operations(request: web.Request) -> web.Response:
+    """Names of a service's spans in their order, each with its kinds."""
+    query = request.query
+    start, end = params.time_range(query, request.app[NOW]())
+    limit, prefix = LIMIT.read(query), PREFIX.read(query)
+    found = await find_operations(
+        request.app[STORE],
+        start=start,
+        end=end,
+        service=request.match_info["service"],
+        kind=params.KIND.read(query),
+        limit=_MOST_OPERATIONS + 1,
+        workspace=request[CALLER].workspace,
+    )
+    kinds: dict[str, list[str]] = {}
+    for name, kind in found[:_MOST_OPERATIONS]:
+        if name.startswith(prefix):
+            kinds.setdefault(name, []).append(kind.lower())
+    operations = [{"name": name, "kinds": kinds[name]} for name in list(kinds)[:limit]]
+    return rendering.json_response({"operations": operations, "complete": len(kinds) <= limit and len(found) <= _MOST_OPERATIONS})
+
+
+def _level(request: web.Request) -> TagLevel | None:
+    # The parameter's own choice of values is that of the type.
+    return cast("TagLevel | None", LEVEL.read(request.query))
+
+
+_RANGE: Final = (params.START, params.END)
+ROUTES: Final = (
+    Route(
+        "/api/v1/tags",
+        list_tags,
+        "Keys of attributes that spans have in the hours of a time range, for completion",
+        {JSON: schemas.reference("Tags")},
+        (*_RANGE, LEVEL, PREFIX, LIMIT, NAME_CURSOR),
+    ),
+    Route(
+        "/api/v1/tags/{key}/values",
+        list_tag_values,
+        "Some values of attributes in the hours of a time range, for completion",
+        {JSON: schemas.reference("TagValues")},
+        (*_RANGE, LEVEL, PREFIX, LIMIT),
+    ),
+    Route(
+        "/api/v1/services/{service}/operations",
+        list_operations,
+        "Names of the spans of a service in a time range",
+        {JSON: schemas.reference("Operations")},
+        (*_RANGE, params.KIND, PREFIX, LIMIT),
+    ),
+)
