@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporters.clickhouse.schema import SchemaSettings, statements
+from exporters.clickhouse.schema import SchemaSettings, statements, workspace_tables
 from exporters.embedded.accounts import Account, Reader, password_digest
 from exporters.embedded.limits import ReaderLimits
 from tests.support.clickhouse import OWNER, ClickHouse, embedded_server
@@ -57,7 +58,8 @@ def house_in(path: Path, *arguments: str) -> Iterator[House]:
         Account("ben", password, Reader(("beta",))),
         Account("cut", password, Reader(("alpha",), little)),
     ]
-    with embedded_server(path, accounts, *arguments) as port:
+    tables = json.dumps({"database": "otel", "names": workspace_tables("otel_traces")})
+    with embedded_server(path, accounts, "--tables", tables, *arguments) as port:
         anyone = ClickHouse("reader", port)
         owner = anyone.as_owner
         for statement in statements(SchemaSettings()):
