@@ -15,6 +15,8 @@ from collector.query.store import MAX_TIMESTAMP, SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
 
 MAX_SPANS: Final = 100_000
+_CALENDAR_END: Final = 2**32 * 10**9
+"""Nanoseconds."""
 _MAX_COPIES: Final = 10
 """A span may have been stored several times, because its client sent it again: a window reads so many of each at most."""
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
@@ -49,12 +51,18 @@ class Narrowing:
     @property
     def condition(self) -> str:
         """Condition on the table's columns; `parameters` binds its names."""
-        conditions = {
-            "narrowed_first": "Timestamp >= fromUnixTimestamp64Nano({narrowed_first:Int64})",
-            "narrowed_last": "Timestamp <= fromUnixTimestamp64Nano({narrowed_last:Int64})",
-            "narrowed_span_id": "SpanId = {narrowed_span_id:String}",
-        }
-        return " AND ".join(conditions[name] for name in self.parameters) or "true"
+        # Partitions are days of a calendar that ends. Times beyond wrap around there, so that no partition may be left out where
+        # such times are asked for.
+        prunes = self.last is not None and self.last < _CALENDAR_END
+        form = "Timestamp {} fromUnixTimestamp64Nano({})" if prunes else "toUnixTimestamp64Nano(Timestamp) {} {}"
+        conditions = []
+        if self.first is not None:
+            conditions.append(form.format(">=", "{narrowed_first:Int64}"))
+        if self.last is not None:
+            conditions.append(form.format("<=", "{narrowed_last:Int64}"))
+        if self.span_id is not None:
+            conditions.append("SpanId = {narrowed_span_id:String}")
+        return " AND ".join(conditions) or "true"
 
     @property
     def parameters(self) -> dict[str, object]:

@@ -64,10 +64,10 @@ class Api:
 def check_against_openapi(path: str, document: Any) -> None:
     """Every answer of 200 has exactly the members that the OpenAPI document promises."""
     parts = path.split("/")
-    for route in ROUTES:
+    for route in sorted(ROUTES, key=lambda route: route.path != path):
         names = route.path.split("/")
         if len(names) == len(parts) and all(
-            name in (part, "{trace_id}", "{span_id}") for name, part in zip(names, parts, strict=True)
+            name == part or name.startswith("{") for name, part in zip(names, parts, strict=True)
         ):
             answer = route.answers["application/json"]
             assert answer is not None
