@@ -7,9 +7,13 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api import jaeger, tempo
+from collector.api import jaeger, tempo, zipkin
 from collector.api.problems import Problem
 
-ROUTES: Final = (*jaeger.ROUTES, *tempo.ROUTES)
-FORMS: Final[Mapping[str, Callable[[Problem], web.Response]]] = {**jaeger.FORMS, **tempo.FORMS}
+ROUTES: Final = (*jaeger.ROUTES, *tempo.ROUTES, *zipkin.ROUTES)
+FORMS: Final[Mapping[str, Callable[[Problem], web.Response]]] = {
+    **jaeger.FORMS,
+    **tempo.FORMS,
+    **zipkin.FORMS,
+}
 """Beginning of a path → how errors are worded there; the first that fits counts."""

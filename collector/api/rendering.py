@@ -32,7 +32,7 @@ def json_response(document: dict[str, Any]) -> web.Response:
     return web.Response(body=json_bytes(document), content_type="application/json")
 
 
-def json_bytes(document: dict[str, Any]) -> bytes:
+def json_bytes(document: dict[str, Any] | list[Any]) -> bytes:
     """UTF-8 JSON; bytes in stored strings that are not UTF-8 become U+FFFD."""
     try:
         return orjson.dumps(document)

@@ -18,6 +18,7 @@ from aiohttp import web
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from collector.access import Gate
+from collector.api import dialects
 from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.guard import Guard
 from collector.tokens import Tokens
@@ -162,6 +163,93 @@ async def test_an_attackers_walk_shows_nothing_of_another_workspace(client: Clic
         # The same questions find it for those who may see it.
         answer = await query.get(f"/api/v1/traces/{SECRET_TRACE}", bearer(EVERY, x_workspace_id="theirs"))
         assert SECRET.encode() in answer.body
+
+
+IN_DIALECTS: dict[str, list[dict[str, str]]] = {
+    "/jaeger/": [
+        {},
+        {"service": SECRET},
+        {"service": "shop"},
+        {"tags": '{"service.name":"secret-service"}'},
+        {"tag": "x' OR Workspace = 'theirs' --:y"},
+        {"traceID": MY_TRACE},
+        {"query.serviceName": SECRET},
+        {"query.attributes": '{"service.name":"secret-service"}'},
+        {"workspace": "theirs"},
+    ],
+    "/tempo/": [
+        {},
+        {"q": '{ resource.service.name = "secret-service" }'},
+        {"q": '{ resource.service.name = "secret-service" } && {}'},
+        {"q": '{ name = "theirs does" } > {}'},
+        {"q": "{ trace:duration > 0ms } | count() > 0"},
+        {"q": "{ name = `' OR Workspace = 'theirs' --` }"},
+        {"tags": "service.name=secret"},
+        {"workspace": "theirs"},
+    ],
+    "/zipkin/": [
+        {},
+        {"serviceName": SECRET},
+        {"serviceName": "shop", "remoteServiceName": SECRET},
+        {"annotationQuery": "service.name=secret-service"},
+        {"spanName": "theirs does"},
+        {"traceIds": f"{MY_TRACE},{SECRET_TRACE}"},
+        {"workspace": "theirs"},
+    ],
+}
+ALWAYS = {
+    "query.startTimeMin": "2000-01-01T00:00:00Z",
+    "query.startTimeMax": "2200-01-01T00:00:00Z",
+    "quantile": "0.5",
+    "endTs": str(EPOCH // 10**6 + 60_000),
+    "key": "service.name",
+    "traceIds": f"{SECRET_TRACE},{MY_TRACE}",
+}
+"""What some of these paths need in order to answer at all."""
+
+
+async def test_an_attackers_walk_through_the_dialects_shows_nothing_either(client: ClickHouseClient) -> None:
+    paths = {
+        route.path.format(trace_id=trace, service=service, tag="resource.service.name")
+        for route in dialects.ROUTES
+        for trace in (MY_TRACE, SECRET_TRACE)
+        for service in ("shop", SECRET)
+    }
+    async with port(client, reading_gate()) as query:
+        answered = set()
+        for path in sorted(paths):
+            (filters,) = (found for prefix, found in IN_DIALECTS.items() if path.startswith(prefix))
+            for parameters, headers in itertools.product(filters, HEADERS[:5]):
+                answer = await query.get(path, bearer(MINE, **headers), **{**ALWAYS, **parameters})
+                assert answer.status in (200, 400, 403, 404), (path, parameters, answer.body)
+                if answer.status == 200:
+                    answered.add(path)
+                    assert SECRET.encode() not in answer.body
+                    assert b"theirs does" not in answer.body
+                    assert SECRET_TRACE.encode() not in answer.body
+        # Only of the other workspace's trace there is nothing to be had.
+        assert {path for path in paths - answered if SECRET_TRACE not in path} == set()
+        # The same questions find it for those who may see it.
+        for path in (f"/jaeger/api/traces/{SECRET_TRACE}", f"/zipkin/api/v2/trace/{SECRET_TRACE}", "/tempo/api/search"):
+            answer = await query.get(path, bearer(EVERY, x_workspace_id="theirs"))
+            assert (answer.status, SECRET.encode() in answer.body) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/jaeger/api/services", '{"data":null,"total":0,"limit":0,"offset":0,"errors":[{"code":401,"msg":"'),
+        ("/jaeger/api/v3/services", '{"error":{"httpCode":401,"message":"'),
+        ("/tempo/api/search", "no token came"),
+        ("/zipkin/api/v2/services", "no token came"),
+    ],
+)
+async def test_each_dialect_is_refused_in_its_own_words(client: ClickHouseClient, path: str, body: str) -> None:
+    async with port(client, reading_gate()) as query:
+        answer = await query.get(path)
+        assert answer.status == 401
+        assert "WWW-Authenticate" in answer.headers
+        assert answer.body.decode().startswith(body)
 
 
 async def test_a_cursor_of_another_workspace_leads_nowhere(client: ClickHouseClient) -> None:
