@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple
 
 from collector.query.skeleton import Skeleton
@@ -249,5 +250,5 @@ def _shares_of(
             shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack, saving, rival))
             if calls.children[child]:
                 stack.append((child, start, stop, saving))
-    shares.sort()
+    shares.sort(key=itemgetter(0))
     return shares
