@@ -45,6 +45,7 @@ _log = structlog.get_logger(__name__)
 _LEAST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 """Between two decisions lies as much time as between two batches, within these bounds."""
+_OVERFULL: Final = "more is held than num_traces or max_bytes allow"
 _NS: Final = 1_000_000_000
 
 T = TypeVar("T")
@@ -131,7 +132,7 @@ class Holding:
         self._in_use = asyncio.Lock()
         """Held while a thread works with the sampler."""
         self._recent = RecentDecisions()
-        self._failures = SpacedLog(_log, clock.monotonic)
+        self._warnings = SpacedLog(_log, clock.monotonic)
         self._came = asyncio.Event()
         self._all_back = asyncio.Event()
         self._over = asyncio.Event()
@@ -320,8 +321,10 @@ class Holding:
 
     def _count(self, decided: Decided, counts: TraceDecisions) -> None:
         self._telemetry.traces_decided(counts)
+        if counts.early:
+            self._warnings.warning("traces_decided_early", self._name, traces=counts.early, note=_OVERFULL)
         for policy, reason in decided.reasons.items():
-            self._failures.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
+            self._warnings.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
 
     # What a former process has left.
 

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.journal import decisions, lasting
 from collector.journal.decisions import DecisionLog
@@ -132,6 +133,16 @@ async def test_without_room_what_comes_waits_until_something_is_decided() -> Non
         assert held.held_spans == 20
         await held.settle()
         assert deposit.numbers == kept(held.numbers)
+
+
+async def test_that_traces_are_decided_before_their_time_is_told_of_in_the_log() -> None:
+    with capture_logs() as logs:
+        async with line(Killed(Deposit()), sampling={"num_traces": 2}) as held:
+            await held.put(0, 30)
+            await until(lambda: 0 < held.held_spans < 30)
+            await held.settle()
+    (told,) = (entry for entry in logs if entry["event"] == "traces_decided_early")
+    assert told["traces"] == 1
 
 
 @pytest.mark.parametrize("drops", [False, True])
