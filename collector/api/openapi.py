@@ -56,7 +56,8 @@ def openapi_document(routes: Iterable[Route]) -> dict[str, Any]:
         "info": {
             "title": "spanhouse query API",
             "version": version("spanhouse"),
-            "description": "Traces, latencies, services and tracing configs. Nanoseconds are strings, because they exceed 2^53.",
+            "description": "Traces, latencies, services and tracing configs. Nanoseconds are strings, because they exceed 2^53. "
+            "The APIs of Jaeger, Tempo and Zipkin below /jaeger, /tempo and /zipkin are described by their owners.",
         },
         "paths": _paths(routes),
         "components": {"schemas": COMPONENTS, "securitySchemes": _SECURITY_SCHEMES},

@@ -28,7 +28,16 @@ async def shop(api: Api) -> Api:
     await api.store(
         request_of(
             span(1, 1, duration=120_000_000, name="GET /", kind=2),
-            span(1, 2, parent=1, start=1, duration=4_500_000, name="GET /Cart", kind=3, attributes=key_values({"peer.service": "Cart"})),
+            span(
+                1,
+                2,
+                parent=1,
+                start=1,
+                duration=4_500_000,
+                name="GET /Cart",
+                kind=3,
+                attributes=key_values({"peer.service": "Cart"}),
+            ),
             service="Web",
             **{"host.name": "web-1"},
         ),
