@@ -8,15 +8,8 @@ from typing import Final
 from config.advice_on_conditions import Advice, misplaced
 from config.fates import fate
 from config.problems import KeyPath
-from config.tail_sampling import (
-    AndPolicy,
-    DropPolicy,
-    NotPolicy,
-    OttlConditionPolicy,
-    PlainPolicy,
-    ProbabilisticPolicy,
-    TailSamplingProcessor,
-)
+from config.tail_policies import OttlConditionPolicy, ProbabilisticPolicy
+from config.tail_sampling import AndPolicy, DropPolicy, NotPolicy, PlainPolicy, TailSamplingProcessor
 
 _WHAT: Final = {"span": "spans", "spanevent": "events"}
 

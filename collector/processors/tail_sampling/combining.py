@@ -19,17 +19,8 @@ from numpy.typing import NDArray
 
 from collector.processors.tail_sampling.policies import MOST, Policy, Probabilistic, Traces, build
 from collector.processors.tail_sampling.span_rules import SpanRules
-from config.tail_sampling import (
-    BytesLimitingPolicy,
-    CompositePolicy,
-    DropPolicy,
-    LatencyPolicy,
-    NotPolicy,
-    PlainPolicy,
-    ProbabilisticPolicy,
-    RateLimitingPolicy,
-    SpanCountPolicy,
-)
+from config.tail_policies import BytesLimitingPolicy, LatencyPolicy, ProbabilisticPolicy, RateLimitingPolicy, SpanCountPolicy
+from config.tail_sampling import CompositePolicy, DropPolicy, NotPolicy, PlainPolicy
 from config.tail_sampling import Policy as PolicySettings
 from proto.edit import Mask
 

@@ -12,18 +12,8 @@ from numpy.typing import NDArray
 
 from collector.processors.tail_sampling.budgets import Budget, PerSecond, TokenBucket
 from collector.processors.tail_sampling.span_rules import Bits, SpanRules, met
-from config.tail_sampling import (
-    AndPolicy,
-    BytesLimitingPolicy,
-    CompositePolicy,
-    DropPolicy,
-    LatencyPolicy,
-    NotPolicy,
-    PlainPolicy,
-    ProbabilisticPolicy,
-    RateLimitingPolicy,
-    SpanCountPolicy,
-)
+from config.tail_policies import BytesLimitingPolicy, LatencyPolicy, ProbabilisticPolicy, RateLimitingPolicy, SpanCountPolicy
+from config.tail_sampling import AndPolicy, CompositePolicy, DropPolicy, NotPolicy, PlainPolicy
 from proto.edit import Mask
 
 Hashes = NDArray[np.uint64]

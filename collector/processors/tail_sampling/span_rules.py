@@ -19,7 +19,7 @@ from collector.processors.ottl.fields import Fields
 from config.ottl import Condition
 from config.ottl_nodes import Level
 from config.patterns import compile_pattern
-from config.tail_sampling import (
+from config.tail_policies import (
     BooleanAttributePolicy,
     NumericAttributePolicy,
     OttlConditionPolicy,
