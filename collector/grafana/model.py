@@ -93,7 +93,7 @@ def _chosen(name: str, label: str, source: Json, query: Json, *, several: bool) 
     return variable | ({"current": {"text": ["All"], "value": ["$__all"]}} if several else {})
 
 
-def chosen_among(name: str, label: str, values: Sequence[str], chosen: Sequence[str]) -> Json:
+def chosen_among(name: str, label: str, values: Sequence[str], *, chosen: Sequence[str]) -> Json:
     """A variable with fixed values, some of which are chosen at first."""
     return {
         "type": "custom",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from collector.grafana.model import CLICKHOUSE, PROMETHEUS, Json
+from collector.grafana.queries import sql
 
 COLUMNS: Final = 24
 """The width of a dashboard."""
@@ -33,22 +34,22 @@ def heading(title: str) -> Json:
     return {"type": "row", "title": title, "collapsed": False, "panels": [], "gridPos": {"w": COLUMNS, "h": 1}}
 
 
-# Queries.
+# Queries, in SQL with the abbreviations of `queries`, or in PromQL.
 
 
-def series_query(sql: str) -> Json:
+def series_query(text: str) -> Json:
     """A query whose answer is a number for each `time`, and for each value of a column of texts if there is one."""
-    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TIME_SERIES, "queryType": "timeseries", "rawSql": sql}
+    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TIME_SERIES, "queryType": "timeseries", "rawSql": sql(text)}
 
 
-def table_query(sql: str) -> Json:
+def table_query(text: str) -> Json:
     """A query whose answer is shown as it is."""
-    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TABLE, "queryType": "table", "rawSql": sql}
+    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TABLE, "queryType": "table", "rawSql": sql(text)}
 
 
-def trace_query(sql: str) -> Json:
+def trace_query(text: str) -> Json:
     """A query for the spans of a trace, under the names that Grafana's trace view reads."""
-    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TRACE, "queryType": "traces", "rawSql": sql}
+    return {"datasource": CLICKHOUSE, "editorType": "sql", "format": _TRACE, "queryType": "traces", "rawSql": sql(text)}
 
 
 def prometheus_query(expression: str, legend: str) -> Json:

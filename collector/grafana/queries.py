@@ -8,11 +8,11 @@ from typing import Final
 
 from collector.sketch import MERGE, quantile_expression
 
-_REQUESTS: Final = (
-    "$__timeFilter(Minute) AND Workspace = ${workspace:sqlstring} AND ServiceName IN (${service:sqlstring})"
-    " AND $__conditionalAll(SpanName IN (${operation:sqlstring}), $operation) AND SpanKind IN (${kind:sqlstring})"
+_WORKSPACE: Final = "$__timeFilter(Minute) AND Workspace = ${workspace:sqlstring} AND SpanKind IN (${kind:sqlstring})"
+_SERVICE: Final = (
+    f"{_WORKSPACE} AND ServiceName IN (${{service:sqlstring}})"
+    " AND $__conditionalAll(SpanName IN (${operation:sqlstring}), $operation)"
 )
-_SPANS: Final = _REQUESTS.replace("Minute", "Timestamp")
 _EDGE: Final = "Minute, Client, Server, ConnectionType, Node, Calls, FailedCalls"
 _CALLS: Final = " UNION ALL ".join(
     f"SELECT {_EDGE}, if(Node IN ('messaging', 'external'), ClientDurationSketch, ServerDurationSketch) AS DurationSketch"  # noqa: S608 - constants
@@ -22,9 +22,14 @@ _CALLS: Final = " UNION ALL ".join(
 )
 _ABBREVIATION: Final = re.compile(r"<(\w+)>")
 _MEANINGS: Final = {
-    # Conditions for rows of otel_red_minute and otel_traces that the dashboard's variables choose.
-    "requests": _REQUESTS,
-    "spans": _SPANS,
+    # Conditions for the rows of otel_red_minute that the dashboards' variables choose, and for those of otel_traces.
+    "of_workspace": _WORKSPACE,
+    "of_service": _SERVICE,
+    "spans_of_service": _SERVICE.replace("Minute", "Timestamp"),
+    # Of rows of otel_red_minute.
+    "failed": "sumIf(Spans, StatusCode = 'Error') / sum(Spans)",
+    # Seconds of the time range.
+    "seconds": "greatest($__toTime - $__fromTime, 1)",
     # Calls between services, both those whose sides came together and those that were settled later. How long they took is told
     # by the side that was called; of one that has no spans, by the other.
     "calls": f"({_CALLS})",
