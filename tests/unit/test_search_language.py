@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,7 +141,34 @@ def test_an_error_says_where_and_what_was_expected(text: str, column: int, told:
     assert error.value.column == column
 
 
-WORDS = 'a name trace.spans and or not ( ) { } = != =~ in "x" 5 5ms nil , [ ]'.split()
+def test_the_examples_of_the_documentation_are_understood() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "query-api.md").read_text(encoding="utf-8")
+    examples = text.split("### Searching in words\n\n```\n")[1].split("\n```")[0].splitlines()
+    assert all(read_query(example).where != EVERY_SPAN for example in examples)
+
+
+WORDS = [
+    "a",
+    "name",
+    "trace.spans",
+    "and",
+    "or",
+    "not",
+    "(",
+    ")",
+    "{",
+    "}",
+    "=",
+    "!=",
+    "=~",
+    "in",
+    '"x"',
+    "5",
+    "5ms",
+    "nil",
+    ",",
+    "[",
+]
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join)))
