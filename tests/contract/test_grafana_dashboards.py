@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import clickhouse_connect
 import numpy as np
 import pytest
 
@@ -147,6 +148,24 @@ def test_every_panel_gets_rows_of_its_shape(grafana: Store, service: str, name: 
         assert answer["data"] or (one_operation and about_errors), panel["title"]
         if answer["data"]:
             CHECKS[panel["type"]](panel, answer)
+
+
+@pytest.mark.parametrize("name", SQL)
+def test_every_answer_is_the_same_in_the_format_that_the_plugin_reads(grafana: Store, service: str, name: str) -> None:
+    view = looking_at(grafana, service)
+    credentials = {
+        "username": grafana.reader.credentials["X-ClickHouse-User"],
+        "password": grafana.reader.credentials["X-ClickHouse-Key"],
+    }
+    with clickhouse_connect.get_client(
+        host="127.0.0.1", port=grafana.reader.http_port, database="otel", autogenerate_session_id=False, **credentials
+    ) as client:
+        for panel in panels_of(SQL[name]):
+            for target in panel["targets"]:
+                statement = view.expand(target["rawSql"])
+                expected, found = grafana.ask(statement), client.query(statement)
+                assert found.row_count == expected["rows"], panel["title"]
+                assert list(found.column_names) == [column["name"] for column in expected["meta"]]
 
 
 @pytest.mark.parametrize("name", SQL)
