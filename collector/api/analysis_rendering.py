@@ -7,6 +7,7 @@ from typing import Any
 
 from collector.api.rendering import number, span_identity, trace_header
 from collector.query.analysis.comparison import Node, Side
+from collector.query.analysis.completion_path import CompletionPath
 from collector.query.analysis.crisp_path import CrispPath
 from collector.query.analysis.critical_path import CriticalPath, Segment
 from collector.query.analysis.longest_chain import Chain
@@ -148,6 +149,27 @@ def crisp_path(view: View, paths: Iterable[CrispPath]) -> dict[str, Any]:
                 ],
             }
             for path in paths
+        ],
+        "warnings": warnings(view),
+    }
+
+
+def completion_path(view: View, found: CompletionPath) -> dict[str, Any]:
+    """Steps of the path to the end of a trace."""
+    return {
+        **_mode(view, "completion"),
+        "root": _root(view, found.root),
+        "last": _named(view.spans, found.last),
+        "durationNanos": str(sum(step.end - step.start for step in found.steps)),
+        "waitNanos": str(sum(step.end - step.start for step in found.steps if step.cause != ROOT)),
+        "steps": [
+            {
+                **_named(view.spans, step.row),
+                "startUnixNano": str(step.start),
+                "endUnixNano": str(step.end),
+                "causeIndex": _index(step.cause),
+            }
+            for step in found.steps
         ],
         "warnings": warnings(view),
     }

@@ -136,6 +136,23 @@ COMPONENTS: Final[dict[str, Schema]] = {
         ),
         warnings=_WARNINGS,
     ),
+    "CompletionPath": record(
+        **_mode("completion"),
+        root=record(**_ROOT),
+        last={**record(**_NAMED), "description": "The span that ends last."},
+        durationNanos={**NANOSECONDS, "description": "Of all steps."},
+        waitNanos={**NANOSECONDS, "description": "Of those that are waits."},
+        steps=listing(
+            record(
+                **_SEGMENT,
+                causeIndex={
+                    **INDEX_OR_NULL,
+                    "description": "Where the step is a wait for the span to start: what caused it. Null: the span's own time.",
+                },
+            )
+        ),
+        warnings=_WARNINGS,
+    ),
     "LongestChain": record(
         **_mode("longest-chain"),
         roots=listing(

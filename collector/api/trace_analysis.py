@@ -26,6 +26,7 @@ from collector.api.trace_parts import (
     window,
 )
 from collector.query.analysis.comparison import compare
+from collector.query.analysis.completion_path import find_completion_path
 from collector.query.analysis.crisp_path import find_crisp_paths
 from collector.query.analysis.critical_path import Overflow, find_critical_path
 from collector.query.analysis.jaeger_path import find_jaeger_path
@@ -50,12 +51,14 @@ REPEATS: Final = params.optional_whole_number(
     100_000,
 )
 ERRORS: Final = params.flag("errors", "`true`: only spans that have failed, and their ancestors.")
+MODES: Final = ("default", "completion", "jaeger", "crisp", "longest-chain")
 MODE: Final[Parameter[str]] = Parameter(
     "mode",
     "Whose definition: our own (`default`), that of Jaeger's page (`jaeger`), that of CRISP (`crisp`), or the chain from a root"
-    " to a leaf with the largest sum of durations (`longest-chain`).",
-    {"type": "string", "enum": ["default", "jaeger", "crisp", "longest-chain"], "default": "default"},
-    params.choice(("default", "jaeger", "crisp", "longest-chain")),
+    " to a leaf with the largest sum of durations (`longest-chain`). `completion` is the path to the last end of the trace, work"
+    " that nobody waited for included.",
+    {"type": "string", "enum": list(MODES), "default": "default"},
+    params.choice(MODES),
     "default",
 )
 
@@ -142,6 +145,8 @@ async def get_critical_path(request: web.Request) -> web.Response:
         match mode:
             case "jaeger":
                 return analysis_rendering.jaeger_path(view, find_jaeger_path(spans, tree), self_times_of(spans, tree))
+            case "completion":
+                return analysis_rendering.completion_path(view, find_completion_path(spans, tree))
             case "crisp":
                 return analysis_rendering.crisp_path(view, find_crisp_paths(spans, tree))
             case "longest-chain":
@@ -277,7 +282,7 @@ ROUTES: Final = (
             JSON: {
                 "oneOf": [
                     schemas.reference(name)
-                    for name in ("CriticalPath", "JaegerCriticalPath", "CrispCriticalPath", "LongestChain")
+                    for name in ("CriticalPath", "CompletionPath", "JaegerCriticalPath", "CrispCriticalPath", "LongestChain")
                 ]
             }
         },

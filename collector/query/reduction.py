@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from collector.query.skeleton import Skeleton
 from collector.query.store import ERROR
@@ -29,6 +29,9 @@ class Reduction:
     minimum_duration: int = 0
     only_errors: bool = False
     repeats: int | None = None
+
+
+_NOTHING: Final = Reduction()
 
 
 class Repeat(NamedTuple):
@@ -59,6 +62,8 @@ def reduce_bars(spans: Skeleton, tree: Tree, bars: list[Bar], reduction: Reducti
     Args:
         bars: of the whole waterfall.
     """
+    if reduction == _NOTHING:
+        return [ShownBar(bar, 0, None) for bar in bars]
     bars = _below(bars, reduction)
     shown = _matching(spans, tree, bars, reduction)
     repeats = _repeats(spans, tree, shown, reduction.repeats) if reduction.repeats else {}

@@ -192,6 +192,9 @@ async def test_every_analysis_of_a_trace_answers_what_it_promises(api: Api) -> N
         assert [int(segment["spanId"], 16) for segment in document["roots"][0]["segments"]] == expected
     crisp = await api.json(trace_path(1, "/critical-path"), mode="crisp")
     assert {int(item["spanId"], 16): item["exclusiveNanos"] for item in crisp["roots"][0]["spans"]} == {1: "15", 3: "60", 4: "25"}
+    completion = await api.json(trace_path(1, "/critical-path"), mode="completion")
+    assert [int(step["spanId"], 16) for step in completion["steps"]] == [1, 4, 3, 1]
+    assert (completion["durationNanos"], completion["waitNanos"]) == ("100", "0")
     chain = await api.json(trace_path(1, "/critical-path"), mode="longest-chain")
     assert ([int(item["spanId"], 16) for item in chain["roots"][0]["spans"]], chain["roots"][0]["totalNanos"]) == ([1, 3], "160")
     what_if = await api.json(trace_path(1, "/what-if"), spanId=f"{3:016x}")

@@ -86,7 +86,7 @@ class CriticalPath:
 
 
 @dataclass(frozen=True, slots=True)
-class _Calls:
+class Calls:
     """A trace as the walk sees it; all lists by row.
 
     Attributes:
@@ -125,18 +125,19 @@ def find_critical_path(
     Args:
         tolerance: how far successive calls may overlap, as a share of their parent's duration.
     """
-    calls = _calls_of(spans, tree, tolerance, overflow)
+    calls = calls_of(spans, tree, tolerance, overflow)
     self_times = self_times_of(spans, tree)
     # Trees share no span, so that one list serves the walks of all roots, and another what is compared after them.
     cut_ends, stops = list(calls.ends), list(calls.ends)
     roots = []
     for root in tree.roots:
-        segments = _walk(calls, cut_ends, root)
+        segments = walk_back(calls, cut_ends, root, calls.ends[root])
         roots.append(RootPath(root, segments, _shares_of(calls, stops, tree, self_times, root, segments)))
     return CriticalPath(roots, calls.excluded)
 
 
-def _calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overflow) -> _Calls:
+def calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overflow) -> Calls:
+    """Which children can have held up their parents, and which cannot."""
     starts, kinds = spans.starts, spans.kinds
     ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
     allowances = [duration * tolerance.numerator // tolerance.denominator for duration in spans.durations]
@@ -158,12 +159,19 @@ def _calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overfl
             excluded[row] = "outlives-parent"
         else:
             children[parent].append(row)
-    return _Calls(starts, ends, allowances, outlives, children, excluded)
+    return Calls(starts, ends, allowances, outlives, children, excluded)
 
 
-def _walk(calls: _Calls, cut_ends: list[int], root: int) -> list[Segment]:
+def walk_back(calls: Calls, cut_ends: list[int], row: int, until: int) -> list[Segment]:
+    """Segments of a span from an instant back to its start, the latest first. Each span may be reached once with one list.
+
+    Args:
+        cut_ends: by row; of what is reached they are cut further.
+        until: from where the time of the span is to be explained, its end or earlier.
+    """
     segments: list[Segment] = []
-    stack = [_frame(calls, cut_ends, root, calls.starts[root], uncertain=False)]
+    stack = [_frame(calls, cut_ends, row, calls.starts[row], uncertain=False)]
+    stack[0].until = until
     while stack:
         frame = stack[-1]
         child = _next_child(calls, cut_ends, frame) if frame.waiting else ROOT
@@ -181,7 +189,7 @@ def _walk(calls: _Calls, cut_ends: list[int], root: int) -> list[Segment]:
     return segments
 
 
-def _next_child(calls: _Calls, cut_ends: list[int], frame: _Frame) -> int:
+def _next_child(calls: Calls, cut_ends: list[int], frame: _Frame) -> int:
     """The child that was waited for next, its end cut to what is not explained yet; ROOT when the rest is the span's own time."""
     while frame.waiting:
         row = frame.waiting.pop()
@@ -191,7 +199,7 @@ def _next_child(calls: _Calls, cut_ends: list[int], frame: _Frame) -> int:
     return ROOT
 
 
-def _frame(calls: _Calls, cut_ends: list[int], row: int, begin: int, *, uncertain: bool) -> _Frame:
+def _frame(calls: Calls, cut_ends: list[int], row: int, begin: int, *, uncertain: bool) -> _Frame:
     """Begin with a span at its cut end, and cut the ends of its children to that."""
     end = cut_ends[row]
     waiting = []
@@ -205,7 +213,7 @@ def _frame(calls: _Calls, cut_ends: list[int], row: int, begin: int, *, uncertai
 
 
 def _shares_of(
-    calls: _Calls, stops: list[int], tree: Tree, self_times: list[int], root: int, segments: list[Segment]
+    calls: Calls, stops: list[int], tree: Tree, self_times: list[int], root: int, segments: list[Segment]
 ) -> list[Share]:
     """Drag and slack of the root and of everything below it that can have held it up, each cut to its ancestors' times."""
     on_path: dict[int, int] = {}
