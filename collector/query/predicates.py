@@ -182,14 +182,14 @@ class Wording:
 
     def number(self, field: Field) -> str:
         """An expression for the number that a field is, null where it is none."""
-        if isinstance(field, Attribute):
-            key = self._bind(field.key, "String")
-            if field.level == "span or resource":
-                return (
-                    f"toFloat64OrNull(if(mapContains(SpanAttributes, {key}), SpanAttributes[{key}], ResourceAttributes[{key}]))"
-                )
-            return f"toFloat64OrNull({_MAPS[field.level]}[{key}])"
-        return _COLUMNS[field]
+        return f"toFloat64OrNull({self.text(field)})" if isinstance(field, Attribute) else _COLUMNS[field]
+
+    def text(self, attribute: Attribute) -> str:
+        """An expression for the text of an attribute of span, resource or scope; empty where it is missing."""
+        key = self._bind(attribute.key, "String")
+        if attribute.level == "span or resource":
+            return f"if(mapContains(SpanAttributes, {key}), SpanAttributes[{key}], ResourceAttributes[{key}])"
+        return f"{_MAPS[attribute.level]}[{key}]"
 
     def _bind(self, value: Value, type_name: str) -> str:
         name = f"p{len(self._parameters)}"

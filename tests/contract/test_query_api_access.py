@@ -184,6 +184,7 @@ IN_DIALECTS: dict[str, list[dict[str, str]]] = {
         {"q": '{ name = "theirs does" } > {}'},
         {"q": "{ trace:duration > 0ms } | count() > 0"},
         {"q": "{ name = `' OR Workspace = 'theirs' --` }"},
+        {"q": "{} | count_over_time() by (resource.service.name, name)"},
         {"tags": "service.name=secret"},
         {"workspace": "theirs"},
     ],

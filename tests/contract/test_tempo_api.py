@@ -269,6 +269,13 @@ BAD: list[tuple[str, dict[str, str], str]] = [
     ("v2/traces/0", {}, "traceID"),
     (f"v2/traces/{1:032x}", {"q": "{}"}, "q"),
     ("search/tags", {"scope": "odd"}, "scope"),
+    ("metrics/query_range", {}, "q"),
+    ("metrics/query_range", {"q": "{}"}, "q"),
+    ("metrics/query_range", {"q": "{} | rate()", "step": "x"}, "step"),
+    ("metrics/query_range", {"q": "{} | rate()", "step": "1ms"}, "step"),
+    ("metrics/query_range", {"q": "{} | rate()", "start": "1", "end": "1"}, "start"),
+    ("metrics/query_range", {"q": "{} | rate()", "start": "1", "end": "100000"}, "start"),
+    ("metrics/query_range", {"q": "{} | rate()", "since": "1"}, "since"),
     ("v2/search/tags", {"limit": "x"}, "limit"),
     ("v2/search/tag/odd/values", {}, "tag"),
 ]
@@ -323,3 +330,42 @@ async def test_values_are_completed_with_their_types(api: Api, shop: Api) -> Non
     assert document["tagValues"] == [{"type": "string", "value": "x y"}]
     document = (await api.get("/tempo/api/search/tag/service.name/values", limit=1, **RANGE)).json
     assert document == {"tagValues": ["web"], "metrics": {}}
+
+
+async def test_metrics_are_made_of_the_spans_that_fit(api: Api, shop: Api) -> None:
+    async def series(q: str, **more: Any) -> dict[str, list[float]]:
+        answer = await api.get("/tempo/api/metrics/query_range", q=q, step="2s", **{**span_of_time, **more})
+        assert answer.status == 200, answer.body
+        assert answer.json["status"] == "COMPLETE"
+        return {each["promLabels"]: [sample["value"] for sample in each["samples"]] for each in answer.json["series"]}
+
+    # Two steps of two seconds: the first has traces 1, the second 2 and 3.
+    first = EPOCH // SECOND // 2 * 2
+    assert first == EPOCH // SECOND
+    span_of_time = {"start": first, "end": first + 4}
+    assert await series("{ kind = server } | rate()") == {'{__name__="rate"}': [1.0, 1.0]}
+    assert await series('{ name = "late" } | count_over_time()') == {'{__name__="count_over_time"}': [0, 1]}
+    assert await series("{} | count_over_time() by (resource.service.name)") == {
+        '{resource.service.name="cart"}': [1, 1],
+        '{resource.service.name="shop"}': [0, 1],
+        '{resource.service.name="web"}': [2, 2],
+    }
+    assert await series("{} | count_over_time() by (resource.service.name)", maxSeries=1) == {
+        '{resource.service.name="web"}': [2, 2]
+    }
+    assert await series("{ kind = server } | max_over_time(duration)") == {'{__name__="max_over_time"}': [0.12, 0.12]}
+    assert await series("{} | sum_over_time(span.http.response.status_code) by (.cached, status)") == {
+        '{.cached="false", status="error"}': [500],
+        '{.cached="true", status="unset"}': [200],
+    }
+    quantiles = await series("{ kind = client } | quantile_over_time(duration, .5, 0.9) by (name)")
+    assert set(quantiles) == {'{name="GET /cart", p="0.5"}', '{name="GET /cart", p="0.9"}'}
+    assert all(values == pytest.approx([0.0045, 0.0045]) for values in quantiles.values())
+    assert await series('{ name = "nobody" } | rate()') == {}
+
+
+async def test_a_sample_stands_at_the_start_of_its_step(api: Api, shop: Api) -> None:
+    query = {"q": '{ name = "late" } | max_over_time(duration)', "start": EPOCH // SECOND, "end": EPOCH // SECOND + 60}
+    (series,) = (await api.get("/tempo/api/metrics/query_range", **query, step="1s")).json["series"]
+    assert series["labels"] == [{"key": "__name__", "value": {"stringValue": "max_over_time"}}]
+    assert series["samples"] == [{"timestampMs": str((EPOCH + 3 * SECOND) // 10**6), "value": 1e-06}]

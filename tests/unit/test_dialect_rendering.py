@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
@@ -115,6 +115,7 @@ def test_stored_traces_come_back_through_every_dialect() -> None:
         check_zipkin(spans)
 
 
+@settings(deadline=None, max_examples=50)
 @given(traces())
 def test_drawn_traces_come_back_through_every_dialect(drawn: list[Spans]) -> None:
     for spans in drawn:

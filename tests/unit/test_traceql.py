@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison, Wording
-from collector.query.traceql.reading import read_traceql, read_unfinished
+from collector.query.span_series import METRICS, Metric
+from collector.query.traceql.reading import read_metrics, read_traceql, read_unfinished
 from config.ottl_grammar import OttlError
 
 WORDS = st.sampled_from(
@@ -15,7 +18,18 @@ WORDS = st.sampled_from(
         *"{}()<>=!|&~,.-",
         *('"a"', "`b`", "5", "0.5", "10ms", "&&", "||", "!=", "=~", "!~", ">=", ">>", "&>", "!<", " "),
         *("span.a", ".b", 'resource."c d"', "parent.x", "name", "kind", "status", "duration", "trace:duration", "nil", "error"),
-        *("true", "count()", "avg(duration)", "select(.a)", "with (most_recent=true)", "nestedSetParent", "rootName", "by(.a)"),
+        *(
+            "true",
+            "count()",
+            "avg(duration)",
+            "select(.a)",
+            "with (most_recent=true)",
+            "nestedSetParent",
+            "rootName",
+            "by(.a)",
+            "rate()",
+            "quantile_over_time(duration, .5)",
+        ),
     ]
 )
 
@@ -50,7 +64,7 @@ WORDS = st.sampled_from(
         ("{ .a = 99999999999999999999 }", 8, "must be at most 9223372036854775807"),
         ("{} >> {}", 4, ">> is not served here: > finds spans by their parent, < by their children"),
         ("{} ~ {}", 4, "~ is not served here: > finds spans by their parent, < by their children"),
-        ("{} | rate()", 6, "rate(...) is not served here; there are count(), avg, min, max and sum of a field, and select"),
+        ("{} | rate()", 6, "rate() makes metrics, which are asked for elsewhere than traces"),
         ("{} | by(.a)", 6, "by(...) is not served here; there are count(), avg, min, max and sum of a field, and select"),
         ("{} | count()", 6, "count() is compared with a number, as in count() > 2"),
         ("{} | avg(name) > 1", 10, "expected duration or an attribute of spans or resources"),
@@ -62,6 +76,42 @@ def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, c
     with pytest.raises(OttlError) as refused:
         read_traceql(text)
     assert (refused.value.line, refused.value.column, refused.value.message) == (1, column, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("{}", 3, "expected a metric after a bar, as in {} | rate()"),
+        ("{} | rate() | count() > 1", 15, "nothing is served here after a metric"),
+        ("{} | rate() > 5", 13, "metrics are not compared here"),
+        ("{} | rate(.a)", 6, "rate has other arguments, as in rate()"),
+        ("{} | avg_over_time()", 6, "avg_over_time has other arguments, as in avg_over_time(duration)"),
+        ("{} | avg_over_time(5)", 20, "expected duration or an attribute of spans or resources"),
+        (
+            "{} | quantile_over_time(duration)",
+            6,
+            "quantile_over_time has other arguments, as in " + METRICS["quantile_over_time"],
+        ),
+        ("{} | quantile_over_time(duration, 2)", 35, "expected a number from 0 to 1"),
+        ("{} | quantile_over_time(duration, .a)", 35, "expected a number from 0 to 1"),
+        (
+            "{} | rate() by (event.a)",
+            17,
+            "spans are grouped by their own names, kinds, statuses and attributes, or their resources'",
+        ),
+    ],
+)
+def test_what_is_no_metric_is_refused_with_its_place(text: str, column: int, message: str) -> None:
+    with pytest.raises(OttlError) as refused:
+        read_metrics(text)
+    assert (refused.value.line, refused.value.column, refused.value.message) == (1, column, message)
+
+
+def test_a_metric_has_a_field_quantiles_and_groups() -> None:
+    where, metric = read_metrics("{ true } | quantile_over_time(span.x, .5, 0.99) by (resource.service.name, name)")
+    assert where == EVERY_SPAN
+    groups = {"resource.service.name": Attribute("resource", "service.name"), "name": "name"}
+    assert metric == Metric("quantile_over_time", Attribute("span", "x"), (0.5, 0.99), groups)
 
 
 def test_the_place_is_counted_in_lines() -> None:
@@ -117,9 +167,13 @@ def test_of_what_is_half_typed_the_whole_conditions_count(text: str, expected: A
     assert read_unfinished(text) == expected
 
 
+# The parser is made when the first text is read.
+@settings(deadline=None)
 @given(st.lists(WORDS, max_size=25).map("".join) | st.text(max_size=40))
 def test_any_text_is_understood_or_refused_with_a_place_in_it(text: str) -> None:
     read_unfinished(text)
+    with suppress(OttlError):
+        read_metrics(text)
     refusal: OttlError | None = None
     try:
         query = read_traceql(text)
@@ -134,6 +188,8 @@ def test_any_text_is_understood_or_refused_with_a_place_in_it(text: str) -> None
     assert sql.count("(") == sql.count(")")
 
 
+# The parser is made when the first text is read.
+@settings(deadline=None)
 @given(st.text(max_size=20), st.text(max_size=20).filter(lambda value: "`" not in value))
 def test_no_text_of_a_query_ever_stands_in_its_sql(key: str, value: str) -> None:
     def sql(key: str, value: str) -> str:

@@ -17,7 +17,10 @@ hints: "with" "(" hint ("," hint)* ")"
 hint: NAME COMPARE (literal | NAME)
 pipeline: sets ("|" stage)*
 stage: set | call
-call: NAME "(" [field ("," field)*] ")" [compare literal]
+call: name "(" [argument ("," argument)*] ")" [by] [compare literal]
+name: NAME | BY
+argument: field | literal
+by: BY "(" field ("," field)* ")"
 sets: joined ("||" joined)*
 joined: related ("&&" related)*
 related: set (structure set)*
@@ -37,6 +40,7 @@ COMPARE: /=~|!~|!=|<=|>=|=/
 ANGLE: /[<>]/
 STRUCTURE: /&>>|&<<|!>>|!<<|>>|<<|&>|&<|&~|!>|!<|~/
 NOT: "!"
+BY: "by"
 SIGN: "-"
 ATTRIBUTE.2: /(parent\.)?(span|resource|event|link|instrumentation)?\.("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
 DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
@@ -48,6 +52,7 @@ NAME: /[A-Za-z_]+(:[A-Za-z]+)?/
 """
 _NAMES: Final = {
     "COMPARE": "a comparison such as =",
+    "BY": "by",
     "__ANON_1": "&&",
     "__ANON_0": "||",
     "VBAR": "|",

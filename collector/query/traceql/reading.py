@@ -29,6 +29,7 @@ from collector.query.predicates import (
     Predicate,
     Value,
 )
+from collector.query.span_series import METRICS, Metric, is_groupable
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.traceql.fields import Subject, subject_of
 from collector.query.traceql.grammar import words_of
@@ -66,6 +67,15 @@ def read_traceql(text: str) -> TraceQuery:
     return _Reader(text).query(words_of(text))
 
 
+def read_metrics(text: str) -> tuple[Predicate, Metric]:
+    """Which spans a text asks for, and what to make of them over time. Raises OttlError as `read_traceql`."""
+    reader = _Reader(text, serves_metrics=True)
+    query = reader.query(words_of(text))
+    if reader.metric is None:
+        raise OttlError(text, len(text.rstrip()), "expected a metric after a bar, as in {} | rate()")
+    return query.where, reader.metric
+
+
 def read_unfinished(text: str) -> Predicate:
     """What those conditions of a half-typed filter ask for that can be understood: never an error."""
     try:
@@ -89,8 +99,10 @@ def read_unfinished(text: str) -> Predicate:
 class _Reader:
     """Turns a tree of words into predicates."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, serves_metrics: bool = False) -> None:
         self._text = text
+        self._serves_metrics = serves_metrics
+        self.metric: Metric | None = None
         self._conditions = 0
         self._shown: dict[str, Field] = {}
 
@@ -99,34 +111,76 @@ class _Reader:
         where = self._sets(_tree(pipeline.children[0]), 0)
         for child in pipeline.children[1:]:
             stage = _tree(_tree(child).children[0])
+            if self.metric is not None:
+                raise self._error(stage, "nothing is served here after a metric")
             where = AllOf((where, self._sets(stage, 0))) if stage.data == "set" else self._stage(where, stage)
         if _size(where, {}) > _LARGEST_PREDICATE:
             raise self._error(pipeline, "asks for too much at once: sets within sets are looked for again and again")
         return TraceQuery(where, self._shown)
 
     def _stage(self, where: Predicate, call: Tree[Token]) -> Predicate:
-        name, *rest = call.children
-        fields = [_tree(child) for child in rest if _tree(child).data == "field"]
-        compared = [_tree(child) for child in rest if _tree(child).data != "field"]
-        if name == "select" and fields and not compared:
+        name, *rest = (_tree(child) for child in call.children)
+        function = str(name.children[0])
+        arguments = [_tree(part.children[0]) for part in rest if part.data == "argument"]
+        grouping = next((part for part in rest if part.data == "by"), None)
+        compared = [part for part in rest if part.data in ("compare", "literal")]
+        if function in METRICS:
+            if not self._serves_metrics:
+                raise self._error(call, f"{function}() makes metrics, which are asked for elsewhere than traces")
+            if compared:
+                raise self._error(compared[0], "metrics are not compared here")
+            self.metric = self._metric(call, function, arguments, grouping)
+            return where
+        fields = [argument for argument in arguments if argument.data == "field"]
+        is_known = function in ("count", "select", *_MEASURES) and len(fields) == len(arguments) and grouping is None
+        if function == "select" and is_known and fields and not compared:
             for field in fields:
                 self._show(field, self._subject(field))
             return where
-        if (name == "count" and fields) or (name in _MEASURES and len(fields) != 1) or name not in ("count", *_MEASURES):
-            raise self._error(
-                call, f"{name}(...) is not served here; there are count(), avg, min, max and sum of a field, and select"
-            )
+        if not is_known or function == "select" or len(fields) != (0 if function == "count" else 1):
+            served = "count(), avg, min, max and sum of a field, and select"
+            raise self._error(call, f"{function}(...) is not served here; there are {served}")
         if not compared:
-            raise self._error(call, f"{name}() is compared with a number, as in {name}({'' if name == 'count' else '...'}) > 2")
+            example = "" if function == "count" else "..."
+            raise self._error(call, f"{function}() is compared with a number, as in {function}({example}) > 2")
         operator = cast("Operator", str(compared[0].children[0]))
         if operator in ("=~", "!~"):
             raise self._error(compared[0], f"{operator} compares texts")
-        measured = None if name == "count" else self._measured(fields[0])
+        measured = None if function == "count" else self._measured(fields[0])
         value = self._literal(compared[1])
         if not isinstance(value, int | float):
             raise self._error(compared[1], "expected a number or a duration")
-        measure = cast("Literal['count', 'avg', 'min', 'max', 'sum']", str(name))
+        measure = cast("Literal['count', 'avg', 'min', 'max', 'sum']", function)
         return AllOf((where, Measured(where, measure, measured, operator, value)))
+
+    def _metric(self, call: Tree[Token], function: str, arguments: list[Tree[Token]], grouping: Tree[Token] | None) -> Metric:
+        by = {}
+        for field in (_tree(child) for child in grouping.children[1:]) if grouping else ():
+            subject = self._subject(field)
+            if subject.field is None or subject.of != "span" or not is_groupable(subject.field):
+                raise self._error(
+                    field, "spans are grouped by their own names, kinds, statuses and attributes, or their resources'"
+                )
+            by[str(field.children[0])] = subject.field
+        takes_field = function not in ("rate", "count_over_time")
+        quantiles = arguments[1:] if function == "quantile_over_time" else []
+        if len(arguments) - len(quantiles) != takes_field or (function == "quantile_over_time" and not quantiles):
+            raise self._error(call, f"{function} has other arguments, as in {METRICS[function]}")
+        if not takes_field:
+            return Metric(function, None, (), by)
+        if arguments[0].data != "field":
+            raise self._error(arguments[0], "expected duration or an attribute of spans or resources")
+        return Metric(function, self._measured(arguments[0]), tuple(map(self._quantile, quantiles)), by)
+
+    def _quantile(self, argument: Tree[Token]) -> float:
+        try:
+            # A number that begins with its point looks like an attribute.
+            quantile = float(str(argument.children[-1]))
+        except ValueError:
+            quantile = -1
+        if not 0 <= quantile <= 1:
+            raise self._error(argument, "expected a number from 0 to 1")
+        return quantile
 
     def _measured(self, field: Tree[Token]) -> Field:
         """The field of spans whose number is measured."""

@@ -1,0 +1,126 @@
+"""Numbers over time that are made of the spans themselves, by any of their fields: what no table of rates was asked to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from collector.query.predicates import Attribute, Column, Field, Predicate, Wording
+from collector.query.store import IDENTITY, SpanStore, Statement, time_range
+
+METRICS: Final[Mapping[str, str]] = {
+    "rate": "rate()",
+    "count_over_time": "count_over_time()",
+    "sum_over_time": "sum_over_time(duration)",
+    "avg_over_time": "avg_over_time(duration)",
+    "min_over_time": "min_over_time(duration)",
+    "max_over_time": "max_over_time(duration)",
+    "quantile_over_time": "quantile_over_time(duration, 0.5, 0.99)",
+}
+"""What can be made of spans, by TraceQL's names → how it is written."""
+
+_SECOND: Final = 10**9
+_TEXTS: Final[Mapping[Column, str]] = {
+    "name": "SpanName",
+    "kind": "lower(SpanKind)",
+    "status": "lower(StatusCode)",
+    "status message": "StatusMessage",
+    "service": "ServiceName",
+    "scope name": "ScopeName",
+    "scope version": "ScopeVersion",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What is made of spans.
+
+    Attributes:
+        function: one of METRICS.
+        field: of which a number is taken; None where spans are counted.
+        quantiles: from 0 to 1, of quantile_over_time.
+        by: fields by which spans are grouped, under the words for them.
+    """
+
+    function: str
+    field: Field | None
+    quantiles: tuple[float, ...]
+    by: Mapping[str, Field]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanSeries:
+    """One group of spans.
+
+    Attributes:
+        group: texts of the fields, in the order of `Metric.by`; empty texts where spans lack them.
+        points: start of a step, nanoseconds since 1970 → a number, or one for each quantile; durations are seconds, rates are
+            of a second. Steps without spans are left out.
+    """
+
+    group: tuple[str, ...]
+    points: dict[int, list[float]]
+
+
+def is_groupable(field: Field) -> bool:
+    """Whether spans can be grouped by the field."""
+    if isinstance(field, Attribute):
+        return field.level in ("span", "resource", "span or resource")
+    return field in _TEXTS
+
+
+def series_statement(
+    store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+) -> Statement:
+    """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`."""
+    condition, parameters = time_range(start, end)
+    parameters |= {"workspace": workspace, "step": step, "limit": limit}
+    wording = Wording(store.spans_table, parameters)
+    fits = wording.condition(where)
+    groups = [wording.text(field) if isinstance(field, Attribute) else _TEXTS[field] for field in metric.by.values()]
+    value = "1" if metric.field is None else f"toFloat64({wording.number(metric.field)})"
+    if metric.field == "duration":
+        value = f"{value} / {_SECOND}"
+    match metric.function:
+        case "rate":
+            numbers = f"count() * {_SECOND} / {{step:UInt64}}"
+        case "count_over_time":
+            numbers = "toFloat64(count())"
+        case "quantile_over_time":
+            numbers = ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
+        case _:
+            numbers = f"assumeNotNull({metric.function.removesuffix('_over_time')}(Value))"
+    # A span that was sent twice is one.
+    spans = (
+        f"SELECT [{', '.join(f'toString({group})' for group in groups)}]::Array(String) AS Group, {value} AS Value,"  # noqa: S608 - names are checked, values are bound
+        " intDiv(toUnixTimestamp64Nano(Timestamp), {step:UInt64}) AS Step"
+        f" FROM {store.spans_table} WHERE Workspace = {{workspace:String}} AND {condition} AND {fits} AND Value IS NOT NULL"
+        f" LIMIT 1 BY TraceId, {IDENTITY}"
+    )
+    return Statement(
+        f"WITH spans AS ({spans})"  # noqa: S608 - as above
+        f" SELECT Group, Step, [{numbers}]::Array(Float64) AS Numbers FROM spans"
+        " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
+        " GROUP BY Group, Step ORDER BY Group, Step",
+        parameters,
+    )
+
+
+async def find_series(
+    store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+) -> list[SpanSeries]:
+    """The numbers of spans that start in [start, end) and fit, in steps that are counted from 1970; all in nanoseconds.
+
+    Args:
+        limit: so many groups at most, those with the most spans.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    statement = series_statement(store, metric, where, workspace=workspace, start=start, end=end, step=step, limit=limit)
+    found: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    rows: Any = (await store.fetch(statement)).rows()
+    for row in rows:
+        found.setdefault(tuple(row["Group"]), {})[row["Step"] * step] = row["Numbers"]
+    return [SpanSeries(group, points) for group, points in found.items()]
