@@ -1,6 +1,6 @@
 """What the language of the search box calls the fields of spans and the measures of traces, and which values they take.
 
-Names of OTTL mean what they mean in conditions of filters. Any other name is the key of an attribute.
+Names of OTTL mean what they mean in conditions of filters. Any other name is the key of an attribute of the span or its resource.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ def subject_of(steps: list[tuple[str, list[str]]]) -> Subject:
         raise ValueError(f'{name} is no measure of a trace; {hint}; an attribute of that name is any["{name}"]')
     if names[0] not in _LEVELS:
         _refuse_other_fields(name, name, Level.SPAN)
-        return _attribute("any", name)
+        # Not anywhere: only attributes of spans and resources have indexes.
+        return Subject((Attribute("span or resource", name),), None, "anything")
     rest = ".".join(names[1:])
     if not rest:
         raise ValueError(f"must say which attribute, as in {name}.key")

@@ -65,8 +65,13 @@ def attribute_conditions(draw: st.DrawFn, rows: Rows) -> tuple[str, Fits]:
     value = found[key]
     levels = [level] if draw(st.booleans()) else list(LEVELS)
     name = f"{'any' if len(levels) > 1 else level}[{quoted(key)}]"
-    if len(levels) > 1 and _PLAIN.fullmatch(key) and key.split(".")[0] not in {*LEVELS, *_MEANINGS}:
-        name = key
+    if (
+        level in ("span", "resource")
+        and _PLAIN.fullmatch(key)
+        and key.split(".")[0] not in {*LEVELS, *_MEANINGS}
+        and draw(st.booleans())
+    ):
+        name, levels = key, ["span or resource"]
     operator = draw(st.sampled_from(["=", "==", "!=", "<", ">=", "in", "exists", "absent", "=~", "!~", "prefix", "match"]))
     number = as_number(value)
     if operator in ("<", ">=") and number is not None and abs(number) < 2**53 and "e" not in value.lower():

@@ -33,7 +33,12 @@ _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][-+]?\d+)?", re.ASCII)
 
 
 def attributes(row: Row, level: str) -> list[dict[str, str]]:
-    """The attributes of a level, of each event or link one; of equal keys the first counts."""
+    """The attributes of a level, of each event or link one; of equal keys the first counts.
+
+    At the level `span or resource` those of the resource are there that the span has not.
+    """
+    if level == "span or resource":
+        return [attributes(row, "resource")[0] | attributes(row, "span")[0]]
     column, many = LEVELS[level]
     return [dict(reversed(pairs)) for pairs in (row[column] if many else [row[column]])]
 

@@ -61,11 +61,12 @@ def test_words_mean_a_predicate(text: str, expected: Predicate) -> None:
     assert read_query(text) == Query(expected, ())
 
 
-def test_a_plain_key_is_looked_for_everywhere() -> None:
-    (where, traces) = (read_query("http.route = v").where, read_query("http.route = v").traces)
+def test_a_plain_key_is_of_the_span_or_its_resource_and_any_key_of_all_that_a_span_has() -> None:
+    assert read_query("http.route = v").where == Comparison(Attribute("span or resource", "http.route"), "=", "v")
+    where = read_query("any.http.route = v").where
+    assert where == read_query('any["http.route"] = v').where
     assert isinstance(where, AnyOf)
     assert [term.field.level for term in where.terms] == ["span", "resource", "scope", "event", "link"]  # type: ignore[union-attr]  # all are comparisons of attributes
-    assert traces == ()
 
 
 def test_braces_are_about_several_spans_and_all_else_about_one() -> None:
