@@ -28,7 +28,8 @@ Row = dict[str, Any]
 def service(grafana: Store) -> str:
     """A service that calls others, with failed spans."""
     statement = """
-        SELECT Client FROM otel_topology_minute WHERE Node = '' AND Client IN
+        WITH calls AS (SELECT Client, Node FROM otel_topology_minute UNION ALL SELECT Client, Node FROM otel_topology_settled)
+        SELECT Client FROM calls WHERE Node = '' AND Client IN
             (SELECT ServiceName FROM otel_traces GROUP BY ServiceName HAVING countIf(StatusCode = 'Error') > 0)
         ORDER BY Client LIMIT 1"""
     return str(grafana.ask(statement)["data"][0]["Client"])

@@ -14,6 +14,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.pipeline.settling import Settling
 from collector.processors.red_metrics import RedMetrics
@@ -30,11 +31,22 @@ from proto.spans import SpanBatch, concatenate
 from tests.support import genuine_clickhouse as genuine
 from tests.support.clickhouse import OWNER, ClickHouse, embedded_server
 from tests.support.grafana import View
+from tests.support.scenes import scene
 from tests.support.topology import PlainSpan, plain_spans
 from tests.support.traces import TraceFile, all_traces
 
 WORKSPACE, OTHER = "shop", "other"
 _READER = "grafana"
+_SCENE = """
+    web SERVER a 20ms
+    web CLIENT b <a 10ms
+    cart SERVER c <b 8ms!
+    cart CLIENT d <c 2ms! db.system=postgresql db.name=carts
+    cart CLIENT e <c 3ms
+    stock SERVER f <e 2ms
+    cart PRODUCER g <c
+    mail CONSUMER h ~g 4ms
+"""
 _TABLES = workspace_tables("otel_traces")
 
 
@@ -60,10 +72,13 @@ class Store:
         return dict(json.loads(answer.body))
 
 
-def traces_of(workspace: str) -> list[TraceFile]:
-    """The traces of WORKSPACE, all that are not large and whose spans have ids of their own, or of OTHER, the smallest."""
+@cache
+def requests_of(workspace: str) -> list[bytes]:
+    """What was sent of WORKSPACE: a scene, and all traces that are not large and whose spans have ids of their own; of OTHER, the
+    smallest of them."""
     most = {WORKSPACE: 3_000, OTHER: 100}[workspace]
-    return [trace for trace in all_traces() if trace.spans <= most and not _shares_ids(trace)]
+    traces = [trace.body for trace in all_traces() if trace.spans <= most and not _shares_ids(trace)]
+    return [scene(_SCENE).SerializeToString(), *traces]
 
 
 def _shares_ids(trace: TraceFile) -> bool:
@@ -74,12 +89,13 @@ def _shares_ids(trace: TraceFile) -> bool:
 @cache
 def spans_of(workspace: str) -> SpanBatch:
     """The spans of a workspace."""
-    return concatenate([decode(trace.body, workspace).batch for trace in traces_of(workspace)])
+    return concatenate([decode(request, workspace).batch for request in requests_of(workspace)])
 
 
 def plain_spans_of(workspace: str) -> list[PlainSpan]:
     """The same, one by one."""
-    return [span for trace in traces_of(workspace) for span in plain_spans(trace.message)]
+    messages = (ExportTraceServiceRequest.FromString(request) for request in requests_of(workspace))
+    return [span for message in messages for span in plain_spans(message)]
 
 
 @contextmanager
@@ -141,7 +157,7 @@ async def _fill(owner: ClickHouse, batches: Sequence[SpanBatch]) -> None:
             for number, batch in enumerate(batches):
                 # Half of the spans come apart from the others, so that calls are settled as well.
                 for part in range(2):
-                    await _store(writer, batch.select(slice(part, None, 2)), f"{number}-{part}", came_s)
+                    await _store(writer, batch.select(np.arange(part, len(batch), 2)), f"{number}-{part}", came_s)
             await Settling(writer.open, client, settings).settle()
 
 
