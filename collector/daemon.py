@@ -118,6 +118,8 @@ class Daemon:
             checks = self._exporter_checks(pipeline, store)
             if journal is not None:
                 checks["journal"] = journal.check
+            if pipeline.entry.limiter is not None:
+                checks["memory_limiter"] = pipeline.entry.limiter.trouble
             health = Health(self._telemetry, checks, with_metrics=with_metrics)
             gates = Gates(self._config, self._clock)
             receivers = Receivers(

@@ -15,6 +15,7 @@ from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.document import Document
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
+from config.memory_limit import MemoryLimiterProcessor
 from config.model import Config
 from config.problems import KeyPath, Problem, key_path
 from config.red_metrics import RedMetricsProcessor
@@ -29,6 +30,8 @@ from config.transforming import TransformProcessor
 _ORDER: Final[KeyPath] = ("service", "pipelines", "traces", "processors")
 _COUNTING: Final = (RedMetricsProcessor, TopologyProcessor)
 _CHANGING: Final = (AttributesProcessor, ResourceProcessor, SpanProcessor, TransformProcessor)
+_LEAST_MIB: Final = 256
+"""Somewhat more than the process takes before the first span comes."""
 _SAMPLING: Final = (ProbabilisticSampler, TailSamplingProcessor)
 
 
@@ -56,6 +59,8 @@ def advise(config: Config, document: Document) -> tuple[Problem, ...]:
     for name, processor in config.processors.items():
         at = ("processors", name)
         match processor:
+            case MemoryLimiterProcessor():
+                found += _memory(processor, at)
             case FilterProcessor():
                 found += advise_on_filter(processor, at)
             case TransformProcessor():
@@ -108,3 +113,11 @@ def _nothing_left(config: Config) -> Iterator[Advice]:
         if isinstance(processor, FilterProcessor) and drops_all(processor) and place + 1 < len(names):
             others = ", ".join(names[place + 1 :])
             yield (*_ORDER, place), f"{name} drops every span: nothing is left for {others}", ""
+
+
+def _memory(limiter: MemoryLimiterProcessor, at: KeyPath) -> Iterator[Advice]:
+    """A limit that is reached before the first span comes."""
+    refusing_from_mib = limiter.limits(0)[0] >> 20
+    if limiter.limit_mib and refusing_from_mib < _LEAST_MIB:
+        message = f"refuses requests from {refusing_from_mib} MiB on, which the process takes without any spans"
+        yield (*at, "limit_mib"), message, f"set {2 * _LEAST_MIB} or more"

@@ -74,18 +74,22 @@ async def _completed(destination: Destination, batch: SpanBatch, name: str) -> D
 
 
 class Entry:
-    """The pipeline as receivers see it."""
+    """The pipeline as receivers see it.
+
+    Attributes:
+        limiter: bounds the memory of the process, where that is configured.
+    """
 
     def __init__(self, entrance: Entrance, ledger: Ledger, limiter: MemoryLimiter | None = None) -> None:
         self._entrance = entrance
         self._ledger = ledger
-        self._limiter = limiter
+        self.limiter = limiter
 
     def check_open(self) -> None:
         """Raises as `Entrance.check_open` and `MemoryLimiter.check`."""
         self._entrance.check_open()
-        if self._limiter is not None:
-            self._limiter.check()
+        if self.limiter is not None:
+            self.limiter.check()
 
     def refused(self, owner: str, reason: str, spans: int) -> None:
         """Keep account of spans that receivers refused."""
@@ -93,8 +97,8 @@ class Entry:
 
     async def consume(self, batch: SpanBatch) -> None:
         """Raises as `Entrance.put`."""
-        if self._limiter is not None:
-            self._limiter.admitted(batch.nbytes)
+        if self.limiter is not None:
+            self.limiter.admitted(batch.nbytes)
         try:
             await self._entrance.put(batch)
         except CollectorError:

@@ -72,6 +72,14 @@ class MemoryLimiter:
             used_mib, most_mib = self._used_bytes >> 20, self._soft_bytes >> 20
             raise Retryable(f"the collector takes {used_mib} MiB of memory, and may take {most_mib}; try again shortly")
 
+    async def trouble(self) -> str:
+        """Why no request may come in now, as a sentence, for who asks whether the daemon is ready; empty when one may."""
+        try:
+            self.check()
+        except Retryable as error:
+            return str(error)
+        return ""
+
     def _look(self, now_s: float) -> None:
         self._seen_at_s = now_s
         self._used_bytes = self._resident()

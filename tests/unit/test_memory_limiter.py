@@ -29,6 +29,16 @@ class Machine:
         return MemoryLimiter(soft, hard, 1.0, 10.0, self.resident, lambda: self.now_s)
 
 
+async def test_whether_requests_may_come_in_is_told_to_who_asks_whether_the_daemon_is_ready() -> None:
+    machine = Machine()
+    limiter = machine.limiter(100 * MIB, 120 * MIB)
+    assert await limiter.trouble() == ""
+    machine.used, machine.now_s = 130 * MIB, 1.0
+    assert await limiter.trouble() == "the collector takes 130 MiB of memory, and may take 100; try again shortly"
+    machine.used, machine.now_s = 90 * MIB, 2.0
+    assert await limiter.trouble() == ""
+
+
 def refuses(limiter: MemoryLimiter) -> bool:
     try:
         limiter.check()
