@@ -37,7 +37,7 @@ from config.ottl_grammar import OttlError, read_text
 from config.patterns import compile_pattern
 
 _DEEPEST: Final = 50
-_MOST_CONDITIONS: Final = 100
+_MOST_CONDITIONS: Final = 200
 """Bounds on what a query makes the store do: parts within parts, and comparisons."""
 
 _MESSAGES: Final = (
@@ -151,6 +151,8 @@ class _Reader:
             raise self._error(path, "is about the whole trace and stands outside of braces, or, not and parentheses")
         self._count(tree)
         if tree.data == "among":
+            for literal in tree.children[2:]:
+                self._count(_tree(literal))
             values = [self._value(subject, "in", _tree(literal)) for literal in tree.children[1:]]
             return AnyOf(tuple(Comparison(field, "=", value) for value in values for field in subject.fields))
         operator = str(tree.children[1])

@@ -157,6 +157,7 @@ class Wording:
     def __init__(self, table: str, parameters: dict[str, object]) -> None:
         self._table = table
         self._parameters = parameters
+        self._names: dict[tuple[str, str], str] = {}
 
     def condition(self, predicate: Predicate) -> str:
         """A condition over the table's columns, in parentheses where need be."""
@@ -192,7 +193,8 @@ class Wording:
         return f"{_MAPS[attribute.level]}[{key}]"
 
     def _bind(self, value: Value, type_name: str) -> str:
-        name = f"p{len(self._parameters)}"
+        # A value has one name, however often it is compared: parameters travel in the URL, whose length is limited.
+        name = self._names.setdefault((type_name, repr(value)), f"p{len(self._parameters)}")
         self._parameters[name] = value
         return f"{{{name}:{type_name}}}"
 
