@@ -37,7 +37,7 @@ from config.ottl_grammar import OttlError, read_text
 from config.patterns import compile_pattern
 
 _DEEPEST: Final = 50
-_MOST_CONDITIONS: Final = 200
+_MOST_CONDITIONS: Final = 100
 """Bounds on what a query makes the store do: parts within parts, and comparisons."""
 
 _MESSAGES: Final = (
