@@ -122,7 +122,7 @@ def _query_parameter(parameter: Parameter[Any]) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": "query",
-        "required": False,
+        "required": parameter.required,
         "description": parameter.description,
         "schema": schema,
         **({"style": "form", "explode": True} if parameter.repeatable else {}),

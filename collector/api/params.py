@@ -32,7 +32,7 @@ _EPOCH_UNITS: Final = ((10**11, 10**9), (10**14, 10**6), (10**17, 10**3))
 
 @dataclass(frozen=True, slots=True)
 class Parameter(Generic[T]):
-    """One query parameter that may be left out.
+    """One query parameter.
 
     Attributes:
         name: as in the URL.
@@ -41,6 +41,7 @@ class Parameter(Generic[T]):
         parse: the value of a text; raises ValueError with what would be right.
         default: value when the parameter is absent.
         repeatable: whether it may be given several times.
+        required: whether it must be given; the default has no meaning then.
     """
 
     name: str
@@ -49,14 +50,17 @@ class Parameter(Generic[T]):
     parse: Callable[[str], T]
     default: T
     repeatable: bool = False
+    required: bool = False
 
     def read(self, query: MultiMapping[str]) -> T:
         """The value in a request's query.
 
         Raises:
-            BadParameter: the text is not one of this parameter, or it is given more than once.
+            BadParameter: the text is not one of this parameter, or it is given more than once, or not at all though it must be.
         """
         texts = query.getall(self.name, [])
+        if not texts and self.required:
+            raise BadParameter(self.name, "", "must be given")
         if not texts:
             return self.default
         if len(texts) > 1:

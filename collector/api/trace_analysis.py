@@ -63,12 +63,11 @@ MODE: Final[Parameter[str]] = Parameter(
 )
 
 
-def required(name: str) -> Parameter[str | None]:
-    return Parameter(name, "Id of a trace. Required.", {"type": "string"}, parse_trace_id, None)
-
-
-LEFT: Final = required("left")
-RIGHT: Final = required("right")
+WITHOUT: Final[Parameter[str]] = Parameter(
+    SPAN_ID.name, "The span that is thought away.", {"type": "string"}, parse_span_id, "", required=True
+)
+LEFT: Final[Parameter[str]] = Parameter("left", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True)
+RIGHT: Final[Parameter[str]] = Parameter("right", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True)
 _FIELDS: Final[dict[str, Callable[[Skeleton, int], str]]] = {
     "service": lambda spans, row: spans.services[row],
     "operation": lambda spans, row: spans.names[row],
@@ -160,9 +159,7 @@ async def get_critical_path(request: web.Request) -> web.Response:
 async def get_what_if(request: web.Request) -> web.Response:
     """How much sooner the root of a span would have ended if the span took no time."""
     query = request.query
-    span_id = SPAN_ID.read(query)
-    if span_id is None:
-        raise BadParameter(SPAN_ID.name, "", "must name a span of the trace")
+    span_id = WITHOUT.read(query)
     tolerance = params.TOLERANCE.read(query)
     overflow = cast("Overflow", params.OVERFLOW.read(query))
     adjusters = ADJUST.read_all(query)
@@ -210,12 +207,7 @@ async def get_statistics(request: web.Request) -> web.Response:
 
 async def compare_traces(request: web.Request) -> web.Response:
     """Two traces compared by structure."""
-    ids = []
-    for parameter in (LEFT, RIGHT):
-        trace_id = parameter.read(request.query)
-        if trace_id is None:
-            raise BadParameter(parameter.name, "", "must name a trace")
-        ids.append(trace_id)
+    ids = [parameter.read(request.query) for parameter in (LEFT, RIGHT)]
     left, right = [await read_skeleton(request, trace_id) for trace_id in ids]
 
     def render() -> dict[str, Any]:
@@ -294,7 +286,7 @@ ROUTES: Final = (
         get_what_if,
         "How much sooner a root would have ended if one span took no time",
         {JSON: schemas.reference("WhatIf")},
-        (SPAN_ID, params.TOLERANCE, params.OVERFLOW, ADJUST, *WITHIN),
+        (WITHOUT, params.TOLERANCE, params.OVERFLOW, ADJUST, *WITHIN),
         unknown="The workspace has no such span of this trace.",
     ),
     Route(

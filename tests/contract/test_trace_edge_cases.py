@@ -224,7 +224,9 @@ async def test_every_analysis_of_a_trace_answers_what_it_promises(api: Api) -> N
         ("render", True, "only-left"),
         ("GET /", True, "only-right"),
     ]
+    await api.store(request_of(span(3)), workspace="other")
     assert (await api.get("/api/v1/traces/compare", left=hex_of(1), right=hex_of(3))).status == 404
+    assert (await api.get(trace_path(3, "/what-if"), spanId=f"{1:016x}")).status == 404
 
 
 async def test_clock_skew_is_shown_and_corrected_only_when_asked_for(api: Api) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from collector.api import params
+from collector.api import params, trace_analysis
 from collector.api.problems import BadParameter
 from collector.api.traces import prefers_protobuf
 
@@ -63,6 +63,12 @@ def test_an_error_names_parameter_value_and_remedy() -> None:
 def test_a_parameter_given_twice_is_refused() -> None:
     with pytest.raises(BadParameter, match="once"):
         params.SERVICE.read(MultiDict([("service", "a"), ("service", "b")]))
+
+
+def test_a_parameter_that_is_required_and_missing_is_named() -> None:
+    with pytest.raises(BadParameter, match="must be given") as caught:
+        trace_analysis.LEFT.read(MultiDict())
+    assert caught.value.extensions == {"parameter": "left", "value": ""}
 
 
 def test_a_misspelt_parameter_is_refused_with_those_that_exist() -> None:
