@@ -78,6 +78,7 @@ def test_nothing_acknowledged_is_lost_or_doubled_when_clickhouse_is_killed_under
     eventually(lambda: lone.metric("otelcol_exporter_sent_spans_total") == acknowledged, "stored spans", 60)
     assert lone.stored() == acknowledged
     assert lone.metric("spanhouse_embedded_restarts_total") == 1
+    assert [line for line in lone.log.splitlines() if not line.startswith("{")] == [], "the log is JSON alone"
     assert lone.metric("otelcol_exporter_send_failed_spans_total") == 0
     assert lone.stop() == 0
 
