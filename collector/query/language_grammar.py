@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedToken
-
-from config.ottl_grammar import SHARED_GRAMMAR, read_tree
-from config.problems import printable
+from collector.query.query_grammar import QueryGrammar
+from config.ottl_grammar import SHARED_GRAMMAR
 
 _GRAMMAR: Final = (
     SHARED_GRAMMAR
@@ -46,32 +42,6 @@ _NAMES: Final = {
     "LOWER": "a name",
     "$END": "the end",
 }
-_STARTS_OF_CONDITIONS: Final = {"LOWER", "TEXT", "LPAR", "NOT"}
-_STARTS_OF_VALUES: Final = {"LOWER", "TEXT", "INT", "BOOL"}
-
-
-def words_of(text: str) -> Tree[Token]:
-    """The tree of the words of a query. Raises OttlError for what is none."""
-    return read_tree(_parser(), text, "query", _explained, _hint)
-
-
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, start="query", parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False)
-
-
-def _explained(error: UnexpectedToken) -> str:
-    accepted = error.accepts or set()
-    found = "the end" if error.token.type == "$END" else printable(str(error.token))
-    if accepted >= _STARTS_OF_CONDITIONS:
-        expected = ["a condition"]
-    elif accepted >= _STARTS_OF_VALUES:
-        expected = ["a value"]
-    else:
-        order = list(_NAMES)
-        expected = [_NAMES[name] for name in sorted(accepted & _NAMES.keys(), key=order.index)]
-    listed = ", ".join(expected[:-1])
-    return f"expected {listed}{' or ' if listed else ''}{expected[-1]}, found {found}{_hint(str(error.token))}"
 
 
 def _hint(found: str) -> str:
@@ -83,3 +53,9 @@ def _hint(found: str) -> str:
         case "&" | "|" | "!":
             return "; write and, or, not"
     return ""
+
+
+words_of: Final = QueryGrammar(
+    _GRAMMAR, _NAMES, {"LOWER", "TEXT", "LPAR", "NOT"}, {"LOWER", "TEXT", "INT", "BOOL"}, _hint
+).words_of
+"""The tree of the words of a query. Raises OttlError for what is none."""

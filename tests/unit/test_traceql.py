@@ -194,7 +194,7 @@ def test_any_text_is_understood_or_refused_with_a_place_in_it(text: str) -> None
 def test_no_text_of_a_query_ever_stands_in_its_sql(key: str, value: str) -> None:
     def sql(key: str, value: str) -> str:
         quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-        query = read_traceql(f'{{ span."<{quoted}>" = `<{value}>` && name != `<{value}>` }} > {{ event:name = `<{value}>` }}')
+        query = read_traceql(f'{{ span."key {quoted}" = `<{value}>` && name != `<{value}>` }} > {{ event:name = `<{value}>` }}')
         return Wording("otel_traces", {}).condition(query.where)
 
     assert sql(key, value) == sql("k", "v")

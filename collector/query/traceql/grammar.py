@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedToken
-
-from config.ottl_grammar import read_tree
-from config.problems import printable
+from collector.query.query_grammar import QueryGrammar
 
 _GRAMMAR: Final = r"""
 query: pipeline hints?
@@ -21,14 +16,14 @@ call: name "(" [argument ("," argument)*] ")" [by] [compare literal]
 name: NAME | BY
 argument: field | literal
 by: BY "(" field ("," field)* ")"
-sets: joined ("||" joined)*
-joined: related ("&&" related)*
+sets: joined (_OR joined)*
+joined: related (_AND related)*
 related: set (structure set)*
 structure: STRUCTURE | ANGLE
 set: "{" [either] "}" | "(" sets ")"
 
-either: both ("||" both)*
-both: not_ ("&&" not_)*
+either: both (_OR both)*
+both: not_ (_AND not_)*
 not_: NOT not_ | "(" either ")" | comparison
 comparison: side [compare side]
 side: field | literal
@@ -39,6 +34,8 @@ literal: [SIGN] (INT | FLOAT | DURATION) | TEXT
 COMPARE: /=~|!~|!=|<=|>=|=/
 ANGLE: /[<>]/
 STRUCTURE: /&>>|&<<|!>>|!<<|>>|<<|&>|&<|&~|!>|!<|~/
+_AND: "&&"
+_OR: "||"
 NOT: "!"
 BY: "by"
 SIGN: "-"
@@ -53,8 +50,8 @@ NAME: /[A-Za-z_]+(:[A-Za-z]+)?/
 _NAMES: Final = {
     "COMPARE": "a comparison such as =",
     "BY": "by",
-    "__ANON_1": "&&",
-    "__ANON_0": "||",
+    "_AND": "&&",
+    "_OR": "||",
     "VBAR": "|",
     "COMMA": ",",
     "LPAR": "(",
@@ -66,32 +63,6 @@ _NAMES: Final = {
     "NAME": "a name",
     "$END": "the end",
 }
-_STARTS_OF_CONDITIONS: Final = {"ATTRIBUTE", "NAME", "TEXT", "NOT"}
-_STARTS_OF_VALUES: Final = {"TEXT", "INT"}
-
-
-def words_of(text: str) -> Tree[Token]:
-    """The tree of the words of a query. Raises OttlError for what is none."""
-    return read_tree(_parser(), text, "query", _explained, _hint)
-
-
-@cache
-def _parser() -> Lark:
-    return Lark(_GRAMMAR, start="query", parser="lalr", lexer="basic", propagate_positions=True, maybe_placeholders=False)
-
-
-def _explained(error: UnexpectedToken) -> str:
-    accepted = error.accepts or set()
-    found = "the end" if error.token.type == "$END" else printable(str(error.token))
-    if accepted >= _STARTS_OF_CONDITIONS:
-        expected = ["a condition"]
-    elif accepted >= _STARTS_OF_VALUES:
-        expected = ["a value"]
-    else:
-        order = list(_NAMES)
-        expected = [_NAMES[name] for name in sorted(accepted & _NAMES.keys(), key=order.index)]
-    listed = ", ".join(expected[:-1])
-    return f"expected {listed}{' or ' if listed else ''}{expected[-1] if expected else 'nothing'}, found {found}"
 
 
 def _hint(found: str) -> str:
@@ -103,3 +74,7 @@ def _hint(found: str) -> str:
         case "+" | "*" | "/" | "%" | "^":
             return "; nothing can be calculated here"
     return ""
+
+
+words_of: Final = QueryGrammar(_GRAMMAR, _NAMES, {"ATTRIBUTE", "NAME", "TEXT", "NOT"}, {"TEXT", "INT"}, _hint).words_of
+"""The tree of the words of a query. Raises OttlError for what is none."""
