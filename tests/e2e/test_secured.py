@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +118,16 @@ def test_spans_go_in_and_out_by_token_over_tls(secured: Daemon, authority: Autho
     assert 'spanhouse_query_refused_requests_total{extension="query",reason="unauthenticated"} 1.0' in metrics
     for said in (metrics, secured.log):
         assert not [secret for secret in (SHOP, READER, METRICS) if secret in said]
+
+
+def test_peers_that_do_not_speak_tls_leave_nothing_in_the_log_but_what_is_ours(secured: Daemon) -> None:
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", secured.ports.grpc), timeout=30) as peer:
+            peer.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            with suppress(ConnectionError):
+                while peer.recv(4096):
+                    pass
+    assert [line for line in secured.log.splitlines() if not line.startswith("{")] == []
 
 
 def test_what_the_daemon_writes_is_nobody_elses_business(secured: Daemon) -> None:
