@@ -9,8 +9,9 @@ from collector.query.analysis.completion_path import find_completion_path
 from collector.query.analysis.critical_path import find_critical_path
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, build_tree
+from tests.support.shapes import chain, comb, star
 from tests.support.stored import Drawn, draw, real_traces
-from tests.unit.test_critical_path import EXAMPLES, chain, comb, forests, star
+from tests.unit.test_critical_path import EXAMPLES, forests
 
 
 def written(spans: Skeleton) -> str:

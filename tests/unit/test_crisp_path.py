@@ -12,8 +12,9 @@ from collector.query.analysis.crisp_path import find_crisp_paths
 from collector.query.analysis.longest_chain import find_longest_chains
 from collector.query.skeleton import Skeleton
 from collector.query.tree import build_tree
+from tests.support.shapes import chain, comb, star
 from tests.support.stored import Drawn, draw, real_traces
-from tests.unit.test_critical_path import EXAMPLES, chain, comb, forests, star
+from tests.unit.test_critical_path import EXAMPLES, forests
 
 EXCLUSIVE = {
     "E1": "A 100",

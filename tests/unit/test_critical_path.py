@@ -13,6 +13,7 @@ from collector.query.analysis.critical_path import CriticalPath, Overflow, find_
 from collector.query.spans import Spans
 from collector.query.tree import build_tree
 from tests.support.rows import rows_of
+from tests.support.shapes import chain, comb, star
 from tests.support.stored import Drawn, draw, spans_by_trace
 from tests.support.traces import all_traces
 
@@ -262,19 +263,6 @@ def test_without_tolerance_and_with_distinct_times_it_is_the_strict_walk(times: 
     path = path_of(spans, Fraction(0))
     root = path.roots[0]
     assert [(part.row, part.start, part.end) for part in root.segments] == backward_walk(spans, root.root)
-
-
-def chain(depth: int) -> list[Drawn]:
-    return [Drawn(f"{n:x}", n, 2 * depth - n, f"{n - 1:x}" if n else "") for n in range(depth)]
-
-
-def star(count: int) -> list[Drawn]:
-    return [Drawn("r", 0, 2 * count)] + [Drawn(f"{n:x}", 2 * n, 2 * n + 1, "r") for n in range(count)]
-
-
-def comb(levels: int) -> list[Drawn]:
-    long = [Drawn(f"{n:x}", n, 4 * levels - n, f"{n - 1:x}" if n else "") for n in range(levels)]
-    return long + [Drawn(f"t{n:x}", n, n + 1, f"{n:x}") for n in range(levels)]
 
 
 @pytest.mark.parametrize("shape", [chain(100_000), star(100_000), comb(50_000)], ids=["chain", "star", "comb"])

@@ -8,8 +8,9 @@ from hypothesis import given
 from collector.query.analysis.jaeger_path import find_jaeger_path
 from collector.query.skeleton import Skeleton
 from collector.query.tree import build_tree
+from tests.support.shapes import chain, comb, star
 from tests.support.stored import Drawn, draw, real_traces
-from tests.unit.test_critical_path import EXAMPLES, chain, comb, forests, star
+from tests.unit.test_critical_path import EXAMPLES, forests
 
 DIFFERENT = {
     "E8 back to back with a faster sibling": "R 95-100, C 70-95, R 40-70, A 10-40, R 0-10",

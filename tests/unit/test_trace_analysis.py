@@ -19,8 +19,9 @@ from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, build_tree
 from collector.query.view import view_of
 from collector.query.waterfall import build_waterfall, self_times_of
+from tests.support.shapes import chain, star
 from tests.support.stored import Drawn, draw, drawn, real_traces
-from tests.unit.test_critical_path import chain, forests, star
+from tests.unit.test_critical_path import forests
 
 
 def what_if(spans: Skeleton, name: str) -> WhatIf:
