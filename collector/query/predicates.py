@@ -58,6 +58,10 @@ _MANY: Final[dict[Column, str]] = {
 }
 _MAPS: Final[dict[Level, str]] = {"span": "SpanAttributes", "resource": "ResourceAttributes", "scope": "ScopeAttributes"}
 _MANY_MAPS: Final[dict[Level, str]] = {"event": "`Events.Attributes`", "link": "`Links.Attributes`"}
+EVERYWHERE: Final[tuple[Level, ...]] = ("span", "resource", "scope", "event", "link")
+"""Where a span can have attributes."""
+_INDEXED: Final = ("span or resource", "span", "resource")
+"""Of these an index says in which parts of the table a key or value may be."""
 _NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start"})
 
 
@@ -115,9 +119,9 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class HasRelative:
-    """The parent of the span, or a child, or any span of its trace (itself included), fits."""
+    """The parent of the span, or a child, another child of its parent, or any span of its trace (itself included), fits."""
 
-    relative: Literal["parent", "child", "anybody"]
+    relative: Literal["parent", "child", "sibling", "anybody"]
     term: Predicate
 
 
@@ -171,7 +175,9 @@ class Wording:
             case AllOf(terms):
                 return f"({' AND '.join(map(self.condition, terms))})" if terms else "true"
             case AnyOf(terms):
-                return f"({' OR '.join(map(self.condition, terms))})" if terms else "false"
+                return self._any_of(terms)
+            case HasRelative("sibling", term):
+                return self._sibling(term)
             case HasRelative(relative, term):
                 here, there = {
                     "parent": ("(TraceId, ParentSpanId)", "TraceId, SpanId"),
@@ -198,12 +204,32 @@ class Wording:
         self._parameters[name] = value
         return f"{{{name}:{type_name}}}"
 
+    def _any_of(self, terms: tuple[Predicate, ...]) -> str:
+        if not terms:
+            return "false"
+        conditions = [self.condition(term) for term in terms]
+        slow = [_has_no_index(term) for term in terms]
+        if not all(slow) and any(slow):
+            # One alternative without an index would make those of the others useless: it is left out where no span fits it, which
+            # is usual, and quick to see, since few spans have such attributes.
+            unindexed = " OR ".join(condition for condition, is_slow in zip(conditions, slow, strict=True) if is_slow)
+            conditions = [condition for condition, is_slow in zip(conditions, slow, strict=True) if not is_slow]
+            conditions.append(f"(({unindexed}) AND (SELECT count() FROM (SELECT 1 {self._within()} AND ({unindexed}) LIMIT 1)) > 0)")
+        return f"({' OR '.join(conditions)})"
+
     def _others(self, term: Predicate) -> str:
         return (
             f"FROM {self._table} WHERE Workspace = {{workspace:String}}"
             " AND Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
             f" AND {self.condition(term)}"
         )
+
+    def _sibling(self, term: Predicate) -> str:
+        fitting = f"SELECT TraceId, ParentSpanId {self._others(term)} AND ParentSpanId != ''"
+        several = f"{fitting} GROUP BY TraceId, ParentSpanId HAVING uniqExact(SpanId) > 1"
+        # Where only one of the children fits, it is a sibling of the others.
+        only = f"NOT {self.condition(term)} AND (TraceId, ParentSpanId) IN ({fitting})"
+        return f"((TraceId, ParentSpanId) IN ({several}) OR ({only}))"
 
     def _measured(self, predicate: Measured) -> str:
         value = "1" if predicate.field is None else self.number(predicate.field)

@@ -228,6 +228,20 @@ async def test_traceql_finds_the_spans_that_it_asks_for(api: Api, shop: Api) -> 
         assert (query, await matched(api, query)) == (query, expected)
 
 
+async def test_siblings_are_other_children_of_the_parent(api: Api) -> None:
+    children = [span(1, number, parent=1, name=name) for number, name in ((2, "a"), (3, "b"), (4, "b"))]
+    await api.store(request_of(span(1, 1, name="root"), *children, span(1, 5, parent=2, name="a"), span(2, 1, name="a")))
+    for query, expected in (
+        ('{ name = "a" } ~ {}', {1: [3, 4]}),
+        ('{ name = "b" } ~ {}', {1: [2, 3, 4]}),
+        ('{ name = "b" } ~ { name = "b" }', {1: [3, 4]}),
+        ('{ name = "a" } ~ { name = "a" }', {}),
+        ('{ name = "a" } &~ { name = "b" }', {1: [2, 3, 4]}),
+        ('{ name = "root" } ~ {}', {}),
+    ):
+        assert (query, await matched(api, query)) == (query, expected)
+
+
 async def test_the_newest_come_first_and_the_range_counts(api: Api, shop: Api) -> None:
     assert await found(api, "{}") == [3, 2, 1]
     assert await found(api, "{}", limit=2) == [3, 2]

@@ -44,6 +44,13 @@ _LARGEST_PREDICATE: Final = 500
 _LARGEST: Final = 2**63 - 1
 
 _MIRRORED: Final[dict[Operator, Operator]] = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_Relative = Literal["parent", "child", "sibling"]
+_RELATIVES: Final[dict[str, tuple[_Relative, _Relative]]] = {
+    ">": ("parent", "child"),
+    "<": ("child", "parent"),
+    "~": ("sibling", "sibling"),
+}
+"""What joins two sets → what of a span in the right one is in the left one, and the other way round."""
 _CONSTANTS: Final = {"true", "false", "nil", "error", "ok", "unset", *(kind.lower() for kind in KINDS)}
 _MEASURES: Final = ("avg", "min", "max", "sum")
 _NOWHERE: Final = AnyOf(())
@@ -214,16 +221,15 @@ class _Reader:
         for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
             right = self._sets(_tree(operand), depth + 1)
             how = str(_tree(operator).children[0])
-            if how[-1] not in "<>" or how[-2:] in (">>", "<<"):
-                message = f"{how} is not served here: > finds spans by their parent, < by their children"
+            if how[-2:] in (">>", "<<"):
+                message = f"{how} is not served here: > finds spans by their parent, < by their children, ~ by their siblings"
                 raise self._error(_tree(operator), message)
-            below: Literal["parent", "child"] = "parent" if how[-1] == ">" else "child"
-            above: Literal["parent", "child"] = "child" if how[-1] == ">" else "parent"
-            related = HasRelative(below, found)
+            there, back = _RELATIVES[how[-1]]
+            related = HasRelative(there, found)
             if how[0] == "!":
                 found = AllOf((right, Not(related)))
             elif how[0] == "&":
-                found = AnyOf((AllOf((right, related)), AllOf((found, HasRelative(above, right)))))
+                found = AnyOf((AllOf((right, related)), AllOf((found, HasRelative(back, right)))))
             else:
                 found = AllOf((right, related))
         return found
@@ -357,6 +363,8 @@ def _size(predicate: Predicate, known: dict[int, int]) -> int:
         match predicate:
             case AllOf(terms) | AnyOf(terms):
                 size = sum(_size(term, known) for term in terms)
+            case HasRelative("sibling", term):
+                size = 3 * _size(term, known)
             case Not(term) | HasRelative(_, term):
                 size = _size(term, known)
             case Measured():
