@@ -8,17 +8,32 @@ from typing import Final, Literal
 
 import orjson
 
-from collector.query.predicates import EVERY_SPAN, Operator, Predicate, Wording
-from collector.query.store import ERROR, KINDS, MAX_DURATION, STATUS_CODES, SpanStore, time_range
+from collector.query.predicates import (
+    EVERY_SPAN,
+    EVERYWHERE,
+    FAILED,
+    AnyOf,
+    Attribute,
+    Column,
+    Comparison,
+    Not,
+    Operator,
+    Predicate,
+    Wording,
+)
+from collector.query.store import KINDS, MAX_DURATION, STATUS_CODES, SpanStore, time_range
 
 Measure = Literal["duration", "spans", "errors", "root service", "root name"]
 """What can be asked of a trace as a whole. The root is the earliest span without a parent id."""
 Sort = Literal["start", "duration", "spans", "errors"]
 """What hits are sorted by: the start of their spans that fit, or what they measure as a whole."""
 
-_ATTRIBUTE_COLUMNS: Final = ("SpanAttributes", "ResourceAttributes", "ScopeAttributes")
-_NESTED_ATTRIBUTE_COLUMNS: Final = ("`Events.Attributes`", "`Links.Attributes`")
-_SPECIAL_COLUMNS: Final = {"scope.name": "ScopeName", "scope.version": "ScopeVersion"}
+_FIELDS: Final[dict[str, Column]] = {
+    "span.kind": "kind",
+    "span.status": "status",
+    "scope.name": "scope name",
+    "scope.version": "scope version",
+}
 _RESOURCE_PREFIX: Final = "resource."
 
 
@@ -110,32 +125,18 @@ def conditions_of(store: SpanStore, search: TraceSearch) -> tuple[list[str], dic
             parameters[name] = value
     if search.minimum_duration is not None:
         conditions.append(f"Duration <= {MAX_DURATION}")
-    for index, (key, value) in enumerate(search.attributes):
-        key_name, value_name = f"key{index}", f"value{index}"
-        conditions.append(_attribute_condition(key, value, key_name, value_name))
-        parameters |= {key_name: key.removeprefix(_RESOURCE_PREFIX), value_name: value}
-    if search.where != EVERY_SPAN:
-        conditions.append(Wording(store.spans_table, parameters).condition(search.where))
+    wording = Wording(store.spans_table, parameters)
+    asked = (*(attribute_predicate(key, value) for key, value in search.attributes), search.where)
+    conditions += [wording.condition(predicate) for predicate in asked if predicate != EVERY_SPAN]
     return conditions, parameters
 
 
-def _attribute_condition(key: str, value: str, key_name: str, value_name: str) -> str:
+def attribute_predicate(key: str, value: str) -> Predicate:
+    """What `TraceSearch.attributes` says of a key and a value."""
     if key == "error" and value in ("true", "false"):
-        return f"StatusCode {'=' if value == 'true' else '!='} '{STATUS_CODES[ERROR]}'"
-    if key == "span.kind":
-        return f"lower(SpanKind) = lower({{{value_name}:String}})"
-    if key == "span.status":
-        return f"lower(StatusCode) = lower({{{value_name}:String}})"
-    if key in _SPECIAL_COLUMNS:
-        return f"{_SPECIAL_COLUMNS[key]} = {{{value_name}:String}}"
-
-    def holds(attributes: str) -> str:
-        # A missing key reads as the empty text, so an empty value must ask for the key as well.
-        present = f"mapContains({attributes}, {{{key_name}:String}}) AND " if not value else ""
-        return f"{present}{attributes}[{{{key_name}:String}}] = {{{value_name}:String}}"
-
+        return FAILED if value == "true" else Not(FAILED)
+    if key in _FIELDS:
+        return Comparison(_FIELDS[key], "equals ignoring case" if key.startswith("span.") else "=", value)
     if key.startswith(_RESOURCE_PREFIX):
-        return f"({holds('ResourceAttributes')})"
-    anywhere = [f"({holds(column)})" for column in _ATTRIBUTE_COLUMNS]
-    anywhere += [f"arrayExists(m -> {holds('m')}, {column})" for column in _NESTED_ATTRIBUTE_COLUMNS]
-    return f"({' OR '.join(anywhere)})"
+        return Comparison(Attribute("resource", key.removeprefix(_RESOURCE_PREFIX)), "=", value)
+    return AnyOf(tuple(Comparison(Attribute(level, key), "=", value) for level in EVERYWHERE))

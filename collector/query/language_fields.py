@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from collector.query.conditions import Measure
-from collector.query.predicates import Attribute, Column, Field
+from collector.query.predicates import EVERYWHERE, Attribute, Column, Field
 from collector.query.predicates import Level as AttributeLevel
 from config.ottl_nodes import Level
 from config.ottl_paths import FIELDS, PREFIXES
@@ -79,7 +79,7 @@ _LEVELS: Final[Mapping[str, tuple[AttributeLevel, ...]]] = {
     "event": ("event",),
     "spanevent": ("event",),
     "link": ("link",),
-    "any": ("span", "resource", "scope", "event", "link"),
+    "any": EVERYWHERE,
 }
 _PREFIXES: Final[Mapping[str, Level]] = {**PREFIXES, "event": Level.EVENT}
 

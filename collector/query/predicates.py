@@ -60,8 +60,8 @@ _MAPS: Final[dict[Level, str]] = {"span": "SpanAttributes", "resource": "Resourc
 _MANY_MAPS: Final[dict[Level, str]] = {"event": "`Events.Attributes`", "link": "`Links.Attributes`"}
 EVERYWHERE: Final[tuple[Level, ...]] = ("span", "resource", "scope", "event", "link")
 """Where a span can have attributes."""
-_INDEXED: Final = ("span or resource", "span", "resource")
-"""Of these an index says in which parts of the table a key or value may be."""
+_WITHOUT_INDEX: Final[tuple[Level, ...]] = ("scope", "event", "link")
+"""Of the others an index says in which parts of the table a key or value may be."""
 _NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start"})
 
 
@@ -149,6 +149,14 @@ ROOT: Final = Comparison("parent span id", "=", "")
 FAILED: Final = Comparison("status", "=", STATUS_CODES[2])
 
 
+def _has_no_index(term: Predicate) -> bool:
+    """Whether a term asks for a key or value as indexes know them, but where there are none."""
+    match term:
+        case Comparison(Attribute(level, _), "=", _) | Exists(Attribute(level, _)):
+            return level in _WITHOUT_INDEX
+    return False
+
+
 class Wording:
     """Words predicates as SQL.
 
@@ -214,15 +222,18 @@ class Wording:
             # is usual, and quick to see, since few spans have such attributes.
             unindexed = " OR ".join(condition for condition, is_slow in zip(conditions, slow, strict=True) if is_slow)
             conditions = [condition for condition, is_slow in zip(conditions, slow, strict=True) if not is_slow]
-            conditions.append(f"(({unindexed}) AND (SELECT count() FROM (SELECT 1 {self._within()} AND ({unindexed}) LIMIT 1)) > 0)")
+            found = f"SELECT 1 {self._within()} AND ({unindexed}) LIMIT 1"
+            conditions.append(f"(({unindexed}) AND (SELECT count() FROM ({found})) > 0)")  # noqa: S608 - names are checked, values are bound
         return f"({' OR '.join(conditions)})"
 
-    def _others(self, term: Predicate) -> str:
+    def _within(self) -> str:
         return (
             f"FROM {self._table} WHERE Workspace = {{workspace:String}}"
             " AND Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
-            f" AND {self.condition(term)}"
         )
+
+    def _others(self, term: Predicate) -> str:
+        return f"{self._within()} AND {self.condition(term)}"
 
     def _sibling(self, term: Predicate) -> str:
         fitting = f"SELECT TraceId, ParentSpanId {self._others(term)} AND ParentSpanId != ''"

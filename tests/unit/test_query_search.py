@@ -56,7 +56,7 @@ def test_a_search_that_contradicts_itself_names_the_field(fields: dict[str, obje
 def test_no_value_of_a_search_ever_stands_in_its_sql(key: str, value: str) -> None:
     store = SpanStore(ClickHouseClient(["http://127.0.0.1:1"]))
     marked = TraceSearch(0, 10, "default", service=f"<{value}>", operation=f"<{value}>", attributes=((f"<{key}>", f"<{value}>"),))
-    plain = TraceSearch(0, 10, "default", service="a", operation="b", attributes=(("c", "d"),))
+    plain = TraceSearch(0, 10, "default", service="a", operation="b", attributes=(("c", "c" if key == value else "d"),))
     assert ranking_statement(store, marked, None).sql == ranking_statement(store, plain, None).sql
 
 
