@@ -218,7 +218,7 @@ def test_queries_find_in_real_traces_what_plain_python_finds(clickhouse: Any) ->
     with asyncio.Runner() as runner:
         client, store = runner.run(opened())
 
-        @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(
             searches(rows),
             st.sampled_from(["start", "duration", "spans", "errors"]),
@@ -261,40 +261,35 @@ async def test_a_body_asks_the_same_as_a_url(api: Api) -> None:
     assert trace_ids(found) == [hex_of(1)]
 
 
-@pytest.mark.parametrize(
-    ("body", "parameter"),
-    [
-        ({"q": "name ="}, "q"),
-        ({"service": {"name": "web"}}, "service"),
-        ({"attribute": [["a=b"]]}, "attribute"),
-        ({"limit": 1.5}, "limit"),
-        ({"service": ["a", "b"]}, "service"),
-        ({"sevice": "web"}, "sevice"),
-        ({"q": None}, "q"),
-    ],
-)
-async def test_a_bad_body_names_the_parameter(api: Api, body: dict[str, Any], parameter: str) -> None:
-    async with api.session.post(f"{api.url}/api/v1/traces", json=body) as response:
-        problem = await response.json()
-    assert (response.status, problem["parameter"]) == (400, parameter)
+async def test_a_bad_body_names_the_parameter(api: Api) -> None:
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("q", {"q": "name ="}),
+        ("service", {"service": {"name": "web"}}),
+        ("attribute", {"attribute": [["a=b"]]}),
+        ("limit", {"limit": 1.5}),
+        ("service", {"service": ["a", "b"]}),
+        ("sevice", {"sevice": "web"}),
+        ("q", {"q": None}),
+    ]
+    for parameter, body in bodies:
+        async with api.session.post(f"{api.url}/api/v1/traces", json=body) as response:
+            problem = await response.json()
+        assert (response.status, problem["parameter"]) == (400, parameter)
 
 
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
-        ({"q": "duration > 5"}, "q"),
-        ({"q": "x" * 10_001}, "q"),
-        ({"sort": "size"}, "sort"),
-        ({"order": "up"}, "order"),
-        ({"spans": "101"}, "spans"),
-        ({"minTraceDuration": "1s", "maxTraceDuration": "1ms"}, "maxTraceDuration"),
-        ({"minTraceDuration": "soon"}, "minTraceDuration"),
-    ],
-)
-async def test_a_bad_parameter_is_named_with_its_value(api: Api, query: dict[str, str], parameter: str) -> None:
-    answer = await api.get("/api/v1/traces", **query)
-    assert (answer.status, answer.json["parameter"]) == (400, parameter)
-    assert answer.json["value"] == query[parameter][:200] + ("..." if len(query[parameter]) > 200 else "")
+async def test_a_bad_parameter_is_named_with_its_value(api: Api) -> None:
+    for parameter, value, others in (
+        ("q", "duration > 5", {}),
+        ("q", "x" * 5000 + " =", {}),
+        ("sort", "size", {}),
+        ("order", "up", {}),
+        ("spans", "101", {}),
+        ("maxTraceDuration", "1ms", {"minTraceDuration": "1s"}),
+        ("minTraceDuration", "soon", {}),
+    ):
+        answer = await api.get("/api/v1/traces", **{parameter: value, **others})
+        assert (answer.status, answer.json["parameter"]) == (400, parameter)
+        assert answer.json["value"] == value[:200] + ("..." if len(value) > 200 else "")
 
 
 async def test_a_trace_is_asked_for_as_a_whole_over_spans_outside_of_the_time_range(api: Api) -> None:
