@@ -163,8 +163,12 @@ def test_arguments_in_the_middle_may_be_left_out() -> None:
 
 
 WRITTEN_OUT = {
-    "pattern": ".*", "toCase": "camel", "bytes": b"12345678", "format": "%Y",
-    "delimiter": "=", "pair_delimiter": "a",
+    "pattern": ".*",
+    "toCase": "camel",
+    "bytes": b"12345678",
+    "format": "%Y",
+    "delimiter": "=",
+    "pair_delimiter": "a",
 }
 
 
