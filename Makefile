@@ -24,7 +24,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 
 test: check
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 audit: $(STAMP)
 	@.ci/audit
