@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from tests.contract.test_query_api_traces import Api, hex_of, request_of, span
 from tests.contract.test_query_api_traces import api as api
-from tests.support.messages import canonical_spans
+from tests.support.messages import canonical_spans, with_base64_ids
 from tests.support.requests import EPOCH, every_value_request, key_values
 from tests.support.traces import read_trace, trace_names
 
@@ -317,20 +317,6 @@ async def test_v3_traces_are_otlp_json_in_both_spellings(api: Api, shop: Api) ->
     assert (server["traceId"], server["spanId"], server["kind"]) == (hex_of(1), f"{2:016x}", 2)
     assert server["startTimeUnixNano"] == str(EPOCH + 1_234_567)
     assert server["status"] == {"message": "boom", "code": 2}
-
-
-def with_base64_ids(node: Any) -> Any:
-    """Protobuf's mapping to JSON of what is OTLP's."""
-    if isinstance(node, list):
-        return [with_base64_ids(item) for item in node]
-    if isinstance(node, dict):
-        return {
-            key: base64.b64encode(bytes.fromhex(value)).decode()
-            if key in ("traceId", "spanId", "parentSpanId")
-            else with_base64_ids(value)
-            for key, value in node.items()
-        }
-    return node
 
 
 async def test_v3_gives_back_everything_that_was_sent(api: Api) -> None:

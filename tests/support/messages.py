@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, MutableSequence
+from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -54,3 +56,17 @@ def _sort_value(value: AnyValue) -> None:
         copies = [KeyValue.FromString(entry.SerializeToString()) for entry in entries]
         del value.kvlist_value.values[:]
         value.kvlist_value.values.extend(copies)
+
+
+def with_base64_ids(node: Any) -> Any:
+    """Protobuf's own mapping to JSON, of a document in OTLP's: there ids are in hexadecimal."""
+    if isinstance(node, list):
+        return [with_base64_ids(item) for item in node]
+    if isinstance(node, dict):
+        return {
+            key: base64.b64encode(bytes.fromhex(value)).decode()
+            if key in ("traceId", "spanId", "parentSpanId")
+            else with_base64_ids(value)
+            for key, value in node.items()
+        }
+    return node

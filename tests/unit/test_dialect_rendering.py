@@ -20,7 +20,7 @@ from collector.query.attributes import typed_values
 from collector.query.otlp import to_traces_data
 from collector.query.spans import Spans
 from tests.support.drawn_requests import drawn_request
-from tests.support.messages import canonical_spans
+from tests.support.messages import canonical_spans, with_base64_ids
 from tests.support.requests import Shape, every_value_request, generated_request
 from tests.support.rows import rows_of
 from tests.support.stored import spans_by_trace
@@ -41,19 +41,6 @@ def stored_traces() -> list[Spans]:
     """Every type of value, and spans with events, links, parents and errors."""
     requests = (every_value_request(), generated_request(Shape(spans=100, links_share=0.2, errors_share=0.2), seed=1))
     return [spans for request in requests for spans in spans_by_trace(rows_of(request)).values()]
-
-
-def with_base64_ids(node: Any) -> Any:
-    if isinstance(node, list):
-        return [with_base64_ids(item) for item in node]
-    if isinstance(node, dict):
-        return {
-            key: base64.b64encode(bytes.fromhex(value)).decode()
-            if key in ("traceId", "spanId", "parentSpanId")
-            else with_base64_ids(value)
-            for key, value in node.items()
-        }
-    return node
 
 
 def check_otlp(spans: Spans) -> None:

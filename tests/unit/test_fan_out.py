@@ -23,7 +23,7 @@ class Half:
         return Delivery(Counter(all=self.stores), afterwards=[self.remembered.clear])
 
     async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
-        raise NotImplementedError
+        raise AssertionError(f"{name}: no rows are made of these spans")
 
 
 async def test_a_batch_is_as_well_delivered_as_by_the_worst_and_all_are_told_when_it_cannot_come_again() -> None:

@@ -61,7 +61,7 @@ class _Member:
         drops: it is for traces that are to be dropped.
         forbids: what it is not for is dropped.
         unconditional: it is for every trace.
-        settles: what it is for now, it is for whatever else comes, and whatever the trace's id is.
+        settles: once it is for a trace, it stays so, whatever else comes and whatever the trace's id is.
     """
 
     place: int
