@@ -30,9 +30,10 @@ FLOORS = (
     {"processors", "journal"},
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
-    {"tokens", "http_connection", "running"},
+    {"tokens", "http_connection", "running", "component_telemetry"},
     {
         "consumer",
+        "histogram",
         "ledger",
         "metrics",
         "logging",

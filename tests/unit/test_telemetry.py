@@ -10,8 +10,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from collector import metrics
 from collector.clock import Clock
+from collector.histogram import Histogram
 from collector.metrics import METRICS, Definition
-from collector.telemetry import Histogram, Telemetry
+from collector.telemetry import Telemetry
 
 
 def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
