@@ -27,6 +27,7 @@ FLOORS = (
     {"embedded", "receiving", "query_port", "journaling"},
     {"health", "tracing_control"},
     {"receivers", "api", "pipeline"},
+    {"monitor"},
     {"processors", "journal"},
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
