@@ -14,6 +14,7 @@ import orjson
 from aiohttp import web
 
 from collector.api import (
+    audit,
     completion,
     configuration,
     dialects,
@@ -30,10 +31,12 @@ from collector.api import (
 )
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
+from collector.api.openapi_page import POLICY, openapi_page
 from collector.api.problems import FORMS, problems
-from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, RUNNING, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, OBJECTS, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.control.config_store import ConfigStore
+from collector.control.objects import Objects
 from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
@@ -54,6 +57,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *ledger.ROUTES,
     *sampling_decisions.ROUTES,
     *tracing_configs.ROUTES,
+    *audit.ROUTES,
 )
 
 _GUARD: Final = web.AppKey("guard", Guard)
@@ -96,6 +100,7 @@ def build_application(
         routes = ROUTES
         application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
+        application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
     if running is not None:
         routes = (*routes, *configuration.ROUTES)
         application[RUNNING] = running
@@ -113,17 +118,27 @@ def build_application(
     if client is not None:
         application.router.add_routes(dialects.ROUTES)
     application[FORMS] = dialects.FORMS
-    document = orjson.dumps(openapi_document(routes))
-
-    async def openapi(_: web.Request) -> web.Response:
-        return web.Response(body=document, content_type=JSON)
-
-    application.router.add_get("/openapi.json", openapi)
+    _describe(application, routes)
     if strategies is not None:
         application[STRATEGIES] = strategies
         application.router.add_routes([web.get(path, sampling_strategy) for path in PATHS])
     application.router.add_routes(extra_routes)
     return application
+
+
+def _describe(application: web.Application, routes: Iterable[Route]) -> None:
+    """Serve what there is to ask for, for programs and for readers."""
+    document = openapi_document(routes)
+    json, page = orjson.dumps(document), openapi_page(document)
+
+    async def openapi(_: web.Request) -> web.Response:
+        return web.Response(body=json, content_type=JSON)
+
+    async def docs(_: web.Request) -> web.Response:
+        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": POLICY})
+
+    application.router.add_get("/openapi.json", openapi)
+    application.router.add_get("/docs", docs)
 
 
 def build_sampling_application(strategies: Strategies, guard: Guard) -> web.Application:

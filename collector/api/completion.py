@@ -14,7 +14,7 @@ from collector.query.operations import find_operations
 from collector.query.tags import TagLevel, find_tag_values, find_tags
 
 LIMIT: Final = params.limit(100, 1000, "names")
-PREFIX: Final[Parameter[str]] = Parameter("prefix", "What the names begin with.", {"type": "string"}, str, "")
+PREFIX: Final[Parameter[str]] = Parameter("prefix", "What the names begin with.", {"type": "string"}, str, "", example="http.")
 LEVEL: Final[Parameter[str | None]] = Parameter(
     "level",
     "Only attributes of these.",

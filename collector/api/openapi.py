@@ -7,26 +7,33 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
-from collector.api import analysis_schemas, schemas
-from collector.api.params import Parameter
+from collector.api import analysis_schemas, audit, schemas
+from collector.api.params import SPAN_ID_EXAMPLE, TRACE_ID_EXAMPLE, Parameter
 from collector.api.problems import MEDIA_TYPE
 from collector.api.routing import JSON, Route
 from collector.api.schemas import reference
 
-COMPONENTS: Final = {**schemas.COMPONENTS, **analysis_schemas.COMPONENTS}
+COMPONENTS: Final = {**schemas.COMPONENTS, **analysis_schemas.COMPONENTS, **audit.COMPONENTS}
 _PATH_PARAMETERS: Final = {
-    "workspace": "The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.",
-    "service": "The name of a service.",
-    "key": "The key of attributes.",
-    "config_id": "The id of a tracing config, a UUID.",
-    "trace_id": "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
-    "span_id": "16 hexadecimal digits in either case.",
+    "workspace": ("The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.", "default"),
+    "service": ("The name of a service.", "cart"),
+    "key": ("The key of attributes.", "http.route"),
+    "object_id": ("The id of the object, a UUID.", "8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7"),
+    "config_id": ("The id of a tracing config, a UUID.", "3f2b8c1e-7d52-5a4e-9c0e-2f6d7a1b9e40"),
+    "trace_id": (
+        "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
+        TRACE_ID_EXAMPLE,
+    ),
+    "span_id": ("16 hexadecimal digits in either case.", SPAN_ID_EXAMPLE),
 }
+"""Name → what it is, and an example."""
 _PROBLEMS: Final = {
-    "400": "A parameter or header cannot be understood.",
+    "400": "A parameter, header or body cannot be understood.",
     "401": "The daemon asks for a token, and none came that it knows.",
     "403": "The token does not allow this, or the request comes from another site.",
-    "503": "The span store cannot be reached or is busy.",
+    "500": "The daemon has made a mistake; its log says which.",
+    "502": "The span store refused the query.",
+    "503": "The span store cannot be reached or is busy, or the daemon answers as many requests as it may.",
     "504": "The query took longer than it may.",
 }
 _SECURITY_SCHEMES: Final = {
@@ -39,6 +46,7 @@ _WORKSPACE: Final = {
     "required": False,
     "description": "The workspace that is asked; needed where the token has several. `X-Scope-OrgID` means the same.",
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$", "default": "default"},
+    "example": "default",
 }
 _IF_MATCH: Final = {
     "name": "If-Match",
@@ -46,6 +54,15 @@ _IF_MATCH: Final = {
     "required": True,
     "description": 'The version that is changed, as the header `ETag` of an answer gives it, such as `"3"`.',
     "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    "example": '"3"',
+}
+_IF_NONE_MATCH: Final = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The header `ETag` of an answer before; where the answer would be the same, there is a 304 without it.",
+    "schema": {"type": "string"},
+    "example": '"9f86d081884c7d659a2feaa0c55ad015"',
 }
 
 
@@ -78,17 +95,19 @@ def _operation(route: Route) -> dict[str, Any]:
         **_PROBLEMS,
         **({"404": route.unknown} if route.unknown else {}),
         **({"409": route.conflict} if route.conflict else {}),
-        **({"415": "The body is not said to be JSON."} if route.body else {}),
+        **({"413": "The body is too large.", "415": "The body is not said to be JSON."} if route.body else {}),
         **({"428": "The header If-Match does not name a version."} if route.names_version else {}),
     }
     in_path = re.findall(r"{(\w+)}", route.path)
     return {
-        "operationId": route.handler.__name__,
+        "operationId": route.operation or route.handler.__name__,
+        "tags": [_tag(route.path)],
         "summary": route.summary,
         "parameters": [
             *(_path_parameter(name) for name in in_path),
             *(_query_parameter(parameter) for parameter in route.parameters),
             *([_IF_MATCH] if route.names_version else []),
+            *([_IF_NONE_MATCH] if route.has_tag else []),
             *([_WORKSPACE] if "workspace" not in in_path else []),
         ],
         **({"requestBody": {"required": True, "content": {JSON: {"schema": route.body}}}} if route.body else {}),
@@ -99,6 +118,7 @@ def _operation(route: Route) -> dict[str, Any]:
                     media_type: {"schema": schema} if schema is not None else {} for media_type, schema in route.answers.items()
                 },
             },
+            **({"304": {"description": "The answer is that which If-None-Match names."}} if route.has_tag else {}),
             **{
                 status: {"description": text, "content": {MEDIA_TYPE: {"schema": reference("Problem")}}}
                 for status, text in sorted(problems.items())
@@ -107,13 +127,20 @@ def _operation(route: Route) -> dict[str, Any]:
     }
 
 
+def _tag(path: str) -> str:
+    """What a path is about: its first part that is neither the API's beginning nor the workspace."""
+    return path.removeprefix("/api/v1/").removeprefix("workspaces/{workspace}/").partition("/")[0]
+
+
 def _path_parameter(name: str) -> dict[str, Any]:
+    description, example = _PATH_PARAMETERS[name]
     return {
         "name": name,
         "in": "path",
         "required": True,
-        "description": _PATH_PARAMETERS[name],
+        "description": description,
         "schema": {"type": "string"},
+        "example": example,
     }
 
 
@@ -126,4 +153,16 @@ def _query_parameter(parameter: Parameter[Any]) -> dict[str, Any]:
         "description": parameter.description,
         "schema": schema,
         **({"style": "form", "explode": True} if parameter.repeatable else {}),
+        **_example(parameter),
     }
+
+
+def _example(parameter: Parameter[Any]) -> dict[str, Any]:
+    """The member `example`; a value that the schema names serves where the parameter has none of its own."""
+    schema = parameter.schema
+    if parameter.example:
+        return {"example": [parameter.example] if parameter.repeatable else parameter.example}
+    if schema["type"] == "boolean":
+        return {"example": True}
+    named = [*(schema[key] for key in ("default", "minimum") if key in schema), *schema.get("enum", ())]
+    return {"example": [named[0]] if parameter.repeatable else named[0]} if named else {}

@@ -42,6 +42,7 @@ class Parameter(Generic[T]):
         default: value when the parameter is absent.
         repeatable: whether it may be given several times.
         required: whether it must be given; the default has no meaning then.
+        example: a text of it.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Parameter(Generic[T]):
     default: T
     repeatable: bool = False
     required: bool = False
+    example: str = ""
 
     def read(self, query: MultiMapping[str]) -> T:
         """The value in a request's query.
@@ -200,9 +202,9 @@ _TIME_TEXT: Final = (
 )
 
 
-def optional_text(name: str, description: str) -> Parameter[str | None]:
+def optional_text(name: str, description: str, example: str = "") -> Parameter[str | None]:
     """A text of any kind."""
-    return Parameter(name, description, {"type": "string"}, str, None)
+    return Parameter(name, description, {"type": "string"}, str, None, example=example)
 
 
 def flag(name: str, description: str) -> Parameter[bool | None]:
@@ -234,17 +236,33 @@ START: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     parse_time,
     None,
+    example="2026-03-01T12:00:00Z",
 )
 END: Final[Parameter[int | None]] = Parameter(
-    "end", f"End of the time range, not included. {_TIME_TEXT} Default: now.", {"type": "string"}, parse_time, None
+    "end",
+    f"End of the time range, not included. {_TIME_TEXT} Default: now.",
+    {"type": "string"},
+    parse_time,
+    None,
+    example="1772370000",
 )
-SERVICE: Final = optional_text("service", "Name of a service; the empty text is the service of spans without a name.")
-OPERATION: Final = optional_text("operation", "Name of a span.")
+SERVICE: Final = optional_text("service", "Name of a service; the empty text is the service of spans without a name.", "cart")
+OPERATION: Final = optional_text("operation", "Name of a span.", "GET /cart")
 MINIMUM_DURATION: Final[Parameter[int | None]] = Parameter(
-    "minDuration", "Shortest duration of a span, such as `250ms` or `1m30s`.", {"type": "string"}, parse_duration, None
+    "minDuration",
+    "Shortest duration of a span, such as `250ms` or `1m30s`.",
+    {"type": "string"},
+    parse_duration,
+    None,
+    example="250ms",
 )
 MAXIMUM_DURATION: Final[Parameter[int | None]] = Parameter(
-    "maxDuration", "Longest duration of a span, such as `250ms` or `1m30s`.", {"type": "string"}, parse_duration, None
+    "maxDuration",
+    "Longest duration of a span, such as `250ms` or `1m30s`.",
+    {"type": "string"},
+    parse_duration,
+    None,
+    example="250ms",
 )
 STATUS: Final[Parameter[str | None]] = Parameter(
     "status",
@@ -265,6 +283,7 @@ ATTRIBUTE: Final[Parameter[tuple[str, str]]] = Parameter(
     parse_attribute,
     ("", ""),
     repeatable=True,
+    example="http.request.method=GET",
 )
 CURSOR: Final = optional_text("cursor", "`nextCursor` of the page before, with all other parameters unchanged.")
 TOLERANCE: Final[Parameter[Fraction]] = Parameter(
@@ -282,6 +301,8 @@ OVERFLOW: Final[Parameter[str]] = Parameter(
     "clip",
 )
 
+TRACE_ID_EXAMPLE: Final = "0af7651916cd43dd8448eb211c80319c"
+SPAN_ID_EXAMPLE: Final = "b7ad6b7169203331"
 DEFAULT_RANGE: Final = 3_600 * 10**9
 """Length of the time range when `start` is absent, nanoseconds."""
 

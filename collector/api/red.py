@@ -38,6 +38,7 @@ STEP: Final[params.Parameter[int | None]] = params.Parameter(
     {"type": "string"},
     _parse_step,
     None,
+    example="5m",
 )
 
 

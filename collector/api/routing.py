@@ -12,6 +12,7 @@ from collector.access import Caller
 from collector.api.params import Parameter, refuse_unknown
 from collector.api.problems import Refusal
 from collector.control.config_store import ConfigStore
+from collector.control.objects import Objects
 from collector.control.policies import Policy
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
@@ -20,6 +21,9 @@ from collector.running import RunningConfig
 
 JSON: Final = "application/json"
 PROTOBUF: Final = "application/x-protobuf"
+
+Role = Literal["read", "admin"]
+"""What a caller needs to be allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class QuerySettings:
 
 STORE: Final = web.AppKey("store", SpanStore)
 CONFIGS: Final = web.AppKey("configs", ConfigStore)
+OBJECTS: Final = web.AppKey("objects", Objects)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
 RUNNING: Final = web.AppKey("running", RunningConfig)
@@ -66,7 +71,9 @@ class Route:
         status: of an answer that is no problem.
         body: JSON schema of the request's body; None where it has none.
         names_version: whether the header If-Match must name the version that is changed.
+        has_tag: whether answers have an `ETag`, and are spared a client that has the same one already (`polling.py`).
         role: what the caller needs to be allowed.
+        operation: how the OpenAPI document calls this; the handler's name where it is empty.
     """
 
     path: str
@@ -80,7 +87,9 @@ class Route:
     status: int = 200
     body: Mapping[str, Any] | None = None
     names_version: bool = False
-    role: Literal["read", "admin"] = "read"
+    has_tag: bool = False
+    role: Role = "read"
+    operation: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         """Check that the caller may do this and that the query has no other parameters, then handle it."""

@@ -25,10 +25,12 @@ QUERY: Final[Parameter[Query | None]] = Parameter(
     {"type": "string", "maxLength": 10_000},
     read_query,
     None,
+    example='service = checkout and http.route =~ "/cart/.*"',
 )
 TEXT: Final = params.optional_text(
     "text",
     "Text in the name or status message of the span, or in the name or message of an event; in upper or lower case.",
+    "timeout",
 )
 MINIMUM_TRACE_DURATION: Final[Parameter[int | None]] = Parameter(
     "minTraceDuration",
@@ -36,12 +38,13 @@ MINIMUM_TRACE_DURATION: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     params.parse_duration,
     None,
+    example="1s",
 )
 MAXIMUM_TRACE_DURATION: Final[Parameter[int | None]] = Parameter(
-    "maxTraceDuration", "Longest duration of the trace.", {"type": "string"}, params.parse_duration, None
+    "maxTraceDuration", "Longest duration of the trace.", {"type": "string"}, params.parse_duration, None, example="1m30s"
 )
-ROOT_SERVICE: Final = params.optional_text("rootService", "Service of the trace's root.")
-ROOT_NAME: Final = params.optional_text("rootName", "Name of the trace's root.")
+ROOT_SERVICE: Final = params.optional_text("rootService", "Service of the trace's root.", "web")
+ROOT_NAME: Final = params.optional_text("rootName", "Name of the trace's root.", "GET /")
 SORT: Final[Parameter[str]] = Parameter(
     "sort",
     "What all hits are sorted by: `start` of the spans that fit; `duration`, number of `spans` or `errors` of the trace.",

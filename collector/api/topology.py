@@ -12,7 +12,7 @@ from collector.query.percentiles import PERCENTILES
 from collector.query.topology import Durations, Edge, Incoming, Node, find_topology
 
 LIMIT: Final = params.limit(1_000, 10_000, "edges, those with the most calls")
-SERVICE: Final = params.optional_text("service", "Only what is near this service.")
+SERVICE: Final = params.optional_text("service", "Only what is near this service.", "cart")
 DEPTH: Final = params.whole_number("depth", "So many calls away from `service`, towards clients and towards servers.", 1, 1, 10)
 
 

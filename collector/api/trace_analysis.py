@@ -41,7 +41,9 @@ from collector.query.trace import parse_trace_id
 from collector.query.view import View, view_of
 from collector.query.waterfall import build_waterfall, self_times_of
 
-SPAN_ID: Final[Parameter[str | None]] = Parameter("spanId", "A span of the trace.", {"type": "string"}, parse_span_id, None)
+SPAN_ID: Final[Parameter[str | None]] = Parameter(
+    "spanId", "A span of the trace.", {"type": "string"}, parse_span_id, None, example=params.SPAN_ID_EXAMPLE
+)
 DEPTH: Final = params.optional_whole_number("depth", "At most so many levels below the top.", 0, 999_999_999)
 REPEATS: Final = params.optional_whole_number(
     "repeats",
@@ -64,10 +66,20 @@ MODE: Final[Parameter[str]] = Parameter(
 
 
 WITHOUT: Final[Parameter[str]] = Parameter(
-    SPAN_ID.name, "The span that is thought away.", {"type": "string"}, parse_span_id, "", required=True
+    SPAN_ID.name,
+    "The span that is thought away.",
+    {"type": "string"},
+    parse_span_id,
+    "",
+    required=True,
+    example=params.SPAN_ID_EXAMPLE,
 )
-LEFT: Final[Parameter[str]] = Parameter("left", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True)
-RIGHT: Final[Parameter[str]] = Parameter("right", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True)
+LEFT: Final[Parameter[str]] = Parameter(
+    "left", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True, example=params.TRACE_ID_EXAMPLE
+)
+RIGHT: Final[Parameter[str]] = Parameter(
+    "right", "Id of a trace.", {"type": "string"}, parse_trace_id, "", required=True, example=params.TRACE_ID_EXAMPLE
+)
 _FIELDS: Final[dict[str, Callable[[Skeleton, int], str]]] = {
     "service": lambda spans, row: spans.services[row],
     "operation": lambda spans, row: spans.names[row],
@@ -96,6 +108,7 @@ BY: Final[Parameter[str]] = Parameter(
     parse_grouping,
     "service",
     repeatable=True,
+    example="attribute.db.system",
 )
 
 
@@ -257,6 +270,7 @@ ROUTES: Final = (
         {JSON: schemas.reference("TraceComparison")},
         (LEFT, RIGHT),
         unknown="The workspace has no span of one of the traces.",
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/waterfall",
@@ -265,6 +279,7 @@ ROUTES: Final = (
         {JSON: schemas.reference("Waterfall")},
         (SPAN_ID, DEPTH, params.MINIMUM_DURATION, ERRORS, REPEATS, OFFSET, WINDOW, ADJUST, *WITHIN),
         unknown=UNKNOWN,
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/critical-path",
@@ -280,6 +295,7 @@ ROUTES: Final = (
         },
         (MODE, params.TOLERANCE, params.OVERFLOW, ADJUST, *WITHIN),
         unknown=UNKNOWN,
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/what-if",
@@ -288,6 +304,7 @@ ROUTES: Final = (
         {JSON: schemas.reference("WhatIf")},
         (WITHOUT, params.TOLERANCE, params.OVERFLOW, ADJUST, *WITHIN),
         unknown="The workspace has no such span of this trace.",
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/self-times",
@@ -296,6 +313,7 @@ ROUTES: Final = (
         {JSON: schemas.reference("SelfTimes")},
         (ADJUST, *WITHIN),
         unknown=UNKNOWN,
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/statistics",
@@ -304,5 +322,6 @@ ROUTES: Final = (
         {JSON: schemas.reference("TraceStatistics")},
         (BY, ADJUST, *WITHIN),
         unknown=UNKNOWN,
+        has_tag=True,
     ),
 )

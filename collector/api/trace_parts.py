@@ -24,9 +24,15 @@ FIRST: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     params.parse_time,
     None,
+    example=params.START.example,
 )
 LAST: Final[Parameter[int | None]] = Parameter(
-    "end", "Only spans that start before this time; a trace is found without it.", {"type": "string"}, params.parse_time, None
+    "end",
+    "Only spans that start before this time; a trace is found without it.",
+    {"type": "string"},
+    params.parse_time,
+    None,
+    example=params.END.example,
 )
 OFFSET: Final = params.whole_number("offset", "How many to leave out before the first.", 0, 0, 999_999_999)
 WINDOW: Final[Parameter[int | None]] = params.optional_whole_number("limit", "At most so many; all when absent.", 1, 100_000)

@@ -43,6 +43,7 @@ LINK_START: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     params.parse_time,
     None,
+    example=params.START.example,
 )
 LINK_END: Final[Parameter[int | None]] = Parameter(
     "end",
@@ -50,6 +51,7 @@ LINK_END: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     params.parse_time,
     None,
+    example=params.END.example,
 )
 LINGERING: Final = 3_600 * 10**9
 """Nanoseconds after its end in which links to a trace are looked for unless told otherwise."""
@@ -152,6 +154,7 @@ ROUTES: Final = (
         {JSON: {"oneOf": [schemas.reference("Trace"), schemas.reference("TraceSkeleton")]}, PROTOBUF: None},
         (FIELDS, OFFSET, WINDOW, *WITHIN),
         unknown=UNKNOWN,
+        has_tag=True,
     ),
     Route(
         "/api/v1/traces/{trace_id}/spans/{span_id}",

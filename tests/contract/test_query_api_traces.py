@@ -19,6 +19,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.openapi import COMPONENTS
+from collector.api.openapi_page import POLICY
 from collector.api.routing import QuerySettings
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, apply
@@ -523,6 +524,10 @@ async def test_the_openapi_document_is_valid_and_lists_every_route(api: Api) -> 
     document = (await api.get("/openapi.json")).json
     validate(document)
     assert set(document["paths"]) == {route.path for route in ROUTES}
+    page = await api.get("/docs")
+    assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert page.headers["Content-Security-Policy"] == POLICY
+    assert all(path in page.body.decode() for path in document["paths"])
 
 
 async def test_without_a_store_the_answer_is_503(unused_tcp_port: int) -> None:
