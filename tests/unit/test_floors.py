@@ -46,7 +46,7 @@ FLOORS = (
         "span_metrics",
         "spaced_log",
     },
-    {"calls", "errors", "clock", "trace_decisions"},
+    {"calls", "errors", "clock", "egress", "trace_decisions"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
 
