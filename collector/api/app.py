@@ -12,6 +12,7 @@ from typing import Final
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from collector.api import (
     audit,
@@ -35,6 +36,7 @@ from collector.api.openapi_page import POLICY, openapi_page
 from collector.api.problems import FORMS, problems
 from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, OBJECTS, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
+from collector.api.turns import TurnLimits, Turns
 from collector.control.config_store import ConfigStore
 from collector.control.objects import Objects
 from collector.control.strategies import Strategies
@@ -60,6 +62,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *audit.ROUTES,
 )
 
+_API: Final = "/api/"
+"""Where the paths of our own API begin."""
 _GUARD: Final = web.AppKey("guard", Guard)
 _MAX_BODY_BYTES: Final = 64 << 10
 """Queries are in URLs unless they are long; what else has a body is a request to change something, and small."""
@@ -74,6 +78,7 @@ def build_application(
     settings: QuerySettings | None = None,
     *,
     guard: Guard | None = None,
+    turns: Turns | None = None,
     accounts: Ledger | None = None,
     explainers: Mapping[str, Explainer] | None = None,
     strategies: Strategies | None = None,
@@ -86,6 +91,7 @@ def build_application(
     Args:
         client: to the store; without one, only that is answered which needs none.
         guard: who may ask; everybody, in any workspace, when None.
+        turns: how many are answered at once; as many as is usual when None.
         accounts: what became of every span; an empty one when None.
         explainers: who decides about traces, by the id of the exporter; nobody when None.
         strategies: what SDKs are told that ask how to sample; not served when None.
@@ -94,11 +100,12 @@ def build_application(
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    application = _guarded(guard or Guard(), _OF_QUERIES)
+    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS)
+    application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
         routes = ROUTES
-        application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s)
+        application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s, settings.limits)
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
         application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
     if running is not None:
@@ -149,8 +156,8 @@ def build_sampling_application(strategies: Strategies, guard: Guard) -> web.Appl
     return application
 
 
-def _guarded(guard: Guard, limits: ConnectionLimits) -> web.Application:
-    application = web.Application(middlewares=[problems, guard.middleware()], client_max_size=_MAX_BODY_BYTES)
+def _guarded(guard: Guard, limits: ConnectionLimits, *further: Middleware) -> web.Application:
+    application = web.Application(middlewares=[problems, guard.middleware(), *further], client_max_size=_MAX_BODY_BYTES)
     application.on_response_prepare.append(protect)
     application[_GUARD] = guard
     application[_LIMITS] = limits

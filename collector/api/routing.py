@@ -16,7 +16,7 @@ from collector.control.objects import Objects
 from collector.control.policies import Policy
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
-from collector.query.store import SpanStore
+from collector.query.store import Limits, SpanStore
 from collector.running import RunningConfig
 
 JSON: Final = "application/json"
@@ -33,12 +33,14 @@ class QuerySettings:
     Attributes:
         spans_table: as written by the exporter, with or without a database.
         timeout_s: limit of one query to the store.
+        limits: what else one query to the store may take.
         max_spans: of a larger trace only the earliest so many spans are read.
         default_policy: what becomes of spans of services for which no tracing config speaks.
     """
 
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
+    limits: Limits = Limits()
     max_spans: int = 100_000
     default_policy: Policy = field(default_factory=Policy)
 

@@ -21,6 +21,7 @@ NUMBER: Final[Schema] = {
     "oneOf": [{"type": "number"}, {"type": "string", "enum": ["NaN", "Infinity", "-Infinity"]}],
     "description": "A number, or the name of one that JSON cannot write.",
 }
+VERSION: Final[Schema] = {"type": "integer", "minimum": 1, "description": "From 1; one more with each change."}
 INDEX: Final[Schema] = {**COUNT, "description": "Position in the list of spans of the trace."}
 
 
@@ -35,6 +36,24 @@ def listing(item: Schema) -> Schema:
 
 def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def stored(settings: Schema) -> Schema:
+    """The members of an object that people edit.
+
+    Args:
+        settings: the members that say what it says.
+    """
+    return {
+        "id": TEXT,
+        "workspace": TEXT,
+        **settings,
+        "version": VERSION,
+        "createdAtUnixNano": NANOSECONDS,
+        "createdBy": TEXT,
+        "updatedAtUnixNano": NANOSECONDS,
+        "updatedBy": TEXT,
+    }
 
 
 _ATTRIBUTES: Final = listing(reference("Attribute"))
@@ -56,7 +75,7 @@ TRACE_HEADER: Final[dict[str, Schema]] = {
     "services": listing(TEXT),
     "complete": {**FLAG, "description": "Whether all spans of the trace are in the answer."},
 }
-_NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
+NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
 
 _DETAILS: Final[dict[str, Schema]] = {
     "resources": listing(record(attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
@@ -70,8 +89,6 @@ _SERVICE: Final[Schema] = {
     "description": "Empty for spans without a name of a service, beyond 1000 services, and where it is not known.",
 }
 _TRACING_SETTINGS: Final = TracingSettings.model_json_schema()
-_VERSION: Final[Schema] = {"type": "integer", "minimum": 1, "description": "From 1; one more with each change."}
-
 _WEIGHED: Final[Schema] = {**NUMBER, "description": "Those that sampling has dropped included: need not be a whole number."}
 _RED: Final[dict[str, Schema]] = {
     "spans": _WEIGHED,
@@ -156,7 +173,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             },
             "expectedVersion": COUNT,
             "currentVersion": COUNT,
-            "current": {"oneOf": [reference("TracingConfig"), {"type": "null"}]},
+            "current": {"type": ["object", "null"], "description": "What the object says now; null where it was deleted."},
         },
         "required": ["type", "title", "status", "detail"],
     },
@@ -210,14 +227,14 @@ COMPONENTS: Final[dict[str, Schema]] = {
     },
     "Tags": record(
         tags=listing(record(key=TEXT, levels=listing({"type": "string", "enum": list(get_args(TagLevel))}))),
-        nextCursor=_NEXT_CURSOR,
+        nextCursor=NEXT_CURSOR,
     ),
     "TagValues": record(values=listing(TEXT), complete={**FLAG, "description": "Whether there were no more than `limit`."}),
     "Operations": record(
         operations=listing(record(name=TEXT, kinds=listing(TEXT))),
         complete={**FLAG, "description": "Whether there were no more than `limit`."},
     ),
-    "Services": record(services=listing(reference("Service")), nextCursor=_NEXT_CURSOR),
+    "Services": record(services=listing(reference("Service")), nextCursor=NEXT_CURSOR),
     "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
     "Traces": record(
         traces=listing(reference("TraceSummary")),
@@ -225,7 +242,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         totalIsExact={**FLAG, "description": "Otherwise there are at least so many."},
         complete={**FLAG, "description": "Whether all traces that have a span that fits were looked at."},
         incompleteBecause={**TEXT_OR_NULL, "description": "Which limit was reached, and what helps; null where none was."},
-        nextCursor=_NEXT_CURSOR,
+        nextCursor=NEXT_CURSOR,
     ),
     "TraceSummary": record(
         traceId=TEXT,
@@ -322,20 +339,11 @@ COMPONENTS: Final[dict[str, Schema]] = {
         **{key: value for key, value in _TRACING_SETTINGS.items() if key != "required"},
         "description": "What is to be said otherwise; what is left out stays as it is.",
     },
-    "TracingConfig": record(
-        id=TEXT,
-        workspace=TEXT,
-        **_TRACING_SETTINGS["properties"],
-        version=_VERSION,
-        createdAtUnixNano=NANOSECONDS,
-        createdBy=TEXT,
-        updatedAtUnixNano=NANOSECONDS,
-        updatedBy=TEXT,
-    ),
-    "TracingConfigs": record(configs=listing(reference("TracingConfig")), nextCursor=_NEXT_CURSOR),
+    "TracingConfig": record(**stored(_TRACING_SETTINGS["properties"])),
+    "TracingConfigs": record(configs=listing(reference("TracingConfig")), nextCursor=NEXT_CURSOR),
     "TracingToggles": record(
         enabled=FLAG,
-        configs={**listing(record(id=TEXT, version=_VERSION)), "minItems": 1, "maxItems": 100},
+        configs={**listing(record(id=TEXT, version=VERSION)), "minItems": 1, "maxItems": 100},
     ),
     "TracingTogglesDone": record(
         results=listing(
@@ -369,7 +377,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         startUnixNano=NANOSECONDS,
         endUnixNano=NANOSECONDS,
         services=listing(reference("ServiceLatencies")),
-        nextCursor=_NEXT_CURSOR,
+        nextCursor=NEXT_CURSOR,
     ),
     "Red": record(
         startUnixNano=NANOSECONDS,
@@ -377,7 +385,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         stepNanos=NANOSECONDS,
         by=TEXT,
         series=listing(reference("RedSeries")),
-        nextCursor=_NEXT_CURSOR,
+        nextCursor=NEXT_CURSOR,
     ),
     "RedSeries": record(name=TEXT, **_RED, points=listing(reference("RedPoint"))),
     "RedPoint": record(startUnixNano=NANOSECONDS, **_RED),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from typing import Annotated, Any, Final
 
-import orjson
 import structlog
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,19 +15,19 @@ from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, CONFIGS, JSON, SETTINGS, Route
 from collector.api.services import NAME_CURSOR, next_cursor
-from collector.control.config_store import Conflict
+from collector.api.versioned import answer_json, answer_with, conflicting, named_version, outdated, path_id
 from collector.control.policies import Policies
-from collector.control.tracing_configs import TracingConfig, TracingSettings, as_json, id_of
+from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
+from collector.control.versions import Conflict
 
 _log = structlog.get_logger(__name__)
 
 LIMIT: Final = params.limit(100, 1000, "configs")
 ENABLED: Final[Parameter[bool | None]] = params.flag("enabled", "Only configs that are enabled, or only those that are not.")
-CONTAINS: Final = params.optional_text("contains", "Only configs with this in the name or glob of their services.")
-SERVICE: Final = params.optional_text("service", "The name of a service, or the glob of a config; needed.")
+CONTAINS: Final = params.optional_text("contains", "Only configs with this in the name or glob of their services.", "cart")
+SERVICE: Final = params.optional_text("service", "The name of a service, or the glob of a config; needed.", "cart-*")
 
 _MOST_TOGGLES: Final = 100
-_ETAG: Final = re.compile(r'\s*"([1-9][0-9]{0,17})"\s*', re.ASCII)
 
 
 class _Toggle(BaseModel):
@@ -54,9 +52,9 @@ async def create_tracing_config(request: web.Request) -> web.Response:
         made = await request.app[CONFIGS].create(caller.workspace, settings, caller.principal.name)
     except Conflict as conflict:
         detail = f"service: there is a config for {settings.service!r}, {conflict.current.id}; change that one."
-        raise _conflict(detail, conflict.current) from None
+        raise conflicting(detail, conflict.current) from None
     _tell("created", made)
-    return _answer(made, 201, Location=f"{request.path}/{made.id}")
+    return answer_with(made, 201, Location=f"{request.path}/{made.id}")
 
 
 async def list_tracing_configs(request: web.Request) -> web.Response:
@@ -76,13 +74,13 @@ async def list_disabled_tracing_configs(request: web.Request) -> web.Response:
 
 async def get_tracing_config(request: web.Request) -> web.Response:
     """The config of an id."""
-    return _answer(await _config(request))
+    return answer_with(await _config(request))
 
 
 async def get_tracing_config_by_service(request: web.Request) -> web.Response:
     """The config for a name or a glob, as it was written."""
     service, workspace = _service(request), request[CALLER].workspace
-    return _answer(await _config(request, id_of(workspace, service)))
+    return answer_with(await _config(request, id_of(workspace, service)))
 
 
 async def check_tracing(request: web.Request) -> web.Response:
@@ -91,8 +89,8 @@ async def check_tracing(request: web.Request) -> web.Response:
     policies = Policies(await request.app[CONFIGS].all(workspace))
     policy = policies.policy(workspace, service) or request.app[SETTINGS].default_policy
     config = policy.config
-    rule = "default" if config is None else "glob" if config.is_glob else "exact"
-    return _json(
+    rule = "default" if config is None else "glob" if config.settings.is_glob else "exact"
+    return answer_json(
         {
             "service": service,
             "traced": policy.enabled and policy.sampling_rate > 0,
@@ -100,21 +98,21 @@ async def check_tracing(request: web.Request) -> web.Response:
             "excludedPaths": [] if config is None else config.settings.excluded_paths,
             "propagateContext": config is None or config.settings.propagate_context,
             "rule": rule,
-            "config": None if config is None else as_json(config),
+            "config": None if config is None else config.as_json(),
         }
     )
 
 
 async def replace_tracing_config(request: web.Request) -> web.Response:
     """Say anew what a config says."""
-    version = _named_version(request)
+    version = named_version(request)
     settings = validated(TracingSettings, await read_object(request))
     return await _change(request, await _config_at(request, version), settings)
 
 
 async def change_tracing_config(request: web.Request) -> web.Response:
     """Change some of what a config says."""
-    version = _named_version(request)
+    version = named_version(request)
     change = await read_object(request)
     seen = await _config_at(request, version)
     return await _change(request, seen, validated(TracingSettings, {**seen.settings.model_dump(by_alias=True), **change}))
@@ -122,23 +120,23 @@ async def change_tracing_config(request: web.Request) -> web.Response:
 
 async def toggle_tracing_config(request: web.Request) -> web.Response:
     """Enable a config that is not, or the other way."""
-    seen = await _config_at(request, _named_version(request))
+    seen = await _config_at(request, named_version(request))
     return await _change(request, seen, _enabled(seen.settings, enabled=not seen.settings.enabled))
 
 
 async def toggle_tracing_configs(request: web.Request) -> web.Response:
     """Enable or disable many configs; each succeeds or fails by itself."""
     wanted = validated(_Toggles, await read_object(request))
-    return _json({"results": [await _toggle(request, each, enabled=wanted.enabled) for each in wanted.configs]})
+    return answer_json({"results": [await _toggle(request, each, enabled=wanted.enabled) for each in wanted.configs]})
 
 
 async def delete_tracing_config(request: web.Request) -> web.Response:
     """End a config."""
-    seen = await _config_at(request, _named_version(request))
+    seen = await _config_at(request, named_version(request))
     try:
         await request.app[CONFIGS].delete(seen, request[CALLER].principal.name)
     except Conflict as conflict:
-        raise _outdated(seen.version, conflict.current) from None
+        raise outdated("config", seen.version, conflict.current) from None
     _tell("deleted", seen)
     return web.Response(status=204)
 
@@ -154,7 +152,7 @@ async def _page(request: web.Request, enabled: bool | None) -> web.Response:
         contains=CONTAINS.read(query) or "",
     )
     names = [config.settings.service for config in found]
-    return _json({"configs": [as_json(config) for config in found[:limit]], "nextCursor": next_cursor(names, limit)})
+    return answer_json({"configs": [config.as_json() for config in found[:limit]], "nextCursor": next_cursor(names, limit)})
 
 
 async def _toggle(request: web.Request, wanted: _Toggle, *, enabled: bool) -> dict[str, Any]:
@@ -169,7 +167,7 @@ async def _toggle(request: web.Request, wanted: _Toggle, *, enabled: bool) -> di
             status, seen = 409, None if conflict.current.deleted else conflict.current
     else:
         status = 404 if seen is None else 409
-    return {"id": str(wanted.id), "status": status, "config": None if seen is None else as_json(seen)}
+    return {"id": str(wanted.id), "status": status, "config": None if seen is None else seen.as_json()}
 
 
 async def _change(request: web.Request, seen: TracingConfig, settings: TracingSettings) -> web.Response:
@@ -179,33 +177,25 @@ async def _change(request: web.Request, seen: TracingConfig, settings: TracingSe
     try:
         changed = await request.app[CONFIGS].change(seen, settings, request[CALLER].principal.name)
     except Conflict as conflict:
-        raise _outdated(seen.version, conflict.current) from None
+        raise outdated("config", seen.version, conflict.current) from None
     _tell("changed", changed)
-    return _answer(changed)
+    return answer_with(changed)
 
 
 async def _config_at(request: web.Request, version: int) -> TracingConfig:
     """The config that the path names, which must still be at this version."""
     seen = await _config(request)
     if seen.version != version:
-        raise _outdated(version, seen)
+        raise outdated("config", version, seen)
     return seen
 
 
 async def _config(request: web.Request, config_id: uuid.UUID | None = None) -> TracingConfig:
     """The config of an id, or of that in the path."""
-    found = await request.app[CONFIGS].get(request[CALLER].workspace, config_id or _path_id(request))
+    found = await request.app[CONFIGS].get(request[CALLER].workspace, config_id or path_id(request, "config_id"))
     if found is None:
         raise Problem(404, "Not found", "The workspace has no such tracing config.")
     return found
-
-
-def _path_id(request: web.Request) -> uuid.UUID:
-    text = request.match_info["config_id"]
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise BadParameter("config_id", text, "must be a UUID") from None
 
 
 def _service(request: web.Request) -> str:
@@ -215,30 +205,8 @@ def _service(request: web.Request) -> str:
     return service
 
 
-def _named_version(request: web.Request) -> int:
-    """The version that the header If-Match names."""
-    text = request.headers.get("If-Match", "")
-    if not text:
-        detail = 'Say in the header If-Match which version you want to change, as ETag gave it: If-Match: "3".'
-        raise Problem(428, "Version needed", detail)
-    named = _ETAG.fullmatch(text)
-    if named is None:
-        raise BadParameter("If-Match", text, 'must be one version in quotes, such as "3"')
-    return int(named[1])
-
-
 def _enabled(settings: TracingSettings, *, enabled: bool) -> TracingSettings:
     return settings.model_copy(update={"enabled": enabled})
-
-
-def _outdated(expected: int, current: TracingConfig) -> Problem:
-    became = "was deleted, as version" if current.deleted else "is at version"
-    return _conflict(f"You have seen version {expected}; the config {became} {current.version}.", current, expected)
-
-
-def _conflict(detail: str, current: TracingConfig, expected: int = 0) -> Problem:
-    shown = None if current.deleted else as_json(current)
-    return Problem(409, "Conflict", detail, expectedVersion=expected, currentVersion=current.version, current=shown)
 
 
 def _tell(what: str, config: TracingConfig) -> None:
@@ -250,14 +218,6 @@ def _tell(what: str, config: TracingConfig) -> None:
         version=config.version,
         by=config.updated_by,
     )
-
-
-def _answer(config: TracingConfig, status: int = 200, **headers: str) -> web.Response:
-    return _json(as_json(config), status, ETag=f'"{config.version}"', **headers)
-
-
-def _json(document: dict[str, Any], status: int = 200, **headers: str) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps(document), content_type=JSON, headers=headers)
 
 
 _ALL: Final = "/api/v1/workspaces/{workspace}/tracing-configs"

@@ -42,7 +42,7 @@ class Policies:
         self._exact: dict[tuple[str, str], Policy] = {}
         self._globs: dict[str, list[tuple[Globs, Policy]]] = {}
         for config in sorted(configs, key=_precedence):
-            if config.is_glob:
+            if config.settings.is_glob:
                 glob = Globs([config.settings.service])
                 self._globs.setdefault(config.workspace, []).append((glob, _policy(config)))
             else:

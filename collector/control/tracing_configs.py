@@ -7,12 +7,12 @@ follows from the workspace and the text, so that there cannot be two configs for
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from collector.control.versions import Stored
 from config.patterns import is_glob
 from config.values import Share
 
@@ -49,71 +49,17 @@ class TracingSettings(BaseModel):
     comment: Annotated[str, Field(max_length=1000)] = ""
     """Why it is so, for people."""
 
-
-@dataclass(frozen=True, slots=True)
-class TracingConfig:
-    """One version of a config.
-
-    Attributes:
-        id: of the config, the same in all of its versions.
-        settings: what it says.
-        version: from 1, one more with each change.
-        created_at, created_by: nanoseconds since 1970, and the name of the caller; of the first version after a deletion anew.
-        updated_at, updated_by: the same of this version.
-        deleted: whether this version says that the config is no more.
-        write_id: random; tells who has written this version.
-    """
-
-    id: uuid.UUID
-    workspace: str
-    settings: TracingSettings
-    version: int
-    created_at: int
-    created_by: str
-    updated_at: int
-    updated_by: str
-    deleted: bool
-    write_id: uuid.UUID
-
     @property
     def is_glob(self) -> bool:
-        """Whether it speaks for all services that its glob matches."""
-        return is_glob(self.settings.service)
-
-    def changed(self, author: str, at: int, settings: TracingSettings | None = None, *, deleted: bool = False) -> TracingConfig:
-        """The next version: with other settings, or deleted; after a deletion it begins anew.
-
-        Args:
-            author: the name of the caller.
-            at: nanoseconds since 1970.
-        """
-        born = (at, author) if self.deleted else (self.created_at, self.created_by)
-        return TracingConfig(
-            self.id, self.workspace, settings or self.settings, self.version + 1, *born, at, author, deleted, uuid.uuid4()
-        )
+        """Whether this speaks for all services that its glob matches."""
+        return is_glob(self.service)
 
 
-def first_version(workspace: str, settings: TracingSettings, author: str, at: int) -> TracingConfig:
-    """A config that there has never been before; arguments as in `TracingConfig.changed`."""
-    config_id = id_of(workspace, settings.service)
-    return TracingConfig(config_id, workspace, settings, 1, at, author, at, author, deleted=False, write_id=uuid.uuid4())
+TracingConfig: TypeAlias = Stored[TracingSettings]
+"""One version of a config."""
 
 
 def id_of(workspace: str, service: str) -> uuid.UUID:
     """The id of the config for a service's name or glob in a workspace."""
     # No name of a workspace has a slash in it.
     return uuid.uuid5(_NAMESPACE, f"{workspace}/{service}")
-
-
-def as_json(config: TracingConfig) -> dict[str, Any]:
-    """A config as the API shows it."""
-    return {
-        "id": str(config.id),
-        "workspace": config.workspace,
-        **config.settings.model_dump(by_alias=True),
-        "version": config.version,
-        "createdAtUnixNano": str(config.created_at),
-        "createdBy": config.created_by,
-        "updatedAtUnixNano": str(config.updated_at),
-        "updatedBy": config.updated_by,
-    }

@@ -22,6 +22,7 @@ TEMPLATES: Final = (
     "otel_traces_tags",
     "otel_traces_tags_mv",
     "otel_tracing_configs",
+    "otel_objects",
     "otel_red_minute",
     "otel_red_quarter_hour",
     "otel_red_quarter_hour_mv",
@@ -33,7 +34,7 @@ TEMPLATES: Final = (
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
-_OF_DATABASE: Final = frozenset({"otel_tracing_configs"})
+_OF_DATABASE: Final = frozenset({"otel_tracing_configs", "otel_objects"})
 """Those of which a database has one, however many tables of spans there are in it."""
 
 DEDUPLICATION_WINDOW: Final = 10_000

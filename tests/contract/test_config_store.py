@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from collector.control.config_store import ConfigStore, Conflict
+from collector.control.config_store import ConfigStore
 from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
+from collector.control.versions import Conflict
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings, apply
 from tests.support.requests import EPOCH

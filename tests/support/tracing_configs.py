@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 
 from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
+from collector.control.versions import Stored
 
 
 def config(service: str, created_at: int = 0, workspace: str = "shop", **settings: object) -> TracingConfig:
     """A config in its first version; settings are named as in JSON."""
     said = TracingSettings.model_validate({"service": service, **settings})
-    return TracingConfig(
+    return Stored(
         id_of(workspace, service), workspace, said, 1, created_at, "ann", created_at, "ann", deleted=False, write_id=uuid.uuid4()
     )
 

@@ -223,7 +223,7 @@ def requests(draw: st.DrawFn) -> ExportTraceServiceRequest:
 def speaking(configs: list[TracingConfig], service: str) -> TracingConfig | None:
     own = [each for each in configs if each.workspace == "shop"]
     exact = [each for each in own if each.settings.service == service]
-    globs = [each for each in own if each.is_glob and matches(each.settings.service, service)]
+    globs = [each for each in own if each.settings.is_glob and matches(each.settings.service, service)]
     return exact[0] if exact else max(globs, key=lambda each: (len(each.settings.service), each.created_at), default=None)
 
 

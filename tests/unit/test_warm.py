@@ -12,11 +12,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import importlib
 from pathlib import Path
+from uuid import UUID
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.control.policies import Policies
-from collector.control.tracing_configs import TracingSettings, first_version
+from collector.control.tracing_configs import TracingSettings
+from collector.control.versions import Stored
 from collector.processors.filter import Filter
 from collector.processors.service_policy import ServicePolicy
 from collector.processors.tail_sampling.sampler import TailSampler
@@ -75,7 +77,7 @@ others = {
 models = [MODELS[name].model_validate(keys) for name, keys in others.items()]
 processors = [Filter(FilterProcessor.model_validate(settings)), *(BUILDERS[type(model)](model) for model in models)]
 said = TracingSettings(service="*", sampling_rate=0.5, excluded_paths=("/healthz",))
-policies = Policies([first_version("default", said, "", 0)])
+policies = Policies([Stored.first(UUID(int=1), "default", said, "", 0)])
 processors.append(ServicePolicy(MODELS["service_policy"](), lambda: policies))
 tenants = {"name": "b", "type": "string_attribute", "string_attribute": {"key": "tenant", "values": ["a"]}}
 limit = {"name": "a", "type": "rate_limiting", "rate_limiting": {"spans_per_second": 1000}}
