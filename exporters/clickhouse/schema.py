@@ -1,4 +1,4 @@
-"""The tables: their definitions from the templates in `schema/`, and what a server has of them."""
+"""The tables: their definitions, from the templates in `schema/`. What a server has of them, `migrations.py` finds out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
-
-import structlog
-
-from exporters.clickhouse.client import ClickHouseClient, ClickHouseError
-from exporters.clickhouse.errors import ACCESS_DENIED
-
-_log = structlog.get_logger(__name__)
 
 TEMPLATES: Final = (
     "otel_traces",
@@ -26,11 +19,18 @@ TEMPLATES: Final = (
     "otel_red_minute",
     "otel_red_quarter_hour",
     "otel_red_quarter_hour_mv",
+    "otel_red_hour",
+    "otel_red_hour_mv",
     "otel_topology_minute",
     "otel_topology_halves",
     "otel_topology_settled",
+    "otel_topology_hour",
+    "otel_topology_hour_mv",
+    "otel_topology_settled_hour_mv",
     "otel_sampling_throughput",
     "otel_sampling_probabilities",
+    "otel_alert_events",
+    "otel_alert_claims",
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
@@ -44,22 +44,18 @@ More than a collector makes while one insert waits for an answer that does not c
 default settings 75 s, in which a server on one machine takes a few thousand.
 """
 
-WINDOW_CHANGE: Final = f"MODIFY SETTING non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
-"""What is done about tables that remember fewer: those of earlier versions, and of other writers."""
-
-_SMALL_WINDOWS: Final = """
-SELECT name, toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = ([0-9]+)')) AS remembered
-FROM system.tables
-WHERE database = {database:String} AND has({names:Array(String)}, name) AND match(engine, 'MergeTree$')
-    AND NOT match(engine, '^(Replicated|Shared)') AND remembered < {wanted:UInt64}
-ORDER BY name
-"""
+VERSIONS: Final[Mapping[int, str]] = {
+    1: "the tables of the first release",
+}
+"""What each version of the tables has brought. A change of the templates is another one, and adds alone."""
 
 _TTL_UNITS: Final = (("Day", 86_400), ("Hour", 3_600), ("Minute", 60), ("Second", 1))
 _TABLE_FIELDS: Final = {"spans_table": "otel_traces", "derived": "otel"}
 """Names of fields in templates that stand for the beginning of a table's name → that of the template's."""
 _FIELD: Final = re.compile(r"\{(\w+)\}(\w*)")
 _COLUMN: Final = re.compile(r"^    `(?P<name>[^`]+)` (?P<definition>.+?),?$", re.MULTILINE)
+_INDEX: Final = re.compile(r"^    INDEX (?P<name>\w+) (?P<definition>.+?),?$", re.MULTILINE)
+_SORTING_KEY: Final = re.compile(r"^ORDER BY \((?P<key>.+)\)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +94,7 @@ class SchemaSettings:
     @property
     def on_cluster(self) -> str:
         """The clause that creates a table on all servers, with a space before it; empty for one server."""
-        return f" ON CLUSTER {_text(self.cluster)}" if self.cluster else ""
+        return f" ON CLUSTER {text(self.cluster)}" if self.cluster else ""
 
 
 def quoted(name: str) -> str:
@@ -107,7 +103,8 @@ def quoted(name: str) -> str:
     return f"`{escaped}`"
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
+    """A text as ClickHouse reads it whatever its characters."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -117,18 +114,23 @@ def database_statement(settings: SchemaSettings) -> str:
     return f"CREATE DATABASE IF NOT EXISTS {quoted(settings.database)}{settings.on_cluster}"
 
 
-def table_statements(settings: SchemaSettings) -> list[str]:
-    """The statements that create tables and view where there are none, comments included."""
-    return [_rendered(_template(name), settings) for name in TEMPLATES]
+def table_statement(name: str, settings: SchemaSettings) -> str:
+    """The statement that creates one of TEMPLATES where there is none, comments included."""
+    return _rendered(_template(name), settings)
 
 
 def statements(settings: SchemaSettings) -> list[str]:
     """All statements that make a server ready for spans, in their order, without semicolons."""
-    return [database_statement(settings), *table_statements(settings)]
+    return [database_statement(settings), *(table_statement(name, settings) for name in TEMPLATES)]
+
+
+def view_query(name: str, settings: SchemaSettings) -> str:
+    """What the view that one of TEMPLATES makes passes on."""
+    return table_statement(name, settings).partition("\nAS ")[2]
 
 
 def _template(name: str) -> str:
-    return files("exporters.clickhouse").joinpath("schema", f"{name}.sql").read_text(encoding="utf-8")
+    return files("exporters.clickhouse").joinpath("schema", f"{name}.sql").readtext(encoding="utf-8")
 
 
 def _rendered(template: str, settings: SchemaSettings) -> str:
@@ -180,6 +182,22 @@ def column_definitions(name: str) -> Mapping[str, str]:
     return {found["name"]: found["definition"] for found in _COLUMN.finditer(_template(name))}
 
 
+def index_definitions(name: str) -> Mapping[str, str]:
+    """Index → expression, type and granularity, of one of TEMPLATES."""
+    return {found["name"]: found["definition"] for found in _INDEX.finditer(_template(name))}
+
+
+def sorting_key(name: str) -> str:
+    """What the rows of one of TEMPLATES are sorted by, as ClickHouse tells it; empty for a view."""
+    found = _SORTING_KEY.search(_template(name))
+    return found["key"] if found else ""
+
+
+def remembers_inserts(name: str) -> bool:
+    """Whether one of TEMPLATES is told how many inserts to remember where engines have no other way."""
+    return "{deduplication}" in _template(name)
+
+
 def workspace_tables(spans_table: str) -> tuple[str, ...]:
     """Names of the tables whose rows belong to workspaces: each has a column `Workspace`.
 
@@ -204,82 +222,3 @@ def table_name(template: str, spans_table: str) -> str:
     if template.startswith(TEMPLATES[0]):
         return spans_table + template.removeprefix(TEMPLATES[0])
     return spans_table.removesuffix("_traces") + template.removeprefix("otel")
-
-
-async def apply(client: ClickHouseClient, settings: SchemaSettings) -> None:
-    """Create what is missing: database, tables, view, and columns of tables that another writer made; and let tables remember as
-    many inserts as they should.
-
-    Raises:
-        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; what was done stays, so it can be done again.
-    """
-    # The database may not exist yet, so the statement must not name it as its own.
-    await client.command(database_statement(settings), database="default")
-    for name in TEMPLATES:
-        await client.command(_rendered(_template(name), settings))
-        if column_definitions(name):
-            await _add_missing_columns(client, settings, name)
-    for table, window in (await small_windows(client, settings)).items():
-        await _raise_window(client, settings, table, window)
-
-
-async def _add_missing_columns(client: ClickHouseClient, settings: SchemaSettings, name: str) -> None:
-    table = settings.table_of(name)
-    existing = await columns(client, table)
-    if existing is None:
-        return
-    missing = {column: text for column, text in column_definitions(name).items() if column not in existing}
-    if not missing:
-        return
-    additions = ", ".join(f"ADD COLUMN IF NOT EXISTS {quoted(column)} {text}" for column, text in missing.items())
-    await client.command(f"ALTER TABLE {table}{settings.on_cluster} {additions}")
-    _log.info("columns_added", table=table, columns=list(missing))
-
-
-async def _raise_window(client: ClickHouseClient, settings: SchemaSettings, table: str, window: int) -> None:
-    try:
-        await client.command(f"ALTER TABLE {table}{settings.on_cluster} {WINDOW_CHANGE}")
-    except ClickHouseError as error:
-        if error.code != ACCESS_DENIED:
-            raise
-        _log.warning("window_not_raised", table=table, window=window, wanted=DEDUPLICATION_WINDOW, error=str(error))
-    else:
-        _log.info("window_raised", table=table, before=window, after=DEDUPLICATION_WINDOW)
-
-
-async def small_windows(client: ClickHouseClient, settings: SchemaSettings) -> dict[str, int]:
-    """Tables that remember fewer inserts than DEDUPLICATION_WINDOW, quoted, and how many.
-
-    Without those that the user may not see, and those of engines that have another way. A table that does not say is taken for
-    one that remembers none, which is ClickHouse's default.
-
-    Raises:
-        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client.
-    """
-    names = [table_name(name, settings.spans_table) for name in TEMPLATES if "{deduplication}" in _template(name)]
-    parameters = {"database": settings.database, "names": names, "wanted": DEDUPLICATION_WINDOW}
-    try:
-        found = await client.query(_SMALL_WINDOWS, parameters)
-    except ClickHouseError as error:
-        if error.code == ACCESS_DENIED:
-            return {}
-        raise
-    return {f"{quoted(settings.database)}.{quoted(row['name'])}": int(row["remembered"]) for row in found.rows()}
-
-
-async def columns(client: ClickHouseClient, table: str) -> frozenset[str] | None:
-    """Names of the columns that can be written; None when the user may not know.
-
-    Args:
-        table: quoted, with its database.
-
-    Raises:
-        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client.
-    """
-    try:
-        described = await client.query(f"DESCRIBE TABLE {table}")
-    except ClickHouseError as error:
-        if error.code == ACCESS_DENIED:
-            return None
-        raise
-    return frozenset(row["name"] for row in described.rows() if row["default_type"] not in ("ALIAS", "MATERIALIZED"))

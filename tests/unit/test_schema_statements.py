@@ -26,6 +26,7 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_tags`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_tags_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_tracing_configs`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`otel_objects`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_quarter_hour_mv`",
@@ -34,6 +35,8 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_settled`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_throughput`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_probabilities`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_events`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_claims`",
     ]
 
 
@@ -60,17 +63,20 @@ def test_the_time_to_live_is_in_the_largest_unit_that_divides_it(ttl_s: int, cla
 
 
 def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
-    # Halves of calls are of use for an hour, and figures for adaptive sampling for a day, however long spans are kept.
+    # Objects say themselves when they may be forgotten. Halves of calls are of use for an hour, figures for adaptive sampling for
+    # a day, and claims of alerts for a month, however long spans are kept.
     assert re.findall("TTL.*", joined()) == [
+        "TTL ExpiresAt DELETE WHERE ExpiresAt > toDateTime(0, 'UTC')",
         "TTL Arrived + toIntervalHour(1)",
         "TTL Bucket + toIntervalDay(1)",
         "TTL Round + toIntervalDay(1)",
+        "TTL toDateTime(At) + toIntervalDay(30)",
     ]
     assert "ORDER BY (TraceId, Start)\nSETTINGS" in joined()
 
 
 def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_the_others() -> None:
-    assert joined().count("non_replicated_deduplication_window = 10000") == 11
+    assert joined().count("non_replicated_deduplication_window = 10000") == joined().count("CREATE TABLE")
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
