@@ -92,6 +92,11 @@ def meaning(fault: ErrorDetails) -> tuple[str, str]:
             known = re.findall(r"'([^']*)'", context["expected"])
             wanted = ", ".join(name or '""' for name in known)
             return f"must be one of {wanted}", nearest(str(fault["input"]), known)
+        case "union_tag_invalid":
+            known = re.findall(r"'([^']*)'", context["expected_tags"])
+            return f"must have one of {', '.join(known)} as {context['discriminator']}", nearest(context["tag"], known)
+        case "union_tag_not_found":
+            return f"must have {context['discriminator']}", ""
         case kind if kind in _MEANINGS:
             bounds = {name: f"{bound:.0f}" for name, bound in context.items() if isinstance(bound, int | float)}
             return _MEANINGS[kind].format_map(bounds), ""

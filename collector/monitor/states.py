@@ -6,8 +6,8 @@ Pending is an alert whose condition has been met, but not for long enough; activ
 acknowledged by a person, and resolved by a person or because all measurements have been beyond the recovery threshold for long
 enough. Between that threshold and the one that fires nothing changes (hysteresis), except that a pending alert ends.
 
-An alert that became active and resolved too often within a while is flapping: it then stays active until it has been quiet for that
-while, so that people hear of it once. All times are nanoseconds since 1970.
+An alert that became active and resolved too often within a while is flapping: it then stays active until it has been quiet for
+that while, so that people hear of it once. All times are nanoseconds since 1970.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def step(state: AlertState, policy: Policy, seen: Seen, now: int, *, muted: bool
 
     Args:
         now: the end of what was measured; never earlier than in the step before.
-        muted: whether people must not hear of it now. They hear of an alert that is still active when that ends; and always of the
-            end of one that they have heard of, so that nobody goes on working on it.
+        muted: whether people must not hear of it now. They hear of an alert that is still active when that ends; and always of
+            the end of one that they have heard of, so that nobody goes on working on it.
     """
     if seen == "nothing":
         if policy.no_data == "keep":
