@@ -275,7 +275,8 @@ QUEUE_REFUSED_SPANS: Final = Definition(
     "otelcol_exporter_enqueue_failed_spans", "counter", "Spans that were not let in because the queue was full.", _EXPORTER
 )
 
-# Reasons: unauthenticated, permission_denied, invalid (a header), host, origin, busy, and what is no request.
+# Reasons: unauthenticated, permission_denied, invalid (a header), host, origin, busy, workspace_busy, and
+# what is no request.
 QUERY_REFUSED: Final = Definition(
     "spanhouse_query_refused_requests",
     "counter",

@@ -13,10 +13,12 @@ from collector.access import Gates
 from collector.api.app import build_application, build_runner, build_sampling_application
 from collector.api.guard import Guard
 from collector.api.routing import QuerySettings
+from collector.api.turns import TurnLimits, Turns
 from collector.clock import Clock
 from collector.health import Health
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
+from collector.query.store import Limits
 from collector.receivers.listen import listen_error
 from collector.running import RunningConfig
 from collector.telemetry import Telemetry
@@ -122,7 +124,13 @@ class Ports:
         return None
 
     def _query(self, name: str, settings: QueryExtension) -> Port:
-        queries = QuerySettings(default_policy=self.control.default)
+        limits = settings.queries
+        queries = QuerySettings(
+            timeout_s=limits.timeout.seconds,
+            limits=Limits(limits.max_rows_to_read, limits.max_bytes_to_read, limits.max_memory_usage),
+            max_spans=limits.max_spans_per_trace,
+            default_policy=self.control.default,
+        )
         if self.store is not None:
             exporter = self.store.exporter
             queries = replace(queries, spans_table=f"{exporter.database}.{exporter.traces_table_name}")
@@ -136,6 +144,14 @@ class Ports:
                 metrics_without_auth=settings.metrics_without_auth,
                 refused=partial(self.telemetry.query_refused, name),
                 monotonic=self.clock.monotonic,
+            ),
+            turns=Turns(
+                TurnLimits(
+                    limits.max_concurrent,
+                    limits.max_concurrent_per_workspace,
+                    limits.max_waiting_per_workspace,
+                    limits.max_wait.seconds,
+                )
             ),
             accounts=self.accounts,
             explainers=self.explainers,

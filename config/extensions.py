@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.journal import JournalExtension
+from config.queries import QueryLimits
 from config.remote_sampling import RemoteSamplingExtension
 from config.section import Section
 from config.tls import ServerTls
@@ -30,6 +31,8 @@ class QueryExtension(Section):
     name than loopback's and these are refused, so that no web page can make a name of its own lead here."""
     workspaces: QueryWorkspaces = QueryWorkspaces()
     """Which workspace a query sees."""
+    queries: QueryLimits = QueryLimits()
+    """What queries may take, and how many are answered at once."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "cors": "serve pages that query spans from the same origin, through a proxy",

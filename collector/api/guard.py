@@ -1,4 +1,4 @@
-"""Who may ask the query port: host, origin, token and number of requests, all decided before a query is begun.
+"""Who may ask the query port: host, origin and token, all decided before a query is begun.
 
 Also the headers that keep browsers from doing more with an answer than showing it.
 """
@@ -55,7 +55,6 @@ class Guard:
         hosts: names by which the port is known, besides those of loopback.
         checks_hosts: whether requests for any other name are refused.
         metrics_without_auth: whether `/metrics` answers everybody.
-        max_requests: how many requests are answered at once; further ones are told to come back.
         refused: called with the reason of each refusal.
         monotonic: seconds of a clock that never goes back; spaces log lines.
     """
@@ -67,7 +66,6 @@ class Guard:
         hosts: Iterable[str] = (),
         checks_hosts: bool = False,
         metrics_without_auth: bool = False,
-        max_requests: int = 64,
         refused: Callable[[str], None] = _count_nothing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -75,11 +73,8 @@ class Guard:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._checks_hosts = checks_hosts
         self._metrics_without_auth = metrics_without_auth
-        self._max_requests = max_requests
         self._refused = refused
         self._log = SpacedLog(structlog.get_logger(__name__), monotonic)
-        self.running = 0
-        """How many requests are being answered."""
 
     def middleware(self) -> Middleware:
         """Checks each request, and tells handlers who asks."""
@@ -91,14 +86,9 @@ class Guard:
             try:
                 self._check_host(request)
                 caller = self._admitted(request)
-                self._check_room()
                 if caller is not None:
                     request[CALLER] = caller
-                self.running += 1
-                try:
-                    return await handler(request)
-                finally:
-                    self.running -= 1
+                return await handler(request)
             except Refusal as refusal:
                 self._tell(refusal.reason, refusal.detail)
                 raise
@@ -119,11 +109,6 @@ class Guard:
     def _tell(self, reason: str, detail: str) -> None:
         self._refused(reason)
         self._log.warning("query_refused", reason=reason, detail=detail)
-
-    def _check_room(self) -> None:
-        if self.running >= self._max_requests:
-            detail = f"{self.running} requests are being answered, which is as many as may be at once."
-            raise Refusal("busy", 503, "Too many requests", detail, headers={"Retry-After": "1"})
 
     def _check_host(self, request: web.Request) -> None:
         """Refuse what a web page of somebody else may have sent, by a name of its own that leads here, or across origins."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
-_TIMEOUT_EXCEEDED: Final = 159
+_TIMED_OUT: Final = (
+    "The query took longer than it may and was stopped; ask for a shorter time range, or raise extensions.query.queries.timeout."
+)
+_MEMORY_OF_QUERY: Final = re.compile(r"Query memory limit|\(for query\)")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -85,14 +89,13 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case ClickHouseTimeout():
-            return Problem(
-                504, "Query timed out", "The query took longer than it may and was stopped; ask for a shorter time range."
+        case ClickHouseTimeout() | ClickHouseError(code=159):
+            return Problem(504, "Query timed out", _TIMED_OUT)
+        case ClickHouseError() if limit := _limit_reached(error):
+            detail = (
+                f"The query would take more than extensions.query.queries.{limit}; ask for a shorter time range, or for less."
             )
-        case ClickHouseError(code=159):
-            return Problem(
-                504, "Query timed out", "The query took longer than it may and was stopped; ask for a shorter time range."
-            )
+            return Problem(422, "Query too large", detail)
         case ClickHouseUnavailable():
             return _unavailable("The span store cannot be reached.")
         case ClickHouseError() if error.retryable:
@@ -100,6 +103,19 @@ def problem_of(error: Exception) -> Problem:
         case ClickHouseError():
             return Problem(502, "Span store error", f"The span store refused the query ({error.name or error.code}).")
     return Problem(500, "Internal error", "The query could not be answered; the log of the daemon says why.")
+
+
+def _limit_reached(error: ClickHouseError) -> str:
+    """The limit of one query that it has reached; empty for other errors."""
+    match error.code:
+        case 158:
+            return "max_rows_to_read"
+        case 307:
+            return "max_bytes_to_read"
+        case 241 if _MEMORY_OF_QUERY.search(error.message):
+            # Otherwise it is the server's memory that is used up, by all of its queries together.
+            return "max_memory_usage"
+    return ""
 
 
 def _unavailable(detail: str) -> Problem:

@@ -40,7 +40,7 @@ class QuerySettings:
 
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     max_spans: int = 100_000
     default_policy: Policy = field(default_factory=Policy)
 

@@ -39,12 +39,33 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What one query may take in ClickHouse; 0 is what ClickHouse itself allows.
+
+    Attributes:
+        rows, bytes: that it reads, the bytes before compression.
+        memory: in bytes.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    memory: int = 0
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The same as settings of ClickHouse."""
+        limits = {"max_rows_to_read": self.rows, "max_bytes_to_read": self.bytes, "max_memory_usage": self.memory}
+        return {name: limit for name, limit in limits.items() if limit}
+
+
+@dataclass(frozen=True, slots=True)
 class SpanStore:
-    """The spans table, its companion, and how long a query may take.
+    """The spans table, its companion, and what a query may take.
 
     Attributes:
         spans_table: `otel_traces`, with or without a database; the companion is called the same plus `_trace_id_ts`.
         timeout_s: limit of every query.
+        limits: what else every query may take.
 
     Raises:
         ValueError: `spans_table` is not a plain name.
@@ -53,6 +74,7 @@ class SpanStore:
     client: ClickHouseClient
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if not _TABLE_NAME.fullmatch(self.spans_table):
@@ -64,12 +86,14 @@ class SpanStore:
         return f"{self.spans_table}_trace_id_ts"
 
     async def fetch(self, statement: Statement) -> QueryResult:
-        """Run the statement within the store's time limit.
+        """Run the statement within the store's limits.
 
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
         """
-        return await self.client.query(statement.sql, statement.parameters, timeout_s=self.timeout_s)
+        return await self.client.query(
+            statement.sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
+        )
 
 
 def time_range(start: int, end: int) -> tuple[str, dict[str, object]]:

@@ -21,10 +21,12 @@ from collector.access import Gate
 from collector.api import dialects
 from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.guard import Guard
+from collector.api.turns import TurnLimits, Turns
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.requests import EPOCH, key_values
 from tests.support.rows import insert_statement, json_lines, rows_of
@@ -384,28 +386,40 @@ async def test_every_answer_tells_browsers_to_be_careful(client: ClickHouseClien
             assert answer["Server"] == "spanhouse"
 
 
-async def test_only_so_many_requests_are_answered_at_once(client: ClickHouseClient) -> None:
+async def test_a_workspace_that_floods_leaves_others_room_and_health_and_metrics_take_no_turns(client: ClickHouseClient) -> None:
     gate = asyncio.Event()
 
-    async def wait(_: web.Request) -> web.Response:
-        await gate.wait()
+    async def wait(request: web.Request) -> web.Response:
+        if request.headers["X-Workspace-Id"] == "flood":
+            await gate.wait()
         return web.Response()
 
-    guard = Guard(max_requests=2)
-    runner = build_runner(build_application(client, guard=guard, extra_routes=[web.get("/slow", wait)]))
+    turns = Turns(TurnLimits(at_once=3, of_workspace=2, waiting=1))
+    told: list[str] = []
+    slow = [web.get("/api/v1/slow", wait), web.get("/metrics", answer_nothing)]
+    runner = build_runner(build_application(client, guard=Guard(refused=told.append), turns=turns, extra_routes=slow))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    flooding, quiet = {"X-Workspace-Id": "flood"}, {"X-Workspace-Id": "quiet"}
     async with aiohttp.ClientSession() as session:
-        waiting = [asyncio.create_task(session.get(f"{url}/slow")) for _ in range(2)]
-        await until(lambda: guard.running == 2)
-        async with session.get(f"{url}/slow") as refused:
-            assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
+        waiting = [asyncio.create_task(session.get(f"{url}/api/v1/slow", headers=flooding)) for _ in range(3)]
+        await until(lambda: turns.running == 2 and turns.waiting == 1)
+        async with session.get(f"{url}/api/v1/slow", headers=flooding) as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (429, "1")
+            assert "flood" in (await refused.json(content_type=None))["detail"]
+        for path in ("/api/v1/slow", "/metrics", "/docs"):
+            async with session.get(f"{url}{path}", headers=quiet) as served:
+                assert served.status == 200
         gate.set()
-        assert [(await each).status for each in waiting] == [200, 200]
-        async with session.get(f"{url}/slow") as served:
-            assert served.status == 200
+        assert [(await each).status for each in waiting] == [200, 200, 200]
     await runner.cleanup()
+    assert told == ["workspace_busy"]
+    assert turns.running == 0
+
+
+async def answer_nothing(_: web.Request) -> web.Response:
+    return web.Response()
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,10 @@ from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.openapi import COMPONENTS
 from collector.api.openapi_page import POLICY
 from collector.api.routing import QuerySettings
+from collector.query.store import Limits
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.messages import canonical_spans
 from tests.support.requests import EPOCH, Shape, every_value_request, generated_request, key_values, tree_request
@@ -581,3 +583,22 @@ async def test_a_query_is_stopped_when_its_client_leaves(api: Api) -> None:
         await wait_until_running(api.client, view, 1)
         asking.cancel()
         await wait_until_running(api.client, view, 0)
+
+
+async def test_a_query_that_would_take_more_than_it_may_names_the_limit(api: Api) -> None:
+    await api.store(request_of(*(span(number) for number in range(1, 200))))
+    greedy = f"greedy_{uuid.uuid4().hex}"
+    await api.client.command(
+        f"CREATE VIEW {greedy} AS SELECT * FROM otel_traces WHERE length(range(1_000_000 + StatusCodeNumber)) > 0"
+    )
+    for table, limits, name in (
+        ("otel_traces", Limits(rows=10), "max_rows_to_read"),
+        ("otel_traces", Limits(bytes=100), "max_bytes_to_read"),
+        (greedy, Limits(memory=20_000_000), "max_memory_usage"),
+    ):
+        async with Running(api.client, QuerySettings(spans_table=table, limits=limits)) as small:
+            answer = await small.get("/api/v1/latencies", **RANGE)
+        assert (answer.status, answer.json.get("title")) == (422, "Query too large"), (name, answer.body)
+        assert name in answer.json["detail"]
+    async with Running(api.client, QuerySettings(limits=Limits(10**9, 10**11, 2**30))) as large:
+        assert (await large.get("/api/v1/latencies", **RANGE)).status == 200
