@@ -80,8 +80,9 @@ class Settling:
         now, settled, began = (int(answer.columns[name][0]) for name in ("now", "settled", "began"))
         if not began:
             return
-        # Minutes are settled one after the other, so what was settled by another collector need not be tried.
-        first = max((now - CATCH_UP_S) // 60 * 60, began // 60 * 60, settled + 60, self._next or 0)
+        # Minutes are settled one after the other, so what was settled by another collector need not be tried; but for the last
+        # one, of whose calls the view by the hour may not know yet.
+        first = max((now - CATCH_UP_S) // 60 * 60, began // 60 * 60, settled, self._next or 0)
         for minute in range(first, (now - _GRACE_S) // 60 * 60, 60):
             await self._settle(minute)
             self._next = minute + 60
@@ -90,6 +91,10 @@ class Settling:
         calls = calls_of_halves(self._halves, f"toDateTime({minute})", f"toDateTime({minute + 60})")
         await self._client.command(
             f"INSERT INTO {self._settled} ({', '.join(COLUMNS)}){calls}",
-            settings={**_ONE_BLOCK, "insert_deduplication_token": f"minute-{minute}"},
+            settings={
+                **_ONE_BLOCK,
+                "insert_deduplication_token": f"minute-{minute}",
+                "deduplicate_blocks_in_dependent_materialized_views": 1,
+            },
             timeout_s=_TIMEOUT_S,
         )

@@ -43,6 +43,11 @@ FROM (SELECT * FROM otel_topology_minute UNION ALL SELECT * EXCEPT ArrivalMinute
 GROUP BY ALL FORMAT JSONEachRow
 """
 
+CALLS_OF_HOURS = """
+SELECT Client, Server, ConnectionType, Node, sum(topology.Calls) AS Calls FROM otel_topology_hour AS topology
+GROUP BY ALL FORMAT JSONEachRow
+"""
+
 JOINED = """
 SELECT parent.ServiceName AS Client, child.ServiceName AS Server, count() AS Calls
 FROM otel_traces AS child
@@ -149,6 +154,7 @@ async def test_calls_are_counted_once_however_their_spans_came_and_however_many_
         assert await asked_calls(client, database) == expected
     assert before.total() < expected.total()
     assert stored_calls(clickhouse, database) == expected
+    assert stored_calls(clickhouse, database, CALLS_OF_HOURS) == expected
     between_services = Counter[tuple[str, ...]]()
     for (client_name, server_name, _, node), count in expected.items():
         if not node:

@@ -90,6 +90,8 @@ async def test_rows_and_what_a_view_makes_of_them_are_stored_once_however_often_
         ["18", "300", "10", "20", "{107:6,139:12}"],
         ["6", "100", "10", "20", "{107:2,139:4}"],
     ]
+    hours = clickhouse.execute(f"SELECT {sums} FROM {database}.otel_red_hour GROUP BY Hour").decode()
+    assert hours == "24\t400\t10\t20\t{107:8,139:16}\n"
 
 
 async def test_rows_of_more_days_than_an_insert_may_have_are_all_stored(clickhouse: ClickHouse, database: str) -> None:

@@ -62,8 +62,9 @@ def test_users_get_what_is_written() -> None:
 
 def test_readers_read_the_tables_that_the_daemon_makes() -> None:
     tables = _started_with(_config("", "database: d, traces_table_name: t,")).tables
-    derived = ("t_red_minute", "t_red_quarter_hour", "t_topology_minute", "t_topology_halves", "t_topology_settled")
+    red = ("t_red_minute", "t_red_quarter_hour", "t_red_hour")
+    topology = ("t_topology_minute", "t_topology_halves", "t_topology_settled", "t_topology_hour")
     sampling = ("t_sampling_throughput", "t_sampling_probabilities")
     objects = ("otel_tracing_configs", "otel_objects")
     spans = ("t", "t_trace_id_ts", "t_tags")
-    assert (tables.database, tables.names) == ("d", (*spans, *objects, *derived, *sampling, "t_alert_events"))
+    assert (tables.database, tables.names) == ("d", (*spans, *objects, *red, *topology, *sampling, "t_alert_events"))

@@ -30,9 +30,14 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_quarter_hour_mv`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_hour`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_hour_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_halves`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_settled`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_topology_hour`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_topology_hour_mv`",
+        "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_topology_settled_hour_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_throughput`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_probabilities`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_events`",
@@ -122,9 +127,11 @@ def test_derived_tables_are_called_after_that_of_the_spans(spans_table: str, exp
     assert table_name("otel_red_minute", spans_table) == expected
 
 
-def test_the_table_of_quarter_hours_has_the_columns_of_that_of_minutes() -> None:
-    minute, quarter_hour = map(column_definitions, ("otel_red_minute", "otel_red_quarter_hour"))
-    assert {name.replace("QuarterHour", "Minute"): definition for name, definition in quarter_hour.items()} == minute
+@pytest.mark.parametrize(("table", "time"), [("red_quarter_hour", "QuarterHour"), ("red_hour", "Hour"), ("topology_hour", "Hour")])
+def test_the_tables_of_longer_steps_have_the_columns_of_that_of_minutes(table: str, time: str) -> None:
+    minute = column_definitions(f"otel_{table.partition('_')[0]}_minute")
+    longer = column_definitions(f"otel_{table}")
+    assert {"Minute" if name == time else name: definition for name, definition in longer.items()} == minute
 
 
 def test_the_table_of_settled_calls_has_the_columns_of_that_of_calls() -> None:
