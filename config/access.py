@@ -55,6 +55,21 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _every_one_alone(workspaces: tuple[str, ...]) -> tuple[str, ...]:
+    if EVERY_WORKSPACE in workspaces and len(workspaces) > 1:
+        raise ValueError(f'must be "{EVERY_WORKSPACE}" alone, or names')
+    return workspaces
+
+
+Workspaces = Annotated[
+    tuple[Annotated[str, AfterValidator(_workspace_or_every)], ...],
+    Field(min_length=1),
+    AfterValidator(_every_one_alone),
+    BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
+]
+"""Names of workspaces, or `"*"` for every one; a single one may stand without a list."""
+
+
 class Auth(Section):
     """Who may use a listener (receiver contract NET-08)."""
 
@@ -78,11 +93,7 @@ class Token(Section):
     """The common name, or one of the alternative names, of a client certificate; needs `client_ca_file` at the listener."""
     role: Literal["ingest", "read", "admin"]
     """`ingest` may send spans, `read` may read them, `admin` may do all."""
-    workspaces: Annotated[
-        tuple[Annotated[str, AfterValidator(_workspace_or_every)], ...],
-        Field(min_length=1),
-        BeforeValidator(_as_list, json_schema_input_type=str | list[str]),
-    ] = ("default",)
+    workspaces: Workspaces = ("default",)
     """The workspaces that it may use; `"*"` is every one."""
 
     @field_validator("token")
@@ -92,13 +103,6 @@ class Token(Section):
         if fault:
             raise ValueError(fault)
         return token
-
-    @field_validator("workspaces")
-    @classmethod
-    def _every_one_alone(cls, workspaces: tuple[str, ...]) -> tuple[str, ...]:
-        if EVERY_WORKSPACE in workspaces and len(workspaces) > 1:
-            raise ValueError(f'must be "{EVERY_WORKSPACE}" alone, or names')
-        return workspaces
 
     @model_validator(mode="after")
     def _shows_something(self) -> "Token":

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from config.access import HASHED, Auth, TokensExtension
+from config.alerting import AlertingExtension
 from config.document import Document
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
@@ -19,7 +20,8 @@ _OPTIONS = (
 
 
 def check_access(config: Config, document: Document) -> Iterator[Problem]:
-    """Find listeners that let everybody in from outside, authenticators that are none, tokens in clear, and users of nothing."""
+    """Find listeners that let everybody in from outside, authenticators that are none, tokens and secrets in clear, and users of
+    nothing."""
     used = set()
     for path, listener in listeners(config):
         if listener.auth is not None:
@@ -35,6 +37,8 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
             if name not in used:
                 yield _problem(document, ("extensions", name), "is named by no listener", f"say auth: {{authenticator: {name}}}")
             yield from _tokens_in_clear(extension, ("extensions", name, "tokens"), document)
+        elif isinstance(extension, AlertingExtension):
+            yield from _secrets_in_clear(extension, ("extensions", name, "secrets"), document)
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield from _embedded_database(exporter, ("exporters", name), document)
@@ -87,6 +91,13 @@ def _tokens_in_clear(extension: TokensExtension, path: KeyPath, document: Docume
         if in_clear and at not in document.written:
             hint = f"write {HASHED} and what `printf %s TOKEN | sha256sum` prints, or ${{env:NAME}}, or use token_file"
             yield _problem(document, at, "must not stand in the file in clear", hint)
+
+
+def _secrets_in_clear(extension: AlertingExtension, path: KeyPath, document: Document) -> Iterator[Problem]:
+    for name, secret in extension.secrets.items():
+        at = (*path, name, "value")
+        if secret.value is not None and at not in document.written:
+            yield _problem(document, at, "must not stand in the file in clear", "write ${env:NAME}, or use file")
 
 
 def _embedded_database(exporter: ClickHouseExporter, path: KeyPath, document: Document) -> Iterator[Problem]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
+from config.alerting import AlertingExtension
 from config.journal import JournalExtension
 from config.queries import QueryLimits
 from config.remote_sampling import RemoteSamplingExtension
@@ -44,12 +45,13 @@ class QueryExtension(Section):
         return TcpAddress.parse(self.endpoint)
 
 
-Extension = QueryExtension | TokensExtension | JournalExtension | RemoteSamplingExtension
+Extension = QueryExtension | TokensExtension | JournalExtension | RemoteSamplingExtension | AlertingExtension
 EXTENSIONS: Mapping[str, type[Extension]] = {
     "query": QueryExtension,
     "tokens": TokensExtension,
     "journal": JournalExtension,
     "jaeger_remote_sampling": RemoteSamplingExtension,
+    "alerting": AlertingExtension,
 }
 """Every extension of this release by its type."""
 
