@@ -7,7 +7,7 @@ about and whatever they make of the numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +16,7 @@ from collector.monitor.conditions import MINUTE, Measured
 from collector.monitor.rules import COLUMNS
 from collector.query.predicates import Attribute, Predicate, Wording
 from collector.query.red import QUARTER_HOUR, SECOND
-from collector.query.store import DURATION, ERROR, IDENTITY, STATUS_CODES, SpanStore, Statement, time_range
+from collector.query.store import DURATION, ERROR, IDENTITY, STATUS_CODES, Limits, SpanStore, Statement, time_range
 from collector.sketch import BUCKETS_PER_DOUBLING, MERGE, ZERO_BUCKET, buckets_of, quantile_expression
 from exporters.clickhouse.schema import table_name
 
@@ -96,9 +96,8 @@ async def measure(store: SpanStore, question: Question) -> dict[tuple[str, ...],
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     statement = measuring_statement(store, question)
-    settings = {} if question.where is None else {"max_rows_to_read": MOST_SPANS}
-    result = await store.client.query(statement.sql, statement.parameters, settings=settings, timeout_s=store.timeout_s)
-    rows: Any = result.rows()
+    bounded = store if question.where is None else replace(store, limits=Limits(rows=MOST_SPANS))
+    rows: Any = (await bounded.fetch(statement)).rows()
     return {
         tuple(row["Labels"]): Measured(
             row["Spans"],
