@@ -1,4 +1,4 @@
-"""What the keys of an OTLP/JSON trace request mean: the tables that the kernels look names up in.
+"""What the keys of spans in JSON mean, OTLP's and Zipkin's: the tables that the kernels look names up in.
 
 A key is found by a hash of its length and three of its bytes, which sends every known key to a slot of its own (the multipliers
 are searched for when the module is loaded), and then compared. Every key is known in lowerCamelCase and in snake_case (receiver
@@ -21,8 +21,10 @@ from proto.words import load64
 # Kinds of JSON objects: the messages of OTLP, ...
 SKIPPED, REQUEST, RESOURCE_SPANS, RESOURCE, SCOPE_SPANS, SCOPE, SPAN, EVENT, LINK, STATUS = range(10)
 KEY_VALUE, ANY_VALUE, ARRAY_VALUE, KEY_VALUE_LIST = range(10, 14)
+# ... those of Zipkin's API of version 2; tags have any keys, ...
+ZIPKIN_SPAN, ZIPKIN_ENDPOINT, ZIPKIN_ANNOTATION, ZIPKIN_TAGS = range(14, 18)
 # ... and the enums, whose "fields" are the names of their values.
-SPAN_KIND, STATUS_CODE = 14, 15
+SPAN_KIND, STATUS_CODE, ZIPKIN_KIND = 18, 19, 20
 
 # Forms of a field's value in JSON and on the wire.
 IGNORED = 0  # any value at all, not written
@@ -40,11 +42,13 @@ DOUBLE = 11
 MESSAGE = 12  # `child` is its kind
 REPEATED = 13  # `child` is the kind of its messages
 NAME = 14  # a name of an enum's value
+SHORT_HEX = 15  # the same as HEX, but digits may be missing in front; of 16 bytes, eight may be missing altogether
+DURATION = 16  # uint64 as varint
 
 _VARINT, _FIXED64, _LENGTH_DELIMITED, _FIXED32 = 0, 1, 2, 5
 _WIRE_TYPES: Final = {
-    **dict.fromkeys((TEXT, BASE64, HEX, MESSAGE, REPEATED), _LENGTH_DELIMITED),
-    **dict.fromkeys((COUNT, ENUM, BOOL, INT), _VARINT),
+    **dict.fromkeys((TEXT, BASE64, HEX, SHORT_HEX, MESSAGE, REPEATED), _LENGTH_DELIMITED),
+    **dict.fromkeys((COUNT, ENUM, BOOL, INT, DURATION), _VARINT),
     **dict.fromkeys((TIME, DOUBLE), _FIXED64),
     FLAGS: _FIXED32,
 }
@@ -127,11 +131,34 @@ _SCHEMA: Final[dict[int, dict[str, _Field]]] = {
     },
     ARRAY_VALUE: {"values": _Field(1, REPEATED, ANY_VALUE)},
     KEY_VALUE_LIST: {"values": _Field(1, REPEATED, KEY_VALUE)},
+    ZIPKIN_SPAN: {
+        "traceId": _Field(1, SHORT_HEX, 16),
+        "parentId": _Field(2, SHORT_HEX, 8),
+        "id": _Field(3, SHORT_HEX, 8),
+        "kind": _Field(4, ENUM, ZIPKIN_KIND),
+        "name": _Field(5, TEXT),
+        "timestamp": _Field(6, TIME),
+        "duration": _Field(7, DURATION),
+        "localEndpoint": _Field(8, MESSAGE, ZIPKIN_ENDPOINT),
+        "remoteEndpoint": _Field(9, MESSAGE, ZIPKIN_ENDPOINT),
+        "annotations": _Field(10, REPEATED, ZIPKIN_ANNOTATION),
+        "tags": _Field(11, MESSAGE, ZIPKIN_TAGS),
+    },
+    # Addresses stand in JSON as texts, and are written as such.
+    ZIPKIN_ENDPOINT: {
+        "serviceName": _Field(1, TEXT),
+        "ipv4": _Field(2, TEXT),
+        "ipv6": _Field(3, TEXT),
+        "port": _Field(4, COUNT),
+    },
+    ZIPKIN_ANNOTATION: {"timestamp": _Field(1, TIME), "value": _Field(2, TEXT)},
+    ZIPKIN_TAGS: {},
     SPAN_KIND: {
         f"SPAN_KIND_{name}": _Field(value, NAME)
         for value, name in enumerate(("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"))
     },
     STATUS_CODE: {f"STATUS_CODE_{name}": _Field(value, NAME) for value, name in enumerate(("UNSET", "OK", "ERROR"))},
+    ZIPKIN_KIND: {name: _Field(value, NAME) for value, name in enumerate(("CLIENT", "SERVER", "PRODUCER", "CONSUMER"), 1)},
 }
 
 

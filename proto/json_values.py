@@ -1,4 +1,4 @@
-"""Values of OTLP/JSON as protobuf fields: kernels that write one field each, key and all.
+"""Values of spans in JSON as protobuf fields: kernels that write one field each, key and all.
 
 A writer takes `out` (uint8) and the position to write at, and returns the position after what it wrote. Text to convert stands in
 `out` too, behind that position, decoded from its JSON string. Text of the wrong shape raises `ValueError`; a value of the right
@@ -14,6 +14,7 @@ import numpy as np
 from proto.decimals import FRACTIONAL, WHOLE, nearest_double, scan_decimal, whole_value
 from proto.json_fields import (
     DOUBLE,
+    DURATION,
     ENUM,
     FIELDS,
     FLAGS,
@@ -24,6 +25,7 @@ from proto.json_fields import (
     SPAN,
     TIME,
     WIRE_KEY,
+    ZIPKIN_SPAN,
     find_key,
 )
 from proto.json_text import HEX_DIGITS, NOT_HEX
@@ -49,7 +51,7 @@ UNDECIDED_DOUBLE = 2
 
 REFUSALS: Final = (
     "is not an id in hexadecimal digits",
-    "is not a time in nanoseconds of 64 bits without a sign",
+    "is not a time of 64 bits without a sign",
     "is not a number of 32 bits",
     "is not the name of an enum's value",
     "is not base64",
@@ -175,6 +177,12 @@ def is_text(out, start, end, text):
 
 
 @kernel
+def refuse_id(state, kind, wire_key):
+    """Refuse the open span for an id: its own, or else the trace id."""
+    refuse(state, NOT_AN_ID, wire_key if kind == SPAN or kind == ZIPKIN_SPAN else _TRACE_ID_KEY)
+
+
+@kernel
 def write_id(out, at, start, end, kind, wire_key, size, state):
     """An id of `size` bytes from its hexadecimal digits; none from empty text (receiver contract JSON-04, JSON-05, JSON-06)."""
     if start == end:
@@ -192,8 +200,38 @@ def write_id(out, at, start, end, kind, wire_key, size, state):
         out[after] = high << 4 | low
         after += 1
     if not valid:
-        refuse(state, NOT_AN_ID, wire_key if kind == SPAN else _TRACE_ID_KEY)
+        refuse_id(state, kind, wire_key)
         return at
+    return after
+
+
+@kernel
+def write_short_id(out, at, start, end, kind, wire_key, size, state):
+    """An id of up to `size` bytes from its hexadecimal digits, of which those in front may be missing; none from empty text.
+
+    It is written with eight bytes where those are enough.
+    """
+    if start == end:
+        return at
+    if end - start > 2 * size:
+        refuse_id(state, kind, wire_key)
+        return at
+    if end - start <= 16:
+        size = 8
+    after = write_key(out, at, wire_key)
+    out[after] = size
+    after += 1
+    missing = 2 * size - (end - start)
+    for index in range(0, 2 * size, 2):
+        byte = 0
+        for place in range(index, index + 2):
+            digit = np.int64(HEX_DIGITS[out[start + place - missing]]) if place >= missing else 0
+            if digit == NOT_HEX:
+                refuse_id(state, kind, wire_key)
+                return at
+            byte = byte << 4 | digit
+        out[after] = byte
+        after += 1
     return after
 
 
@@ -279,7 +317,7 @@ def write_number(out, at, start, end, form, wire_key, state):
         fits = found == WHOLE and (not below_zero or form == INT or form == ENUM)
         # The least signed number has a magnitude one above the largest.
         magnitude = value - _ONE if below_zero else value
-        if form == TIME:
+        if form == TIME or form == DURATION:
             limit = _MAX_UNSIGNED_64
         elif form == INT:
             limit = _MAX_SIGNED_64
@@ -291,7 +329,7 @@ def write_number(out, at, start, end, form, wire_key, state):
                 return write_fixed(out, at, value, 8 if form == TIME else 4)
             return write_varint(out, at, ~magnitude if below_zero else value)
         if form != INT:
-            refuse(state, NOT_A_TIME if form == TIME else NOT_32_BITS, _TRACE_ID_KEY)
+            refuse(state, NOT_A_TIME if form == TIME or form == DURATION else NOT_32_BITS, _TRACE_ID_KEY)
             return at
         # JavaScript writes whole doubles as integers, however large they are (receiver contract JSON-09).
     bits, certain = nearest_double(digits, exponent, exact)

@@ -16,46 +16,17 @@ The JSON is that of receiver contract JSON-01 to JSON-21. What proto3 JSON leave
 from __future__ import annotations
 
 import re
-import struct
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from proto.errors import MalformedRequest
-from proto.json_convert import (
-    FRAME_SIZE,
-    IS_ARRAY,
-    MAX_DEPTH,
-    MEMBERS,
-    NAME_END,
-    NAME_START,
-    SLACK,
-    convert,
-)
-from proto.json_values import (
-    DEPTH,
-    FIRST_REFUSAL,
-    NUMBER_END,
-    NUMBER_START,
-    OLD_LIBRARY_SPANS,
-    PAUSE,
-    POSITION,
-    REASON,
-    REFUSALS,
-    REFUSED_SPANS,
-    RUNNING,
-    STATE_SIZE,
-    WRITTEN,
-)
+from proto.json_conversion import Form, convert_json, refusal_warning
+from proto.json_fields import REQUEST
 
 OLD_LIBRARY_WARNING: Final = (
     "instrumentationLibrarySpans was ignored: OTLP has named it scopeSpans since version 0.15; update the sending exporter"
 )
 
-_OPENING: Final = re.compile(rb"[ \t\r\n]*\{")
-_SHOWN_NAME_BYTES: Final = 40
+_FORM: Final = Form("a valid OTLP/JSON trace request", "a JSON object", re.compile(rb"[ \t\r\n]*\{"), REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,51 +48,10 @@ def json_to_protobuf(body: bytes) -> JsonRequest:
     Raises:
         MalformedRequest: the body is not JSON, or not of a trace request's shape, or nested more than MAX_DEPTH deep.
     """
-    opening = _OPENING.match(body)
-    if opening is None:
-        raise MalformedRequest("not a valid OTLP/JSON trace request: it must be a JSON object", "byte 0")
-    data = np.frombuffer(body, np.uint8, offset=opening.end() - 1)
-    out = np.empty(3 * data.size + SLACK, np.uint8)
-    frames = np.empty((MAX_DEPTH, FRAME_SIZE), np.int64)
-    state = np.zeros(STATE_SIZE, np.int64)
-    refusal = ""
-    while True:
-        try:
-            convert(data, out, frames, state)
-        except (ValueError, IndexError) as error:
-            reason = str(error) if isinstance(error, ValueError) else "the text ends too early"
-            position = f"byte {opening.end() - 1 + state[POSITION]}"
-            path = _path(data, frames, state)
-            raise MalformedRequest(f"not a valid OTLP/JSON trace request: {reason}, at {position}", path or position) from None
-        if state[PAUSE] == RUNNING:
-            break
-        if state[PAUSE] == FIRST_REFUSAL:
-            refusal = f"{_path(data, frames, state)} {REFUSALS[state[REASON]]}"
-        else:
-            number = out[state[NUMBER_START] : state[NUMBER_END]].tobytes()
-            out[state[WRITTEN] - 8 : state[WRITTEN]] = np.frombuffer(struct.pack("<d", float(number)), np.uint8)
-    return JsonRequest(out[: state[WRITTEN]].tobytes(), _warnings(state, refusal))
-
-
-def _warnings(state: NDArray[np.int64], refusal: str) -> tuple[str, ...]:
+    converted = convert_json(body, _FORM)
     warnings = []
-    if refusal:
-        others = int(state[REFUSED_SPANS]) - 1
-        warnings.append(f"{refusal}: its span is refused" + (f", and {others} more for like reasons" if others else ""))
-    if state[OLD_LIBRARY_SPANS]:
+    if converted.refusal:
+        warnings.append(refusal_warning(converted.refusal, converted.refused_spans))
+    if converted.has_old_library_spans:
         warnings.append(OLD_LIBRARY_WARNING)
-    return tuple(warnings)
-
-
-def _path(data: NDArray[np.uint8], frames: NDArray[Any], state: NDArray[np.int64]) -> str:
-    """Where the conversion stands, as `resourceSpans[0].scopeSpans[0].spans[3].kind`; empty before the first key."""
-    path = ""
-    for frame in frames[: state[DEPTH] + 1]:
-        if not frame[MEMBERS]:
-            break
-        if frame[IS_ARRAY]:
-            path += f"[{frame[MEMBERS] - 1}]"
-        else:
-            name = data[frame[NAME_START] : min(frame[NAME_END], frame[NAME_START] + _SHOWN_NAME_BYTES)]
-            path += f".{name.tobytes().decode(errors='replace')}"
-    return path.removeprefix(".")
+    return JsonRequest(converted.protobuf, tuple(warnings))

@@ -28,6 +28,7 @@ from proto.otlp_json import json_to_protobuf
 from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
 from proto.spans import concatenate
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
+from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
 _REQUEST: Final = rb"""{"resourceSpans":[{"schemaUrl":"https://example.com/schema","resource":{"attributes":[
 {"key":"service.name","value":{"stringValue":"warm"}},{"key":"process.pid","value":{"intValue":"1"}}]},
@@ -44,6 +45,14 @@ _REQUEST: Final = rb"""{"resourceSpans":[{"schemaUrl":"https://example.com/schem
 [{"key":"k","value":{"boolValue":false}}]}]}]}]}]}"""
 """One span that has every field and every type of value."""
 
+_ZIPKIN_SPANS: Final = rb"""[{"traceId":"1","parentId":"2","id":"3","kind":"CLIENT","name":"warm",
+"timestamp":1700000000000000,"duration":1,"localEndpoint":{"serviceName":"warm","ipv4":"127.0.0.1","port":1},
+"remoteEndpoint":{"serviceName":"cold","ipv6":"::1"},"annotations":[{"timestamp":1700000000000000,"value":"a"}],
+"tags":{"a":"b","n":1,"t":true,"error":"","otel.scope.name":"warm"}}]"""
+
+# A span of a service at two addresses, in protobuf.
+_ZIPKIN_LIST: Final = bytes.fromhex("0a310a0800010203040506071a080001020304050607421b0a016112047f0000011a10" + 16 * "00")
+
 # A span whose name is not UTF-8, so that the repair of texts is compiled too.
 _BROKEN_TEXT: Final = bytes.fromhex("0a231221121f0a10000102030405060708090a0b0c0d0e0f120800010203040506072a01ff")
 
@@ -52,6 +61,8 @@ def warm() -> None:
     """Run every kernel once: about a minute when they have to be compiled, a fraction of a second otherwise."""
     request = json_to_protobuf(_REQUEST).protobuf
     whole, broken = decode(request).batch, decode(_BROKEN_TEXT).batch
+    zipkin_json_to_otlp(_ZIPKIN_SPANS)
+    zipkin_protobuf_to_otlp(_ZIPKIN_LIST)
     encode(whole)
     encode(broken)
     encode(concatenate([whole, broken, whole]))
