@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check audit environment
+.PHONY: run test check kernels audit environment
 environment: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -23,7 +23,12 @@ check: $(STAMP)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-test: check
+# Compiled once, and before the processes that run tests would each do it.
+kernels: $(STAMP)
+	@$(BIN)/python -m proto.warm
+
+test: $(STAMP)
+	@$(MAKE) --no-print-directory --jobs=2 check kernels
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 audit: $(STAMP)
