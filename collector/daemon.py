@@ -22,6 +22,7 @@ from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
 from collector.memory import spare_the_collector
+from collector.monitor.load.opening import load_tests
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client
 from collector.query_port import Ports, Store
@@ -129,7 +130,13 @@ class Daemon:
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
             explainers = pipeline.explainers()
-            ports = Ports(store, health, pipeline.ledger, explainers, running, control, gates, self._telemetry, self._clock)
+            load_tester = load_tests(self._config, store.client if store else None, self._clock.now)
+            if load_tester is not None:
+                self._telemetry.read(metrics.LOAD_TESTS, (), lambda: load_tester.running)
+                await rooms.enter_async_context(load_tester)
+            ports = Ports(
+                store, health, pipeline.ledger, explainers, running, control, gates, load_tester, self._telemetry, self._clock
+            )
             urls = await rooms.enter_async_context(self._serving(ports))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
             watched = []

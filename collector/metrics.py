@@ -323,6 +323,7 @@ EMBEDDED_REFUSED: Final = Definition(
     ("reason",),
 )
 
+LOAD_TESTS: Final = Definition("spanhouse_load_tests", "gauge", "Load tests that this collector runs.")
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
 # Outcomes: success, failure.
@@ -397,6 +398,7 @@ METRICS: Final = (
     JOURNAL_SYNC_SECONDS,
     EMBEDDED_RESTARTS,
     EMBEDDED_REFUSED,
+    LOAD_TESTS,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     CONFIG_RELOADS,

@@ -17,6 +17,7 @@ from collector.api.turns import TurnLimits, Turns
 from collector.clock import Clock
 from collector.health import Health
 from collector.ledger import Ledger
+from collector.monitor.load.runs import LoadTests
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import Limits
 from collector.receivers.listen import listen_error
@@ -100,6 +101,7 @@ class Ports:
         running: the configuration that runs.
         control: what SDKs are told, and what holds where no tracing config speaks.
         gates: who may ask.
+        load_tester: starts load tests; None where none can be started.
         telemetry: where refusals are counted.
         clock: for default time ranges.
     """
@@ -111,6 +113,7 @@ class Ports:
     running: RunningConfig
     control: TracingControl
     gates: Gates
+    load_tester: LoadTests | None
     telemetry: Telemetry
     clock: Clock
 
@@ -157,6 +160,7 @@ class Ports:
             explainers=self.explainers,
             strategies=self.control.strategies,
             running=self.running,
+            load_tester=self.load_tester,
             extra_routes=self.health.routes(),
             now=self.clock.now,
         )

@@ -6,6 +6,7 @@ from typing import ClassVar
 from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.alerting import AlertingExtension
 from config.journal import JournalExtension
+from config.load_tests import LoadTestsExtension
 from config.queries import QueryLimits
 from config.remote_sampling import RemoteSamplingExtension
 from config.section import Section
@@ -45,12 +46,13 @@ class QueryExtension(Section):
         return TcpAddress.parse(self.endpoint)
 
 
-Extension = QueryExtension | TokensExtension | JournalExtension | RemoteSamplingExtension | AlertingExtension
+Extension = QueryExtension | TokensExtension | JournalExtension | RemoteSamplingExtension | LoadTestsExtension | AlertingExtension
 EXTENSIONS: Mapping[str, type[Extension]] = {
     "query": QueryExtension,
     "tokens": TokensExtension,
     "journal": JournalExtension,
     "jaeger_remote_sampling": RemoteSamplingExtension,
+    "load_tests": LoadTestsExtension,
     "alerting": AlertingExtension,
 }
 """Every extension of this release by its type."""

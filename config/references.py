@@ -7,6 +7,7 @@ from typing import Any
 from config.alerting import AlertingExtension
 from config.document import Document
 from config.extensions import QueryExtension
+from config.load_tests import LoadTestsExtension
 from config.model import KINDS, Config
 from config.problems import KeyPath, Problem, alternatives, key_path, printable
 from config.remote_sampling import RemoteSamplingExtension
@@ -63,6 +64,7 @@ def check_single(document: Document) -> Iterator[Problem]:
         ((*_PIPELINE, "processors"), "service_policy", "each service has one policy"),
         ((*_PIPELINE, "processors"), "adaptive_sampling", "traces are counted once"),
         (("service", "extensions"), "jaeger_remote_sampling", "SDKs are told the same wherever they ask"),
+        (("service", "extensions"), "load_tests", "limits go for all load tests"),
         (("service", "extensions"), "alerting", "people are told of an alert once"),
         ((*_PIPELINE, "processors"), "topology", "calls are counted once"),
         ((*_PIPELINE, "processors"), "tail_sampling", "traces are decided once; join the policies"),
@@ -87,6 +89,9 @@ def check_stores(config: Config, document: Document) -> Iterator[Problem]:
         if isinstance(extension, RemoteSamplingExtension) and extension.adaptive is not None and not config.stores:
             message = "keeps what it reckons in ClickHouse"
             yield _problem(document, ("extensions", name, "adaptive"), message, "add a clickhouse exporter")
+        if isinstance(extension, LoadTestsExtension) and not config.stores:
+            message = "is of no use: there is no store for what comes of load tests"
+            yield _problem(document, ("extensions", name), message, "add a clickhouse exporter")
         if isinstance(extension, AlertingExtension) and not config.stores:
             message = "measures spans in ClickHouse, and keeps there what happened"
             yield _problem(document, ("extensions", name), message, "add a clickhouse exporter")

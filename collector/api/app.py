@@ -21,6 +21,8 @@ from collector.api import (
     dialects,
     latencies,
     ledger,
+    load_test_runs,
+    load_tests,
     red,
     sampling_decisions,
     search,
@@ -42,6 +44,8 @@ from collector.control.objects import Objects
 from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
+from collector.monitor.load.run_store import RunStore
+from collector.monitor.load.runs import LoadTests
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 from collector.running import RunningConfig
@@ -60,6 +64,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sampling_decisions.ROUTES,
     *tracing_configs.ROUTES,
     *audit.ROUTES,
+    *load_tests.ROUTES,
+    *load_test_runs.ROUTES,
 )
 
 _API: Final = "/api/"
@@ -83,6 +89,7 @@ def build_application(
     explainers: Mapping[str, Explainer] | None = None,
     strategies: Strategies | None = None,
     running: RunningConfig | None = None,
+    load_tester: LoadTests | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
@@ -96,11 +103,12 @@ def build_application(
         explainers: who decides about traces, by the id of the exporter; nobody when None.
         strategies: what SDKs are told that ask how to sample; not served when None.
         running: the configuration that runs; not served when None.
+        load_tester: starts load tests; none can be started when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS)
+    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS, lasting=load_test_runs.EVENTS)
     application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
@@ -108,6 +116,9 @@ def build_application(
         application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s, settings.limits)
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
         application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
+        application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
+        if load_tester is not None:
+            application[load_test_runs.LOAD_TESTS] = load_tester
     if running is not None:
         routes = (*routes, *configuration.ROUTES)
         application[RUNNING] = running

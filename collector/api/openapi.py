@@ -7,19 +7,26 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
-from collector.api import analysis_schemas, audit, schemas
+from collector.api import analysis_schemas, audit, load_test_runs, load_tests, schemas
 from collector.api.params import SPAN_ID_EXAMPLE, TRACE_ID_EXAMPLE, Parameter
 from collector.api.problems import MEDIA_TYPE
 from collector.api.routing import JSON, Route
 from collector.api.schemas import reference
 
-COMPONENTS: Final = {**schemas.COMPONENTS, **analysis_schemas.COMPONENTS, **audit.COMPONENTS}
+COMPONENTS: Final = {
+    **schemas.COMPONENTS,
+    **analysis_schemas.COMPONENTS,
+    **audit.COMPONENTS,
+    **load_tests.COMPONENTS,
+    **load_test_runs.COMPONENTS,
+}
 _PATH_PARAMETERS: Final = {
     "workspace": ("The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.", "default"),
     "service": ("The name of a service.", "cart"),
     "key": ("The key of attributes.", "http.route"),
     "object_id": ("The id of the object, a UUID.", "8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7"),
     "config_id": ("The id of a tracing config, a UUID.", "3f2b8c1e-7d52-5a4e-9c0e-2f6d7a1b9e40"),
+    "run_id": ("The id of a run of a load test, a UUID.", "5e0c4c1d-62a4-4b0e-8c39-1b8a53f0d7a2"),
     "trace_id": (
         "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",
         TRACE_ID_EXAMPLE,

@@ -79,7 +79,7 @@ class Route:
     """
 
     path: str
-    handler: Callable[[web.Request], Awaitable[web.Response]]
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     summary: str
     answers: Mapping[str, Mapping[str, Any] | None]
     parameters: tuple[Parameter[Any], ...] = ()
@@ -93,7 +93,7 @@ class Route:
     role: Role = "read"
     operation: str = ""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Check that the caller may do this and that the query has no other parameters, then handle it."""
         principal = request[CALLER].principal
         if not principal.may(self.role):

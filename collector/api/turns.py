@@ -58,12 +58,16 @@ class Turns:
         """How many requests wait for one."""
         return sum(map(len, self._waiting.values()))
 
-    def middleware(self, *prefixes: str) -> Middleware:
-        """Lets requests for paths that begin so wait for their turn; stands behind the guard, which knows the workspace."""
+    def middleware(self, *prefixes: str, lasting: str) -> Middleware:
+        """Lets requests for paths that begin so wait for their turn; stands behind the guard, which knows the workspace.
+
+        Args:
+            lasting: paths that end so are answered for as long as their clients stay, mostly without the store, and need no turn.
+        """
 
         @web.middleware
         async def take_turns(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if not request.path.startswith(prefixes):
+            if not request.path.startswith(prefixes) or request.path.endswith(lasting):
                 return await handler(request)
             if request.can_read_body:
                 # Kept for the handler: a client that sends slowly takes nobody's turn.

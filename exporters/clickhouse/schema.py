@@ -16,6 +16,8 @@ TEMPLATES: Final = (
     "otel_traces_tags_mv",
     "otel_tracing_configs",
     "otel_objects",
+    "otel_load_test_runs",
+    "otel_load_test_progress",
     "otel_red_minute",
     "otel_red_quarter_hour",
     "otel_red_quarter_hour_mv",
@@ -34,7 +36,7 @@ TEMPLATES: Final = (
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
-_OF_DATABASE: Final = frozenset({"otel_tracing_configs", "otel_objects"})
+_OF_DATABASE: Final = frozenset({"otel_tracing_configs", "otel_objects", "otel_load_test_runs", "otel_load_test_progress"})
 """Those of which a database has one, however many tables of spans there are in it."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
@@ -130,7 +132,7 @@ def view_query(name: str, settings: SchemaSettings) -> str:
 
 
 def _template(name: str) -> str:
-    return files("exporters.clickhouse").joinpath("schema", f"{name}.sql").readtext(encoding="utf-8")
+    return files("exporters.clickhouse").joinpath("schema", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _rendered(template: str, settings: SchemaSettings) -> str:

@@ -1,0 +1,113 @@
+"""What a load test is, as people describe it, and what its generator is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from collector.control.objects import Kind, ObjectModel
+from collector.monitor.expectations import Expectations
+from collector.monitor.load.plan import Plan, StopConditions
+from collector.monitor.requests.request import Prepared, WebRequest
+from config.load_tests import LoadTestsExtension
+from config.values import Duration
+
+_ONE_SECOND: Final = Duration.parse("1s")
+_LONGEST_TIMEOUT: Final = Duration.parse("10m")
+
+
+class LoadTest(ObjectModel):
+    """What is sent, how often, until when, and what counts as a success."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    """By which people know it."""
+    request: WebRequest
+    """What is sent again and again, each time with a trace context of its own."""
+    expectations: Expectations = Expectations()
+    """What an answer must be like to count as a success."""
+    concurrency: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """So many senders, each of which sends when its last request was answered (closed model). With `rate`, at most so many
+    requests in flight."""
+    rate: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    """Requests a second, sent by the clock, however long answers take (open model)."""
+    requests: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """The test ends after so many requests."""
+    duration: Duration | None = None
+    """The test ends after so long. One of this and `requests` is needed."""
+    ramp_up: Duration = Duration(0)
+    """Within this time, senders begin one after the other, or the rate rises evenly from nothing."""
+    timeout: Duration = Duration.parse("10s")
+    """How long a request may take, connecting included."""
+    stop_when: StopConditions = StopConditions()
+    """When the test ends before its time."""
+
+    @field_validator("timeout")
+    @classmethod
+    def _possible(cls, value: Duration) -> Duration:
+        if not 0 < value <= _LONGEST_TIMEOUT:
+            raise ValueError("must be longer than 0s, and at most 10m")
+        return value
+
+    @field_validator("ramp_up")
+    @classmethod
+    def _within(cls, value: Duration, info: ValidationInfo) -> Duration:
+        duration = info.data.get("duration")
+        if duration is not None and value > duration:
+            raise ValueError("must not be longer than duration")
+        return value
+
+    @model_validator(mode="after")
+    def _ends(self) -> LoadTest:
+        if self.requests is None and self.duration is None:
+            raise ValueError("must have requests, duration, or both")
+        if self.duration is not None and self.duration < _ONE_SECOND:
+            raise ValueError("must have a duration of at least 1s")
+        return self
+
+
+LOAD_TESTS: Final = Kind("load_test", LoadTest, lambda test: test.name)
+
+
+def beyond_limits(test: LoadTest, limits: LoadTestsExtension) -> list[tuple[str, object, str]]:
+    """What a test wants beyond what is allowed: field, value, and what would be right."""
+    found: list[tuple[str, object, str]] = []
+    if test.concurrency > limits.max_concurrency:
+        found.append(("concurrency", test.concurrency, f"must be at most {limits.max_concurrency}, the max_concurrency here"))
+    if test.rate is not None and test.rate > limits.max_rate:
+        found.append(("rate", test.rate, f"must be at most {limits.max_rate:g}, the max_rate here"))
+    for name, length in (("duration", test.duration), ("rampUp", test.ramp_up)):
+        if length is not None and length > limits.max_duration:
+            found.append((name, str(length), f"must be at most {limits.max_duration}, the max_duration here"))
+    return found
+
+
+def plan_of(test: LoadTest, prepared: Prepared, addresses: Sequence[tuple[str, int]], limits: LoadTestsExtension) -> Plan:
+    """What a generator is told.
+
+    Args:
+        prepared: the test's request.
+        addresses: of its target, which were checked.
+        limits: within which the test is.
+    """
+    url = prepared.url
+    return Plan(
+        method=prepared.method,
+        target=url.raw_path_qs,
+        headers=prepared.headers,
+        body=prepared.body,
+        addresses=tuple(addresses),
+        server_name=(url.raw_host or "") if url.scheme == "https" else "",
+        tls=limits.tls,
+        expectations=test.expectations,
+        no_errors=prepared.no_errors,
+        concurrency=test.concurrency,
+        rate=test.rate,
+        max_rate=limits.max_rate,
+        requests=test.requests,
+        duration_s=(test.duration or limits.max_duration).seconds,
+        ramp_up_s=test.ramp_up.seconds,
+        timeout_s=test.timeout.seconds,
+        stop=test.stop_when,
+    )

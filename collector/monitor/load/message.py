@@ -1,0 +1,54 @@
+"""The bytes of a request, prepared once; only the ids of its trace context are new each time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final
+
+_TRACE_ID_BYTES: Final = 16
+_SPAN_ID_BYTES: Final = 8
+_DIGITS: Final = 2 * (_TRACE_ID_BYTES + _SPAN_ID_BYTES)
+_AT_ONCE: Final = 1024
+"""So many requests' ids are drawn at a time: a system call each would cost more than the rest of a request."""
+
+
+class Message:
+    """A request of HTTP/1.1 whose header `traceparent` (W3C Trace Context) is new with every copy.
+
+    Args:
+        method: such as `GET`.
+        target: path and query, as they go into the first line.
+        headers: names and values; `traceparent` among them gives way to ours, `Host` must be there.
+        body: what follows; its length is added to the headers where there is a body or the method usually has one.
+
+    Raises:
+        ValueError: a part of the head has a character that would end its line or is not of ISO 8859-1.
+    """
+
+    def __init__(self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        lines = [f"{method} {target} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers if name.lower() != "traceparent"]
+        if body or method in ("POST", "PUT", "PATCH"):
+            lines.append(f"Content-Length: {len(body)}")
+        if any("\r" in line or "\n" in line or "\0" in line for line in lines):
+            raise ValueError("a request's head has a line break in a name or a value")
+        try:
+            head = "\r\n".join(lines).encode("latin-1")
+        except UnicodeEncodeError:
+            raise ValueError("a request's head has a character that HTTP does not know; percent-encode it") from None
+        self._before = head + b"\r\ntraceparent: 00-"
+        self._after = b"-01\r\n\r\n" + body
+        self._ids = b""
+        self._position = 0
+
+    def copy(self) -> tuple[bytes, bytes]:
+        """The next request's bytes, and its trace id as 32 hexadecimal digits."""
+        at = self._position
+        if at == len(self._ids):
+            self._ids = os.urandom(_AT_ONCE * _DIGITS // 2).hex().encode()
+            at = 0
+        self._position = end = at + _DIGITS
+        middle = at + 2 * _TRACE_ID_BYTES
+        trace_id = self._ids[at:middle]
+        return b"".join((self._before, trace_id, b"-", self._ids[middle:end], self._after)), trace_id

@@ -1,0 +1,59 @@
+"""What the load generator is told to do. Everything in it was checked by who tells it: it asks nobody where it may send."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from collector.control.objects import ObjectModel
+from collector.monitor.expectations import Expectations
+from config.tls import ClientTls
+from config.values import Share
+
+
+class StopConditions(ObjectModel):
+    """When a test ends before its time, so that what is down is not beaten further."""
+
+    error_share_above: Share | None = None
+    """More than this share of the requests of the last five seconds failed, of at least 20."""
+    p99_above_ms: Annotated[float, Field(gt=0, le=3_600_000)] | None = None
+    """The 99th percentile of the response times of the last five seconds is above this, of at least 20 requests, in
+    milliseconds."""
+    failures: Annotated[int, Field(ge=1, le=10**12)] | None = None
+    """So many requests have failed."""
+
+
+class Plan(BaseModel):
+    """A test, ready to be run. As JSON it is the first line that the generator reads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+
+    method: str
+    target: str
+    """Path and query."""
+    headers: tuple[tuple[str, str], ...]
+    """With `Host`."""
+    body: bytes = b""
+    addresses: Annotated[tuple[tuple[str, int], ...], Field(min_length=1)]
+    """IP addresses and ports, which are used in turn; names are not resolved."""
+    server_name: str = ""
+    """Whose certificate the server must show; empty for clear text."""
+    tls: ClientTls = ClientTls()
+    expectations: Expectations = Expectations()
+    no_errors: bool = False
+    """Whether a body must be a GraphQL answer without errors."""
+    concurrency: Annotated[int, Field(ge=1)] = 1
+    """So many senders (closed model), or at most so many requests in flight (open model)."""
+    rate: Annotated[float, Field(gt=0)] | None = None
+    """Requests a second: the open model."""
+    max_rate: Annotated[float, Field(gt=0)]
+    """In the closed model, no more requests a second than this."""
+    requests: Annotated[int, Field(ge=1)] | None = None
+    """The test ends after so many requests."""
+    duration_s: Annotated[float, Field(gt=0)]
+    """The test ends after so long."""
+    ramp_up_s: Annotated[float, Field(ge=0)] = 0.0
+    timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """Of one request, connecting included."""
+    stop: StopConditions = StopConditions()

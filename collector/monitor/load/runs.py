@@ -1,0 +1,251 @@
+"""Load tests that run: each a process and two tasks, of which one reads what it says, and one stores that.
+
+A store that is slow or away does not hold up the reading, and so not the generator, whose measurements would suffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from collector.control.versions import Stored
+from collector.egress.destination import Destination, read_url
+from collector.egress.policy import Policy
+from collector.egress.resolving import Lookup, resolve, system_lookup
+from collector.monitor.load.definition import LoadTest, plan_of
+from collector.monitor.load.generator import End
+from collector.monitor.load.interval import Summary
+from collector.monitor.load.plan import Plan
+from collector.monitor.load.process import GeneratorError, GeneratorProcess
+from collector.monitor.load.run_store import Run, RunStore, State
+from collector.monitor.requests.request import prepare
+from collector.monitor.secrets import NamedSecrets
+from config.load_tests import LoadTestsExtension
+from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
+
+_log = structlog.get_logger(__name__)
+
+_AGENT: Final = "spanhouse-load-test"
+_PAUSE_S: Final = 1.0
+_PATIENCE_S: Final = 30.0
+"""So long what cannot be stored of a run is tried again, ..."""
+_PATIENCE_AT_END_S: Final = 5.0
+"""... and so long where the daemon wants to end."""
+
+
+class TooManyRuns(Exception):
+    """As many tests run as may."""
+
+
+class ActiveRun:
+    """A run whose generator this process has started.
+
+    Args:
+        run: as it was stored at the start.
+        store: where to write.
+        now: nanoseconds since 1970.
+
+    Attributes:
+        run: how it stands.
+        total: sums of everything so far.
+        latest: number and sums of the last interval; None before the first.
+        pid: of the generator; None before it has started.
+        news: is set, and replaced by another, when any of these changes.
+    """
+
+    def __init__(self, run: Run, store: RunStore, now: Callable[[], int]) -> None:
+        self.run = run
+        self.total = Summary(at=0, seconds=0)
+        self.latest: tuple[int, Summary] | None = None
+        self.pid: int | None = None
+        self.news = asyncio.Event()
+        self._store = store
+        self._now = now
+        self._generator: GeneratorProcess | None = None
+        self._waiting: asyncio.Queue[tuple[int, Summary] | None] = asyncio.Queue()
+        self._ended_as: tuple[State, str] | None = None
+
+    def end(self, state: State, author: str) -> None:
+        """End it before its time, as cancelled or interrupted."""
+        if self._ended_as is None:
+            self._ended_as = state, author
+            if self._generator is not None:
+                self._generator.cancel()
+
+    async def live(self, plan: Plan) -> None:
+        """Run the test to its end, and store what becomes of it."""
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(self._write())
+            state, reason, unanswered = await self._follow(plan)
+            self._waiting.put_nowait(None)
+            author = ""
+            if self._ended_as is not None and state == "cancelled":
+                state, author = self._ended_as
+            ended = replace(self.run, state=state, reason=reason, unanswered=unanswered, ended_at=self._now(), ended_by=author)
+            await writer
+        await self._store_in_time(partial(self._store.write_run, ended))
+        self.run = ended
+        self._tell()
+        _log.info("load_test_ended", workspace=ended.workspace, run=str(ended.id), name=ended.name, state=state, reason=reason)
+
+    async def _follow(self, plan: Plan) -> tuple[State, str, int]:
+        try:
+            async with GeneratorProcess(plan) as self._generator:
+                self.pid = self._generator.pid
+                if self._ended_as is not None:
+                    self._generator.cancel()
+                async with aclosing(self._generator.lines()) as lines:
+                    async for said in lines:
+                        if isinstance(said, End):
+                            return said.state, said.reason, said.unanswered
+                        self._take(said)
+        except (GeneratorError, OSError) as error:
+            return "failed", str(error), self.total.in_flight
+        raise AssertionError("a generator says its end, or fails")
+
+    def _take(self, interval: Summary) -> None:
+        number = 0 if self.latest is None else self.latest[0] + 1
+        self.latest = number, interval
+        self.total.add(interval)
+        self._waiting.put_nowait(self.latest)
+        self._tell()
+
+    def _tell(self) -> None:
+        self.news.set()
+        self.news = asyncio.Event()
+
+    async def _write(self) -> None:
+        while (interval := await self._waiting.get()) is not None:
+            number, summary = interval
+            await self._store_in_time(partial(self._store.write_progress, self.run, number, summary))
+
+    async def _store_in_time(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Write, again and again for a while where the store is away; what cannot be written is logged."""
+        try:
+            interrupted = self._ended_as is not None and self._ended_as[0] == "interrupted"
+            async with asyncio.timeout(_PATIENCE_AT_END_S if interrupted else _PATIENCE_S):
+                while True:
+                    try:
+                        await write()
+                        return
+                    except ClickHouseUnavailable as error:
+                        _log.warning("load_test_not_stored", run=str(self.run.id), error=str(error), note="tried again")
+                    await asyncio.sleep(_PAUSE_S)
+        except (TimeoutError, ClickHouseError) as error:
+            _log.error("load_test_not_stored", run=str(self.run.id), error=str(error) or "no time left")
+
+
+class LoadTests:
+    """Starts load tests, and knows those that run here. As an asynchronous context: when it is left, they are interrupted.
+
+    Args:
+        settings: what tests may do.
+        policy: where they may be sent.
+        secrets: that requests may name.
+        store: of runs.
+        now: nanoseconds since 1970.
+        lookup: finds addresses of names.
+    """
+
+    def __init__(
+        self,
+        settings: LoadTestsExtension,
+        policy: Policy,
+        secrets: NamedSecrets,
+        store: RunStore,
+        now: Callable[[], int],
+        lookup: Lookup = system_lookup,
+    ) -> None:
+        self.settings = settings
+        self.secrets = secrets
+        self._policy = policy
+        self._store = store
+        self._now = now
+        self._lookup = lookup
+        self._active: dict[uuid.UUID, ActiveRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def active(self, workspace: str, run_id: uuid.UUID) -> ActiveRun | None:
+        """A workspace's run that runs here."""
+        found = self._active.get(run_id)
+        return found if found is not None and found.run.workspace == workspace else None
+
+    @property
+    def running(self) -> int:
+        """How many run here."""
+        return len(self._active)
+
+    async def start(self, workspace: str, stored: Stored[LoadTest], author: str) -> Run:
+        """Start a test; it runs on.
+
+        Args:
+            author: the name of the caller.
+
+        Raises:
+            TooManyRuns: as many run as may.
+            EgressRefused: its target is not allowed.
+            SecretError: a header names a secret that may not be used there.
+            OSError: its target's name has no addresses.
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: its start could not be stored.
+        """
+        test = stored.settings
+        if self.running >= self.settings.max_runs:
+            raise TooManyRuns(f"{self.running} load tests run here, as many as max_runs of extensions.load_tests allows.")
+        run = Run(
+            uuid.uuid4(),
+            workspace,
+            stored.id,
+            stored.version,
+            test.name,
+            test.model_dump(by_alias=True, mode="json"),
+            self._now(),
+            author,
+        )
+        active = self._active[run.id] = ActiveRun(run, self._store, self._now)
+        try:
+            plan = await self._plan(workspace, test)
+            await self._store.write_run(run)
+        except BaseException:
+            del self._active[run.id]
+            raise
+        task = asyncio.create_task(active.live(plan), name=f"load test {run.id}")
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._over(active, done))
+        _log.info("load_test_started", workspace=workspace, run=str(run.id), name=test.name, by=author)
+        return run
+
+    async def _plan(self, workspace: str, test: LoadTest) -> Plan:
+        """What the generator is told: with addresses that were checked, so that it asks no name server, and secrets put in."""
+
+        destination = Destination.of_url(read_url(test.request.url))
+
+        def secret(name: str) -> str:
+            self.secrets.check_destination(name, workspace, destination)
+            return self.secrets.read(name, workspace)
+
+        prepared = prepare(test.request, secret, _AGENT)
+        addresses = await resolve(self._policy, destination, self._lookup)
+        return plan_of(test, prepared, [(str(address), destination.port) for address in addresses], self.settings)
+
+    def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        del self._active[active.run.id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("load_test_broken", run=str(active.run.id), exc_info=error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for active in self._active.values():
+            active.end("interrupted", "")
+        if self._tasks:
+            await asyncio.wait(self._tasks)

@@ -1,0 +1,1 @@
+"""Requests that people describe, to be sent once or many times."""
