@@ -10,9 +10,8 @@ from collector.doctor.finding import Finding
 from collector.pipeline.registry import clickhouse_client, schema_settings
 from collector.tls import TlsError
 from config.exporters import ClickHouseExporter
-from exporters.clickhouse import schema
+from exporters.clickhouse import migrations, schema
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
-from proto.native_encode import COLUMNS
 
 OLDEST_CLICKHOUSE: Final = (22, 6)
 """Older releases do not know the format JSONColumns, in which queries are answered."""
@@ -92,29 +91,28 @@ async def _tables(client: ClickHouseClient, exporter: ClickHouseExporter, user: 
             remedy = f"GRANT {right} ON {schema.quoted(settings.database)}.* TO {schema.quoted(user)}"
             yield Finding("fail", "rights", f"user {user} may not {right}", remedy)
     try:
-        existing = await schema.columns(client, table)
+        existing = await migrations.columns(client, table)
     except (ClickHouseError, ClickHouseUnavailable) as error:
         yield _no_table(exporter, table, error)
         return
     if existing is None:
         yield Finding("warn", "table", f"{table} may not be described", f"GRANT SHOW COLUMNS ON {table} TO {schema.quoted(user)}")
         return
-    missing = [column.name for column in COLUMNS if column.name not in existing]
-    if missing and not exporter.create_schema:
-        text = f"{table} lacks {', '.join(missing)}, so what they would hold is not stored"
-        yield Finding("warn", "table", text, "add what `spanhouse schema` shows, or set create_schema: true")
-    else:
+    planned = await migrations.plan(client, settings)
+    if not planned.changes or exporter.create_schema:
         yield Finding("ok", "table", f"{table} exists")
+    for note in planned.notes:
+        yield Finding("warn", "table", note, "it works as it is; `spanhouse schema` prints what new tables would be like")
     if not exporter.create_schema:
-        for name, window in (await schema.small_windows(client, settings)).items():
-            text = f"{name} remembers {window} inserts, so one that is repeated after more than that is stored twice"
-            yield Finding("warn", "table", text, f"ALTER TABLE {name}{settings.on_cluster} {schema.WINDOW_CHANGE}")
+        for change in planned.changes:
+            remedy = "run `spanhouse schema apply`; `spanhouse schema plan` shows the statements"
+            yield Finding("warn", "table", change.why, remedy if "\n" in change.statement else change.statement)
 
 
 def _no_table(exporter: ClickHouseExporter, table: str, error: Exception) -> Finding:
     if exporter.create_schema:
         return Finding("ok", "table", f"{table} does not exist; the daemon makes it")
-    remedy = "make it with what `spanhouse schema` prints, or set create_schema: true"
+    remedy = "make it with `spanhouse schema apply` or by hand, with what `spanhouse schema` prints, or set create_schema: true"
     return Finding("fail", "table", f"{table} cannot be described: {error}", remedy)
 
 

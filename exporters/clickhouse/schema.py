@@ -18,6 +18,7 @@ TEMPLATES: Final = (
     "otel_objects",
     "otel_load_test_runs",
     "otel_load_test_progress",
+    "otel_schema_versions",
     "otel_red_minute",
     "otel_red_quarter_hour",
     "otel_red_quarter_hour_mv",
@@ -33,6 +34,7 @@ TEMPLATES: Final = (
     "otel_sampling_probabilities",
     "otel_alert_events",
     "otel_alert_claims",
+    "otel_alert_deliveries",
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
@@ -57,6 +59,7 @@ _TABLE_FIELDS: Final = {"spans_table": "otel_traces", "derived": "otel"}
 _FIELD: Final = re.compile(r"\{(\w+)\}(\w*)")
 _COLUMN: Final = re.compile(r"^    `(?P<name>[^`]+)` (?P<definition>.+?),?$", re.MULTILINE)
 _INDEX: Final = re.compile(r"^    INDEX (?P<name>\w+) (?P<definition>.+?),?$", re.MULTILINE)
+_TARGET: Final = re.compile(r"^TO \{(?P<field>\w+)\}(?P<suffix>\w*)$", re.MULTILINE)
 _SORTING_KEY: Final = re.compile(r"^ORDER BY \((?P<key>.+)\)$", re.MULTILINE)
 
 
@@ -124,6 +127,12 @@ def table_statement(name: str, settings: SchemaSettings) -> str:
 def statements(settings: SchemaSettings) -> list[str]:
     """All statements that make a server ready for spans, in their order, without semicolons."""
     return [database_statement(settings), *(table_statement(name, settings) for name in TEMPLATES)]
+
+
+def view_target(name: str) -> str | None:
+    """Which of TEMPLATES makes the table that the view of another one fills; None where that makes a table."""
+    found = _TARGET.search(_template(name))
+    return _TABLE_FIELDS[found["field"]] + found["suffix"] if found else None
 
 
 def view_query(name: str, settings: SchemaSettings) -> str:

@@ -14,7 +14,7 @@ import lz4.frame
 import structlog
 
 from exporters.base import DerivedRows, ExportError, Outlook
-from exporters.clickhouse import schema
+from exporters.clickhouse import migrations
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 from exporters.clickhouse.partitions import by_period, rows_by_period
@@ -141,8 +141,10 @@ class ClickHouseWriter:
     async def _learn_columns(self) -> tuple[Column, ...]:
         try:
             if self._settings.create_schema:
-                await schema.apply(self._client, self._settings.schema)
-            existing = await schema.columns(self._client, self._table)
+                await migrations.apply(self._client, self._settings.schema)
+            else:
+                await self._say_what_is_missing()
+            existing = await migrations.columns(self._client, self._table)
         except (ClickHouseError, ClickHouseUnavailable) as error:
             raise export_error(error) from error
         if existing is None:
@@ -151,6 +153,15 @@ class ClickHouseWriter:
         if missing:
             _log.warning("columns_missing", table=self._table, columns=missing, consequence="what they would hold is not stored")
         return tuple(column for column in COLUMNS if column.name in existing)
+
+    async def _say_what_is_missing(self) -> None:
+        planned = await migrations.plan(self._client, self._settings.schema)
+        if planned.changes:
+            _log.warning(
+                "schema_incomplete",
+                missing=[change.why for change in planned.changes],
+                note="`spanhouse schema plan` shows the statements, and `spanhouse schema apply` runs them",
+            )
 
     async def prepare(self, batch: SpanBatch, name: str) -> Sequence[Insert]:
         """The inserts of a batch: one for each period of days that its spans lie in. Raises ExportError.

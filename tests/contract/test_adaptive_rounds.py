@@ -14,7 +14,8 @@ import pytest
 from collector.control.adaptive_rounds import AdaptiveRounds
 from config.remote_sampling import AdaptiveSampling
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.waiting import until
 
 MINUTE = 60

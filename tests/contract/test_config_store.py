@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from collector.control.config_store import ConfigStore
-from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
-from collector.control.versions import Conflict
+from collector.control.tracing_configs import TracingSettings, id_of
+from collector.control.versions import Conflict, Stored
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.requests import EPOCH
 
 Collectors = Callable[[int], list[ConfigStore]]
@@ -110,7 +111,7 @@ async def test_of_many_collectors_that_change_a_config_at_once_one_wins_and_all_
             store.change(current, settings(sampling_rate=rate), str(rate)) for store, rate in zip(stores, rates, strict=True)
         ]
         outcomes = await asyncio.gather(*attempts, return_exceptions=True)
-        [winner] = [outcome for outcome in outcomes if isinstance(outcome, TracingConfig)]
+        [winner] = [outcome for outcome in outcomes if isinstance(outcome, Stored)]
         losers = [outcome.current for outcome in outcomes if isinstance(outcome, Conflict)]
         assert losers == [winner] * (len(stores) - 1)
         assert [await store.get("shop", current.id) for store in stores] == [winner] * len(stores)
@@ -121,7 +122,7 @@ async def test_of_many_collectors_that_change_a_config_at_once_one_wins_and_all_
 async def test_of_many_who_create_the_same_config_at_once_one_does(collectors: Collectors) -> None:
     stores = collectors(8)
     made = await asyncio.gather(*(store.create("shop", settings(), str(store)) for store in stores), return_exceptions=True)
-    [winner] = [outcome for outcome in made if isinstance(outcome, TracingConfig)]
+    [winner] = [outcome for outcome in made if isinstance(outcome, Stored)]
     assert sum(isinstance(outcome, Conflict) for outcome in made) == 7
     assert await stores[0].all() == [winner]
 

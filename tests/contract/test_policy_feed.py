@@ -16,7 +16,8 @@ from collector.control.config_store import ConfigStore
 from collector.control.feed import PolicyFeed
 from collector.control.tracing_configs import TracingSettings
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.waiting import until
 
 

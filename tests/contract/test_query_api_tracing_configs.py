@@ -25,7 +25,8 @@ from collector.control.policies import Policy
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.requests import EPOCH
 

@@ -19,7 +19,8 @@ from collector.api.search import search_of
 from collector.query.search import find_traces
 from collector.query.store import SpanStore
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings, apply
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
 from tests.contract.test_query_api_traces import RANGE, Api, hex_of, request_of, span, trace_ids
 from tests.contract.test_query_api_traces import api as api  # the fixture
 from tests.support.requests import key_values

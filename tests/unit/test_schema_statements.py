@@ -27,6 +27,7 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_tags_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_tracing_configs`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_objects`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_schema_versions`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_red_quarter_hour_mv`",
@@ -42,6 +43,7 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_sampling_probabilities`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_events`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_claims`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`spans_alert_deliveries`",
     ]
 
 
@@ -69,13 +71,14 @@ def test_the_time_to_live_is_in_the_largest_unit_that_divides_it(ttl_s: int, cla
 
 def test_without_a_time_to_live_there_is_no_clause_and_no_gap() -> None:
     # Objects say themselves when they may be forgotten. Halves of calls are of use for an hour, figures for adaptive sampling for
-    # a day, and claims of alerts for a month, however long spans are kept.
+    # a day, claims of alerts for a month and their deliveries for three, however long spans are kept.
     assert re.findall("TTL.*", joined()) == [
         "TTL ExpiresAt DELETE WHERE ExpiresAt > toDateTime(0, 'UTC')",
         "TTL Arrived + toIntervalHour(1)",
         "TTL Bucket + toIntervalDay(1)",
         "TTL Round + toIntervalDay(1)",
         "TTL toDateTime(At) + toIntervalDay(30)",
+        "TTL toDateTime(At) + toIntervalDay(90)",
     ]
     assert "ORDER BY (TraceId, Start)\nSETTINGS" in joined()
 
