@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from collector.access import DEFAULT_WORKSPACE, Gates
 from collector.clock import Clock
 from collector.consumer import Consumer
+from collector.receivers.http_server import HttpServer
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake, ReceiverTelemetry
 from collector.receivers.limits import Rates, WorkspaceLimits
@@ -19,9 +20,11 @@ from collector.receivers.listen import check_free
 from collector.receivers.otlp_grpc import OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import Cors, GrpcSettings, HttpSettings, Keepalive
+from collector.receivers.zipkin_http import PATH as ZIPKIN_PATH
+from collector.receivers.zipkin_http import ZipkinHttpServer
 from config.access import WorkspaceLimits as ConfiguredLimits
 from config.model import Config
-from config.receivers import OtlpGrpc, OtlpHttp, OtlpReceiver
+from config.receivers import OtlpGrpc, OtlpHttp, Receiver, ZipkinReceiver
 from config.values import Duration, TcpAddress, UnixAddress
 
 _WITHOUT_LIMIT_S: Final = 30 * 86400.0
@@ -30,7 +33,7 @@ _AT_ONCE_S: Final = 0.0
 
 
 class Receivers:
-    """Every OTLP server of a configuration.
+    """Every server of a configuration that takes spans.
 
     Args:
         config: says which, and how.
@@ -53,10 +56,9 @@ class Receivers:
         fill: Callable[[], float],
     ) -> None:
         self.in_flight = InFlight(config.service.max_in_flight_bytes)
-        self._servers: list[tuple[str, OtlpGrpc | OtlpHttp, OtlpGrpcServer | OtlpHttpServer]] = []
+        self._servers: list[tuple[str, OtlpGrpc | OtlpHttp | ZipkinReceiver, OtlpGrpcServer | HttpServer]] = []
         for name in config.service.pipelines.traces.receivers:
             receiver = config.receivers[name]
-            protocols = receiver.protocols
             workspaces = receiver.workspaces
             intake_of = partial(
                 Intake,
@@ -69,15 +71,20 @@ class Receivers:
                 workspace_attribute=workspaces.from_resource_attribute,
             )
             gate_of = partial(gates.gate, "ingest", from_header=workspaces.from_header)
-            if protocols.grpc is not None:
-                intake = intake_of("grpc", gate=gate_of(protocols.grpc.auth))
-                server = OtlpGrpcServer(grpc_settings(protocols.grpc, f"receivers.{name}.protocols.grpc"), intake, self.in_flight)
-                self._servers.append((f"{name}/grpc", protocols.grpc, server))
-            if protocols.http is not None:
-                intake = intake_of("http", gate=gate_of(protocols.http.auth))
-                settings = http_settings(protocols.http, f"receivers.{name}.protocols.http")
-                http_server = OtlpHttpServer(settings, intake, self.in_flight)
-                self._servers.append((f"{name}/http", protocols.http, http_server))
+            for keys, configured in receiver.listeners.items():
+                gate = gate_of(configured.auth)
+                key = ".".join(("receivers", name, *keys))
+                self._servers.append((key, configured, self._server(configured, key, partial(intake_of, gate=gate))))
+
+    def _server(
+        self, configured: OtlpGrpc | OtlpHttp | ZipkinReceiver, key: str, intake_of: Callable[[Literal["grpc", "http"]], Intake]
+    ) -> OtlpGrpcServer | HttpServer:
+        if isinstance(configured, OtlpGrpc):
+            return OtlpGrpcServer(grpc_settings(configured, key), intake_of("grpc"), self.in_flight)
+        if isinstance(configured, OtlpHttp):
+            settings = http_settings(configured, key, configured.traces_url_path)
+            return OtlpHttpServer(settings, intake_of("http"), self.in_flight)
+        return ZipkinHttpServer(http_settings(configured, key, ZIPKIN_PATH), intake_of("http"), self.in_flight)
 
     def check_free(self) -> None:
         """Find taken ports before anything slow is done.
@@ -85,11 +92,9 @@ class Receivers:
         Raises:
             ListenError: another program listens on one of them.
         """
-        for name, settings, _ in self._servers:
-            receiver, protocol = name.rsplit("/", 1)
+        for key, settings, _ in self._servers:
             if isinstance(settings.address, TcpAddress):
-                setting = f"receivers.{receiver}.protocols.{protocol}.endpoint"
-                check_free(settings.address.host, settings.address.port, setting)
+                check_free(settings.address.host, settings.address.port, f"{key}.endpoint")
 
     async def start(self) -> None:
         """Listen on every address, or on none.
@@ -109,18 +114,19 @@ class Receivers:
         await asyncio.gather(*(server.stop(grace_s) for _, _, server in self._servers))
 
     def addresses(self) -> dict[str, str]:
-        """Where each receiver listens, by `receiver/protocol`; with the port in use where 0 was asked for."""
-        return {name: _shown(settings.address, server.port) for name, settings, server in self._servers}
+        """Where each receiver listens, by `receiver/protocol` or `receiver`; with the port in use where 0 was asked for."""
+        return {
+            key.removeprefix("receivers.").replace(".protocols.", "/"): _shown(settings.address, server.port)
+            for key, settings, server in self._servers
+        }
 
 
-def _limits(
-    receiver: OtlpReceiver, refused: Callable[[str, str], None], fill: Callable[[], float], clock: Clock
-) -> WorkspaceLimits:
-    """What workspaces may send to a receiver, over both protocols together."""
+def _limits(receiver: Receiver, refused: Callable[[str, str], None], fill: Callable[[], float], clock: Clock) -> WorkspaceLimits:
+    """What workspaces may send to a receiver, over all its protocols together."""
     workspaces = receiver.workspaces
     single = {name: _rates(limits) for name, limits in workspaces.limits_of.items()}
-    servers = filter(None, (receiver.protocols.grpc, receiver.protocols.http))
-    names = None if all(server.auth is not None for server in servers) else {DEFAULT_WORKSPACE, *single}
+    has_auth = all(server.auth is not None for server in receiver.listeners.values())
+    names = None if has_auth else {DEFAULT_WORKSPACE, *single}
     return WorkspaceLimits(_rates(workspaces.limits), single, fill, refused, clock.monotonic, names)
 
 
@@ -157,8 +163,8 @@ def grpc_settings(configured: OtlpGrpc, key: str) -> GrpcSettings:
     )
 
 
-def http_settings(configured: OtlpHttp, key: str) -> HttpSettings:
-    """The configured keys, which stand at `key`, as what the HTTP server takes."""
+def http_settings(configured: OtlpHttp | ZipkinReceiver, key: str, path: str) -> HttpSettings:
+    """The configured keys, which stand at `key`, as what an HTTP server takes that serves `path`."""
     host, port, unix_path = _taken_apart(configured.address)
     # A connection that is old from the start serves one request, which is what `keep_alives_enabled: false` asks for.
     max_age_s = (configured.max_connection_age.seconds or None) if configured.keep_alives_enabled else _AT_ONCE_S
@@ -166,7 +172,7 @@ def http_settings(configured: OtlpHttp, key: str) -> HttpSettings:
         host=host,
         port=port,
         unix_path=unix_path,
-        traces_url_path=configured.traces_url_path,
+        traces_url_path=path,
         max_request_bytes=configured.max_request_body_size,
         compression_algorithms=tuple(coding for coding in configured.compression_algorithms if coding),
         header_timeout_s=_limit_s(configured.read_header_timeout),

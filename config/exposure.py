@@ -9,7 +9,7 @@ from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
-from config.receivers import OtlpGrpc, OtlpHttp
+from config.receivers import OtlpGrpc, OtlpHttp, ZipkinReceiver
 from config.remote_sampling import RemoteSamplingExtension, SamplingHttp
 from config.values import TcpAddress, UnixAddress, is_loopback
 
@@ -63,12 +63,11 @@ def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
             )
 
 
-def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | QueryExtension | SamplingHttp]]:
+def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | ZipkinReceiver | QueryExtension | SamplingHttp]]:
     """Every listener that takes spans or answers queries, and the key where it stands."""
     for name, receiver in config.receivers.items():
-        for protocol, server in (("grpc", receiver.protocols.grpc), ("http", receiver.protocols.http)):
-            if server is not None:
-                yield ("receivers", name, "protocols", protocol), server
+        for keys, server in receiver.listeners.items():
+            yield ("receivers", name, *keys), server
     for name, extension in config.extensions.items():
         if isinstance(extension, QueryExtension):
             yield ("extensions", name), extension

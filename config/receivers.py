@@ -136,13 +136,7 @@ class Cors(Section):
 Coding = Literal["", "gzip", "zstd", "zlib", "deflate", "lz4"]
 
 
-class OtlpHttp(_Listener):
-    """OTLP over HTTP, protobuf and JSON."""
-
-    endpoint: str = "localhost:4318"
-    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
-    traces_url_path: str = "/v1/traces"
-    """The path that takes spans; a leading `/` is added where it is missing."""
+class _HttpListener(_Listener):
     max_request_body_size: Annotated[Count, zero_means(_DEFAULT_LIMIT_BYTES)] = _DEFAULT_LIMIT_BYTES
     """The largest request body, before and after decompression, in bytes. 0 means the default."""
     compression_algorithms: tuple[Coding, ...] = ("", "gzip", "zstd", "zlib", "deflate", "lz4")
@@ -170,6 +164,28 @@ class OtlpHttp(_Listener):
     reference_only: ClassVar[Mapping[str, str]] = {
         **_SHARED_REFERENCE_ONLY,
         "write_timeout": "leave it out: answers are short",
+    }
+
+    @field_validator("response_headers")
+    @classmethod
+    def _wellformed_headers(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        if not all(map(_HEADER_NAME.fullmatch, headers)):
+            raise ValueError("must have header names of letters, digits and hyphens")
+        if not all(map(str.isprintable, headers.values())):
+            raise ValueError("must have header values of one line, without control characters")
+        return headers
+
+
+class OtlpHttp(_HttpListener):
+    """OTLP over HTTP, protobuf and JSON."""
+
+    endpoint: str = "localhost:4318"
+    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
+    traces_url_path: str = "/v1/traces"
+    """The path that takes spans; a leading `/` is added where it is missing."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        **_HttpListener.reference_only,
         "metrics_url_path": "spanhouse takes spans only",
         "logs_url_path": "spanhouse takes spans only",
         "profiles_url_path": "spanhouse takes spans only",
@@ -181,15 +197,6 @@ class OtlpHttp(_Listener):
         if not path or not path.isascii() or not path.isprintable() or set(path) & set(" ?#"):
             raise ValueError("must be a path such as /v1/traces, without spaces, ? or #")
         return path if path.startswith("/") else f"/{path}"
-
-    @field_validator("response_headers")
-    @classmethod
-    def _wellformed_headers(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
-        if not all(map(_HEADER_NAME.fullmatch, headers)):
-            raise ValueError("must have header names of letters, digits and hyphens")
-        if not all(map(str.isprintable, headers.values())):
-            raise ValueError("must have header values of one line, without control characters")
-        return headers
 
 
 class OtlpProtocols(Section):
@@ -215,14 +222,38 @@ class OtlpReceiver(Section):
     workspaces: ReceiverWorkspaces = ReceiverWorkspaces()
     """Which workspace spans go to, and how much each may send."""
 
+    @property
+    def listeners(self) -> Mapping[tuple[str, ...], OtlpGrpc | OtlpHttp]:
+        """Each server, by the keys where it stands."""
+        servers = {"grpc": self.protocols.grpc, "http": self.protocols.http}
+        return {("protocols", name): server for name, server in servers.items() if server is not None}
 
-Receiver = OtlpReceiver
-RECEIVERS: Mapping[str, type[Receiver]] = {"otlp": OtlpReceiver}
+
+class ZipkinReceiver(_HttpListener):
+    """Takes spans from Zipkin's reporters: `POST /api/v2/spans` in JSON or protobuf."""
+
+    endpoint: str = "localhost:9411"
+    """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
+    workspaces: ReceiverWorkspaces = ReceiverWorkspaces()
+    """Which workspace spans go to, and how much each may send."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        **_HttpListener.reference_only,
+        "parse_string_tags": "leave it out: tags are texts; a transform processor makes numbers of some, with Int and Double",
+    }
+
+    @property
+    def listeners(self) -> Mapping[tuple[str, ...], "ZipkinReceiver"]:
+        """Itself, which stands under no further key."""
+        return {(): self}
+
+
+Receiver = OtlpReceiver | ZipkinReceiver
+RECEIVERS: Mapping[str, type[Receiver]] = {"otlp": OtlpReceiver, "zipkin": ZipkinReceiver}
 """Every receiver of this release by its type."""
 
 REFERENCE_ONLY_RECEIVERS: Mapping[str, str] = {
     "jaeger": "let services send OTLP, or convert with a collector in front",
-    "zipkin": "let services send OTLP, or convert with a collector in front",
     "opencensus": "let services send OTLP, or convert with a collector in front",
     "kafka": "read Kafka with a collector in front, which sends OTLP",
     "otlpjsonfile": "use `spanhouse replay FILE...` to send stored requests",

@@ -110,10 +110,8 @@ def check_listeners(config: Config, document: Document) -> Iterator[Problem]:
 
 def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddress]]:
     for name, receiver in config.receivers.items():
-        for protocol in ("grpc", "http"):
-            server = getattr(receiver.protocols, protocol)
-            if server is not None:
-                yield ("receivers", name, "protocols", protocol, "endpoint"), server.address
+        for keys, server in receiver.listeners.items():
+            yield ("receivers", name, *keys, "endpoint"), server.address
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield ("exporters", name, "embedded", "listen"), exporter.embedded.address

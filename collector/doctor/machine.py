@@ -103,11 +103,8 @@ def _journal_directory(path: Path, max_bytes: int) -> Finding:
 
 def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]:
     for name in config.service.pipelines.traces.receivers:
-        protocols = config.receivers[name].protocols
-        if protocols.grpc is not None:
-            yield f"receivers.{name}.protocols.grpc.endpoint", protocols.grpc.address
-        if protocols.http is not None:
-            yield f"receivers.{name}.protocols.http.endpoint", protocols.http.address
+        for keys, server in config.receivers[name].listeners.items():
+            yield ".".join(("receivers", name, *keys, "endpoint")), server.address
     for name in config.service.extensions:
         extension = config.extensions[name]
         if isinstance(extension, QueryExtension):

@@ -20,9 +20,18 @@ from collector.receivers.placement import amounts, place
 from collector.spaced_log import SpacedLog
 from exporters.tally import owner_of_resource
 from proto.otlp_decode import decode
-from proto.otlp_json import json_to_protobuf
+from proto.otlp_json import JsonRequest, json_to_protobuf
+from proto.zipkin import ZipkinRequest, zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
-Encoding = Literal["protobuf", "json"]
+Encoding = Literal["protobuf", "json", "zipkin protobuf", "zipkin json"]
+"""How a request is written: OTLP's two encodings, and Zipkin's."""
+
+_CONVERTERS: Final[Mapping[Encoding, Callable[[bytes], JsonRequest | ZipkinRequest]]] = {
+    "json": json_to_protobuf,
+    "zipkin protobuf": zipkin_protobuf_to_otlp,
+    "zipkin json": zipkin_json_to_otlp,
+}
+"""What makes OTLP protobuf of the other encodings."""
 
 _INLINE_BYTES: Final = 256 << 10
 """Larger requests are decoded in a thread. Handing over costs about 0.1 ms, decoding this much on the spot less than 1 ms (JSON:
@@ -115,7 +124,7 @@ class Intake:
         return caller
 
     async def take(self, body: bytes, encoding: Encoding, caller: Caller) -> Outcome:
-        """Decode one uncompressed ExportTraceServiceRequest and pass its valid spans on.
+        """Decode one uncompressed request and pass its valid spans on.
 
         Returning means that the consumer has taken responsibility for every span that the outcome does not list as refused.
 
@@ -124,9 +133,9 @@ class Intake:
             collector.errors.Permanent, collector.errors.Retryable: the consumer did not take the spans.
         """
         warnings: tuple[str, ...] = ()
-        if encoding == "json":
-            large = len(body) > _INLINE_BYTES
-            converted = await self.in_pool(json_to_protobuf, body) if large else json_to_protobuf(body)
+        convert = _CONVERTERS.get(encoding)
+        if convert is not None:
+            converted = await self.in_pool(convert, body) if len(body) > _INLINE_BYTES else convert(body)
             body, warnings = converted.protobuf, converted.warnings
         if len(body) <= _INLINE_BYTES:
             decoded = decode(body, caller.workspace)

@@ -1,197 +1,28 @@
-"""The OTLP/HTTP receiver: POST of protobuf or JSON to one path."""
+"""The OTLP/HTTP receiver: protobuf or JSON, answered in the same."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-from typing import Final, cast
+from typing import ClassVar, Final
 
-from aiohttp import web
-
-from collector.access import CHALLENGE, names_in
-from collector.errors import Refused
-from collector.http_connection import SERVER, ConnectionLimits, Connections, HttpConnection
-from collector.receivers.answers import Answer, success_body, too_large
-from collector.receivers.cors import CorsPolicy
-from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress, read_body
-from collector.receivers.in_flight import InFlight, Lease
-from collector.receivers.intake import Encoding, Intake
-from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
-from collector.receivers.settings import HttpSettings, size_limit
-from collector.tls import listening_options
+from collector.receivers.answers import Answer, success_body
+from collector.receivers.http_server import HttpServer, Reply
+from collector.receivers.intake import Encoding, Outcome
 
 _ENCODINGS: Final[dict[str, Encoding]] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _MEDIA_TYPES: Final[dict[Encoding, str]] = {encoding: media_type for media_type, encoding in _ENCODINGS.items()}
-# aiohttp takes 0 for "no limit".
-_AT_ONCE_S: Final = 0.001
 
 
-class OtlpHttpServer:
-    """Serves OTLP/HTTP on one address.
+class OtlpHttpServer(HttpServer):
+    """Serves OTLP/HTTP on one address."""
 
-    Args:
-        settings: where and how.
-        intake: takes the requests.
-        in_flight: the process's bound on bytes of unanswered requests.
-    """
+    encodings: ClassVar = _ENCODINGS
 
-    def __init__(self, settings: HttpSettings, intake: Intake, in_flight: InFlight) -> None:
-        self._settings = settings
-        self._intake = intake
-        self._in_flight = in_flight
-        self._path = "/" + settings.traces_url_path.strip("/")
-        self._max_bytes = size_limit(settings.max_request_bytes)
-        self._cors = CorsPolicy(settings.cors) if settings.cors.allowed_origins else None
-        limits = ConnectionLimits(
-            max_header_bytes=settings.max_header_bytes,
-            header_timeout_s=settings.header_timeout_s,
-            idle_timeout_s=settings.idle_timeout_s,
-            linger_s=settings.linger_s,
-            max_connections=settings.max_connections,
-            max_connection_age_s=settings.max_connection_age_s,
-        )
-        self._protocols = Connections(self._answer, limits, self._refuse_head, auto_decompress=False)
-        self._listener: asyncio.Server | None = None
-        self._stopping = False
-        self.port = 0
-        """The port in use once started; 0 for a unix socket."""
+    def success(self, outcome: Outcome, encoding: Encoding) -> Reply:
+        """Empty, or what was refused."""
+        body = success_body(outcome.rejection, outcome.warnings, as_json=encoding == "json")
+        return Reply(200, body, _MEDIA_TYPES[encoding])
 
-    async def start(self) -> None:
-        """Listen and serve.
-
-        Raises:
-            ListenError: the address cannot be listened on.
-            TlsError: the files for TLS cannot be used.
-        """
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        encryption = listening_options(settings.tls, f"{settings.key}.tls")
-        if settings.unix_path is not None:
-            claim_unix_path(settings.unix_path)
-        try:
-            if settings.unix_path is not None:
-                self._listener = await loop.create_unix_server(self._protocols, settings.unix_path, **encryption)
-            else:
-                self._listener = await loop.create_server(
-                    self._protocols, settings.host, settings.port, backlog=1024, **encryption
-                )
-                self.port = self._listener.sockets[0].getsockname()[1]
-        except OSError as error:
-            address = settings.unix_path or f"{settings.host}:{settings.port}"
-            raise listen_error(address, f"{settings.key}.endpoint", error) from None
-
-    async def stop(self, grace_s: float) -> None:
-        """Take no more requests, let those in flight finish for at most `grace_s` seconds (NET-15)."""
-        if self._listener is None:
-            return
-        self._stopping = True
-        self._listener.close()
-        self._protocols.pre_shutdown()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
-                await self._protocols.shutdown(None)
-        await self._protocols.shutdown(_AT_ONCE_S)
-        await self._listener.wait_closed()
-        self._listener = None
-        if self._settings.unix_path is not None:
-            release_unix_path(self._settings.unix_path)
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        response = await self._respond(request)
-        if self._stopping or cast("HttpConnection", request.protocol).is_old or not self._settings.keep_alives:
-            response.force_close()
-        return response
-
-    async def _respond(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
-            headers = SERVER | dict(self._settings.response_headers) | self._cors.preflight_headers(request.headers)
-            return web.Response(status=204, headers=headers)
-        encoding = _encoding(request)
-        try:
-            body = await self._take(request, encoding)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            if isinstance(error, ConnectionError) and request.transport is None:
-                return web.Response()  # the client has gone, so nobody sees this; nothing of its request was taken
-            return self._refusal(request, encoding, self._intake.failed(error))
-        return web.Response(body=body, headers=self._headers(request, encoding))
-
-    async def _take(self, request: web.BaseRequest, encoding: Encoding | None) -> bytes:
-        """Check, read, decompress and take in a request; the body of the answer (HTTP-19: cheap checks first)."""
-        caller = self._intake.admit(request.headers, lambda: names_in(request.get_extra_info("peercert")))
-        coding = self._admitted_coding(request)
-        if encoding is None:
-            raise Refused(
-                f"Content-Type {request.headers.get('Content-Type', '')!r} is not served; "
-                "send application/x-protobuf or application/json",
-                "unsupported_media_type",
-            )
-        with Lease(self._in_flight) as lease:
-            lease.grow(0)  # a full process refuses before it reads
-            if request.headers.get("Expect", "").lower() == "100-continue":
-                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            body = await read_body(request, self._max_bytes, self._settings.body_timeout_s, lease)
-            if coding != "identity":
-                body = await self._decompressed(coding, body)
-                lease.grow(len(body))
-            outcome = await self._intake.take(body, encoding, caller)
-        return success_body(outcome.rejection, outcome.warnings, as_json=encoding == "json")
-
-    def _admitted_coding(self, request: web.BaseRequest) -> str:
-        """Check all that a request's head tells, and return its content coding.
-
-        Raises:
-            Refused: the request cannot be served.
-        """
-        if (request.path.rstrip("/") or "/") != self._path:
-            raise Refused(f"{request.path} is not served; POST spans to {self._path}", "not_found")
-        if (request.content_length or 0) > self._max_bytes:
-            raise too_large(self._max_bytes)
-        coding = request.headers.get("Content-Encoding", "").strip().lower() or "identity"
-        if coding != "identity" and coding not in self._settings.compression_algorithms:
-            raise Refused(
-                f"unsupported Content-Encoding: {coding}; "
-                f"supported are {', '.join(('identity', *filter(None, self._settings.compression_algorithms)))}",
-                "unsupported_encoding",
-            )
-        if request.method != "POST":
-            raise Refused(f"method {request.method} is not served; POST spans to {self._path}", "method_not_allowed")
-        return coding
-
-    async def _decompressed(self, coding: str, body: bytes) -> bytes:
-        if len(body) <= INLINE_COMPRESSED_BYTES:
-            return decompress(coding, body, self._max_bytes)
-        return await self._intake.in_pool(decompress, coding, body, self._max_bytes)
-
-    def _refuse_head(self, error: Exception) -> web.Response:
-        """The answer to what is no request, in JSON."""
-        answer = self._intake.failed(error)
-        headers = SERVER | {"Content-Type": "application/json"}
-        return web.Response(body=answer.body(as_json=True), status=answer.http_status, headers=headers)
-
-    def _refusal(self, request: web.BaseRequest, encoding: Encoding | None, answer: Answer) -> web.Response:
-        """An error in the request's own encoding, or in JSON when that is unknown (ERR-01, ERR-02)."""
+    def failure(self, answer: Answer, encoding: Encoding | None) -> Reply:
+        """A Status in the request's own encoding, or in JSON when that is unknown (ERR-01, ERR-02)."""
         encoding = encoding or "json"
-        headers = self._headers(request, encoding)
-        if answer.retry_after is not None:
-            headers["Retry-After"] = answer.retry_after
-        if answer.kind == "method_not_allowed":
-            headers["Allow"] = "POST"
-        if answer.kind == "unauthenticated":
-            headers["WWW-Authenticate"] = CHALLENGE
-        response = web.Response(body=answer.body(as_json=encoding == "json"), status=answer.http_status, headers=headers)
-        if not request.content.is_eof():
-            response.force_close()
-        return response
-
-    def _headers(self, request: web.BaseRequest, encoding: Encoding | None) -> dict[str, str]:
-        headers = SERVER | {"Content-Type": _MEDIA_TYPES[encoding or "json"]}
-        if self._settings.response_headers:
-            headers.update(self._settings.response_headers)
-        if self._cors is not None:
-            headers.update(self._cors.answer_headers(request.headers))
-        return headers
-
-
-def _encoding(request: web.BaseRequest) -> Encoding | None:
-    """The request's encoding by its media type: case and parameters do not matter (HTTP-06)."""
-    return _ENCODINGS.get(request.headers.get("Content-Type", "").partition(";")[0].strip().lower())
+        return Reply(answer.http_status, answer.body(as_json=encoding == "json"), _MEDIA_TYPES[encoding])
