@@ -1,0 +1,256 @@
+"""Objects that people edit, over the query API and in a real ClickHouse: one kind of them stands for all."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
+from pydantic import Field
+
+from collector.access import Gate
+from collector.api import audit, schemas
+from collector.api.app import build_application, build_runner
+from collector.api.guard import Guard
+from collector.api.objects import ObjectApi
+from collector.api.problems import BadParameter
+from collector.control.objects import Kind, ObjectModel, ObjectStore
+from collector.tokens import Tokens
+from config.access import TokensExtension
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
+from tests.support.answers import Answer
+from tests.support.requests import EPOCH
+
+TOKENS = {name: f"{name}-token-0123456789" for name in ("ann", "ben", "ray", "zoe")}
+FAR_S = 4_000_000_000
+
+
+class Note(ObjectModel):
+    """A note."""
+
+    name: Annotated[str, Field(min_length=1, max_length=20)]
+    about: str = ""
+    lines: tuple[str, ...] = ()
+    kept_until_s: int = 0
+
+
+NOTES = Kind("note", Note, lambda note: note.name, lambda note: note.about, lambda note: note.kept_until_s)
+
+
+async def _no_swearing(_: web.Request, note: Note) -> None:
+    if "darn" in note.name:
+        raise BadParameter("name", note.name, "must be polite")
+
+
+API = ObjectApi(NOTES, "small-notes", "Note", "note", check=_no_swearing)
+OWN = ObjectApi(Kind("own_note", Note, lambda note: note.name), "own-notes", "Note", "note", role="read", by_author_only=True)
+ROUTES = (*API.routes(), *OWN.routes(), *audit.ROUTES)
+COMPONENTS = {**schemas.COMPONENTS, **API.components(), **audit.COMPONENTS}
+
+
+@dataclass
+class Port:
+    """A running query port, asked by somebody."""
+
+    url: str
+    session: aiohttp.ClientSession
+    name: str = "ann"
+
+    def as_(self, name: str) -> Port:
+        return Port(self.url, self.session, name)
+
+    async def ask(
+        self, method: str, path: str, body: Any = None, version: int | None = None, where: str = "mine", **query: Any
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {TOKENS[self.name]}"}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        url = f"{self.url}/api/v1/workspaces/{where}/{path}"
+        async with self.session.request(method, url, json=body, headers=headers, params=query) as response:
+            answer = Answer(response.status, response.headers, await response.read())
+        _check(method, path, answer)
+        return answer
+
+    async def create(self, name: str, path: str = "small-notes", **said: Any) -> Any:
+        answer = await self.ask("POST", path, {"name": name, **said})
+        assert answer.status == 201, answer.body
+        return answer.json
+
+
+def _check(method: str, path: str, answer: Answer) -> None:
+    """Whatever is answered has the form that the OpenAPI document promises."""
+    parts = path.split("/")
+    for route in ROUTES:
+        names = route.path.split("/")[5:]
+        fits = len(names) == len(parts) and all(name == part or name[0] == "{" for name, part in zip(names, parts, strict=True))
+        if fits and route.method == method:
+            schema = route.answers.get("application/json") if answer.status == route.status else schemas.reference("Problem")
+            if schema is None:
+                assert answer.body == b""
+            else:
+                Draft202012Validator({**schema, "components": {"schemas": COMPONENTS}}).validate(answer.json)
+            return
+    raise AssertionError(f"{method} {path} is no route")
+
+
+def gate() -> Gate:
+    roles = {"ann": "admin", "ben": "read", "ray": "read", "zoe": "admin"}
+    tokens = [
+        {"name": name, "token": TOKENS[name], "role": role, "workspaces": ["theirs" if name == "zoe" else "mine"]}
+        for name, role in roles.items()
+    ]
+    return Gate("read", Tokens(TokensExtension.model_validate({"tokens": tokens}), "extensions.tokens"))
+
+
+@pytest.fixture
+async def client(clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
+    database = f"objects_{uuid.uuid4().hex}"
+    async with ClickHouseClient([clickhouse.url], database=database) as client:
+        await apply(client, SchemaSettings(database=database))
+        yield client
+        await client.command(f"DROP DATABASE {database}", database="default")
+
+
+@pytest.fixture
+async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
+    routes = [web.route(route.method, route.path, route.answer) for route in (*API.routes(), *OWN.routes())]
+    clock = itertools.count(EPOCH)
+    application = build_application(client, guard=Guard(gate()), extra_routes=routes, now=clock.__next__)
+    runner = build_runner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with aiohttp.ClientSession() as session:
+        yield Port(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+    await runner.cleanup()
+
+
+async def test_an_object_is_made_read_changed_and_ended_and_each_version_says_by_whom(port: Port) -> None:
+    answer = await port.ask("POST", "small-notes", {"name": "grüße '\\", "lines": ["a", "b\n"]})
+    made, path = answer.json, f"small-notes/{answer.json['id']}"
+    assert (answer.status, made["version"], made["lines"], made["createdBy"]) == (201, 1, ["a", "b\n"], "ann")
+    assert answer.headers["Location"].endswith(path)
+    assert (await port.ask("GET", path)).json == made
+    changed = await port.ask("PATCH", path, {"about": "x"}, version=1)
+    assert (changed.status, changed.json["version"], changed.json["lines"]) == (200, 2, ["a", "b\n"])
+    assert changed.headers["ETag"] == '"2"'
+    replaced = await port.ask("PUT", path, {"name": "other"}, version=2)
+    assert (replaced.json["version"], replaced.json["about"], replaced.json["lines"]) == (3, "", [])
+    assert (await port.ask("DELETE", path, version=3)).status == 204
+    assert (await port.ask("GET", path)).status == 404
+    history = (await port.ask("GET", f"{path}/versions")).json["versions"]
+    assert [(each["version"], each["name"], each["deleted"]) for each in history] == [
+        (4, "other", True),
+        (3, "other", False),
+        (2, "grüße '\\", False),
+        (1, "grüße '\\", False),
+    ]
+    assert [each["version"] for each in (await port.ask("GET", f"{path}/versions", limit=1, before=3)).json["versions"]] == [2]
+    pages = [await port.ask("GET", "audit", start="1", limit=3)]
+    pages.append(await port.ask("GET", "audit", start="1", limit=3, cursor=pages[0].json["nextCursor"]))
+    audited = [(each["kind"], each["what"], each["version"], each["by"]) for page in pages for each in page.json["changes"]]
+    assert audited == [
+        ("note", "deleted", 4, "ann"),
+        ("note", "changed", 3, "ann"),
+        ("note", "changed", 2, "ann"),
+        ("note", "created", 1, "ann"),
+    ]
+    assert pages[1].json["nextCursor"] is None
+
+
+async def test_of_two_editors_one_is_told_what_the_other_said(port: Port) -> None:
+    made = await port.create("shared")
+    path = f"small-notes/{made['id']}"
+    assert (await port.ask("PATCH", path, {"about": "first"}, version=1)).status == 200
+    late = await port.ask("PATCH", path, {"about": "second"}, version=1)
+    assert (late.status, late.json["expectedVersion"], late.json["currentVersion"]) == (409, 1, 2)
+    assert late.json["current"]["about"] == "first"
+    assert (await port.ask("DELETE", path, version=1)).status == 409
+    assert (await port.ask("PATCH", path, {"about": "x"})).status == 428
+
+
+async def test_lists_are_in_order_paged_and_searched(port: Port) -> None:
+    names = ["b", "a", "Ä", "a", "c%", "B_"]
+    for name in names:
+        await port.create(name)
+    found, cursor = [], None
+    while True:
+        answer = (await port.ask("GET", "small-notes", limit=2, **({} if cursor is None else {"cursor": cursor}))).json
+        found += [each["name"] for each in answer["smallNotes"]]
+        if (cursor := answer["nextCursor"]) is None:
+            break
+    assert found == sorted(names)
+    assert [each["name"] for each in (await port.ask("GET", "small-notes", contains="b")).json["smallNotes"]] == ["B_", "b"]
+    assert (await port.ask("GET", "small-notes", contains="%")).json["smallNotes"][0]["name"] == "c%"
+
+
+async def test_what_cannot_be_is_refused_by_its_field(port: Port) -> None:
+    made = await port.create("kept", keptUntilS=FAR_S)
+    path = f"small-notes/{made['id']}"
+    answer = await port.ask("POST", "small-notes", {"name": "", "line": []})
+    assert [error["field"] for error in answer.json["errors"]] == ["name", "line"]
+    assert "lines" in answer.json["errors"][1]["detail"]
+    assert (await port.ask("POST", "small-notes", {"name": "darn"})).json["parameter"] == "name"
+    assert (await port.ask("PATCH", path, {"name": "darn"}, version=1)).status == 400
+    assert (await port.ask("PATCH", path, {"keptUntilS": FAR_S - 1}, version=1)).status == 400
+    assert (await port.ask("PATCH", path, {"keptUntilS": 0}, version=1)).status == 200
+    assert (await port.ask("PATCH", path, {"keptUntilS": FAR_S + 1}, version=2)).status == 400, "shorter than for ever"
+    for wrong in ("x", "00000000-0000-0000-0000-00000000000g"):
+        assert (await port.ask("GET", f"small-notes/{wrong}")).json["parameter"] == "object_id"
+    for cursor in ("x", "WyJhIl0", "bnVsbA"):
+        assert (await port.ask("GET", "small-notes", cursor=cursor)).json["parameter"] == "cursor"
+        assert (await port.ask("GET", "audit", cursor=cursor)).json["parameter"] == "cursor"
+
+
+async def test_workspaces_and_readers_are_kept_out(port: Port) -> None:
+    made = await port.create("secret")
+    path = f"small-notes/{made['id']}"
+    stranger, reader = port.as_("zoe"), port.as_("ray")
+    assert (await stranger.ask("GET", path)).status == 403
+    for method, body in (("GET", None), ("PATCH", {"about": "x"}), ("DELETE", None)):
+        assert (await stranger.ask(method, path, body, version=1, where="theirs")).status == 404
+    assert (await stranger.ask("GET", f"{path}/versions", where="theirs")).status == 404
+    assert (await stranger.ask("GET", "small-notes", where="theirs")).json["smallNotes"] == []
+    assert (await stranger.ask("GET", "audit", where="theirs", start="1")).json["changes"] == []
+    assert (await reader.ask("POST", "small-notes", {"name": "x"})).status == 403
+    assert (await reader.ask("GET", path)).status == 200
+
+
+async def test_what_only_its_author_may_change_an_administrator_may_change_too(port: Port) -> None:
+    made = await port.as_("ben").create("mine", "own-notes")
+    path = f"own-notes/{made['id']}"
+    refused = await port.as_("ray").ask("PATCH", path, {"about": "x"}, version=1)
+    assert (refused.status, "ben" in refused.json["detail"]) == (403, True)
+    assert (await port.as_("ben").ask("PATCH", path, {"about": "x"}, version=1)).status == 200
+    assert (await port.as_("ann").ask("DELETE", path, version=2)).status == 204
+
+
+async def test_kinds_do_not_mix_and_objects_are_found_by_their_subject(client: ClickHouseClient) -> None:
+    notes = ObjectStore(client, client.database, NOTES)
+    others = ObjectStore(client, client.database, Kind("other", Note, lambda note: note.name))
+    about = [await notes.create("mine", Note(name=name, about="trace"), "ann") for name in ("a", "b")]
+    await notes.create("mine", Note(name="c", about="else"), "ann")
+    await notes.create("theirs", Note(name="d", about="trace"), "ann")
+    other = await others.create("mine", Note(name="e", about="trace"), "ann")
+    assert await notes.page("mine", 10, subject="trace") == about
+    assert await others.all("mine") == [other]
+    assert await notes.get("mine", other.id) is None
+    before = await notes.state()
+    await others.delete(other, "ann")
+    assert await notes.state() == before
+
+
+async def test_what_another_version_wrote_is_left_out_and_spoils_nothing(client: ClickHouseClient) -> None:
+    store = ObjectStore(client, client.database, NOTES)
+    kept, strange = [await store.create("mine", Note(name=name), "ann") for name in ("kept", "strange")]
+    row = f"'mine', 'note', '{strange.id}', 2, 'strange', '{{\"name\": 3}}', '{uuid.uuid4()}'"
+    await client.command(f"INSERT INTO otel_objects (Workspace, Kind, Id, Version, Name, Body, WriteId) VALUES ({row})")
+    assert await store.all() == [kept]
+    assert await store.get("mine", strange.id) is None
