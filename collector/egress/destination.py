@@ -39,6 +39,11 @@ class EgressRefused(Exception):
         self.rule = rule
         self.kind = kind
 
+    @property
+    def sentence(self) -> str:
+        """The message as a whole sentence, where it does not stand behind the name of a field."""
+        return f"{'The destination ' if str(self).startswith('must ') else ''}{self}."
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:

@@ -76,7 +76,7 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes) -> ExportEr
         f"http_{status}",
         Outlook.LATER if again else Outlook.NEVER,
         of_content=status in _OF_CONTENT_STATUSES,
-        delay_s=_retry_after_s(headers.get("Retry-After", "")) if again else 0.0,
+        delay_s=retry_after_s(headers.get("Retry-After", "")) if again else 0.0,
     )
 
 
@@ -102,8 +102,8 @@ def _asked_delay_s(trailers: Iterable[tuple[str, Any]]) -> float | None:
     return None
 
 
-def _retry_after_s(text: str) -> float:
-    """Seconds of a Retry-After header, which has a number or a date; 0 for anything else."""
+def retry_after_s(text: str) -> float:
+    """Seconds of a Retry-After header, which has a number or a date, five minutes at most; 0 for anything else."""
     if text.isascii() and text.isdigit():
         return _bounded(float(text[:9]))
     try:
