@@ -74,6 +74,11 @@ def estimate(bucket: float) -> float:
     return 0.0 if bucket == ZERO_BUCKET else 2 * _FACTOR**bucket / (_FACTOR + 1)
 
 
+def last_bucket_within(limit: int) -> int:
+    """The last bucket whose values count as at most `limit`, a whole number: those that `estimate` says of."""
+    return int(np.floor(np.log2(limit * (_FACTOR + 1) / 2) * BUCKETS_PER_DOUBLING)) if limit > 0 else ZERO_BUCKET
+
+
 def quantile(buckets: NDArray[np.int64], weights: NDArray[np.float64], q: float) -> float | None:
     """The quantile of one sketch: the value below or at which `q` of all that it counts lie; None where it counts nothing.
 
@@ -85,6 +90,15 @@ def quantile(buckets: NDArray[np.int64], weights: NDArray[np.float64], q: float)
     if not len(cumulated) or cumulated[-1] <= 0:
         return None
     return estimate(float(buckets[np.searchsorted(cumulated, q * cumulated[-1])]))
+
+
+def bucket_expression(value: str) -> str:
+    """The bucket of a value in SQL.
+
+    Args:
+        value: an expression whose value is a whole number from 0.
+    """
+    return f"if({value} = 0, {ZERO_BUCKET}, toInt16(ceil(log2({value}) * {BUCKETS_PER_DOUBLING})))"
 
 
 def quantile_expression(sketch: str, q: str) -> str:

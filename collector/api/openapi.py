@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from collector.api import analysis_schemas, audit, load_test_runs, load_tests, schemas
+from collector.api.many import schemas as many_schemas
 from collector.api.params import SPAN_ID_EXAMPLE, TRACE_ID_EXAMPLE, Parameter
 from collector.api.problems import MEDIA_TYPE
 from collector.api.routing import JSON, Route
@@ -16,6 +17,7 @@ from collector.api.schemas import reference
 COMPONENTS: Final = {
     **schemas.COMPONENTS,
     **analysis_schemas.COMPONENTS,
+    **many_schemas.COMPONENTS,
     **audit.COMPONENTS,
     **load_tests.COMPONENTS,
     **load_test_runs.COMPONENTS,

@@ -285,6 +285,13 @@ ATTRIBUTE: Final[Parameter[tuple[str, str]]] = Parameter(
     repeatable=True,
     example="http.request.method=GET",
 )
+WEIGHTED: Final[Parameter[bool]] = Parameter(
+    "weighted",
+    "`true`: a span counts for those that sampling has dropped, so that counts need not be whole numbers; `false`: for itself.",
+    {"type": "boolean", "default": True},
+    lambda text: choice(("true", "false"))(text) == "true",
+    True,
+)
 CURSOR: Final = optional_text("cursor", "`nextCursor` of the page before, with all other parameters unchanged.")
 TOLERANCE: Final[Parameter[Fraction]] = Parameter(
     "tolerance",

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from collector.query.attributes import to_json, utf8
 from collector.query.links import LinkedSpans
-from collector.query.percentiles import PERCENTILES, Latencies
+from collector.query.many.latencies import GroupLatencies
+from collector.query.percentiles import PERCENTILES
 from collector.query.red import Measures, Series
 from collector.query.search import Hit
 from collector.query.services import Service
@@ -87,11 +88,12 @@ def link(found: LinkedSpans) -> dict[str, Any]:
     }
 
 
-def latencies(found: Latencies) -> dict[str, Any]:
+def service_latencies(found: GroupLatencies) -> dict[str, Any]:
+    """Latencies by service, with PERCENTILES."""
     return {
-        "service": found.service,
-        "count": found.count,
-        "errorCount": found.error_count,
+        "service": found.texts[0],
+        "count": number(found.count),
+        "errorCount": number(found.errors),
         "minNanos": str(found.minimum),
         "maxNanos": str(found.maximum),
         "meanNanos": number(found.mean),

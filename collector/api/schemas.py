@@ -89,11 +89,11 @@ _SERVICE: Final[Schema] = {
     "description": "Empty for spans without a name of a service, beyond 1000 services, and where it is not known.",
 }
 _TRACING_SETTINGS: Final = TracingSettings.model_json_schema()
-_WEIGHED: Final[Schema] = {**NUMBER, "description": "Those that sampling has dropped included: need not be a whole number."}
+WEIGHED: Final[Schema] = {**NUMBER, "description": "Those that sampling has dropped included: need not be a whole number."}
 _RED: Final[dict[str, Schema]] = {
-    "spans": _WEIGHED,
+    "spans": WEIGHED,
     "spansPerSecond": NUMBER,
-    "errors": _WEIGHED,
+    "errors": WEIGHED,
     "errorRate": {**NUMBER, "description": "Errors of all spans, from 0 to 1."},
     "minNanos": NANOSECONDS,
     "maxNanos": NANOSECONDS,
@@ -376,6 +376,9 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "Latencies": record(
         startUnixNano=NANOSECONDS,
         endUnixNano=NANOSECONDS,
+        weighted={**FLAG, "description": "Whether spans count for those that sampling has dropped."},
+        method={"type": "string", "enum": ["exact", "sketch"], "description": "How percentiles were found."},
+        relativeError={**NUMBER, "description": "How far a percentile may be off at most, as a share of itself."},
         services=listing(reference("ServiceLatencies")),
         nextCursor=NEXT_CURSOR,
     ),
@@ -391,8 +394,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
     "RedPoint": record(startUnixNano=NANOSECONDS, **_RED),
     "ServiceLatencies": record(
         service=TEXT,
-        count=COUNT,
-        errorCount=COUNT,
+        count=WEIGHED,
+        errorCount=WEIGHED,
         minNanos=NANOSECONDS,
         maxNanos=NANOSECONDS,
         meanNanos=NUMBER,

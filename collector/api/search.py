@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from typing import Any, Final, cast, get_args
 
 from aiohttp import web
-from multidict import MultiDict, MultiMapping
+from multidict import MultiMapping
 
 from collector.api import params, rendering, schemas
-from collector.api.bodies import read_object
+from collector.api.by_body import asked_either_way
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
-from collector.api.routing import CALLER, JSON, NOW, STORE, Route
+from collector.api.routing import CALLER, NOW, STORE
 from collector.query.conditions import OfTrace, Sort, TraceSearch
 from collector.query.language import Query, anywhere, read_query
 from collector.query.predicates import EVERY_SPAN, AllOf
 from collector.query.search import Hit, decode_cursor, encode_cursor, find_traces
 
-QUERY: Final[Parameter[Query | None]] = Parameter(
+QUERY: Final[Parameter[Query]] = Parameter(
     "q",
     'Conditions in the language of the search box, such as `service = checkout and http.route =~ "/cart/.*"`; '
-    "they hold besides those of the other parameters.",
+    "they hold besides those of the other parameters, on the same span. May be repeated; all must hold.",
     {"type": "string", "maxLength": 10_000},
     read_query,
-    None,
+    Query(EVERY_SPAN, ()),
+    repeatable=True,
     example='service = checkout and http.route =~ "/cart/.*"',
 )
 TEXT: Final = params.optional_text(
@@ -64,7 +65,7 @@ MATCHED_SPANS: Final = params.whole_number(
 )
 LIMIT: Final = params.limit(20, 1500, "traces")
 
-PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
+SPAN_FILTERS: Final[tuple[Parameter[Any], ...]] = (
     QUERY,
     params.SERVICE,
     params.OPERATION,
@@ -76,65 +77,35 @@ PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
     params.KIND,
     params.ATTRIBUTE,
     TEXT,
-    MINIMUM_TRACE_DURATION,
-    MAXIMUM_TRACE_DURATION,
-    ROOT_SERVICE,
-    ROOT_NAME,
+)
+"""What a span must be like."""
+TRACE_FILTERS: Final[tuple[Parameter[Any], ...]] = (MINIMUM_TRACE_DURATION, MAXIMUM_TRACE_DURATION, ROOT_SERVICE, ROOT_NAME)
+"""What the trace as a whole must be like."""
+PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
+    *SPAN_FILTERS,
+    *TRACE_FILTERS,
     SORT,
     ORDER,
     MATCHED_SPANS,
     LIMIT,
     params.CURSOR,
 )
-BODY: Final[dict[str, Any]] = {
-    "type": "object",
-    "description": "The parameters of GET, by their names; numbers and booleans may be written as such.",
-    "properties": {
-        parameter.name: {
-            **({"type": "array", "items": parameter.schema} if parameter.repeatable else parameter.schema),
-            "description": parameter.description,
-        }
-        for parameter in PARAMETERS
-    },
-    "additionalProperties": False,
-}
-
-
-async def search_traces(request: web.Request) -> web.Response:
-    """One page of traces that fit."""
-    return await _answer(request, request.query)
-
-
-async def search_traces_by_body(request: web.Request) -> web.Response:
-    """The same, of the parameters that the body has."""
-    query = parameters_of(await read_object(request))
-    params.refuse_unknown(query, PARAMETERS)
-    return await _answer(request, query)
-
-
-def parameters_of(document: dict[str, Any]) -> MultiDict[str]:
-    """The members of a body as if they stood in a URL.
-
-    Raises:
-        BadParameter: a value cannot stand there.
-    """
-    query: MultiDict[str] = MultiDict()
-    for name, value in document.items():
-        for item in value if isinstance(value, list) else [value]:
-            match item:
-                case bool():
-                    query.add(name, "true" if item else "false")
-                case str() | int():
-                    query.add(name, str(item))
-                case float() if math.isfinite(item):
-                    query.add(name, repr(item))
-                case _:
-                    raise BadParameter(name, str(item), "must be a text, a number or a boolean, or a list of these")
-    return query
 
 
 def search_of(query: MultiMapping[str], workspace: str, now: int) -> TraceSearch:
-    """The search that parameters ask for.
+    """The search that parameters ask for, with its order and the size of its pages. Raises BadParameter as `filter_of`."""
+    return replace(
+        filter_of(query, workspace, now),
+        # The parameter's own choice of values is that of the type.
+        sort=cast("Sort", SORT.read(query)),
+        descending=ORDER.read(query) == "desc",
+        limit=LIMIT.read(query),
+        matched_spans=MATCHED_SPANS.read(query),
+    )
+
+
+def filter_of(query: MultiMapping[str], workspace: str, now: int) -> TraceSearch:
+    """What spans and traces must be like, as SPAN_FILTERS and TRACE_FILTERS say.
 
     Args:
         now: nanoseconds since 1970, for the default time range.
@@ -145,14 +116,11 @@ def search_of(query: MultiMapping[str], workspace: str, now: int) -> TraceSearch
     start, end = params.time_range(query, now)
     minimum, maximum = _bounds(query, params.MINIMUM_DURATION, params.MAXIMUM_DURATION)
     shortest, longest = _bounds(query, MINIMUM_TRACE_DURATION, MAXIMUM_TRACE_DURATION)
-    asked, text = QUERY.read(query), TEXT.read(query)
-    where = tuple(
-        predicate
-        for predicate in (asked.where if asked else EVERY_SPAN, anywhere(text) if text else EVERY_SPAN)
-        if predicate != EVERY_SPAN
-    )
+    asked, text = QUERY.read_all(query), TEXT.read(query)
+    terms = [*(each.where for each in asked), *([anywhere(text)] if text else [])]
+    where = tuple(predicate for predicate in terms if predicate != EVERY_SPAN)
     traces = [
-        *(asked.traces if asked else ()),
+        *(of_trace for each in asked for of_trace in each.traces),
         *([OfTrace("duration", ">=", shortest)] if shortest is not None else []),
         *([OfTrace("duration", "<=", longest)] if longest is not None else []),
     ]
@@ -173,11 +141,6 @@ def search_of(query: MultiMapping[str], workspace: str, now: int) -> TraceSearch
         attributes=tuple(params.ATTRIBUTE.read_all(query)),
         where=where[0] if len(where) == 1 else AllOf(where),
         traces=tuple(traces),
-        # The parameter's own choice of values is that of the type.
-        sort=cast("Sort", SORT.read(query)),
-        descending=ORDER.read(query) == "desc",
-        limit=LIMIT.read(query),
-        matched_spans=MATCHED_SPANS.read(query),
     )
 
 
@@ -190,7 +153,8 @@ def _bounds(
     return minimum, maximum
 
 
-async def _answer(request: web.Request, query: MultiMapping[str]) -> web.Response:
+async def search_traces(request: web.Request, query: MultiMapping[str]) -> web.Response:
+    """One page of traces that fit."""
     search = search_of(query, request[CALLER].workspace, request.app[NOW]())
     text = params.CURSOR.read(query)
     cursor = None
@@ -231,8 +195,6 @@ def _hit(hit: Hit) -> dict[str, Any]:
     }
 
 
-_SUMMARY: Final = "Traces with a span that fits"
-ROUTES: Final = (
-    Route("/api/v1/traces", search_traces, _SUMMARY, {JSON: schemas.reference("Traces")}, PARAMETERS),
-    Route("/api/v1/traces", search_traces_by_body, _SUMMARY, {JSON: schemas.reference("Traces")}, method="POST", body=BODY),
+ROUTES: Final = asked_either_way(
+    "/api/v1/traces", search_traces, "Traces with a span that fits", schemas.reference("Traces"), PARAMETERS
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from collector.calls import CONNECTIONS, DIRECT, MESSAGING, NODES, SERVICES, TO_EXTERNAL, TO_MESSAGING, VIRTUAL
-from collector.sketch import BUCKETS_PER_DOUBLING, MERGE, ZERO_BUCKET
+from collector.sketch import MERGE, bucket_expression
 from proto.call_kernels import CALLER, CLIENT, CONSUMER, LINKED, PRODUCER, SERVER
 
 MINUTES: Final = 5
@@ -132,16 +132,12 @@ SELECT
     sum(Weight * ClientDuration) AS ClientDurationSum,
     min(ClientDuration) AS ClientDurationMin,
     max(ClientDuration) AS ClientDurationMax,
-    {MERGE}(map({_bucket("ClientDuration")}, Weight)) AS ClientDurationSketch,
+    {MERGE}(map({bucket_expression("ClientDuration")}, Weight)) AS ClientDurationSketch,
     sumIf(Weight * ServerDuration, HasServer) AS ServerDurationSum,
     minIf(ServerDuration, HasServer) AS ServerDurationMin,
     maxIf(ServerDuration, HasServer) AS ServerDurationMax,
-    {MERGE}If(map({_bucket("ServerDuration")}, Weight), HasServer) AS ServerDurationSketch
+    {MERGE}If(map({bucket_expression("ServerDuration")}, Weight), HasServer) AS ServerDurationSketch
 FROM ({met}
 UNION ALL{met_nobody}
 )
 GROUP BY Workspace, ArrivalMinute, Minute, Client, Server, ConnectionType, Node"""  # noqa: S608 - as above
-
-
-def _bucket(duration: str) -> str:
-    return f"if({duration} = 0, {ZERO_BUCKET}, toInt16(ceil(log2({duration}) * {BUCKETS_PER_DOUBLING})))"

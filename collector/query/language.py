@@ -27,6 +27,7 @@ from collector.query.predicates import (
     Attribute,
     Comparison,
     Exists,
+    Field,
     HasRelative,
     Not,
     Operator,
@@ -62,6 +63,22 @@ class Query:
 def read_query(text: str) -> Query:
     """What a text asks for. Raises OttlError for one that cannot be understood."""
     return _Reader(text).query(words_of(text))
+
+
+def read_field(text: str) -> Field:
+    """The field of a span that a name means.
+
+    Raises:
+        ValueError: it means none, or several.
+    """
+    try:
+        where = read_query(f"{text} != nil").where
+    except OttlError:
+        where = EVERY_SPAN
+    match where:
+        case Exists(field):
+            return field
+    raise ValueError('must name one field of spans, such as service, http.route or span["a key"]')
 
 
 def anywhere(text: str) -> Predicate:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from collector.query.predicates import Attribute, Column, Field, Predicate, Wording
+from collector.query.grouping import group_text
+from collector.query.predicates import Field, Predicate, Wording
 from collector.query.store import IDENTITY, SpanStore, Statement, time_range
 
 METRICS: Final[Mapping[str, str]] = {
@@ -21,15 +22,6 @@ METRICS: Final[Mapping[str, str]] = {
 """What can be made of spans, by TraceQL's names → how it is written."""
 
 _SECOND: Final = 10**9
-_TEXTS: Final[Mapping[Column, str]] = {
-    "name": "SpanName",
-    "kind": "lower(SpanKind)",
-    "status": "lower(StatusCode)",
-    "status message": "StatusMessage",
-    "service": "ServiceName",
-    "scope name": "ScopeName",
-    "scope version": "ScopeVersion",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +55,6 @@ class SpanSeries:
     points: dict[int, list[float]]
 
 
-def is_groupable(field: Field) -> bool:
-    """Whether spans can be grouped by the field."""
-    if isinstance(field, Attribute):
-        return field.level in ("span", "resource", "span or resource")
-    return field in _TEXTS
-
-
 def series_statement(
     store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
 ) -> Statement:
@@ -78,7 +63,7 @@ def series_statement(
     parameters |= {"workspace": workspace, "step": step, "limit": limit}
     wording = Wording(store.spans_table, parameters)
     fits = wording.condition(where)
-    groups = [wording.text(field) if isinstance(field, Attribute) else _TEXTS[field] for field in metric.by.values()]
+    groups = [group_text(wording, field) for field in metric.by.values()]
     value = "1" if metric.field is None else f"toFloat64({wording.number(metric.field)})"
     if metric.field == "duration":
         value = f"{value} / {_SECOND}"

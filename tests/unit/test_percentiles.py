@@ -13,6 +13,7 @@ from collector.query.percentiles import PERCENTILES, interpolate
 def test_interpolated_percentiles_are_those_of_numpy_to_the_last_digit(durations: list[int]) -> None:
     ordered = sorted(durations)
     for percent in PERCENTILES:
-        rank = math.floor((len(ordered) - 1) * (percent / 100))
-        low, high = ordered[rank], ordered[min(rank + 1, len(ordered) - 1)]
-        assert interpolate(low, high, len(ordered), percent / 100) == np.percentile(np.array(durations), percent)
+        rank = (len(ordered) - 1) * (percent / 100)
+        place = math.floor(rank)
+        low, high = ordered[place], ordered[min(place + 1, len(ordered) - 1)]
+        assert interpolate(low, high, rank - place) == np.percentile(np.array(durations), percent)

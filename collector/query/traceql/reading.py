@@ -13,6 +13,7 @@ from typing import Final, Literal, cast
 
 from lark import Token, Tree
 
+from collector.query.grouping import is_groupable
 from collector.query.predicates import (
     EVERY_SPAN,
     ROOT,
@@ -29,7 +30,7 @@ from collector.query.predicates import (
     Predicate,
     Value,
 )
-from collector.query.span_series import METRICS, Metric, is_groupable
+from collector.query.span_series import METRICS, Metric
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.traceql.fields import Subject, subject_of
 from collector.query.traceql.grammar import words_of

@@ -1,0 +1,9 @@
+"""GET and POST /api/v1/analysis/...: what is made of many spans and traces at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.api.many import latencies
+
+ROUTES: Final = (*latencies.ROUTES,)

@@ -1,0 +1,78 @@
+"""JSON schemas of what is made of many spans and traces. As in `collector/api/schemas.py`, they are exact."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from collector.api.schemas import (
+    COUNT,
+    FLAG,
+    NANOSECONDS,
+    NUMBER,
+    TEXT,
+    TEXT_OR_NULL,
+    WEIGHED,
+    Schema,
+    listing,
+    record,
+    reference,
+)
+
+_SHARE: Final[Schema] = {**NUMBER, "description": "From 0 to 1."}
+_SEARCH: Final[Schema] = {
+    "type": "object",
+    "description": "What finds the traces of all this: the body of `POST /api/v1/traces`.",
+}
+_PART_SEARCH: Final[Schema] = {
+    "type": ["object", "null"],
+    "description": "What on top of the answer's `search` finds the traces of this part; null where words cannot say it.",
+}
+_RANGE: Final[dict[str, Schema]] = {"startUnixNano": NANOSECONDS, "endUnixNano": NANOSECONDS}
+_WEIGHTED: Final[dict[str, Schema]] = {
+    "weighted": {**FLAG, "description": "Whether spans count for those that sampling has dropped."}
+}
+_COMPLETE: Final[dict[str, Schema]] = {
+    "complete": FLAG,
+    "incompleteBecause": {**TEXT_OR_NULL, "description": "Which limit was reached, and what helps; null where none was."},
+}
+_ONCE: Final[Schema] = {**FLAG, "description": "Whether a span that its client sent twice counts once."}
+_SPANS: Final[Schema] = {**COUNT, "description": "Those that are stored."}
+_LATENCIES: Final[dict[str, Schema]] = {
+    **_RANGE,
+    "by": listing(TEXT),
+    **_WEIGHTED,
+    "method": {
+        "type": "string",
+        "enum": ["exact", "sketch"],
+        "description": "How percentiles were found. With `sketch` a span that its client sent twice counts twice.",
+    },
+    "relativeError": {**NUMBER, "description": "How far a percentile may be off at most, as a share of itself."},
+    "search": _SEARCH,
+}
+_GROUPS: Final = listing(reference("LatencyGroup"))
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "LatencyGroup": record(
+        key={**listing(TEXT), "description": "In the order of `by`; empty texts where spans have no such attribute."},
+        spans=_SPANS,
+        count=WEIGHED,
+        errors=WEIGHED,
+        errorRate=_SHARE,
+        minNanos=NANOSECONDS,
+        maxNanos=NANOSECONDS,
+        meanNanos=NUMBER,
+        totalNanos=NUMBER,
+        percentiles=listing(record(percentile=NUMBER, nanos=NUMBER)),
+        search=_PART_SEARCH,
+    ),
+    "GroupLatencies": record(**_LATENCIES, groups=_GROUPS, groupCount=COUNT, **_COMPLETE),
+    "OperationRanking": record(
+        **_LATENCIES,
+        slowest={**_GROUPS, "description": "By the last of the percentiles."},
+        mostTime={**_GROUPS, "description": "By the time that their spans took together."},
+        mostErrors=_GROUPS,
+        highestErrorRate=_GROUPS,
+        operationCount=COUNT,
+        **_COMPLETE,
+    ),
+}

@@ -1,0 +1,88 @@
+"""Spans by one of their fields: what a group's text is in SQL, and which words of the search box find the spans of a group."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from collector.query.language import read_field
+from collector.query.predicates import Attribute, Column, Field, Wording
+
+_TEXTS: Final[Mapping[Column, str]] = {
+    "name": "SpanName",
+    "kind": "lower(SpanKind)",
+    "status": "lower(StatusCode)",
+    "status message": "StatusMessage",
+    "service": "ServiceName",
+    "scope name": "ScopeName",
+    "scope version": "ScopeVersion",
+}
+_MOST_CHARACTERS: Final = 2000
+"""Of a text that is searched for: all that is asked for must fit into a query of the search box."""
+
+
+def is_groupable(field: Field) -> bool:
+    """Whether spans can be grouped by the field."""
+    if isinstance(field, Attribute):
+        return field.level in ("span", "resource", "span or resource")
+    return field in _TEXTS
+
+
+def group_text(wording: Wording, field: Field) -> str:
+    """An expression for the text of a groupable field; empty where a span lacks it."""
+    return wording.text(field) if isinstance(field, Attribute) else _TEXTS[field]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What spans are grouped by.
+
+    Attributes:
+        words: as the language of the search box names it.
+        field: which is groupable.
+    """
+
+    words: str
+    field: Field
+
+
+def read_key(text: str) -> Key:
+    """What a name means, as in the language of the search box; `operation` is the name of a span.
+
+    Raises:
+        ValueError: it names nothing that spans can be grouped by.
+    """
+    words = "name" if text == "operation" else text
+    field = read_field(words)
+    if not is_groupable(field):
+        raise ValueError(
+            "spans cannot be grouped by this; use service, operation, kind, status, status.message, scope.name, scope.version,"
+            " or the key of an attribute of the span or its resource, such as http.route"
+        )
+    return Key(words, field)
+
+
+def search_words(keys: Sequence[Key], texts: Sequence[str]) -> str | None:
+    """What finds the spans of the group that has these texts; None where words cannot say it, as of long texts."""
+    terms = []
+    for key, text in zip(keys, texts, strict=True):
+        # Whoever asks for a kind or a status names one.
+        equal = equals(key.words, text) if text or key.field not in ("kind", "status") else None
+        if equal is None:
+            return None
+        # A group's text is empty where there is no such attribute.
+        terms.append(equal if text or not isinstance(key.field, Attribute) else f"({equal} or {key.words} = nil)")
+    return " and ".join(terms)
+
+
+def equals(words: str, text: str) -> str | None:
+    """A condition that a field has this text; None where that cannot be written."""
+    if len(text) > _MOST_CHARACTERS:
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return f"{words} = {json.dumps(text, ensure_ascii=False)}"
