@@ -11,11 +11,14 @@ import structlog
 from aiohttp import web
 
 from exporters.clickhouse.client import ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable
+from exporters.clickhouse.errors import UNKNOWN_DATABASE, UNKNOWN_TABLE
 
 _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
+_NO_TABLE: Final = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE})
+"""While they are made, the port answers already."""
 _TIMED_OUT: Final = (
     "The query took longer than it may and was stopped; ask for a shorter time range, or raise extensions.query.queries.timeout."
 )
@@ -98,6 +101,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(422, "Query too large", detail)
         case ClickHouseUnavailable():
             return _unavailable("The span store cannot be reached.")
+        case ClickHouseError() if error.code in _NO_TABLE:
+            return _unavailable("The span store has no such table yet; at the first start tables are being made.")
         case ClickHouseError() if error.retryable:
             return _unavailable(f"The span store is busy ({error.name or error.code}).")
         case ClickHouseError():

@@ -41,7 +41,7 @@ def daemon(tmp_path: Path, clickhouse: ClickHouse, database: str) -> Iterator[Da
             journal={},
         )
         running.start()
-        eventually(lambda: running.get("/readyz")[0] == 200, "a ready daemon")
+        running.await_ready()
         yield running
         assert running.stop() == 0, running.log
 

@@ -97,7 +97,7 @@ def test_at_its_bound_clients_are_asked_to_come_back_and_the_daemon_is_not_ready
     assert "full" in json.loads(body)["problems"]["journal"]
     assert lone.metric("spanhouse_journal_bytes") <= 1_000_000
     with clickhouse_alone(lone):
-        eventually(lambda: lone.get("/readyz")[0] == 200, "a ready daemon")
+        lone.await_ready()
         eventually(lambda: lone.post(request(accepted), "application/x-protobuf")[0] == 200, "a request that is taken")
         eventually(lambda: lone.metric("spanhouse_ledger_spans", state="waiting") == 0, "an empty journal")
         assert lone.stored() == accepted + 100

@@ -60,6 +60,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int) -> Ite
         document["service"]["extensions"].append("jaeger_remote_sampling")
         daemon.file.write_text(yaml.safe_dump(document))
         daemon.start()
+        daemon.await_ready()
         yield daemon
         assert daemon.stop() == 0, daemon.log
 
@@ -189,6 +190,7 @@ def test_rates_follow_what_services_send(sampling_port: int, service: Service) -
 def test_what_is_switched_off_does_not_get_in_because_the_store_was_away_at_the_start(tmp_path: Path) -> None:
     with daemon_in(tmp_path) as daemon:
         daemon.start()
+        daemon.await_ready()
         assert call(daemon.ports.query, "POST", CONFIGS, {"service": "numbers", "enabled": False})[0] == 201
         daemon.stop()
         endpoint = f"http://127.0.0.1:{daemon.ports.clickhouse}"
@@ -216,6 +218,7 @@ def test_a_change_at_one_collector_is_in_force_at_another(tmp_path: Path) -> Non
             endpoint = f"http://127.0.0.1:{one.ports.clickhouse}"
             daemon.configure(clickhouse={"endpoint": endpoint, "embedded": None}, processors=POLICY)
             daemon.start()
+            daemon.await_ready()
         made = call(one.ports.query, "POST", CONFIGS, {"service": "numbers", "enabled": False})[1]
         service = Service(two, "numbers")
 

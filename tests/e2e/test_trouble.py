@@ -33,7 +33,7 @@ def test_spans_wait_for_a_clickhouse_that_comes_later(lone: Daemon) -> None:
     assert lone.get("/healthz")[0] == 200
     assert lone.metric("spanhouse_queue_spans") == 100
     with clickhouse_alone(lone):
-        eventually(lambda: lone.get("/readyz")[0] == 200, "a ready daemon")
+        lone.await_ready()
         eventually(lambda: lone.metric("otelcol_exporter_sent_spans_total") == 100, "stored spans")
         assert lone.stored() == 100
         assert lone.stop() == 0

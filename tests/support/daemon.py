@@ -137,6 +137,10 @@ class Daemon:
         eventually(lambda: self._ended() or self.event("ready"), "a ready line", START_DEADLINE_S)
         assert not self._ended(), self.log
 
+    def await_ready(self) -> None:
+        """Wait until everything works, the tables of the store included."""
+        eventually(lambda: self.get("/readyz")[0] == 200, "a ready daemon")
+
     def launch(self) -> None:
         """Start the process, and wait for nothing."""
         with (self.directory / "log").open("wb") as log:
