@@ -100,8 +100,8 @@ class RunStore:
                 "State": run.state,
                 "Reason": run.reason,
                 "Unanswered": run.unanswered,
-                "EndedAt": _seconds(run.ended_at or 0),
                 "EndedBy": run.ended_by,
+                **({"EndedAt": _seconds(run.ended_at)} if run.ended_at is not None else {}),
             },
         )
 
