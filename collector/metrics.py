@@ -139,6 +139,46 @@ TAIL_FAILURES: Final = Definition(
     (*_PROCESSOR, "policy"),
 )
 # The difference of incoming and outgoing, under the name that dashboards for the Collector ask for.
+# Those of the collector that holds the lease.
+ALERTS_ACTIVE: Final = Definition("spanhouse_alerts_active", "gauge", "Alerts that are active or acknowledged.")
+ALERT_EVALUATIONS: Final = Definition("spanhouse_alert_evaluations", "counter", "Evaluations of alert rules.")
+ALERT_EVALUATIONS_MISSED: Final = Definition(
+    "spanhouse_alert_evaluations_missed",
+    "counter",
+    "Groups of alert rules that were not evaluated for a minute, since the one before took too long.",
+)
+ALERT_EVALUATION_LAG_SECONDS: Final = Definition(
+    "spanhouse_alert_evaluation_lag_seconds",
+    "histogram",
+    "Seconds from when a minute could be measured until the rules that are measured together were evaluated.",
+    (),
+    (1.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0),
+)
+# Whats: fired, repeated, acknowledged, resolved, test.
+ALERT_EVENTS: Final = Definition("spanhouse_alert_events", "counter", "Events of alerts that people are to be told.", ("what",))
+# Reasons as of TRACING_CONFIGS_FAILURES.
+ALERT_FAILURES: Final = Definition(
+    "spanhouse_alert_failures", "counter", "Times that alert rules could not be read or evaluated, by reason.", ("reason",)
+)
+ALERT_DELIVERY_FAILURES: Final = Definition(
+    "spanhouse_alert_delivery_failures", "counter", "Times that an event could not be handed to channels, by reason.", ("reason",)
+)
+# Channel types: slack, email, pagerduty, webhook, alertmanager; empty for a channel that does not exist. Outcomes: delivered,
+# failed, disabled, gone.
+NOTIFICATIONS: Final = Definition(
+    "spanhouse_notifications", "counter", "Events of alerts that are done with at a channel.", ("channel_type", "outcome")
+)
+# Reasons: timeout, unreachable, connection_lost, certificate, throttled, server_error, and, after which none is tried again, refused,
+# redirected, rejected; of this collector's configuration unauthenticated, secret.
+NOTIFICATION_FAILURES: Final = Definition(
+    "spanhouse_notification_failures",
+    "counter",
+    "Attempts to tell a channel of an event that failed, by reason.",
+    ("channel_type", "reason"),
+)
+NOTIFICATIONS_WAITING: Final = Definition(
+    "spanhouse_notifications_waiting", "gauge", "Events that are on their way to a channel, or wait for another attempt."
+)
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
 )
@@ -351,6 +391,16 @@ METRICS: Final = (
     TRACING_CONFIGS_AGE_SECONDS,
     TRACING_CONFIGS_FAILURES,
     ADAPTIVE_SAMPLING_FAILURES,
+    ALERTS_ACTIVE,
+    ALERT_EVALUATIONS,
+    ALERT_EVALUATIONS_MISSED,
+    ALERT_EVALUATION_LAG_SECONDS,
+    ALERT_EVENTS,
+    ALERT_FAILURES,
+    ALERT_DELIVERY_FAILURES,
+    NOTIFICATIONS,
+    NOTIFICATION_FAILURES,
+    NOTIFICATIONS_WAITING,
     FILTERED_SPANS,
     SAMPLED_SPANS,
     TAIL_VOTES,

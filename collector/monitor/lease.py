@@ -28,6 +28,8 @@ VALID_S: Final = 30.0
 """Others take over when there was none for so long."""
 _STOP_S: Final = 20.0
 """A holder that could not make one for so long stops acting."""
+_WATCH_S: Final = 2.0
+"""Others look so often."""
 _TIMEOUT_S: Final = 5.0
 _DAY_NS: Final = 86_400 * 10**9
 
@@ -62,6 +64,7 @@ class Lease:
         self.holder = uuid.uuid4()
         self._number = 0
         self._seen_s = 0.0
+        self._asked_s: float | None = None
         self._claimed_s: float | None = None
 
     @property
@@ -71,8 +74,9 @@ class Lease:
 
     @property
     def is_due(self) -> bool:
-        """Whether it is time to make the next claim."""
-        return self._claimed_s is None or self._monotonic() - self._claimed_s >= RENEW_S
+        """Whether it is time to make the next claim, or to look whether one can be made."""
+        last_s = self._asked_s if self._claimed_s is None else self._claimed_s
+        return last_s is None or self._monotonic() - last_s >= (_WATCH_S if self._claimed_s is None else RENEW_S)
 
     async def claim(self) -> bool:
         """Take the lease, or keep it, if nobody else has it; say whether this collector has it now.
@@ -80,7 +84,7 @@ class Lease:
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; who had it, has it until it runs out.
         """
-        asked_s = self._monotonic()
+        asked_s = self._asked_s = self._monotonic()
         number, holder, is_released = await self._last()
         if number != self._number:
             self._number, self._seen_s = number, asked_s

@@ -21,7 +21,8 @@ from collector.monitor.states import OPEN, AlertState, state_of
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
 
-FIRST: Final = 1
+_SENT: Final = "sent"
+"""The subject of claims that say which entries were sent."""
 _PAUSE_S: Final = 0.05
 _COLUMNS: Final = (
     "Workspace, Entry, toUnixTimestamp64Nano(At) AS AtNs, RuleId, AlertId, Group, Status, By, State, Event, Channels, WriteId"
@@ -83,6 +84,7 @@ class AlertLog:
     def __init__(self, client: ClickHouseClient, schema: SchemaSettings, timeout_s: float = 30.0) -> None:
         self._client = client
         self._table = schema.table_of("otel_alert_events")
+        self._claims = schema.table_of("otel_alert_claims")
         self._timeout_s = timeout_s
 
     async def head(self) -> int:
@@ -106,6 +108,27 @@ class AlertLog:
         chosen = _OF_THE_FIRST.format(table=self._table, where="Entry > {entry:UInt64}")
         sql = f"SELECT {_COLUMNS} FROM {self._table} WHERE Entry > {{entry:UInt64}} AND {chosen} ORDER BY Entry"  # noqa: S608 - values are bound
         return [_happening(row) for row in await self._query(sql, {"entry": entry})]
+
+    async def to_send(self, entry: int, head: int, since: int) -> list[Happening]:
+        """What people are to be told that happened after an entry, up to another, and since a time, in order.
+
+        What was sent is left out.
+        """
+        where = "Entry > {entry:UInt64} AND Entry <= {head:UInt64} AND At >= fromUnixTimestamp64Nano({since:Int64})"
+        chosen = _OF_THE_FIRST.format(table=self._table, where=where)
+        sql = (
+            f"SELECT {_COLUMNS} FROM {self._table} WHERE {where} AND Event != '' AND notEmpty(Channels) AND {chosen}"  # noqa: S608 - values are bound
+            f" AND Entry NOT IN (SELECT Number FROM {self._claims} WHERE Subject = '{_SENT}') ORDER BY Entry"
+        )
+        return [_happening(row) for row in await self._query(sql, {"entry": entry, "head": head, "since": since})]
+
+    async def sent(self, entries: Iterable[int], at: int) -> None:
+        """Write down that everybody has been told of some entries; at a time, nanoseconds since 1970."""
+        nobody = str(uuid.UUID(int=0))
+        row = {"Subject": _SENT, "At": _seconds(at), "Done": True, "Holder": nobody, "WriteId": nobody}
+        body = b"\n".join(orjson.dumps({**row, "Number": entry}) for entry in entries)
+        sql = f"INSERT INTO {self._claims} FORMAT JSONEachRow"
+        await self._client.insert(sql, body, settings={"insert_deduplicate": 0, "async_insert": 0}, timeout_s=self._timeout_s)
 
     async def of_alert(self, workspace: str, alert_id: uuid.UUID, limit: int, before: int = 1 << 62) -> list[Happening]:
         """What happened to an alert below entry `before`, the latest first."""
@@ -181,7 +204,7 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
     return {
         "Workspace": happening.workspace,
         "Entry": entry,
-        "At": f"{happening.at // 10**9}.{happening.at % 10**9:09}",
+        "At": _seconds(happening.at),
         "RuleId": str(happening.rule_id),
         "AlertId": str(happening.alert_id),
         "Group": orjson.dumps(happening.group, option=orjson.OPT_SORT_KEYS).decode(),
@@ -192,6 +215,10 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
         "Channels": happening.channels,
         "WriteId": str(write_id),
     }
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"
 
 
 def _happening(row: Mapping[str, Any]) -> Happening:

@@ -185,9 +185,14 @@ class Batch:
     where: str | None
     rules: list[PlannedRule] = field(default_factory=list)
 
+    @property
+    def key(self) -> tuple[str, tuple[str, ...], str | None]:
+        """What no other batch has."""
+        return self.workspace, self.columns, self.where
+
     @cached_property
     def _draw(self) -> int:
-        return zlib.crc32(repr((self.workspace, self.columns, self.where)).encode())
+        return zlib.crc32(repr(self.key).encode())
 
     @property
     def offset(self) -> int:

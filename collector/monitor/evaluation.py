@@ -1,0 +1,278 @@
+"""Evaluates alert rules, minute by minute, and writes down what happens to their alerts.
+
+Only whoever holds the lease evaluates, so that queries are made once. What is true does not depend on that: each entry of the log
+is one collector's, and whoever comes late takes in what was written and judges its measurements anew (see `log.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from collector import metrics
+from collector.clock import Clock
+from collector.control.objects import ObjectStore
+from collector.control.trouble import Trouble
+from collector.monitor.alerts import Alerts
+from collector.monitor.book import RuleBook
+from collector.monitor.conditions import DAY, MINUTE
+from collector.monitor.exemplars import find_exemplars
+from collector.monitor.log import AlertLog, Happening, alert_id_of
+from collector.monitor.measuring import Question, measure
+from collector.monitor.muting import Muting
+from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule, judge
+from collector.monitor.reporting import Told, event_of_step
+from collector.monitor.rules import AlertRule
+from collector.monitor.states import AlertState, Step, resolve, step
+from collector.query.store import SpanStore
+from collector.telemetry import Telemetry
+
+_log: Final = structlog.get_logger(__name__)
+
+REMEMBERED: Final = DAY
+"""Alerts that ended are looked at for so long, as flapping needs it; nanoseconds."""
+_LOOK_S: Final = 0.5
+_QUERIES_AT_ONCE: Final = 4
+_RULES_AT_ONCE: Final = 200
+"""So many are judged before other tasks have a turn."""
+_SERIES_WITH_TRACES: Final = 3
+"""Of one alert."""
+_MOST_EXEMPLARS: Final = 100
+"""Questions for traces that one evaluation asks, however many alerts it makes active."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Next:
+    """What an evaluation makes of one alert."""
+
+    rule: PlannedRule
+    group: Mapping[str, str]
+    before: AlertState
+    step: Step
+    found: Found
+
+
+Judged = list[tuple[PlannedRule, dict[Group, Found]]]
+
+
+class Evaluator:
+    """Evaluates the rules of a book.
+
+    Args:
+        store: of spans and rates.
+        log: of alerts.
+        book: the rules.
+        rules: all versions of them.
+        delay: so long after the end of a minute it is measured, since spans take a while to arrive; nanoseconds.
+        telemetry: where to count.
+        clock: the time.
+        written: called when people are to be told something.
+    """
+
+    def __init__(
+        self,
+        store: SpanStore,
+        log: AlertLog,
+        book: RuleBook,
+        rules: ObjectStore[AlertRule],
+        delay: int,
+        telemetry: Telemetry,
+        clock: Clock,
+        written: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._book = book
+        self._rules = rules
+        self._delay = delay
+        self._telemetry = telemetry
+        self._clock = clock
+        self._written = written
+        self._trouble = Trouble("alert_rules", lambda reason: telemetry.count(metrics.ALERT_FAILURES, (reason,)))
+        self._asking = asyncio.Semaphore(_QUERIES_AT_ONCE)
+        self._writing = asyncio.Lock()
+        self._end = 0
+        self._queue: deque[Batch] = deque()
+        self._running: set[tuple[str, tuple[str, ...], str | None]] = set()
+        self.alerts = Alerts()
+
+    async def run(self) -> None:
+        """Evaluate what is due, again and again, until cancelled."""
+        await self.load()
+        async with asyncio.TaskGroup() as evaluations:
+            while True:
+                try:
+                    for batch in await self.due():
+                        evaluations.create_task(self._evaluate_safely(batch, self._end))
+                    self._trouble.over()
+                except Exception as error:  # noqa: BLE001 - whatever it is, rules have to be evaluated
+                    self._trouble.tell(error)
+                await asyncio.sleep(_LOOK_S)
+
+    async def load(self) -> None:
+        """Read how all alerts stand. Raises as the log."""
+        self.alerts = Alerts(*await self._log.latest(self._clock.now() - REMEMBERED))
+
+    async def follow(self) -> None:
+        """Take in what others have written. Raises as the log."""
+        self.alerts.apply(await self._log.after(self.alerts.head))
+
+    async def due(self) -> list[Batch]:
+        """Batches whose time has come, each once a minute at most. Raises as the log."""
+        now = self._clock.now() - self._delay
+        end = now // MINUTE * MINUTE
+        if end > self._end:
+            if self._queue:
+                self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), len(self._queue))
+            self.alerts.forget(now - REMEMBERED)
+            await self.follow()
+            await self._end_those_without_a_rule(end)
+            self._queue = deque(batch for batch in self._book.batches if batch.due(end))
+            self._end = end
+        begun = []
+        while self._queue and self._queue[0].offset <= now - end:
+            batch = self._queue.popleft()
+            if batch.key in self._running:
+                self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, ())
+            else:
+                begun.append(batch)
+        return begun
+
+    async def evaluate(self, batch: Batch, end: int) -> None:
+        """Evaluate the rules of a batch that are due for what ends at a whole minute, nanoseconds since 1970.
+
+        Raises:
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; nothing of it has happened then, or all.
+        """
+        rules = batch.due(end)
+        questions = batch.questions(rules, end)
+        answers = dict(zip(questions, await asyncio.gather(*map(self._ask, questions.values())), strict=True))
+        judged: Judged = []
+        for number, rule in enumerate(rules):
+            judged.append((rule, judge(rule, answers, self._expected(rule))))
+            if number % _RULES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        await self._write(judged, end)
+        self._telemetry.count(metrics.ALERT_EVALUATIONS, (), len(rules))
+
+    async def _evaluate_safely(self, batch: Batch, end: int) -> None:
+        self._running.add(batch.key)
+        try:
+            await self.evaluate(batch, end)
+        except Exception as error:  # noqa: BLE001 - one batch must not end the others
+            self._trouble.tell(error)
+        finally:
+            self._running.discard(batch.key)
+        late_s = (self._clock.now() - end - self._delay) / 1e9
+        self._telemetry.histogram(metrics.ALERT_EVALUATION_LAG_SECONDS, ()).observe(late_s)
+
+    async def _ask(self, question: Question) -> Answer:
+        async with self._asking:
+            return Answer(await measure(self._store, question))
+
+    def _expected(self, rule: PlannedRule) -> list[Group]:
+        """The alerts of a rule that are open, by the labels that tell them apart."""
+        names = rule.settings.alerts_by
+        return [tuple(each.group[name] for name in names) for each in self.alerts.open(rule.id) if _is_of(each, rule)]
+
+    def _next(self, judged: Judged, end: int, muting: Muting) -> list[_Next]:
+        """What comes of measurements, as far as anything does."""
+        found = []
+        for rule, groups in judged:
+            names = rule.settings.alerts_by
+            for values, each in groups.items():
+                group = dict(zip(names, values, strict=True))
+                before = self.alerts.state(rule.id, alert_id_of(rule.id, group))
+                if before.status not in ("active", "acknowledged") and each.seen != "breach" and before.status != "pending":
+                    continue
+                muted = muting.mutes(rule.workspace, rule.id, {**rule.labels, **group})
+                after = step(before, rule.settings.policy, each.seen, end, muted=muted)
+                if after.state != before or after.told:
+                    found.append(_Next(rule, group, before, after, each))
+        return found
+
+    async def _write(self, judged: Judged, end: int) -> None:
+        muting = self._book.muting(self._clock.now())
+        coming = self._next(judged, end, muting)
+        head = self.alerts.head
+        traces = await self._exemplars(coming, end) if coming else {}
+        async with self._writing:
+            while True:
+                if self.alerts.head != head:
+                    coming, head = self._next(judged, end, muting), self.alerts.head
+                if not coming:
+                    return
+                at = self._clock.now()
+                if await self._append([self._happening(each, end, at, traces) for each in coming]):
+                    return
+
+    async def _append(self, happenings: list[Happening]) -> bool:
+        """Write what happens as the next entry; False, and what was written is taken in, where somebody else has."""
+        entry = self.alerts.head + 1
+        if not await self._log.append(entry, happenings):
+            await self.follow()
+            return False
+        self.alerts.apply(replace(each, entry=entry) for each in happenings)
+        for each in happenings:
+            if each.event is not None:
+                self._telemetry.count(metrics.ALERT_EVENTS, (each.event.what,))
+        if any(each.event is not None for each in happenings):
+            self._written()
+        return True
+
+    def _happening(self, each: _Next, end: int, at: int, traces: Mapping[str, list[tuple[str, ...]]]) -> Happening:
+        rule, alert_id = each.rule, alert_id_of(each.rule.id, each.group)
+        event = None
+        if each.step.told:
+            told = Told(each.step.told, at, each.step.state, end, each.found.series, traces.get(str(alert_id), ()))
+            event = event_of_step(rule, each.group, told, self.alerts.head + 1)
+        channels = tuple(map(str, rule.settings.channels))
+        return Happening(rule.workspace, rule.id, alert_id, each.group, at, each.step.state, "", event, channels)
+
+    async def _exemplars(self, coming: Iterable[_Next], end: int) -> dict[str, list[tuple[str, ...]]]:
+        """Traces of alerts that people will be told are active, by the ids of the alerts; of some, where there are many."""
+        wanted = [each for each in coming if each.step.told in ("fired", "repeated")]
+        found: dict[str, list[tuple[str, ...]]] = {}
+        asked = 0
+        for each in wanted:
+            series = [labels for labels, verdict in each.found.series[:_SERIES_WITH_TRACES] if verdict.seen == "breach"]
+            asked += len(series)
+            if asked > _MOST_EXEMPLARS:
+                break
+            start = end - each.rule.settings.readings[0].length
+            questions = [self._traces(each.rule, labels, start, end) for labels in series]
+            found[str(alert_id_of(each.rule.id, each.group))] = list(await asyncio.gather(*questions))
+        return found
+
+    async def _traces(self, rule: PlannedRule, labels: Mapping[str, str], start: int, end: int) -> tuple[str, ...]:
+        async with self._asking:
+            return await find_exemplars(self._store, rule, labels, start, end)
+
+    async def _end_those_without_a_rule(self, end: int) -> None:
+        """End open alerts whose rule was deleted, is not enabled, or tells alerts apart by something else now."""
+        for each in self.alerts.all_open():
+            rule = self._book.rules.get(each.rule_id)
+            if rule is not None and _is_of(each, rule):
+                continue
+            last = rule or await self._last_version(each)
+            while last is not None and (ended := resolve(self.alerts.state(each.rule_id, each.alert_id), end)) is not None:
+                at, event = self._clock.now(), None
+                if ended.told:
+                    told = Told(ended.told, at, ended.state, end, note="Its rule was ended, or changed.")
+                    event = event_of_step(last, each.group, told, self.alerts.head + 1)
+                channels = tuple(map(str, last.settings.channels))
+                async with self._writing:
+                    await self._append([replace(each, at=at, state=ended.state, by="", event=event, channels=channels)])
+
+    async def _last_version(self, alert: Happening) -> PlannedRule | None:
+        versions = await self._rules.history(alert.workspace, alert.rule_id, 1)
+        return PlannedRule.of(versions[0]) if versions else None
+
+
+def _is_of(alert: Happening, rule: PlannedRule) -> bool:
+    return alert.group.keys() == set(rule.settings.alerts_by)
