@@ -7,52 +7,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Self
-from zoneinfo import ZoneInfo, available_timezones
 
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from collector.control.objects import Kind, ObjectModel
-from collector.monitor.conditions import DAY, MINUTE
+from collector.monitor.recurrence import Recurrence
 from collector.monitor.rules import Glob, Label
 from config.patterns import compile_globs
-from config.problems import nearest
-from config.values import Duration
-
-_LEAP_DAYS: Final = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-def _cron(text: str) -> str:
-    if len(text.split()) != 5:
-        raise ValueError('must have five fields: minute, hour, day of month, month, day of week, such as "30 2 * * SUN"')
-    try:
-        next(CronSim(text, _LEAP_DAYS))
-    except CronSimError as error:
-        raise ValueError(f"must be a cron expression: {str(error).lower()}") from None
-    except StopIteration:
-        raise ValueError("must be a cron expression for a day that there is") from None
-    return text
-
-
-def _time_zone(name: str) -> str:
-    if name not in _time_zones():
-        hint = nearest(name, _time_zones())
-        raise ValueError(f"must be the name of a time zone, such as Europe/Berlin or UTC{f'; {hint}' if hint else ''}")
-    return name
-
-
-@lru_cache(1)
-def _time_zones() -> frozenset[str]:
-    return frozenset(available_timezones())
-
-
-def _length(value: Duration) -> Duration:
-    if not MINUTE <= value <= 7 * DAY:
-        raise ValueError("must be from 1m to 168h")
-    return value
 
 
 class Matching(ObjectModel):
@@ -92,31 +56,17 @@ class Silence(Matching):
         return self.starts_at <= at < self.ends_at
 
 
-class MaintenanceWindow(Matching):
+class MaintenanceWindow(Matching, Recurrence):
     """That people do not want to hear of some alerts while work is done that comes again and again."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     """By which people know it."""
     enabled: bool = True
     """Whether it counts."""
-    cron: Annotated[str, AfterValidator(_cron)]
-    """When it begins: minute, hour, day of month, month, day of week; `30 2 * * SUN`."""
-    duration: Annotated[Duration, AfterValidator(_length)]
-    """How long it lasts."""
-    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
-    """Whose clock that is: a name of the IANA database. A time that is left out when clocks go forward is the next there is."""
 
     def holds(self, at: datetime) -> bool:
         """Whether it holds at a time."""
-        if not self.enabled:
-            return False
-        # Without microseconds, the time itself is not looked at when going backwards.
-        local = at.astimezone(ZoneInfo(self.time_zone)).replace(microsecond=0) + timedelta(seconds=1)
-        try:
-            began = next(CronSim(self.cron, local, reverse=True))
-        except StopIteration:
-            return False
-        return at - began.astimezone(UTC) < timedelta(microseconds=self.duration // 1000)
+        return self.enabled and self.covers(at)
 
 
 class Muting:
