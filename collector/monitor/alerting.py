@@ -18,7 +18,6 @@ from collector.monitor.evaluation import Evaluator
 from collector.monitor.lease import Lease
 from collector.monitor.log import AlertLog
 from collector.monitor.notifier import Notifier
-from collector.monitor.rules import ALERT_RULES
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from exporters.clickhouse.schema import SchemaSettings
@@ -53,11 +52,9 @@ class Alerting:
         self._telemetry = telemetry
         self._trouble = Trouble("alert_rules", lambda reason: telemetry.count(metrics.ALERT_FAILURES, (reason,)))
         self._log = AlertLog(client, schema, _TIMEOUT_S)
-        objects = Objects(client, schema.database, _TIMEOUT_S, now)
-        self._book = RuleBook(objects)
+        self._book = RuleBook(Objects(client, schema.database, _TIMEOUT_S, now))
         self._lease = Lease(client, schema, _LEASE, clock.monotonic, now)
         self._notifier = notifier
-        self._rules = objects.of(ALERT_RULES)
         self._store = SpanStore(client, store.spans_table, _TIMEOUT_S)
         self._delay = delay
         self._work: asyncio.Task[None] | None = None
@@ -116,9 +113,7 @@ class Alerting:
     async def _watch(self) -> None:
         """Evaluate and send, until cancelled."""
         dispatcher = Dispatcher(self._log, self._notifier, self._telemetry, self._clock)
-        evaluator = Evaluator(
-            self._store, self._log, self._book, self._rules, self._delay, self._telemetry, self._clock, dispatcher.wake
-        )
+        evaluator = Evaluator(self._store, self._log, self._book, self._delay, self._telemetry, self._clock, dispatcher.wake)
         self._evaluator, self._dispatcher = evaluator, dispatcher
         _log.info("alerts_watched", rules=len(self._book.rules))
         try:

@@ -16,7 +16,6 @@ import structlog
 
 from collector import metrics
 from collector.clock import Clock
-from collector.control.objects import ObjectStore
 from collector.control.trouble import Trouble
 from collector.monitor.alerts import Alerts
 from collector.monitor.book import RuleBook
@@ -26,8 +25,7 @@ from collector.monitor.log import AlertLog, Happening, alert_id_of
 from collector.monitor.measuring import Question, measure
 from collector.monitor.muting import Muting
 from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule, judge
-from collector.monitor.reporting import Told, event_of_step
-from collector.monitor.rules import AlertRule
+from collector.monitor.reporting import Told, event_of_person, event_of_step
 from collector.monitor.states import AlertState, Step, resolve, step
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
@@ -67,7 +65,6 @@ class Evaluator:
         store: of spans and rates.
         log: of alerts.
         book: the rules.
-        rules: all versions of them.
         delay: so long after the end of a minute it is measured, since spans take a while to arrive; nanoseconds.
         telemetry: where to count.
         clock: the time.
@@ -79,7 +76,6 @@ class Evaluator:
         store: SpanStore,
         log: AlertLog,
         book: RuleBook,
-        rules: ObjectStore[AlertRule],
         delay: int,
         telemetry: Telemetry,
         clock: Clock,
@@ -88,7 +84,6 @@ class Evaluator:
         self._store = store
         self._log = log
         self._book = book
-        self._rules = rules
         self._delay = delay
         self._telemetry = telemetry
         self._clock = clock
@@ -232,7 +227,20 @@ class Evaluator:
             told = Told(each.step.told, at, each.step.state, end, each.found.series, traces.get(str(alert_id), ()))
             event = event_of_step(rule, each.group, told, self.alerts.head + 1)
         channels = tuple(map(str, rule.settings.channels))
-        return Happening(rule.workspace, rule.id, alert_id, each.group, at, each.step.state, "", event, channels)
+        settings = rule.settings
+        return Happening(
+            rule.workspace,
+            rule.id,
+            settings.name,
+            settings.severity,
+            alert_id,
+            each.group,
+            at,
+            each.step.state,
+            "",
+            event,
+            channels,
+        )
 
     async def _exemplars(self, coming: Iterable[_Next], end: int) -> dict[str, list[tuple[str, ...]]]:
         """Traces of alerts that people will be told are active, by the ids of the alerts; of some, where there are many."""
@@ -259,19 +267,14 @@ class Evaluator:
             rule = self._book.rules.get(each.rule_id)
             if rule is not None and _is_of(each, rule):
                 continue
-            last = rule or await self._last_version(each)
-            while last is not None and (ended := resolve(self.alerts.state(each.rule_id, each.alert_id), end)) is not None:
-                at, event = self._clock.now(), None
-                if ended.told:
-                    told = Told(ended.told, at, ended.state, end, note="Its rule was ended, or changed.")
-                    event = event_of_step(last, each.group, told, self.alerts.head + 1)
-                channels = tuple(map(str, last.settings.channels))
-                async with self._writing:
-                    await self._append([replace(each, at=at, state=ended.state, by="", event=event, channels=channels)])
-
-    async def _last_version(self, alert: Happening) -> PlannedRule | None:
-        versions = await self._rules.history(alert.workspace, alert.rule_id, 1)
-        return PlannedRule.of(versions[0]) if versions else None
+            told = (await self._log.last_told(each.workspace, [each.alert_id])).get(each.alert_id)
+            async with self._writing:
+                while (ended := resolve(self.alerts.state(each.rule_id, each.alert_id), end)) is not None:
+                    at, event = self._clock.now(), None
+                    if ended.told and told is not None and told.event is not None:
+                        entry = self.alerts.head + 1
+                        event = event_of_person(told.event, ended.told, at, entry, "", "Its rule was ended, or changed.")
+                    await self._append([replace(each, at=at, state=ended.state, by="", event=event)])
 
 
 def _is_of(alert: Happening, rule: PlannedRule) -> bool:

@@ -29,7 +29,7 @@ class Evidence:
     Attributes:
         labels: which group: `service`, `operation`, `kind` or the key of an attribute → its value. Empty where a rule measures
             all spans of its scope together.
-        value: what was measured, in the event's unit; None where there were no spans.
+        value: what was measured, in the event's unit; None where there were no spans, or none to compare with.
         spans: how many there were, each as many times as the spans that it stands for.
         trace_ids: of some spans that show it, lower-case hex of 32 digits, the most telling one first.
     """
@@ -59,7 +59,8 @@ class AlertEvent:
         condition: when the rule fires, in words: `above 0.5 s`.
         unit: of `threshold` and of values.
         threshold: at which the rule fires; None for the absence of spans.
-        evidence: what was measured, the worst first, ten at most; for `resolved` what was measured then.
+        evidence: what was measured, the worst first, ten at most. Where a person acknowledged or resolved it, and where its rule
+            is no more, that of the event before.
         window_start, window_end: the time range that was measured.
         started_at: when the condition was first met.
         at: when this happened.
@@ -91,6 +92,37 @@ class AlertEvent:
     by: str = ""
     note: str = ""
     flapping: bool = field(default=False, kw_only=True)
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as people's programs see it: in the API, and in webhooks."""
+        return {
+            "key": self.key,
+            "incident": self.incident,
+            "workspace": self.workspace,
+            "ruleId": str(self.rule_id),
+            "ruleName": self.rule_name,
+            "alertId": str(self.alert_id),
+            "what": self.what,
+            "severity": self.severity,
+            "group": self.group,
+            "labels": self.labels,
+            "annotations": self.annotations,
+            "measure": self.measure,
+            "condition": self.condition,
+            "unit": self.unit,
+            "threshold": self.threshold,
+            "evidence": [
+                {"labels": each.labels, "value": each.value, "spans": each.spans, "traceIds": each.trace_ids}
+                for each in self.evidence
+            ],
+            "windowStartUnixNano": str(self.window_start),
+            "windowEndUnixNano": str(self.window_end),
+            "startedAtUnixNano": str(self.started_at),
+            "atUnixNano": str(self.at),
+            "by": self.by,
+            "note": self.note,
+            "flapping": self.flapping,
+        }
 
 
 def event_of(document: Mapping[str, Any]) -> AlertEvent:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from collector.monitor.events import AlertEvent, event_of
+from collector.monitor.events import AlertEvent, Severity, event_of
 from collector.monitor.states import OPEN, AlertState, state_of
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
@@ -25,7 +25,8 @@ _SENT: Final = "sent"
 """The subject of claims that say which entries were sent."""
 _PAUSE_S: Final = 0.05
 _COLUMNS: Final = (
-    "Workspace, Entry, toUnixTimestamp64Nano(At) AS AtNs, RuleId, AlertId, Group, Status, By, State, Event, Channels, WriteId"
+    "Workspace, Entry, toUnixTimestamp64Nano(At) AS AtNs, RuleId, RuleName, Severity, AlertId, Group, Status, By, State, Event, "
+    "Channels, WriteId"
 )
 # Of two writers of one entry, which there cannot be while the table remembers tokens, all readers take the same.
 _OF_THE_FIRST: Final = "(Entry, WriteId) IN (SELECT Entry, min(WriteId) FROM {table} WHERE {where} GROUP BY Entry)"
@@ -44,6 +45,7 @@ class Happening:
     """Something that happened to an alert.
 
     Attributes:
+        rule_name, severity: of the rule, as it was then.
         entry: its place in the order; 0 before it has one.
         at: nanoseconds since 1970.
         group: the labels that tell the alert from others of its rule.
@@ -55,6 +57,8 @@ class Happening:
 
     workspace: str
     rule_id: uuid.UUID
+    rule_name: str
+    severity: Severity
     alert_id: uuid.UUID
     group: Mapping[str, str]
     at: int
@@ -141,25 +145,57 @@ class AlertLog:
         return [_happening(row) for row in rows]
 
     async def page(
-        self, workspace: str, limit: int, *, statuses: Sequence[str], before: int = 1 << 62, rule_id: uuid.UUID | None = None
+        self, workspace: str, limit: int, *, statuses: Sequence[str], before: tuple[int, str], rule_id: uuid.UUID | None = None
     ) -> list[Happening]:
         """The alerts of a workspace that stand at one of these statuses, by their last happening, the latest first.
 
         Args:
-            before: only those whose last happening is in an entry below this.
+            before: entry and id of the alert behind which the page begins.
             rule_id: only those of this rule.
         """
         of_rule = "" if rule_id is None else " AND RuleId = {rule:UUID}"
         select = f"SELECT {_COLUMNS} FROM {self._table} WHERE Workspace = {{workspace:String}}{of_rule}"  # noqa: S608 - values are bound
         sql = (
             f"SELECT * FROM ({select} ORDER BY Entry DESC, WriteId LIMIT 1 BY AlertId)"  # noqa: S608 - as above
-            " WHERE Status IN {statuses:Array(String)} AND Entry < {before:UInt64}"
-            " ORDER BY Entry DESC, toString(AlertId) LIMIT {limit:UInt32}"
+            " WHERE Status IN {statuses:Array(String)} AND (Entry, toString(AlertId)) < ({entry:UInt64}, {alert:String})"
+            " ORDER BY Entry DESC, toString(AlertId) DESC LIMIT {limit:UInt32}"
         )
-        parameters: dict[str, object] = {"workspace": workspace, "statuses": list(statuses), "before": before, "limit": limit}
+        parameters: dict[str, object] = {"workspace": workspace, "statuses": list(statuses), "limit": limit}
+        parameters |= {"entry": before[0], "alert": before[1]}
         if rule_id is not None:
             parameters["rule"] = str(rule_id)
         return [_happening(row) for row in await self._query(sql, parameters)]
+
+    async def happened(
+        self, workspace: str, start: int, end: int, limit: int, *, before: tuple[int, str], rule_id: uuid.UUID | None = None
+    ) -> list[Happening]:
+        """What happened in a workspace in [start, end), nanoseconds since 1970, the latest first.
+
+        Args:
+            before: entry and id of the alert behind which the page begins.
+            rule_id: only to alerts of this rule.
+        """
+        of_rule = "" if rule_id is None else " AND RuleId = {rule:UUID}"
+        sql = (
+            f"SELECT {_COLUMNS} FROM {self._table} WHERE Workspace = {{workspace:String}}{of_rule}"  # noqa: S608 - values are bound
+            " AND At >= fromUnixTimestamp64Nano({start:Int64}) AND At < fromUnixTimestamp64Nano({end:Int64})"
+            " AND (Entry, toString(AlertId)) < ({entry:UInt64}, {alert:String})"
+            " ORDER BY Entry DESC, toString(AlertId) DESC, WriteId LIMIT 1 BY Entry, AlertId LIMIT {limit:UInt32}"
+        )
+        parameters: dict[str, object] = {"workspace": workspace, "start": start, "end": end, "limit": limit}
+        parameters |= {"entry": before[0], "alert": before[1]}
+        if rule_id is not None:
+            parameters["rule"] = str(rule_id)
+        return [_happening(row) for row in await self._query(sql, parameters)]
+
+    async def last_told(self, workspace: str, alert_ids: Iterable[uuid.UUID]) -> dict[uuid.UUID, Happening]:
+        """What people were told last of some alerts, of those of which they ever were."""
+        sql = (
+            f"SELECT {_COLUMNS} FROM {self._table} WHERE Workspace = {{workspace:String}} AND AlertId IN {{alerts:Array(UUID)}}"  # noqa: S608 - values are bound
+            " AND Event != '' ORDER BY Entry DESC, WriteId LIMIT 1 BY AlertId"
+        )
+        rows = await self._query(sql, {"workspace": workspace, "alerts": [str(each) for each in alert_ids]})
+        return {each.alert_id: each for each in map(_happening, rows)}
 
     async def append(self, entry: int, happenings: Iterable[Happening]) -> bool:
         """Write an entry, which must be the one after the last that was read.
@@ -206,6 +242,8 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
         "Entry": entry,
         "At": _seconds(happening.at),
         "RuleId": str(happening.rule_id),
+        "RuleName": happening.rule_name,
+        "Severity": happening.severity,
         "AlertId": str(happening.alert_id),
         "Group": orjson.dumps(happening.group, option=orjson.OPT_SORT_KEYS).decode(),
         "Status": happening.state.status,
@@ -225,6 +263,8 @@ def _happening(row: Mapping[str, Any]) -> Happening:
     return Happening(
         row["Workspace"],
         uuid.UUID(row["RuleId"]),
+        row["RuleName"],
+        row["Severity"],
         uuid.UUID(row["AlertId"]),
         orjson.loads(row["Group"]),
         row["AtNs"],

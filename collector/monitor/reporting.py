@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from collector.monitor.conditions import Verdict
@@ -28,7 +28,6 @@ class Told:
         series: what was measured, the worst first.
         trace_ids: of as many of them, from the first, as have any.
         window_end: the end of what was measured, nanoseconds since 1970.
-        by, note: a person's name, and what they wrote.
     """
 
     what: What
@@ -37,8 +36,6 @@ class Told:
     window_end: int
     series: Series = ()
     trace_ids: Sequence[tuple[str, ...]] = ()
-    by: str = ""
-    note: str = ""
 
 
 def event_of_step(rule: PlannedRule, group: Mapping[str, str], told: Told, entry: int) -> AlertEvent:
@@ -72,10 +69,19 @@ def event_of_step(rule: PlannedRule, group: Mapping[str, str], told: Told, entry
         window_end=told.window_end,
         started_at=told.state.started_at,
         at=told.at,
-        by=told.by,
-        note=told.note,
         flapping=told.state.flapping,
     )
+
+
+def event_of_person(told: AlertEvent, what: What, at: int, entry: int, by: str, note: str) -> AlertEvent:
+    """The event that an entry tells of what somebody did about an alert of which people were told before.
+
+    Args:
+        told: what they were told last.
+        at: nanoseconds since 1970.
+        by, note: who it was, and what they wrote.
+    """
+    return replace(told, key=event_key(entry, told.alert_id), what=what, at=at, by=by, note=note)
 
 
 def event_key(entry: int, alert_id: uuid.UUID) -> str:

@@ -142,9 +142,8 @@ class Collector:
         telemetry = Telemetry("1", shop.clock)
         self.shop = shop
         self.log = AlertLog(client, shop.schema)
-        objects = Objects(client, shop.schema.database)
-        self.book = RuleBook(objects)
-        self.evaluator = Evaluator(SpanStore(client), self.log, self.book, objects.of(ALERT_RULES), 0, telemetry, shop.clock)
+        self.book = RuleBook(Objects(client, shop.schema.database))
+        self.evaluator = Evaluator(SpanStore(client), self.log, self.book, 0, telemetry, shop.clock)
         self.dispatcher = Dispatcher(self.log, shop.inbox, telemetry, shop.clock)
 
     async def open(self) -> Collector:

@@ -58,33 +58,4 @@ def _key_bytes(key: str) -> bytes:
 
 def _data(event: AlertEvent) -> dict[str, object]:
     words = wording(event)
-    return {
-        "title": words.title,
-        "summary": words.summary,
-        "key": event.key,
-        "incident": event.incident,
-        "workspace": event.workspace,
-        "ruleId": str(event.rule_id),
-        "ruleName": event.rule_name,
-        "alertId": str(event.alert_id),
-        "what": event.what,
-        "severity": event.severity,
-        "group": event.group,
-        "labels": event.labels,
-        "annotations": event.annotations,
-        "measure": event.measure,
-        "condition": event.condition,
-        "unit": event.unit,
-        "threshold": event.threshold,
-        "evidence": [
-            {"labels": each.labels, "value": each.value, "spans": each.spans, "traceIds": each.trace_ids}
-            for each in event.evidence
-        ],
-        "windowStartUnixNano": str(event.window_start),
-        "windowEndUnixNano": str(event.window_end),
-        "startedAtUnixNano": str(event.started_at),
-        "atUnixNano": str(event.at),
-        "by": event.by,
-        "note": event.note,
-        "flapping": event.flapping,
-    }
+    return {"title": words.title, "summary": words.summary, **event.as_json()}

@@ -5,7 +5,10 @@ CREATE TABLE IF NOT EXISTS {derived}_alert_events{on_cluster}
     `Workspace` LowCardinality(String) CODEC(ZSTD(1)),
     `Entry` UInt64 CODEC(Delta(8), ZSTD(1)),
     `At` DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
+    -- The rule as it was then.
     `RuleId` UUID CODEC(ZSTD(1)),
+    `RuleName` LowCardinality(String) CODEC(ZSTD(1)),
+    `Severity` LowCardinality(String) CODEC(ZSTD(1)),
     `AlertId` UUID CODEC(ZSTD(1)),
     -- The labels by which the rule tells its alerts apart, as a JSON object.
     `Group` String CODEC(ZSTD(1)),
