@@ -102,6 +102,16 @@ def _dead_letter(command: argparse.ArgumentParser) -> None:
         _configured(action)
 
 
+def _schema(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "action",
+        nargs="?",
+        choices=("plan", "apply"),
+        help="say what a server lacks (exit status 2 where it lacks anything), or add it; without, print all that there is",
+    )
+    _configured(command)
+
+
 def _sampling(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     rehearsed = actions.add_parser("dry-run", help="say what would be kept of stored OTLP requests; nothing is sent or stored")
@@ -131,7 +141,7 @@ def _nothing(_: argparse.ArgumentParser) -> None:
 _COMMANDS: Final[tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...]] = (
     ("run", "start the daemon", _configured),
     ("validate", "check a configuration, and say everything that is wrong with it", _configured),
-    ("schema", "print the SQL that makes the tables", _configured),
+    ("schema", "print the SQL that makes the tables, or bring those of a server up to date", _schema),
     ("replay", "send stored OTLP requests", _replay),
     ("dead-letter", "look at spans that could not be stored, send them again, or drop them", _dead_letter),
     ("sampling", "try out what samplers would keep", _sampling),
