@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -45,18 +46,30 @@ class MailServer:
         envelope.rcpt_options.extend(options)
         return "250 OK"
 
-    async def handle_DATA(self, _: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
+    async def handle_DATA(self, protocol: SMTP, _: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's name
         if self.answers:
             return self.answers.pop(0)
         assert isinstance(envelope.content, bytes)
         self.messages.append(message_from_bytes(envelope.content, _class=EmailMessage, policy=policy.default))
         self.recipients.append(list(envelope.rcpt_tos))
-        self.encrypted.append(session.ssl is not None)
+        assert protocol.transport is not None
+        self.encrypted.append(protocol.transport.get_extra_info("ssl_object") is not None)
         return "250 Taken"
 
     def authenticate(self, _: Any, __: Any, ___: Any, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword), mechanism
-        return AuthResult(success=self.users.get(data.login.decode()) == data.password.decode())
+        # What is not handled here is answered by the library.
+        return AuthResult(success=self.users.get(data.login.decode()) == data.password.decode(), handled=False)
+
+
+class _Protocol(SMTP):
+    """The library leaves connections open on which encryption did not come about; they are closed at the end."""
+
+    opened: list[asyncio.BaseTransport]
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.opened.append(transport)
+        super().connection_made(transport)
 
 
 @asynccontextmanager
@@ -72,18 +85,24 @@ async def mail_server(
     """
     server = MailServer(**attributes)
     needs_login = bool(server.users)
+    opened: list[asyncio.BaseTransport] = []
 
     def protocol() -> SMTP:
-        return SMTP(
-            server,
-            hostname="mail.test",
-            tls_context=None if implicit else tls,
-            require_starttls=tls is not None and not implicit,
-            auth_required=needs_login,
-            auth_require_tls=not implicit and tls is not None,
-            authenticator=server.authenticate,
-            loop=asyncio.get_running_loop(),
-        )
+        with warnings.catch_warnings():
+            # The library takes a connection that was encrypted from the start for one that is not.
+            warnings.filterwarnings("ignore", "Requiring AUTH while not requiring TLS", UserWarning)
+            made = _Protocol(
+                server,
+                hostname="mail.test",
+                tls_context=None if implicit else tls,
+                require_starttls=tls is not None and not implicit,
+                auth_required=needs_login,
+                auth_require_tls=tls is not None and not implicit,
+                authenticator=server.authenticate,
+                loop=asyncio.get_running_loop(),
+            )
+        made.opened = opened
+        return made
 
     listener = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls if implicit else None)
     server.port = listener.sockets[0].getsockname()[1]
@@ -91,4 +110,6 @@ async def mail_server(
         yield server
     finally:
         listener.close()
+        for transport in opened:
+            transport.close()
         await listener.wait_closed()

@@ -9,11 +9,13 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
+from collector import metrics
 from collector.clock import Clock
+from collector.component_telemetry import Counts
 from collector.control.objects import ObjectStore
 from collector.control.versions import Stored
 from collector.monitor.channels.outcomes import Delivery, Outcome, Outcomes
@@ -28,16 +30,6 @@ from exporters.send import RetryPolicy
 _AT_ONCE: Final = 4
 """So many attempts are made at a channel at the same time: one that hangs holds up its own events alone, and few connections."""
 _NO_ATTEMPT: Final = Attempt("", "")
-
-
-class DeliveryTelemetry(Protocol):
-    """Where deliveries are counted."""
-
-    def settled(self, channel_type: str, outcome: str) -> None:
-        """An event is done with at a channel."""
-
-    def failed(self, channel_type: str, reason: str) -> None:
-        """An attempt failed."""
 
 
 @dataclass(slots=True)
@@ -78,7 +70,7 @@ class Deliveries:
         outcomes: Outcomes,
         sender: Sender,
         give_up_s: float,
-        telemetry: DeliveryTelemetry,
+        telemetry: Counts,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -94,8 +86,8 @@ class Deliveries:
         self._slots = _Turns(_AT_ONCE)
         self._incidents = _Turns(1)
         self._unkept: dict[tuple[str, str], Delivery] = {}
-        self.waiting = 0
-        """Events that are on their way to a channel, each once for each channel."""
+        self._waiting = 0
+        telemetry.read(metrics.NOTIFICATIONS_WAITING, (), lambda: self._waiting)
 
     async def deliver(self, event: AlertEvent, channels: Sequence[str]) -> None:
         """As of the protocol. Returns at once for a channel that does not want to hear of such an event."""
@@ -120,7 +112,7 @@ class Deliveries:
         await self._sender.close()
 
     async def _deliver(self, event: AlertEvent, channel: str) -> None:
-        self.waiting += 1
+        self._waiting += 1
         try:
             async with self._incidents.turn((channel, event.incident)):
                 unkept = self._unkept.get((event.key, channel))
@@ -129,7 +121,7 @@ class Deliveries:
                 else:
                     await self._keep_for_good(event, unkept)
         finally:
-            self.waiting -= 1
+            self._waiting -= 1
 
     async def _persist(self, event: AlertEvent, channel: str) -> None:
         """Make attempts until one is the last, whose outcome is kept. Each is made at what the channel is by then."""
@@ -167,7 +159,7 @@ class Deliveries:
         delivery = self._delivery(event, channel, course, outcome)
         # If the store is away, this must not be sent again when it is back.
         self._unkept[event.key, channel] = delivery
-        self._telemetry.settled(delivery.channel_type, outcome)
+        self._telemetry.count(metrics.NOTIFICATIONS, (delivery.channel_type, outcome))
         await self._keep_for_good(event, delivery)
 
     async def _keep_for_good(self, event: AlertEvent, delivery: Delivery) -> None:
@@ -194,7 +186,7 @@ class Deliveries:
         )
 
     def _tell(self, event: AlertEvent, settings: ChannelSettings, attempt: Attempt) -> None:
-        self._telemetry.failed(settings.target.type, attempt.reason)
+        self._telemetry.count(metrics.NOTIFICATION_FAILURES, (settings.target.type, attempt.reason))
         self._log.warning(
             "notification_not_delivered",
             attempt.reason,
