@@ -33,8 +33,8 @@ class Target:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`/status/N` answers N, `/slow/MS` after so many milliseconds, `/json` with JSON, `/chunks` in chunks.
 
-        `/close` closes the connection behind its answer, `/reset` without one; `/redirect` leads to `/json`, `/graphql` has errors
-        where the query says `fail`.
+        `/close` closes the connection behind its answer, `/reset` without one; `/redirect` leads to `/json`, `/graphql` has
+        errors where the query says `fail`.
         """
         self.requests.append((request.path, {name.lower(): value for name, value in request.headers.items()}))
         what, _, detail = request.path.strip("/").partition("/")
@@ -74,7 +74,7 @@ async def serving_target(tls: ssl.SSLContext | None = None) -> AsyncIterator[Tar
     target = Target()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", target.answer)
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     target.port = runner.addresses[0][1]

@@ -118,12 +118,12 @@ class AnswerReader:
                 raise MalformedAnswer("switches to another protocol")
             return data[end + 4 :]
         self.status = status
-        self.stays_open = first[1] == b"1"
+        self.stays_open = first[1] == b"1"  # the minor version, until a header says otherwise
         self._framing(_FRAMING.findall(data, 0, end), status)
         return data[end + 4 :]
 
     def _framing(self, fields: list[tuple[bytes, bytes]], status: int) -> None:
-        length, coding = None, b""
+        length, coding, options = None, b"", b""
         for name, value in fields:
             match len(name):
                 case 14:
@@ -133,8 +133,9 @@ class AnswerReader:
                 case 17:
                     coding = value.strip().lower()
                 case _:
-                    options = value.lower()
-                    self.stays_open = b"close" not in options if self.stays_open else b"keep-alive" in options
+                    options += value.lower()
+        if options:
+            self.stays_open = b"close" not in options and (self.stays_open or b"keep-alive" in options)
         if self._without_body or status in _NO_BODY:
             self._state = _State.DONE
         elif coding:
