@@ -22,9 +22,10 @@ from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
 from collector.memory import spare_the_collector
+from collector.monitor.channels.opening import open_deliveries
 from collector.monitor.load.opening import load_tests
 from collector.pipeline.build import Pipeline, build
-from collector.pipeline.registry import clickhouse_client
+from collector.pipeline.registry import clickhouse_client, schema_settings
 from collector.query_port import Ports, Store
 from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
@@ -134,8 +135,24 @@ class Daemon:
             if load_tester is not None:
                 self._telemetry.read(metrics.LOAD_TESTS, (), lambda: load_tester.running)
                 await rooms.enter_async_context(load_tester)
+            deliveries = None
+            if store is not None:
+                schema = schema_settings(store.exporter)
+                deliveries = open_deliveries(self._config, store.client, schema, self._telemetry, self._clock)
+            if deliveries is not None:
+                rooms.push_async_callback(deliveries.close)
             ports = Ports(
-                store, health, pipeline.ledger, explainers, running, control, gates, load_tester, self._telemetry, self._clock
+                store,
+                health,
+                pipeline.ledger,
+                explainers,
+                running,
+                control,
+                gates,
+                load_tester,
+                deliveries,
+                self._telemetry,
+                self._clock,
             )
             urls = await rooms.enter_async_context(self._serving(ports))
             kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)

@@ -17,6 +17,7 @@ from collector.api.turns import TurnLimits, Turns
 from collector.clock import Clock
 from collector.health import Health
 from collector.ledger import Ledger
+from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.load.runs import LoadTests
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import Limits
@@ -102,6 +103,7 @@ class Ports:
         control: what SDKs are told, and what holds where no tracing config speaks.
         gates: who may ask.
         load_tester: starts load tests; None where none can be started.
+        deliveries: sends notifications; None where there is no alerting.
         telemetry: where refusals are counted.
         clock: for default time ranges.
     """
@@ -114,6 +116,7 @@ class Ports:
     control: TracingControl
     gates: Gates
     load_tester: LoadTests | None
+    deliveries: Deliveries | None
     telemetry: Telemetry
     clock: Clock
 
@@ -161,6 +164,7 @@ class Ports:
             strategies=self.control.strategies,
             running=self.running,
             load_tester=self.load_tester,
+            deliveries=self.deliveries,
             extra_routes=self.health.routes(),
             now=self.clock.now,
         )

@@ -15,7 +15,9 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from collector.api import (
+    alert_deliveries,
     audit,
+    channels,
     completion,
     configuration,
     dialects,
@@ -45,12 +47,15 @@ from collector.control.objects import Objects
 from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
+from collector.monitor.channels.deliveries import Deliveries
+from collector.monitor.channels.outcomes import Outcomes
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 from collector.running import RunningConfig
 from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.schema import SchemaSettings
 
 ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
@@ -66,6 +71,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *sampling_decisions.ROUTES,
     *tracing_configs.ROUTES,
     *audit.ROUTES,
+    *channels.ROUTES,
+    *alert_deliveries.ROUTES,
     *load_tests.ROUTES,
     *load_test_runs.ROUTES,
 )
@@ -92,6 +99,7 @@ def build_application(
     strategies: Strategies | None = None,
     running: RunningConfig | None = None,
     load_tester: LoadTests | None = None,
+    deliveries: Deliveries | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
 ) -> web.Application:
@@ -106,6 +114,7 @@ def build_application(
         strategies: what SDKs are told that ask how to sample; not served when None.
         running: the configuration that runs; not served when None.
         load_tester: starts load tests; none can be started when None.
+        deliveries: sends notifications; nobody can be told of anything when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
     """
@@ -121,6 +130,10 @@ def build_application(
         application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
         if load_tester is not None:
             application[load_test_runs.LOAD_TESTS] = load_tester
+        schema = SchemaSettings(client.database, settings.spans_table.rpartition(".")[2])
+        application[alert_deliveries.DELIVERED] = Outcomes(client, schema, settings.timeout_s)
+        if deliveries is not None:
+            application[channels.DELIVERIES] = deliveries
     if running is not None:
         routes = (*routes, *configuration.ROUTES)
         application[RUNNING] = running

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
-from collector.api import analysis_schemas, audit, load_test_runs, load_tests, schemas
+from collector.api import alert_deliveries, analysis_schemas, audit, channels, load_test_runs, load_tests, schemas
 from collector.api.many import schemas as many_schemas
 from collector.api.params import SPAN_ID_EXAMPLE, TRACE_ID_EXAMPLE, Parameter
 from collector.api.problems import MEDIA_TYPE
@@ -19,6 +19,8 @@ COMPONENTS: Final = {
     **analysis_schemas.COMPONENTS,
     **many_schemas.COMPONENTS,
     **audit.COMPONENTS,
+    **channels.COMPONENTS,
+    **alert_deliveries.COMPONENTS,
     **load_tests.COMPONENTS,
     **load_test_runs.COMPONENTS,
 }
