@@ -16,16 +16,20 @@ from aiohttp.typedefs import Middleware
 
 from collector.api import (
     alert_deliveries,
+    alert_rules,
+    alerts,
     audit,
     channels,
     completion,
     configuration,
     dialects,
+    failure_rules,
     latencies,
     ledger,
     load_test_runs,
     load_tests,
     many,
+    monitoring,
     red,
     sampling_decisions,
     search,
@@ -51,6 +55,7 @@ from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.outcomes import Outcomes
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
+from collector.monitor.log import AlertLog
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 from collector.running import RunningConfig
@@ -65,6 +70,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *trace_analysis.ROUTES,
     *latencies.ROUTES,
     *many.ROUTES,
+    *monitoring.ROUTES,
     *red.ROUTES,
     *topology.ROUTES,
     *ledger.ROUTES,
@@ -73,6 +79,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *audit.ROUTES,
     *channels.ROUTES,
     *alert_deliveries.ROUTES,
+    *alert_rules.ROUTES,
+    *alerts.ROUTES,
+    *failure_rules.ROUTES,
     *load_tests.ROUTES,
     *load_test_runs.ROUTES,
 )
@@ -131,6 +140,7 @@ def build_application(
         if load_tester is not None:
             application[load_test_runs.LOAD_TESTS] = load_tester
         schema = SchemaSettings(client.database, settings.spans_table.rpartition(".")[2])
+        application[alert_rules.ALERT_LOG] = AlertLog(client, schema, settings.timeout_s)
         application[alert_deliveries.DELIVERED] = Outcomes(client, schema, settings.timeout_s)
         if deliveries is not None:
             application[channels.DELIVERIES] = deliveries

@@ -7,8 +7,20 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any, Final
 
-from collector.api import alert_deliveries, analysis_schemas, audit, channels, load_test_runs, load_tests, schemas
+from collector.api import (
+    alert_deliveries,
+    alert_rules,
+    alerts,
+    analysis_schemas,
+    audit,
+    channels,
+    failure_rules,
+    load_test_runs,
+    load_tests,
+    schemas,
+)
 from collector.api.many import schemas as many_schemas
+from collector.api.monitoring import schemas as monitoring_schemas
 from collector.api.params import SPAN_ID_EXAMPLE, TRACE_ID_EXAMPLE, Parameter
 from collector.api.problems import MEDIA_TYPE
 from collector.api.routing import JSON, Route
@@ -18,9 +30,13 @@ COMPONENTS: Final = {
     **schemas.COMPONENTS,
     **analysis_schemas.COMPONENTS,
     **many_schemas.COMPONENTS,
+    **monitoring_schemas.COMPONENTS,
     **audit.COMPONENTS,
     **channels.COMPONENTS,
     **alert_deliveries.COMPONENTS,
+    **alert_rules.COMPONENTS,
+    **alerts.COMPONENTS,
+    **failure_rules.COMPONENTS,
     **load_tests.COMPONENTS,
     **load_test_runs.COMPONENTS,
 }
@@ -30,6 +46,7 @@ _PATH_PARAMETERS: Final = {
     "key": ("The key of attributes.", "http.route"),
     "object_id": ("The id of the object, a UUID.", "8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7"),
     "config_id": ("The id of a tracing config, a UUID.", "3f2b8c1e-7d52-5a4e-9c0e-2f6d7a1b9e40"),
+    "alert_id": ("The id of an alert, a UUID.", "0b5d9f5e-6c1a-5a0e-8a49-2f7c0d9c3b61"),
     "run_id": ("The id of a run of a load test, a UUID.", "5e0c4c1d-62a4-4b0e-8c39-1b8a53f0d7a2"),
     "trace_id": (
         "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",

@@ -113,7 +113,7 @@ _ACCOUNT: Final[dict[str, Schema]] = {
     "waiting": COUNT,
 }
 
-_NODE: Final[dict[str, Schema]] = {
+NODE: Final[dict[str, Schema]] = {
     "name": TEXT,
     "kind": {
         "type": "string",
@@ -121,13 +121,13 @@ _NODE: Final[dict[str, Schema]] = {
         "description": "A service has spans; others are known from what their clients or servers say.",
     },
 }
-_CALLS: Final[dict[str, Schema]] = {
+CALLS: Final[dict[str, Schema]] = {
     "calls": {**NUMBER, "description": "Those that sampling has dropped included, so it need not be a whole number."},
     "failedCalls": {**NUMBER, "description": "Those of which one side failed."},
     "callsPerSecond": NUMBER,
     "errorRate": {**NUMBER, "description": "Failed calls of all, from 0 to 1."},
 }
-_DURATIONS: Final[Schema] = {
+DURATIONS: Final[Schema] = {
     "oneOf": [{"type": "null"}, reference("CallDurations")],
     "description": "Null for a side that has no spans.",
 }
@@ -409,16 +409,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
         edges=listing(reference("TopologyEdge")),
     ),
     "TopologyNode": {
-        **record(**_NODE, **_CALLS, durations=_DURATIONS),
+        **record(**NODE, **CALLS, durations=DURATIONS),
         "description": "A node, and the calls to it as it saw them, or its clients where it has no spans.",
     },
     "TopologyEdge": record(
-        client=record(**_NODE),
-        server=record(**_NODE),
+        client=record(**NODE),
+        server=record(**NODE),
         connectionType={"type": "string", "enum": list(CONNECTIONS)},
-        **_CALLS,
-        clientDurations=_DURATIONS,
-        serverDurations=_DURATIONS,
+        **CALLS,
+        clientDurations=DURATIONS,
+        serverDurations=DURATIONS,
     ),
     "CallDurations": record(meanNanos=NUMBER, **{f"p{percent}Nanos": NUMBER for percent in PERCENTILES}),
 }

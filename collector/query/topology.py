@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -13,14 +13,18 @@ from collector import sketch
 from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
 from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
 from collector.query.percentiles import PERCENTILES
+from collector.query.rollups import CALLS, in_range, parts, rows_of, whole_minutes
 from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.schema import table_name
 
 SERVICE: Final = "service"
 """The kind of a node that has spans; others are in NODES."""
 
-_MINUTE_NS: Final = 60 * 10**9
+_OF_WORKSPACE: Final = "Workspace = {workspace:String}"
 _SIDES: Final = ("Client", "Server")
+
+Direction = Literal["both", "upstream", "downstream"]
+"""Which way calls are followed: to those who are called, downstream, or to those who call."""
 
 
 @dataclass(slots=True)
@@ -105,20 +109,23 @@ class Topology:
 
 
 def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str) -> Statement:
-    """The calls in minutes that begin in [start, end), nanoseconds; at most `limit` pairs of nodes, those with the most calls.
+    """The calls in [start, end), nanoseconds, whole minutes; at most `limit` pairs of nodes, those with the most calls.
 
     What is not settled yet is worked out as it would be by now.
     """
-    minute, halves, settled = (table_name(f"otel_topology_{name}", store.spans_table) for name in ("minute", "halves", "settled"))
+    halves, settled = (table_name(f"otel_topology_{name}", store.spans_table) for name in ("halves", "settled"))
     # Minutes are settled one after the other: what belongs to later ones than the last is not.
     first = f"(SELECT greatest(max(ArrivalMinute) + 60, toStartOfMinute(now()) - {CATCH_UP_S}) FROM {settled})"  # noqa: S608 - as below
-    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", "Workspace = {workspace:String}")
-    columns = [column for column in COLUMNS if column != "ArrivalMinute"]
-    in_range = "Workspace = {workspace:String} AND Minute >= toDateTime({start:UInt32}) AND Minute < toDateTime({end:UInt32})"
-    sources = " UNION ALL ".join(
-        f"SELECT {', '.join(columns)} FROM {source} WHERE {in_range}"  # noqa: S608 - names are checked, values are bound
-        for source in (minute, settled, f"({unsettled})")
-    )
+    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", _OF_WORKSPACE)
+    columns = [column for column in COLUMNS if column not in ("Workspace", "ArrivalMinute", "Minute")]
+    found = parts(CALLS, start, end)
+    later = " OR ".join(f"({in_range('Minute', *part[1:])})" for part in found if part.rollup is CALLS[-1])
+    sources = [
+        rows_of(store, found, columns, _OF_WORKSPACE),
+        # The table of hours has what was settled of them as well.
+        *([f"SELECT Minute AS Time, {', '.join(columns)} FROM {settled} WHERE ({later}) AND {_OF_WORKSPACE}"] if later else []),  # noqa: S608 - names are checked, the rest are numbers
+        f"SELECT Minute AS Time, {', '.join(columns)} FROM ({unsettled}) WHERE {in_range('Minute', start, end)}",  # noqa: S608 - as above
+    ]
     durations = [
         f"sum({side}DurationSum) AS {side}Total, {sketch.MERGE}({side}DurationSketch) AS {side}Sketch,"
         f" mapKeys({side}Sketch) AS {side}Buckets, mapValues({side}Sketch) AS {side}Weights"
@@ -128,15 +135,10 @@ def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, wo
     return Statement(
         f"SELECT Client, Server, ConnectionType, Node, Called, Failed, {', '.join(returned)} FROM ("  # noqa: S608 - as above
         f"SELECT Client, Server, ConnectionType, Node, sum(Calls) AS Called, sum(FailedCalls) AS Failed, {', '.join(durations)}"
-        f" FROM ({sources}) GROUP BY Client, Server, ConnectionType, Node)"
+        f" FROM ({' UNION ALL '.join(sources)}) GROUP BY Client, Server, ConnectionType, Node)"
         " ORDER BY Called DESC, Client, Server, ConnectionType, Node LIMIT {limit:UInt64}",
-        {"start": _seconds(start), "end": _seconds(end), "limit": limit, "workspace": workspace},
+        {"limit": limit, "workspace": workspace},
     )
-
-
-def _seconds(nanoseconds: int) -> int:
-    """As a DateTime has it, which ends in 2106."""
-    return min(nanoseconds // 10**9, 2**32 - 1)
 
 
 async def find_topology(
@@ -146,22 +148,23 @@ async def find_topology(
     end: int,
     service: str | None = None,
     depth: int = 1,
+    direction: Direction = "both",
     limit: int = 1_000,
     workspace: str,
 ) -> Topology:
     """The topology of the minutes that [start, end), nanoseconds, touches.
 
     Args:
-        service: only edges on ways of at most `depth` calls that end or begin there; all edges when None.
+        service: only edges on ways of at most `depth` calls that end or begin there, as `direction` says; all edges when None.
         limit: so many edges are looked at, those with the most calls.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    start, end = start // _MINUTE_NS * _MINUTE_NS, -(-end // _MINUTE_NS) * _MINUTE_NS
+    start, end = whole_minutes(start, end)
     result = await store.fetch(topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace))
     found = [_edge(row) for row in result.rows()]
-    edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth)
+    edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth, direction)
     return Topology(start, end, incoming(edges), edges, len(found) <= limit)
 
 
@@ -198,10 +201,11 @@ def incoming(edges: Iterable[Edge]) -> dict[Node, Incoming]:
     return nodes
 
 
-def near(edges: Sequence[Edge], node: Node, depth: int) -> list[Edge]:
-    """The edges on ways of at most so many calls that end or begin at a node; in their order."""
+def near(edges: Sequence[Edge], node: Node, depth: int, direction: Direction = "both") -> list[Edge]:
+    """The edges on ways of at most so many calls that begin at a node, downstream, or end there, upstream; in their order."""
     chosen: set[int] = set()
-    for here, there in (("client", "server"), ("server", "client")):
+    ways = {"downstream": ("client", "server"), "upstream": ("server", "client")}
+    for here, there in ways.values() if direction == "both" else [ways[direction]]:
         reached, fringe = {node}, {node}
         for _ in range(depth):
             steps = [number for number, edge in enumerate(edges) if getattr(edge, here) in fringe]

@@ -1,0 +1,108 @@
+"""How long spans took, by service or by operation, from the tables of `red_metrics`: means, percentiles and distributions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collector import sketch
+from collector.query.requests import SOURCE_COLUMNS, Requests, apdex_parameters, measured, requests_of
+from collector.query.rollups import RED, parts, rows_of
+from collector.query.store import SpanStore, Statement
+
+By = Literal["service", "operation"]
+_COLUMNS: Final[dict[By, str]] = {"service": "ServiceName", "operation": "SpanName"}
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLatencies:
+    """The spans of a service, or of an operation.
+
+    Attributes:
+        name: of the service or operation.
+        buckets: of `collector.sketch`, rising, int64, shape (buckets,).
+        weights: spans in each, float64, shape (buckets,).
+    """
+
+    name: str
+    spans: Requests
+    buckets: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+    def histogram(self, bounds: Sequence[int]) -> list[float]:
+        """Spans up to each of these bounds, rising, in nanoseconds, and above the one before; behind them those above all.
+
+        Which side of a bound spans are on that are nearer to it than `sketch.RELATIVE_ERROR` is not known.
+        """
+        limits = np.array([sketch.last_bucket_within(bound) for bound in bounds], np.int64)
+        places = np.searchsorted(limits, self.buckets)
+        found: list[float] = np.bincount(places, self.weights, len(bounds) + 1).tolist()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyQuery:
+    """What is asked.
+
+    Attributes:
+        workspace: whose spans.
+        start, end: nanoseconds, whole minutes.
+        threshold: of Apdex, nanoseconds.
+        by: what is told apart.
+        service, operation: filters, None for any.
+        kinds: of spans, of KINDS; empty for any.
+        after: only names that are greater, to go on after a page.
+        limit: the most names.
+    """
+
+    workspace: str
+    start: int
+    end: int
+    threshold: int
+    by: By = "service"
+    service: str | None = None
+    operation: str | None = None
+    kinds: tuple[str, ...] = ()
+    after: str | None = None
+    limit: int = 100
+
+
+def span_latencies_statement(store: SpanStore, query: LatencyQuery) -> Statement:
+    """A row for each name, in their order."""
+    name = _COLUMNS[query.by]
+    conditions = ["Workspace = {workspace:String}"]
+    parameters: dict[str, object] = {
+        "workspace": query.workspace,
+        "limit": query.limit,
+        **apdex_parameters(query.threshold),
+    }
+    for column, key, value in (
+        ("ServiceName =", "service", query.service),
+        ("SpanName =", "operation", query.operation),
+        (f"{name} >", "after", query.after),
+    ):
+        if value is not None:
+            conditions.append(f"{column} {{{key}:String}}")
+            parameters[key] = value
+    if query.kinds:
+        conditions.append("SpanKind IN {kinds:Array(String)}")
+        parameters["kinds"] = list(query.kinds)
+    source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), " AND ".join(conditions))
+    found = measured(source, ("Name",), [("Name",)], with_sketch=True)
+    return Statement(f"{found} ORDER BY Name LIMIT {{limit:UInt64}}", parameters)
+
+
+async def find_span_latencies(store: SpanStore, query: LatencyQuery) -> list[SpanLatencies]:
+    """Latencies of each service or operation with spans, in order of names.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    return [
+        SpanLatencies(row["Name"], requests_of(row), np.array(row["Buckets"], np.int64), np.array(row["Weights"], np.float64))
+        for row in (await store.fetch(span_latencies_statement(store, query))).rows()
+    ]
