@@ -24,6 +24,7 @@ from collector.journaling import open_journal
 from collector.memory import spare_the_collector
 from collector.monitor.channels.opening import open_deliveries
 from collector.monitor.load.opening import load_tests
+from collector.monitor.opening import open_alerting
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client, schema_settings
 from collector.query_port import Ports, Store
@@ -135,10 +136,11 @@ class Daemon:
             if load_tester is not None:
                 self._telemetry.read(metrics.LOAD_TESTS, (), lambda: load_tester.running)
                 await rooms.enter_async_context(load_tester)
-            deliveries = None
+            deliveries = alerting = None
             if store is not None:
                 schema = schema_settings(store.exporter)
                 deliveries = open_deliveries(self._config, store.client, schema, self._telemetry, self._clock)
+                alerting = open_alerting(self._config, store.client, schema, deliveries, self._telemetry, self._clock)
             if deliveries is not None:
                 rooms.push_async_callback(deliveries.close)
             ports = Ports(
@@ -161,6 +163,8 @@ class Daemon:
                 watched.append(await self._database.ready())
                 urls["clickhouse"] = self._database.url
             watched += await rooms.enter_async_context(control.following())
+            if alerting is not None:
+                await rooms.enter_async_context(alerting)
             watched.append(await rooms.enter_async_context(self._storing(pipeline)))
             watched.append(await rooms.enter_async_context(self._following(running)))
             await kernels

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import structlog
 
@@ -33,7 +34,7 @@ _LEASE: Final = "alerting"
 
 
 class Alerting:
-    """Watches what alert rules say, in all workspaces.
+    """Watches what alert rules say, in all workspaces, while the context lasts. Whatever breaks in it, nothing else does.
 
     Args:
         store: of spans and rates.
@@ -57,6 +58,7 @@ class Alerting:
         self._notifier = notifier
         self._store = SpanStore(client, store.spans_table, _TIMEOUT_S)
         self._delay = delay
+        self._task: asyncio.Task[None] | None = None
         self._work: asyncio.Task[None] | None = None
         self._evaluator: Evaluator | None = None
         self._dispatcher: Dispatcher | None = None
@@ -64,8 +66,18 @@ class Alerting:
         self._is_quiet = False
         telemetry.read(metrics.ALERTS_ACTIVE, (), lambda: self._evaluator.alerts.active if self._evaluator else 0)
 
-    async def run(self) -> None:
-        """Watch, until cancelled."""
+    async def __aenter__(self) -> Self:
+        """Begin to watch."""
+        self._task = asyncio.create_task(self._run(), name="alerting")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop watching, and let others do it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
         is_first = True
         try:
             while True:
