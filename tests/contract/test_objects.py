@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Annotated, Any
 
-import aiohttp
 import pytest
 from aiohttp import web
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
 from pydantic import Field
 
-from collector.access import Gate
-from collector.api import audit, schemas
-from collector.api.app import build_application, build_runner
-from collector.api.guard import Guard
+from collector.api import audit
 from collector.api.objects import ObjectApi
 from collector.api.problems import BadParameter
 from collector.control.objects import Kind, ObjectModel, ObjectStore
-from collector.tokens import Tokens
-from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
-from tests.support.answers import Answer
-from tests.support.requests import EPOCH
+from tests.support.workspace_port import WorkspacePort, workspace_port
 
-TOKENS = {name: f"{name}-token-0123456789" for name in ("ann", "ben", "ray", "zoe")}
 FAR_S = 4_000_000_000
 
 
@@ -52,62 +41,13 @@ async def _no_swearing(_: web.Request, note: Note) -> None:
 
 API = ObjectApi(NOTES, "small-notes", "Note", "note", check=_no_swearing)
 OWN = ObjectApi(Kind("own_note", Note, lambda note: note.name), "own-notes", "Note", "note", role="read", by_author_only=True)
-ROUTES = (*API.routes(), *OWN.routes(), *audit.ROUTES)
-COMPONENTS = {**schemas.COMPONENTS, **API.components(), **audit.COMPONENTS}
+COMPONENTS = {**API.components(), **audit.COMPONENTS}
 
 
-@dataclass
-class Port:
-    """A running query port, asked by somebody."""
-
-    url: str
-    session: aiohttp.ClientSession
-    name: str = "ann"
-
-    def as_(self, name: str) -> Port:
-        return Port(self.url, self.session, name)
-
-    async def ask(
-        self, method: str, path: str, body: Any = None, version: int | None = None, where: str = "mine", **query: Any
-    ) -> Answer:
-        headers = {"Authorization": f"Bearer {TOKENS[self.name]}"}
-        if version is not None:
-            headers["If-Match"] = f'"{version}"'
-        url = f"{self.url}/api/v1/workspaces/{where}/{path}"
-        async with self.session.request(method, url, json=body, headers=headers, params=query) as response:
-            answer = Answer(response.status, response.headers, await response.read())
-        _check(method, path, answer)
-        return answer
-
-    async def create(self, name: str, path: str = "small-notes", **said: Any) -> Any:
-        answer = await self.ask("POST", path, {"name": name, **said})
-        assert answer.status == 201, answer.body
-        return answer.json
-
-
-def _check(method: str, path: str, answer: Answer) -> None:
-    """Whatever is answered has the form that the OpenAPI document promises."""
-    parts = path.split("/")
-    for route in ROUTES:
-        names = route.path.split("/")[5:]
-        fits = len(names) == len(parts) and all(name == part or name[0] == "{" for name, part in zip(names, parts, strict=True))
-        if fits and route.method == method:
-            schema = route.answers.get("application/json") if answer.status == route.status else schemas.reference("Problem")
-            if schema is None:
-                assert answer.body == b""
-            else:
-                Draft202012Validator({**schema, "components": {"schemas": COMPONENTS}}).validate(answer.json)
-            return
-    raise AssertionError(f"{method} {path} is no route")
-
-
-def gate() -> Gate:
-    roles = {"ann": "admin", "ben": "read", "ray": "read", "zoe": "admin"}
-    tokens = [
-        {"name": name, "token": TOKENS[name], "role": role, "workspaces": ["theirs" if name == "zoe" else "mine"]}
-        for name, role in roles.items()
-    ]
-    return Gate("read", Tokens(TokensExtension.model_validate({"tokens": tokens}), "extensions.tokens"))
+async def create(port: WorkspacePort, name: str, path: str = "small-notes", **said: Any) -> Any:
+    answer = await port.ask("POST", path, {"name": name, **said})
+    assert answer.status == 201, answer.body
+    return answer.json
 
 
 @pytest.fixture
@@ -120,19 +60,13 @@ async def client(clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
 
 
 @pytest.fixture
-async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
-    routes = [web.route(route.method, route.path, route.answer) for route in (*API.routes(), *OWN.routes())]
-    clock = itertools.count(EPOCH)
-    application = build_application(client, guard=Guard(gate()), extra_routes=routes, now=clock.__next__)
-    runner = build_runner(application)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as session:
-        yield Port(f"http://127.0.0.1:{runner.addresses[0][1]}", session)
-    await runner.cleanup()
+async def port(client: ClickHouseClient) -> AsyncIterator[WorkspacePort]:
+    own = (*API.routes(), *OWN.routes())
+    async with workspace_port(client, (*own, *audit.ROUTES), COMPONENTS, own) as port:
+        yield port
 
 
-async def test_an_object_is_made_read_changed_and_ended_and_each_version_says_by_whom(port: Port) -> None:
+async def test_an_object_is_made_read_changed_and_ended_and_each_version_says_by_whom(port: WorkspacePort) -> None:
     answer = await port.ask("POST", "small-notes", {"name": "grüße '\\", "lines": ["a", "b\n"]})
     made, path = answer.json, f"small-notes/{answer.json['id']}"
     assert (answer.status, made["version"], made["lines"], made["createdBy"]) == (201, 1, ["a", "b\n"], "ann")
@@ -165,8 +99,8 @@ async def test_an_object_is_made_read_changed_and_ended_and_each_version_says_by
     assert pages[1].json["nextCursor"] is None
 
 
-async def test_of_two_editors_one_is_told_what_the_other_said(port: Port) -> None:
-    made = await port.create("shared")
+async def test_of_two_editors_one_is_told_what_the_other_said(port: WorkspacePort) -> None:
+    made = await create(port, "shared")
     path = f"small-notes/{made['id']}"
     assert (await port.ask("PATCH", path, {"about": "first"}, version=1)).status == 200
     late = await port.ask("PATCH", path, {"about": "second"}, version=1)
@@ -176,10 +110,10 @@ async def test_of_two_editors_one_is_told_what_the_other_said(port: Port) -> Non
     assert (await port.ask("PATCH", path, {"about": "x"})).status == 428
 
 
-async def test_lists_are_in_order_paged_and_searched(port: Port) -> None:
+async def test_lists_are_in_order_paged_and_searched(port: WorkspacePort) -> None:
     names = ["b", "a", "Ä", "a", "c%", "B_"]
     for name in names:
-        await port.create(name)
+        await create(port, name)
     found, cursor = [], None
     while True:
         answer = (await port.ask("GET", "small-notes", limit=2, **({} if cursor is None else {"cursor": cursor}))).json
@@ -191,8 +125,8 @@ async def test_lists_are_in_order_paged_and_searched(port: Port) -> None:
     assert (await port.ask("GET", "small-notes", contains="%")).json["smallNotes"][0]["name"] == "c%"
 
 
-async def test_what_cannot_be_is_refused_by_its_field(port: Port) -> None:
-    made = await port.create("kept", keptUntilS=FAR_S)
+async def test_what_cannot_be_is_refused_by_its_field(port: WorkspacePort) -> None:
+    made = await create(port, "kept", keptUntilS=FAR_S)
     path = f"small-notes/{made['id']}"
     answer = await port.ask("POST", "small-notes", {"name": "", "line": []})
     assert [error["field"] for error in answer.json["errors"]] == ["name", "line"]
@@ -209,8 +143,8 @@ async def test_what_cannot_be_is_refused_by_its_field(port: Port) -> None:
         assert (await port.ask("GET", "audit", cursor=cursor)).json["parameter"] == "cursor"
 
 
-async def test_workspaces_and_readers_are_kept_out(port: Port) -> None:
-    made = await port.create("secret")
+async def test_workspaces_and_readers_are_kept_out(port: WorkspacePort) -> None:
+    made = await create(port, "secret")
     path = f"small-notes/{made['id']}"
     stranger, reader = port.as_("zoe"), port.as_("ray")
     assert (await stranger.ask("GET", path)).status == 403
@@ -223,8 +157,8 @@ async def test_workspaces_and_readers_are_kept_out(port: Port) -> None:
     assert (await reader.ask("GET", path)).status == 200
 
 
-async def test_what_only_its_author_may_change_an_administrator_may_change_too(port: Port) -> None:
-    made = await port.as_("ben").create("mine", "own-notes")
+async def test_what_only_its_author_may_change_an_administrator_may_change_too(port: WorkspacePort) -> None:
+    made = await create(port.as_("ben"), "mine", "own-notes")
     path = f"own-notes/{made['id']}"
     refused = await port.as_("ray").ask("PATCH", path, {"about": "x"}, version=1)
     assert (refused.status, "ben" in refused.json["detail"]) == (403, True)
