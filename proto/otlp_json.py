@@ -16,9 +16,9 @@ The JSON is that of receiver contract JSON-01 to JSON-21. What proto3 JSON leave
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from proto.converted import ConvertedRequest
 from proto.json_conversion import Form, convert_json, refusal_warning
 from proto.json_fields import REQUEST
 
@@ -29,21 +29,8 @@ OLD_LIBRARY_WARNING: Final = (
 _FORM: Final = Form("a valid OTLP/JSON trace request", "a JSON object", re.compile(rb"[ \t\r\n]*\{"), REQUEST)
 
 
-@dataclass(frozen=True, slots=True)
-class JsonRequest:
-    """A request in protobuf.
-
-    Attributes:
-        protobuf: an ExportTraceServiceRequest, at most three times as long as the JSON text.
-        warnings: what the sending service's developers should know though the request is accepted.
-    """
-
-    protobuf: bytes
-    warnings: tuple[str, ...]
-
-
-def json_to_protobuf(body: bytes) -> JsonRequest:
-    """Convert an ExportTraceServiceRequest from JSON to protobuf. Releases the GIL.
+def json_to_protobuf(body: bytes) -> ConvertedRequest:
+    """Convert an ExportTraceServiceRequest from JSON to protobuf, which is at most three times as long. Releases the GIL.
 
     Raises:
         MalformedRequest: the body is not JSON, or not of a trace request's shape, or nested more than MAX_DEPTH deep.
@@ -54,4 +41,4 @@ def json_to_protobuf(body: bytes) -> JsonRequest:
         warnings.append(refusal_warning(converted.refusal, converted.refused_spans))
     if converted.has_old_library_spans:
         warnings.append(OLD_LIBRARY_WARNING)
-    return JsonRequest(converted.protobuf, tuple(warnings))
+    return ConvertedRequest(converted.protobuf, tuple(warnings))

@@ -18,12 +18,12 @@ What one has no place for and the other has is decided as in OpenTelemetry's exp
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from proto.addresses import LONGEST_ADDRESS
+from proto.converted import ConvertedRequest
 from proto.errors import MalformedRequest
 from proto.json_conversion import Form, convert_json, refusal_warning
 from proto.json_fields import ZIPKIN_SPAN
@@ -37,20 +37,7 @@ _FORM: Final = Form("a valid list of Zipkin spans", "a JSON array", re.compile(r
 _SLACK: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class ZipkinRequest:
-    """A list of spans as an OTLP request.
-
-    Attributes:
-        protobuf: an ExportTraceServiceRequest. Spans that are refused stand in it with an id that is none.
-        warnings: names the first span that is refused.
-    """
-
-    protobuf: bytes
-    warnings: tuple[str, ...]
-
-
-def zipkin_json_to_otlp(body: bytes) -> ZipkinRequest:
+def zipkin_json_to_otlp(body: bytes) -> ConvertedRequest:
     """Convert a JSON array of spans. Releases the GIL.
 
     Raises:
@@ -60,7 +47,7 @@ def zipkin_json_to_otlp(body: bytes) -> ZipkinRequest:
     return _converted(converted.protobuf, converted.refusal, addresses_are_text=True)
 
 
-def zipkin_protobuf_to_otlp(body: bytes) -> ZipkinRequest:
+def zipkin_protobuf_to_otlp(body: bytes) -> ConvertedRequest:
     """Convert a ListOfSpans of zipkin.proto3. Releases the GIL.
 
     Raises:
@@ -69,7 +56,7 @@ def zipkin_protobuf_to_otlp(body: bytes) -> ZipkinRequest:
     return _converted(body, "", addresses_are_text=False)
 
 
-def _converted(spans: bytes, refusal: str, *, addresses_are_text: bool) -> ZipkinRequest:
+def _converted(spans: bytes, refusal: str, *, addresses_are_text: bool) -> ConvertedRequest:
     data = np.frombuffer(spans, np.uint8)
     out = np.empty(MOST_GROWTH * data.size + _SLACK, np.uint8)
     state = np.zeros(STATE_SIZE, np.int64)
@@ -81,6 +68,6 @@ def _converted(spans: bytes, refusal: str, *, addresses_are_text: bool) -> Zipki
     refused = int(state[REFUSED_SPANS])
     request = out[:size].tobytes()
     if not refused:
-        return ZipkinRequest(request, ())
+        return ConvertedRequest(request)
     first = refusal or f"[{state[FIRST_REFUSED]}].{REASONS[state[REASON]]}"
-    return ZipkinRequest(request, (refusal_warning(first, refused),))
+    return ConvertedRequest(request, (refusal_warning(first, refused),))

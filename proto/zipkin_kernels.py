@@ -194,14 +194,16 @@ def write_ids(out, at, data, places):
 
 @kernel
 def write_status(out, at, data, places, status):
+    """The status, and of a failure the message."""
     if status == 0:
         return at
     place = STATUS_DESCRIPTION
-    if places[place, 0] == ABSENT and status == STATUS_ERROR and not is_word(data, places, ERROR, TRUE):
+    if places[place, 0] == ABSENT and not is_word(data, places, ERROR, TRUE):
         place = ERROR
+    length = places[place, 1] if status == STATUS_ERROR else 0
     out[at] = 0x7A
-    at = write_length(out, at + 1, text_size(places[place, 1]) + 2)
-    at = write_text(out, at, 0x12, data, places[place, 0], places[place, 1])
+    at = write_length(out, at + 1, text_size(length) + 2)
+    at = write_text(out, at, 0x12, data, places[place, 0], length)
     return write_number(out, at, 0x18, status)
 
 

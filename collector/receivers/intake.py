@@ -19,14 +19,15 @@ from collector.receivers.limits import WorkspaceLimits
 from collector.receivers.placement import amounts, place
 from collector.spaced_log import SpacedLog
 from exporters.tally import owner_of_resource
+from proto.converted import ConvertedRequest
 from proto.otlp_decode import decode
-from proto.otlp_json import JsonRequest, json_to_protobuf
-from proto.zipkin import ZipkinRequest, zipkin_json_to_otlp, zipkin_protobuf_to_otlp
+from proto.otlp_json import json_to_protobuf
+from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
 Encoding = Literal["protobuf", "json", "zipkin protobuf", "zipkin json"]
 """How a request is written: OTLP's two encodings, and Zipkin's."""
 
-_CONVERTERS: Final[Mapping[Encoding, Callable[[bytes], JsonRequest | ZipkinRequest]]] = {
+_CONVERTERS: Final[Mapping[Encoding, Callable[[bytes], ConvertedRequest]]] = {
     "json": json_to_protobuf,
     "zipkin protobuf": zipkin_protobuf_to_otlp,
     "zipkin json": zipkin_json_to_otlp,

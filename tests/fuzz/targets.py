@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import json
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import lz4.frame
@@ -24,6 +25,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from py_zipkin.encoding.protobuf.zipkin_pb2 import ListOfSpans
 
 from collector.errors import Refused
 from collector.journal import records
@@ -43,13 +45,16 @@ from exporters.embedded.errors import DatabaseError
 from exporters.embedded.request import read_parameters
 from exporters.embedded.statement import read_statement
 from exporters.otlp.answers import grpc_error, http_error, partial_success
+from proto.converted import ConvertedRequest
 from proto.errors import MalformedRequest
 from proto.native_encode import Encoder
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.spans import SpanBatch
+from proto.zipkin import MOST_GROWTH, zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 from tests.support.requests import Shape, every_value_request, generated_request
+from tests.support.zipkin import EVERY_FIELD, to_protobuf
 
 CORPUS: Final = Path(__file__).parents[1] / "corpus"
 """A directory for each target with what was once found, and samples where a file is easier to keep than to make."""
@@ -132,6 +137,47 @@ def _read_json(body: bytes) -> None:
     spans = _spans(ExportTraceServiceRequest.FromString(converted.protobuf))
     decoded = decode(converted.protobuf)
     assert len(decoded.batch) + sum(decoded.rejected.values()) == spans, "spans are missing"
+
+
+def _zipkin_lists() -> list[list[dict[str, Any]]]:
+    return [[EVERY_FIELD], [EVERY_FIELD, EVERY_FIELD | {"tags": {}, "localEndpoint": {"serviceName": "back"}}, {**EVERY_FIELD}]]
+
+
+_EMPTY_RESOURCE: Final = 14
+
+
+def _read_zipkin_json(body: bytes) -> None:
+    try:
+        converted = zipkin_json_to_otlp(body)
+    except MalformedRequest:
+        return
+    assert len(converted.protobuf) <= 3 * MOST_GROWTH * len(body) + _EMPTY_RESOURCE, "it has grown too much"
+    assert _zipkin_spans(converted) == _spans(ExportTraceServiceRequest.FromString(converted.protobuf)), "spans are missing"
+
+
+def _read_zipkin_protobuf(body: bytes) -> None:
+    try:
+        spans = len(ListOfSpans.FromString(body).spans)
+    except DecodeError:
+        spans = -1
+    refusal = ""
+    try:
+        converted = zipkin_protobuf_to_otlp(body)
+    except MalformedRequest as error:
+        refusal = str(error)
+    if refusal:
+        assert spans == -1 or "field number" in refusal, "the protobuf library reads this"
+        return
+    assert len(converted.protobuf) <= MOST_GROWTH * len(body) + _EMPTY_RESOURCE, "it has grown too much"
+    assert spans in (-1, _zipkin_spans(converted)), "spans are missing"
+
+
+def _zipkin_spans(converted: ConvertedRequest) -> int:
+    """The spans that the decoder finds; those that it refuses are told of."""
+    decoded = decode(converted.protobuf)
+    refused = sum(decoded.rejected.values())
+    assert bool(refused) == bool(converted.warnings), "a refused span is not named, or a span that was taken is"
+    return len(decoded.batch) + refused
 
 
 _PLAIN: Final = b"".join(b"line %d of something that is worth packing\n" % number for number in range(60))
@@ -407,6 +453,12 @@ TARGETS: Final[dict[str, Target]] = {
     "tail-sampling": Target(_requests, _sample_traces),
     "otlp-json": Target(
         _json_samples, _read_json, [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b"\\ud800"]
+    ),
+    "zipkin-protobuf": Target(lambda: list(map(to_protobuf, _zipkin_lists())), _read_zipkin_protobuf),
+    "zipkin-json": Target(
+        lambda: [json.dumps(spans).encode() for spans in _zipkin_lists()],
+        _read_zipkin_json,
+        [b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-", b"1e9", b'""', b'"tags":', b'"id":'],
     ),
     "otlp-answers": Target(_answers, _read_answer, [b"{", b"}", b'"', b":", b"-1", b"9" * 30, b"GMT"]),
     "content-codings": Target(_packed, _undo_codings),
