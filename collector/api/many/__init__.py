@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from collector.api.many import latencies
+from collector.api.many import failures, latencies, over_time
 
-ROUTES: Final = (*latencies.ROUTES,)
+ROUTES: Final = (*latencies.ROUTES, *over_time.ROUTES, *failures.ROUTES)

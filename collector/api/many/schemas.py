@@ -17,6 +17,7 @@ from collector.api.schemas import (
     record,
     reference,
 )
+from collector.query.many.failures import ASPECTS
 
 _SHARE: Final[Schema] = {**NUMBER, "description": "From 0 to 1."}
 _SEARCH: Final[Schema] = {
@@ -37,6 +38,8 @@ _COMPLETE: Final[dict[str, Schema]] = {
 }
 _ONCE: Final[Schema] = {**FLAG, "description": "Whether a span that its client sent twice counts once."}
 _SPANS: Final[Schema] = {**COUNT, "description": "Those that are stored."}
+_KEY: Final[Schema] = {**listing(TEXT), "description": "In the order of `by`; empty texts where spans say nothing there."}
+_COUNTS: Final[dict[str, Schema]] = {"spans": _SPANS, "count": WEIGHED, "errors": WEIGHED}
 _LATENCIES: Final[dict[str, Schema]] = {
     **_RANGE,
     "by": listing(TEXT),
@@ -53,10 +56,8 @@ _GROUPS: Final = listing(reference("LatencyGroup"))
 
 COMPONENTS: Final[dict[str, Schema]] = {
     "LatencyGroup": record(
-        key={**listing(TEXT), "description": "In the order of `by`; empty texts where spans have no such attribute."},
-        spans=_SPANS,
-        count=WEIGHED,
-        errors=WEIGHED,
+        key=_KEY,
+        **_COUNTS,
         errorRate=_SHARE,
         minNanos=NANOSECONDS,
         maxNanos=NANOSECONDS,
@@ -74,5 +75,74 @@ COMPONENTS: Final[dict[str, Schema]] = {
         highestErrorRate=_GROUPS,
         operationCount=COUNT,
         **_COMPLETE,
+    ),
+    "SpanThroughput": record(
+        **_RANGE,
+        stepNanos=NANOSECONDS,
+        by=listing(TEXT),
+        **_WEIGHTED,
+        eachOnce=_ONCE,
+        series={
+            **listing(
+                record(
+                    key=_KEY,
+                    count=WEIGHED,
+                    errors=WEIGHED,
+                    errorRate=_SHARE,
+                    perSecond=NUMBER,
+                    points={
+                        **listing(record(**_RANGE, **_COUNTS, perSecond=NUMBER)),
+                        "description": "Steps with spans; of the first and the last, what is in the time range.",
+                    },
+                    search=_PART_SEARCH,
+                )
+            ),
+            "description": "Those with the most spans first.",
+        },
+        groupCount=COUNT,
+        **_COMPLETE,
+        search=_SEARCH,
+    ),
+    "HeatMap": record(
+        **_RANGE,
+        stepNanos=NANOSECONDS,
+        **_WEIGHTED,
+        eachOnce=_ONCE,
+        cells={
+            **listing(record(**_RANGE, minNanos=NANOSECONDS, maxNanos=NANOSECONDS, **_COUNTS, search=_PART_SEARCH)),
+            "description": "Those with spans, by time and duration; `minNanos` and `maxNanos` are both included.",
+        },
+        search=_SEARCH,
+    ),
+    "ErrorBreakdown": record(
+        **_RANGE,
+        **_WEIGHTED,
+        eachOnce=_ONCE,
+        spans=_SPANS,
+        count=WEIGHED,
+        errors=WEIGHED,
+        errorRate=_SHARE,
+        by=record(**dict.fromkeys(ASPECTS, reference("ErrorCauses"))),
+        **_COMPLETE,
+        search=_SEARCH,
+    ),
+    "ErrorCauses": record(
+        causes={
+            **listing(
+                record(
+                    key=_KEY,
+                    spans=_SPANS,
+                    count=WEIGHED,
+                    share={**_SHARE, "description": "Of all errors, from 0 to 1."},
+                    firstUnixNano=NANOSECONDS,
+                    lastUnixNano=NANOSECONDS,
+                    lastTraceId=TEXT,
+                    lastSpanId=TEXT,
+                    search=_PART_SEARCH,
+                )
+            ),
+            "description": "Those with the most spans first. A span with several exceptions is among the causes of each.",
+        },
+        total={**COUNT, "description": "How many causes there are."},
     ),
 }

@@ -1,13 +1,13 @@
 """Latencies of spans by any of their fields: count, errors, mean and percentiles of each group.
 
-Percentiles are exact where few spans fit (`reach.py`), and of more from sketches, off by `collector.sketch.RELATIVE_ERROR` at most.
+Percentiles are exact where few spans fit (`reach.py`), and of more from sketches, off by `RELATIVE_ERROR` of those at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key
@@ -20,7 +20,8 @@ MOST_GROUPS: Final = 10_000
 """Of more groups, those with the most spans are looked at."""
 
 
-class GroupLatencies(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GroupLatencies:
     """Durations of the spans of one group, in nanoseconds.
 
     Attributes:

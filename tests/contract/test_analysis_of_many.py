@@ -1,0 +1,295 @@
+"""What is made of many spans, against plain Python and NumPy over rows of real traces, some of them sampled, some sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from collector.query.many import reach
+from collector.sketch import RELATIVE_ERROR
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
+from tests.contract.test_query_api_traces import Api, Running
+from tests.support.rows import Row, insert_statement, json_lines, rows_of
+from tests.support.search_oracle import attributes, traces_of
+from tests.support.traces import all_traces
+
+WEIGHTS = {"": 1.0, "ot=th:8": 2.0, "ot=th:c": 4.0, "ot=th:55555555555555": 1.5}
+"""Trace state → how many spans one with it stands for."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a database has.
+
+    Attributes:
+        rows: of all spans, each once.
+        range: parameters of the time range around them.
+    """
+
+    database: str
+    rows: Sequence[Row]
+    range: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def stored(clickhouse: Any) -> Iterator[Stored]:
+    # The small ones are many systems, and this one fails often.
+    files = [file for file in all_traces() if len(file.body) < 200_000 or file.name == "train-ticket-2017-mixed"]
+    every = (row for file in files for row in rows_of(file.message))
+    rows = [row for trace in traces_of(every) for row in trace.rows]
+    states = list(WEIGHTS)
+    for row in rows:
+        row["TraceState"] = states[int(row["TraceId"][-4:], 16) % 7 % len(states)]
+    database = f"many_{uuid.uuid4().hex}"
+
+    async def store() -> None:
+        async with ClickHouseClient([clickhouse.url], database=database) as client:
+            await apply(client, SchemaSettings(database=database))
+            for sent in (rows, rows[::5]):
+                await client.insert(insert_statement(sent), json_lines(sent))
+
+    asyncio.run(store())
+    times = [row["Timestamp"] for row in rows]
+    yield Stored(database, rows, {"start": _seconds(min(times)), "end": _seconds(max(times) + 1)})
+    clickhouse.execute(f"DROP DATABASE {database}")
+
+
+@pytest.fixture
+async def api(clickhouse: Any, stored: Stored) -> AsyncIterator[Api]:
+    async with ClickHouseClient([clickhouse.url], database=stored.database) as client, Running(client) as api:
+        yield api
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09d}"
+
+
+def weight_of(row: Row) -> float:
+    return WEIGHTS[row["TraceState"]]
+
+
+def text_of(row: Row, key: str) -> str:
+    return attributes(row, "span or resource")[0].get(key, "")
+
+
+def groups_of(rows: Iterable[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    groups: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[key(row)].append(row)
+    return groups
+
+
+def percentile(rows: Sequence[Row], percent: float, weights: Callable[[Row], float] = weight_of) -> float:
+    """The percentile of durations each of which is there as often as its weight says, by the definition for whole numbers."""
+    ordered = sorted(rows, key=lambda row: row["Duration"])
+    reached = np.cumsum([weights(row) for row in ordered])
+    first = reached - np.array([weights(row) for row in ordered])
+    ranks = np.column_stack([first, reached - 1]).ravel()
+    return float(np.interp((reached[-1] - 1) * (percent / 100), ranks, np.repeat([row["Duration"] for row in ordered], 2)))
+
+
+async def test_latencies_by_several_keys_are_those_of_numpy(api: Api, stored: Stored) -> None:
+    document = await api.json(
+        "/api/v1/analysis/latencies", **stored.range, by=["service", "http.method"], percentile=["50", "99.9"], limit="1000"
+    )
+    expected = groups_of(stored.rows, lambda row: (row["ServiceName"], text_of(row, "http.method")))
+    assert (document["method"], document["relativeError"], document["complete"]) == ("exact", 0, True)
+    assert {tuple(group["key"]) for group in document["groups"]} == set(expected)
+    assert len(expected) > 20
+    for group in document["groups"]:
+        rows = expected[tuple(group["key"])]
+        weights = [weight_of(row) for row in rows]
+        assert (group["spans"], group["count"]) == (len(rows), sum(weights))
+        assert group["errors"] == sum(weight_of(row) for row in rows if row["StatusCode"] == "Error")
+        durations = [row["Duration"] for row in rows]
+        assert (int(group["minNanos"]), int(group["maxNanos"])) == (min(durations), max(durations))
+        assert group["meanNanos"] == pytest.approx(np.average(durations, weights=weights))
+        assert [each["nanos"] for each in group["percentiles"]] == pytest.approx([percentile(rows, each) for each in (50, 99.9)])
+    counts = [group["count"] for group in document["groups"]]
+    assert counts == sorted(counts, reverse=True)
+
+
+async def test_unweighted_percentiles_are_those_of_numpy_to_the_last_digit(api: Api, stored: Stored) -> None:
+    document = await api.json("/api/v1/analysis/latencies", **stored.range, by="service", weighted="false", sort="percentile")
+    for group in document["groups"]:
+        durations = [row["Duration"] for row in stored.rows if [row["ServiceName"]] == group["key"]]
+        assert group["count"] == group["spans"] == len(durations)
+        assert [each["nanos"] for each in group["percentiles"]] == [
+            float(np.percentile(durations, each)) for each in (50, 95, 99)
+        ]
+    slowest = [group["percentiles"][-1]["nanos"] for group in document["groups"]]
+    assert slowest == sorted(slowest, reverse=True)
+
+
+async def test_latencies_of_services_are_weighted_unless_they_are_not_to_be(api: Api, stored: Stored) -> None:
+    weighted = await api.json("/api/v1/latencies", **stored.range, limit="1000")
+    plain = await api.json("/api/v1/latencies", **stored.range, limit="1000", weighted="false")
+    expected = groups_of(stored.rows, lambda row: row["ServiceName"])
+    assert [each["service"] for each in weighted["services"]] == sorted(expected)
+    for found, unweighted in zip(weighted["services"], plain["services"], strict=True):
+        rows = expected[found["service"]]
+        assert found["count"] == sum(map(weight_of, rows))
+        assert unweighted["count"] == len(rows)
+        assert found["p95Nanos"] == pytest.approx(percentile(rows, 95))
+
+
+async def test_more_spans_than_are_looked_at_one_by_one_are_told_from_sketches(
+    api: Api, stored: Stored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "MOST_EXACT", 10)
+    document = await api.json("/api/v1/analysis/latencies", **stored.range, by="kind", percentile=["0", "75", "100"])
+    assert (document["method"], document["relativeError"]) == ("sketch", RELATIVE_ERROR)
+    # Those that were sent twice count twice.
+    sent = [*stored.rows, *stored.rows[::5]]
+    expected = groups_of(sent, lambda row: row["SpanKind"].lower())
+    assert {group["key"][0]: group["count"] for group in document["groups"]} == {
+        kind: sum(map(weight_of, rows)) for kind, rows in expected.items()
+    }
+    for group in document["groups"]:
+        rows = sorted(expected[group["key"][0]], key=lambda row: row["Duration"])
+        reached = np.cumsum([weight_of(row) for row in rows])
+        for each in group["percentiles"]:
+            place = int(np.searchsorted(reached, each["percentile"] / 100 * reached[-1]))
+            assert each["nanos"] == pytest.approx(rows[place]["Duration"], rel=RELATIVE_ERROR * 1.0001)
+    for path in ("throughput", "heat-map", "errors"):
+        assert (await api.json(f"/api/v1/analysis/{path}", **stored.range))["eachOnce"] is False
+
+
+async def test_operations_are_ranked_by_time_and_errors(api: Api, stored: Stored) -> None:
+    document = await api.json("/api/v1/analysis/operations", **stored.range, percentile="95", limit="5")
+    operations = groups_of(stored.rows, lambda row: (row["ServiceName"], row["SpanName"], row["SpanKind"].lower()))
+    assert document["operationCount"] == len(operations)
+
+    def best(rank: Callable[[list[Row]], float]) -> list[float]:
+        return sorted((rank(rows) for rows in operations.values() if rank(rows)), reverse=True)[:5]
+
+    def errors(rows: list[Row]) -> float:
+        return sum(weight_of(row) for row in rows if row["StatusCode"] == "Error")
+
+    slowest = [group["percentiles"][0]["nanos"] for group in document["slowest"]]
+    assert slowest == pytest.approx(best(lambda rows: percentile(rows, 95)))
+    assert [group["errors"] for group in document["mostErrors"]] == best(errors)
+    rates = [group["errorRate"] for group in document["highestErrorRate"]]
+    assert rates == pytest.approx(best(lambda rows: errors(rows) / sum(map(weight_of, rows))))
+    times = [group["totalNanos"] for group in document["mostTime"]]
+    assert times == pytest.approx(best(lambda rows: sum(weight_of(row) * row["Duration"] for row in rows)))
+
+
+async def test_throughput_counts_the_spans_of_each_step(api: Api, stored: Stored) -> None:
+    step = 86_400 * 10**9
+    document = await api.json("/api/v1/analysis/throughput", **stored.range, by="status", step="168h")
+    step *= 7
+    expected: Counter[tuple[str, int]] = Counter()
+    for row in stored.rows:
+        expected[row["StatusCode"].lower(), row["Timestamp"] // step] += weight_of(row)  # type: ignore[assignment]  # halves too
+    found = {
+        (series["key"][0], int(point["startUnixNano"]) // step): point
+        for series in document["series"]
+        for point in series["points"]
+    }
+    assert {key: point["count"] for key, point in found.items()} == dict(expected)
+    for point in found.values():
+        seconds = (int(point["endUnixNano"]) - int(point["startUnixNano"])) / 1e9
+        assert point["perSecond"] == pytest.approx(point["count"] / seconds)
+        assert seconds <= step / 1e9
+
+
+async def test_cells_of_a_heat_map_lead_to_their_traces(api: Api, stored: Stored) -> None:
+    document = await api.json("/api/v1/analysis/heat-map", **stored.range, kind="server", minDuration="1ms", step="8760h")
+    servers = [row for row in stored.rows if row["SpanKind"] == "Server" and row["Duration"] >= 10**6]
+    assert sum(cell["spans"] for cell in document["cells"]) == len(servers) > 100
+    assert sum(cell["count"] for cell in document["cells"]) == sum(map(weight_of, servers))
+    for cell in document["cells"]:
+        within = [
+            row
+            for row in servers
+            if int(cell["startUnixNano"]) <= row["Timestamp"] < int(cell["endUnixNano"])
+            and int(cell["minNanos"]) <= row["Duration"] <= int(cell["maxNanos"])
+        ]
+        assert len(within) == cell["spans"]
+    for cell in document["cells"][:: len(document["cells"]) // 6]:
+        assert await spans_behind(api, document, cell) == cell["spans"]
+
+
+async def spans_behind(api: Api, document: Any, part: Any) -> int:
+    """How many spans the search of a part of an answer finds."""
+    body = {**document["search"], **part["search"], "limit": 1500}
+    async with api.session.post(f"{api.url}/api/v1/traces", json=body) as response:
+        found = await response.json()
+        assert response.status == 200, found
+    assert found["nextCursor"] is None
+    return sum(hit["matchedSpanCount"] for hit in found["traces"])
+
+
+async def test_errors_are_broken_down_by_what_they_say(api: Api, stored: Stored) -> None:
+    document = await api.json("/api/v1/analysis/errors", **stored.range, limit="100")
+    failed = [row for row in stored.rows if row["StatusCode"] == "Error"]
+    assert len(failed) > 40
+    assert document["errors"] == sum(map(weight_of, failed))
+    assert document["errorRate"] == pytest.approx(document["errors"] / sum(map(weight_of, stored.rows)))
+
+    def http_status(row: Row) -> str:
+        found = attributes(row, "span")[0]
+        return found.get("http.response.status_code") or found.get("http.status_code", "")
+
+    def exceptions(row: Row) -> set[str]:
+        return {found["exception.type"] for found in attributes(row, "event") if found.get("exception.type")} or {""}
+
+    oracles: dict[str, Callable[[Row], Iterable[tuple[str, ...]]]] = {
+        "service": lambda row: [(row["ServiceName"],)],
+        "operation": lambda row: [(row["ServiceName"], row["SpanName"])],
+        "message": lambda row: [(row["StatusMessage"],)],
+        "httpStatus": lambda row: [(http_status(row),)],
+        "exception": lambda row: [(each,) for each in exceptions(row)],
+    }
+    assert set(document["by"]) == set(oracles)
+    for aspect, causes_of in oracles.items():
+        expected = groups_of([(row, cause) for row in failed for cause in causes_of(row)], lambda pair: pair[1])  # type: ignore[arg-type,index]  # pairs
+        causes = document["by"][aspect]["causes"]
+        assert {tuple(cause["key"]): cause["spans"] for cause in causes} == {key: len(rows) for key, rows in expected.items()}
+        for cause in causes[:3]:
+            assert await spans_behind(api, document, cause) == cause["spans"], cause["search"]
+
+
+async def test_groups_lead_to_their_traces(api: Api, stored: Stored) -> None:
+    document = await api.json(
+        "/api/v1/analysis/latencies", **stored.range, by=["operation", "http.status_code"], q="duration > 1us", limit="6"
+    )
+    assert not document["complete"]
+    assert "raise the limit" in document["incompleteBecause"]
+    assert len(document["groups"]) == 6
+    for group in document["groups"]:
+        assert await spans_behind(api, document, group) == group["spans"], group["search"]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "parameter"),
+    [
+        ("latencies", {"by": "duration"}, "by"),
+        ("latencies", {"by": list("abcdef")}, "by"),
+        ("latencies", {"percentile": "101"}, "percentile"),
+        ("latencies", {"percentile": [str(each) for each in range(11)]}, "percentile"),
+        ("latencies", {"q": "trace.duration > 2s"}, "q"),
+        ("latencies", {"sort": "beauty"}, "sort"),
+        ("latencies", {"weighted": "somewhat"}, "weighted"),
+        ("latencies", {"minTraceDuration": "1s"}, "minTraceDuration"),
+        ("throughput", {"step": "0s"}, "step"),
+        ("heat-map", {"step": "1ms"}, "step"),
+        ("heat-map", {"perDoubling": "9"}, "perDoubling"),
+        ("errors", {"status": "ok"}, "status"),
+        ("operations", {"limit": "0"}, "limit"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named(api: Api, path: str, query: dict[str, Any], parameter: str) -> None:
+    answer = await api.get(f"/api/v1/analysis/{path}", **query)
+    assert (answer.status, answer.json["parameter"]) == (400, parameter)
+    assert answer.json["value"] in (query[parameter], query[parameter][-1])
