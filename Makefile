@@ -1,11 +1,11 @@
-# `make run` starts the daemon, `make test` runs every check, `make audit` looks for known vulnerabilities. All set up .venv on first
-# use.
+# `make run` starts the daemon. `make test` runs all checks, and all tests but those that take long; `make soak` runs those.
+# `make audit` looks for known vulnerabilities. All set up .venv on first use.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check kernels audit environment
+.PHONY: run test check kernels soak audit environment
 environment: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -30,6 +30,9 @@ kernels: $(STAMP)
 test: $(STAMP)
 	@$(MAKE) --no-print-directory --jobs=2 check kernels
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+soak: $(STAMP)
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 -m soak
 
 audit: $(STAMP)
 	@.ci/audit

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import orjson
+import pytest
 from yarl import URL
 
 from collector.api import dialects
@@ -45,6 +46,7 @@ async def ask(api: Api, path: str, query: str) -> tuple[int, Any]:
         return response.status, await response.read()
 
 
+@pytest.mark.soak
 async def test_no_value_of_a_parameter_is_an_error_of_ours(api: Api) -> None:
     await api.store(request_of(span(1, 1, name="a")))
     values = itertools.cycle(VALUES)

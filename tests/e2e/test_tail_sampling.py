@@ -84,6 +84,7 @@ def test_traces_are_kept_or_dropped_as_a_whole_and_processors_behind_see_only_wh
     assert stopped.stop() == 0, stopped.log
 
 
+@pytest.mark.soak
 def test_traces_wait_for_their_decision_over_a_restart_with_another_wait(stopped: Daemon) -> None:
     stopped.configure(processors={"tail_sampling": {"policies": POLICIES, "decision_wait": "1h"}}, journal={})
     stopped.start()
@@ -100,6 +101,7 @@ def test_traces_wait_for_their_decision_over_a_restart_with_another_wait(stopped
     assert stopped.stop() == 0, stopped.log
 
 
+@pytest.mark.soak
 def test_at_an_orderly_end_what_is_not_decided_waits_in_the_journal_and_holds_the_end_up_no_longer(stopped: Daemon) -> None:
     processors = {"tail_sampling": {"policies": POLICIES, "decision_wait": "1h"}}
     stopped.configure(processors=processors, journal={}, service={"shutdown_timeout": "600s"})

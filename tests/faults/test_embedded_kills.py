@@ -24,6 +24,7 @@ KILLS = int(os.environ.get("SPANHOUSE_EMBEDDED_KILLS", "5"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120 + 10 * KILLS)
 async def test_an_engine_that_is_killed_again_and_again_loses_and_doubles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -101,6 +101,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     _HEADERS,
     _BODIES,
 )
+@pytest.mark.soak
 def test_every_answer_is_one_that_a_server_would_give(
     house: House, who: str, method: str, parameters: dict[str, str], headers: dict[str, str], body: bytes
 ) -> None:

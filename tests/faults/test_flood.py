@@ -112,6 +112,7 @@ async def send_numbered(
         return answer.status == 200
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("journal", [None, {"max_bytes": 4_000_000, "segment_bytes": 100_000}], ids=["memory", "journal"])
 async def test_while_a_slow_store_is_flooded_others_are_let_in_and_all_that_was_let_in_is_stored(
     lone: Daemon, embedded_clickhouse: ClickHouse, journal: dict[str, int] | None

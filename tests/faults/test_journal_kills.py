@@ -45,6 +45,7 @@ def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.
     )
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(60 + 10 * KILLS)
 def test_a_daemon_that_is_killed_again_and_again_loses_and_doubles_nothing(tmp_path: Path, clickhouse: ClickHouse) -> None:
     chance = random.Random(SEED)

@@ -20,6 +20,7 @@ SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 PROCESSORS = {"red_metrics": {"max_series": 100_000}, "probabilistic_sampler": {"sampling_percentage": 50}}
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_every_span_is_counted_once_however_often_the_daemon_is_killed(tmp_path: Path, genuine_clickhouse: ClickHouse) -> None:
     chance = random.Random(SEED)

@@ -86,6 +86,7 @@ async def test_a_server_whose_disk_is_full_has_everything_once_there_is_room(
         server.kill()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(60 + 10 * KILLS)
 async def test_a_server_that_is_killed_again_and_again_under_load(own: OwnClickHouse, tmp_path: Path) -> None:
     chance = random.Random(SEED)
@@ -106,6 +107,7 @@ async def test_a_server_that_is_killed_again_and_again_under_load(own: OwnClickH
         assert_stored_once(own.clickhouse, "otel", way.taken)
 
 
+@pytest.mark.soak
 async def test_a_long_outage_with_more_than_fits_into_memory_and_a_restart_amid_it(own: OwnClickHouse, tmp_path: Path) -> None:
     memory_bytes = 200_000
     journal = {"memory_bytes": memory_bytes, "segment_bytes": 300_000}

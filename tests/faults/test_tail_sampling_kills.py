@@ -53,6 +53,7 @@ def configure(daemon: Daemon, server: ClickHouse, database: str, chance: random.
     )
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(60 + 20 * KILLS)
 def test_traces_are_stored_once_and_whole_or_dropped_whole_however_often_the_daemon_is_killed(
     tmp_path: Path, embedded_clickhouse: ClickHouse

@@ -53,6 +53,7 @@ class Callers(Clients):
         return request.SerializeToString()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120 + 20 * KILLS)
 def test_every_call_is_counted_once_however_often_the_daemon_is_killed(tmp_path: Path, genuine_clickhouse: ClickHouse) -> None:
     chance = random.Random(SEED)
