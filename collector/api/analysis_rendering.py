@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from collector.api.rendering import number, span_identity, trace_header
+import orjson
+
+from collector.api import json_rows
+from collector.api.json_rows import Member, taken
+from collector.api.rendering import identity_members, number, trace_header
 from collector.query.analysis.comparison import Node, Side
 from collector.query.analysis.completion_path import CompletionPath
 from collector.query.analysis.crisp_path import CrispPath
@@ -13,45 +17,43 @@ from collector.query.analysis.critical_path import CriticalPath, Segment
 from collector.query.analysis.longest_chain import Chain
 from collector.query.analysis.statistics import Group, Shape
 from collector.query.analysis.what_if import WhatIf
-from collector.query.reduction import ShownBar
+from collector.query.reduction import Repeat, ShownBar
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT
 from collector.query.view import View
-from collector.query.waterfall import Waterfall
+from collector.query.waterfall import Bar, Waterfall
 
 
 def waterfall(view: View, found: Waterfall, shown: Sequence[ShownBar], window: range) -> dict[str, Any]:
     """Header, and those of the bars that are left after a reduction which lie in a window of their positions."""
     spans, tree = view.spans, view.tree
-    ends = [start + duration for start, duration in zip(spans.starts, spans.durations, strict=True)]
-
-    def bar_of(item: ShownBar) -> dict[str, Any]:
-        bar = item.bar
-        parent = tree.parents[bar.row]
-        return {
-            "index": bar.row,
-            "parentIndex": _index(parent),
-            "depth": bar.depth,
-            **span_identity(spans, bar.row),
-            "offsetNanos": str(bar.offset),
-            "selfNanos": str(bar.self_time),
-            "skewNanos": str(view.skews[bar.row]),
-            "children": len(tree.children[bar.row]),
-            "descendants": bar.descendants,
-            "errorsBelow": bar.errors_below,
-            "missingParent": bar.row in tree.missing_parents,
-            "precedesParent": parent != ROOT and spans.starts[bar.row] < spans.starts[parent],
-            "outlivesParent": parent != ROOT and ends[bar.row] > ends[parent],
-            "omitted": item.omitted,
-            "repeat": item.repeat
-            and {
-                "spanCount": item.repeat.spans,
-                "minNanos": str(item.repeat.minimum),
-                "maxNanos": str(item.repeat.maximum),
-                "totalNanos": str(item.repeat.total),
-            },
-        }
-
+    starts = spans.starts
+    ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
+    items = shown[window.start : window.stop]
+    columns = zip(*(item.bar for item in items), strict=True) if items else ((),) * len(Bar._fields)
+    rows, depths, offsets, _, self_times, descendants, errors_below = columns
+    parents = taken(tree.parents, rows)
+    bars = {
+        "index": json_rows.counts(rows),
+        "parentIndex": json_rows.positions(parents),
+        "depth": json_rows.counts(depths),
+        **identity_members(spans, rows),
+        "offsetNanos": json_rows.nanoseconds(offsets),
+        "selfNanos": json_rows.nanoseconds(self_times),
+        "skewNanos": json_rows.nanoseconds(taken(view.skews, rows)),
+        "children": json_rows.counts(list(map(len, taken(tree.children, rows)))),
+        "descendants": json_rows.counts(descendants),
+        "errorsBelow": json_rows.counts(errors_below),
+        "missingParent": json_rows.flags([row in tree.missing_parents for row in rows]),
+        "precedesParent": json_rows.flags(
+            [parent != ROOT and starts[row] < starts[parent] for row, parent in zip(rows, parents, strict=True)]
+        ),
+        "outlivesParent": json_rows.flags(
+            [parent != ROOT and ends[row] > ends[parent] for row, parent in zip(rows, parents, strict=True)]
+        ),
+        "omitted": json_rows.counts([item.omitted for item in items]),
+        "repeat": json_rows.documents([item.repeat and _repeat(item.repeat) for item in items]),
+    }
     missing: dict[str, list[int]] = {}
     for row in tree.roots:
         if row in tree.missing_parents:
@@ -66,8 +68,17 @@ def waterfall(view: View, found: Waterfall, shown: Sequence[ShownBar], window: r
         "missing": [{"parentSpanId": parent, "children": rows} for parent, rows in missing.items()],
         "barCount": len(shown),
         "offset": window.start,
-        "bars": [bar_of(shown[position]) for position in window],
+        "bars": json_rows.records(bars),
         "warnings": warnings(view),
+    }
+
+
+def _repeat(repeat: Repeat) -> dict[str, Any]:
+    return {
+        "spanCount": repeat.spans,
+        "minNanos": str(repeat.minimum),
+        "maxNanos": str(repeat.maximum),
+        "totalNanos": str(repeat.total),
     }
 
 
@@ -80,18 +91,22 @@ def critical_path(view: View, found: CriticalPath, *, tolerance: float, overflow
         "roots": [
             {
                 **_root(view, path.root),
-                "segments": [{**_segment(view.spans, segment), "uncertain": segment.uncertain} for segment in path.segments],
-                "spans": [
+                "segments": json_rows.records(
                     {
-                        **_named(view.spans, share.row),
-                        "onPathNanos": str(share.on_path),
-                        "selfNanos": str(share.self_time),
-                        "dragNanos": str(share.drag),
-                        "slackNanos": str(share.slack),
-                        "savedNanos": str(share.saving),
+                        **_segment_members(view.spans, path.segments),
+                        "uncertain": json_rows.flags([segment.uncertain for segment in path.segments]),
                     }
-                    for share in path.shares
-                ],
+                ),
+                "spans": json_rows.records(
+                    {
+                        **_named_members(view.spans, [share.row for share in path.shares]),
+                        "onPathNanos": json_rows.nanoseconds([share.on_path for share in path.shares]),
+                        "selfNanos": json_rows.nanoseconds([share.self_time for share in path.shares]),
+                        "dragNanos": json_rows.nanoseconds([share.drag for share in path.shares]),
+                        "slackNanos": json_rows.nanoseconds([share.slack for share in path.shares]),
+                        "savedNanos": json_rows.nanoseconds([share.saving for share in path.shares]),
+                    }
+                ),
             }
             for path in found.roots
         ],
@@ -110,7 +125,7 @@ def jaeger_path(view: View, paths: dict[int, list[Segment]], self_times: Sequenc
         roots.append(
             {
                 **_root(view, root),
-                "segments": [_segment(view.spans, segment) for segment in segments],
+                "segments": json_rows.records(_segment_members(view.spans, segments)),
                 "spans": [
                     {**_named(view.spans, row), "onPathNanos": str(time), "selfNanos": str(self_times[row])}
                     for row, time in sorted(on_path.items())
@@ -275,9 +290,15 @@ def comparison(left: Skeleton, right: Skeleton, nodes: Iterable[Node]) -> dict[s
     }
 
 
-def warnings(view: View) -> list[dict[str, Any]]:
+def warnings(view: View) -> orjson.Fragment:
     """What a reader should know about the trace."""
-    return [{**_named(view.spans, each.row), "kind": each.kind, "text": each.text} for each in view.warnings]
+    return json_rows.records(
+        {
+            **_named_members(view.spans, [each.row for each in view.warnings]),
+            "kind": json_rows.texts([each.kind for each in view.warnings]),
+            "text": json_rows.texts([each.text for each in view.warnings]),
+        }
+    )
 
 
 def _mode(view: View, name: str) -> dict[str, Any]:
@@ -296,8 +317,16 @@ def _root(view: View, row: int) -> dict[str, Any]:
     }
 
 
-def _segment(spans: Skeleton, segment: Segment) -> dict[str, Any]:
-    return {**_named(spans, segment.row), "startUnixNano": str(segment.start), "endUnixNano": str(segment.end)}
+def _named_members(spans: Skeleton, rows: Sequence[int]) -> dict[str, Member]:
+    return {"index": json_rows.counts(rows), "spanId": json_rows.ids(taken(spans.span_ids, rows))}
+
+
+def _segment_members(spans: Skeleton, segments: Sequence[Segment]) -> dict[str, Member]:
+    return {
+        **_named_members(spans, [segment.row for segment in segments]),
+        "startUnixNano": json_rows.nanoseconds([segment.start for segment in segments]),
+        "endUnixNano": json_rows.nanoseconds([segment.end for segment in segments]),
+    }
 
 
 def _index(row: int) -> int | None:

@@ -9,6 +9,8 @@ from typing import Final
 
 from aiohttp import ETag, web
 
+from collector.memory import collector_paused
+
 _DIGEST_BYTES: Final = 16
 
 
@@ -32,5 +34,6 @@ async def answer(
 
 
 def _tagged(render: Callable[[], bytes]) -> tuple[bytes, str]:
-    body = render()
+    with collector_paused():
+        body = render()
     return body, hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()

@@ -7,11 +7,14 @@ write is one of the strings NaN, Infinity, -Infinity.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
+from collector.api import json_rows
+from collector.api.json_rows import Member, taken
 from collector.query.attributes import to_json, utf8
 from collector.query.links import LinkedSpans
 from collector.query.many.latencies import GroupLatencies
@@ -189,21 +192,15 @@ def skeleton(spans: Skeleton, tree: Tree, window: range) -> dict[str, Any]:
     depths = [0] * len(spans)
     for row, depth in tree.walk():
         depths[row] = depth
-    return {
-        **trace_header(spans),
-        "offset": window.start,
-        "spans": [
-            {
-                "index": row,
-                "parentIndex": tree.parents[row] if tree.parents[row] >= 0 else None,
-                "depth": depths[row],
-                **span_identity(spans, row),
-                "parentSpanId": spans.parent_span_ids[row],
-                "children": len(tree.children[row]),
-            }
-            for row in window
-        ],
+    members = {
+        "index": json_rows.counts(window),
+        "parentIndex": json_rows.positions(taken(tree.parents, window)),
+        "depth": json_rows.counts(taken(depths, window)),
+        **identity_members(spans, window),
+        "parentSpanId": json_rows.ids(taken(spans.parent_span_ids, window)),
+        "children": json_rows.counts([len(tree.children[row]) for row in window]),
     }
+    return {**trace_header(spans), "offset": window.start, "spans": json_rows.records(members)}
 
 
 def trace_header(spans: Skeleton) -> dict[str, Any]:
@@ -227,6 +224,19 @@ def span_identity(spans: Skeleton, row: int) -> dict[str, Any]:
         "status": name(spans.status_codes[row], STATUS_CODES),
         "startTimeUnixNano": str(spans.starts[row]),
         "durationNanos": str(spans.durations[row]),
+    }
+
+
+def identity_members(spans: Skeleton, rows: Sequence[int]) -> dict[str, Member]:
+    """The same of many spans, as members of a list."""
+    return {
+        "spanId": json_rows.ids(taken(spans.span_ids, rows)),
+        "service": json_rows.texts(taken(spans.services, rows)),
+        "name": json_rows.texts(taken(spans.names, rows)),
+        "kind": json_rows.named(taken(spans.kinds, rows), lambda code: name(code, KINDS)),
+        "status": json_rows.named(taken(spans.status_codes, rows), lambda code: name(code, STATUS_CODES)),
+        "startTimeUnixNano": json_rows.nanoseconds(taken(spans.starts, rows)),
+        "durationNanos": json_rows.nanoseconds(taken(spans.durations, rows)),
     }
 
 

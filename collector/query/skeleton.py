@@ -113,13 +113,19 @@ SELECTED_SKELETON: Final = f"""
 def skeleton_from_result(trace_id: str, result: QueryResult, *, complete: bool = True) -> Skeleton:
     """Spans of an answer to a query of `SELECTED_SKELETON`: in order, and without those that a client sent twice."""
     rows = rows_in_order(result)
-    columns = {name: [values[row] for row in rows] for name, values in result.columns.items()}
+    columns = {name: list(map(values.__getitem__, rows)) for name, values in result.columns.items()}
     return Skeleton(trace_id=trace_id, complete=complete, **skeleton_columns(columns))
 
 
 def rows_in_order(result: QueryResult) -> list[int]:
     """Rows of an answer by their identities, each identity once."""
     columns = result.columns
+    if len(set(columns["SpanId"])) == result.row_count:
+        # As usual. The start, the end and the id then tell all spans apart; sorts of what is nearly sorted cost next to nothing.
+        rows = sorted(range(result.row_count), key=columns["SpanId"].__getitem__)
+        rows.sort(key=columns["End"].__getitem__)
+        rows.sort(key=columns["Start"].__getitem__)
+        return rows
     identities = zip(
         columns["Start"],
         columns["End"],

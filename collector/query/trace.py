@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from collector.memory import collector_paused
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.skeleton import SELECTED_SKELETON, Skeleton, skeleton_from_result
 from collector.query.spans import SELECTED, Spans, from_result
@@ -157,5 +158,10 @@ async def _find(
     complete = result.row_count <= max_spans
     if not complete:
         result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
+
+    def read_all() -> _Found:
+        with collector_paused():
+            return read(trace_id, result, complete=complete)
+
     # Large traces take a while: not on the event loop.
-    return await asyncio.to_thread(read, trace_id, result, complete=complete)
+    return await asyncio.to_thread(read_all)

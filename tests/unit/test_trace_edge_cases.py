@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
@@ -26,7 +27,10 @@ def waterfall(spans: Skeleton, *adjusters: str, **reduction: Any) -> dict[str, A
     view = view_of(spans, adjusters)
     found = build_waterfall(view.spans, view.tree)
     shown = reduce_bars(view.spans, view.tree, found.bars, Reduction(**reduction))
-    return analysis_rendering.waterfall(view, found, shown, range(len(shown)))
+    document: dict[str, Any] = orjson.loads(
+        rendering.json_bytes(analysis_rendering.waterfall(view, found, shown, range(len(shown))))
+    )
+    return document
 
 
 def outline(document: dict[str, Any]) -> str:
