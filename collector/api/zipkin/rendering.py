@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any, Final
 
 from collector.query.attributes import Attributes
@@ -47,13 +48,28 @@ def _span(spans: Spans, row: int, *, shared: bool) -> dict[str, Any]:
         "timestamp": spans.starts[row] // _MICROSECOND,
         # Zipkin knows no duration of zero: it means that there is none.
         "duration": max(duration // _MICROSECOND, 1) if duration else 0,
-        "localEndpoint": {"serviceName": service.lower()} if service else {},
-        "remoteEndpoint": {"serviceName": remote.lower()} if remote else {},
+        "localEndpoint": _endpoint(service, spans.attributes[row], "local"),
+        "remoteEndpoint": _endpoint(remote, spans.attributes[row], "peer"),
         "annotations": [{"timestamp": event.time // _MICROSECOND, "value": event.name} for event in spans.events[row]],
         "tags": dict(_tags(spans, row)),
         "shared": shared,
     }
     return {name: value for name, value in members.items() if value or name in ("name", "annotations", "tags")}
+
+
+def _endpoint(name: str, attributes: Attributes, side: str) -> dict[str, Any]:
+    """One side of a call: its service, and the address and port that the semantic conventions have for it."""
+    members: dict[str, Any] = {"serviceName": name.lower()} if name else {}
+    try:
+        address = ip_address(attributes.get(f"network.{side}.address"))
+    except ValueError:
+        # None, or the path of a socket.
+        return members
+    members[f"ipv{address.version}"] = str(address)
+    port = attributes.get(f"network.{side}.port")
+    if port.isdecimal() and 0 < int(port) < 1 << 16:
+        members["port"] = int(port)
+    return members
 
 
 def _tags(spans: Spans, row: int) -> Iterator[tuple[str, str]]:
