@@ -50,6 +50,8 @@ async def _migrate(config: Config, migrate: _Migrate) -> dict[str, Plan]:
     """What `migrate` says of each exporter, by its id. Raises UserError."""
     planned = {}
     for name, exporter in config.stores.items():
+        if exporter.is_embedded:
+            _check_there_is_one(exporter)
         async with AsyncExitStack() as stack:
             try:
                 client = await _connected(exporter, stack)
@@ -62,10 +64,13 @@ async def _migrate(config: Config, migrate: _Migrate) -> dict[str, Plan]:
     return planned
 
 
+def _check_there_is_one(exporter: ClickHouseExporter) -> None:
+    if not Path(exporter.embedded.path).is_dir():
+        raise UserError(f"there is no database in {exporter.embedded.path} yet; the daemon makes one, with all its tables")
+
+
 async def _connected(exporter: ClickHouseExporter, stack: AsyncExitStack) -> ClickHouseClient:
     if exporter.is_embedded:
-        if not Path(exporter.embedded.path).is_dir():
-            raise UserError(f"there is no database in {exporter.embedded.path} yet; the daemon makes one, with all its tables")
         database = await stack.enter_async_context(EmbeddedDatabase(exporter))
         await database.ready()
     return await stack.enter_async_context(clickhouse_client(exporter))

@@ -1,0 +1,214 @@
+"""How fast stored spans are found: our API beside the best SQL for the same answer, and beside the standard table.
+
+    python bench/query.py [--spans N] [--keep DIR] [--only TEXT] [--rounds N] [--cold]
+
+Makes 20 million spans shaped like the real traces (`bench/many_spans.py`), spread over three days, and writes them into an
+embedded ClickHouse: into our tables and those of the Collector's exporter. Then starts the daemon, and asks each question in
+turn of its API, in SQL of our tables, and of the standard table as its readers ask. With `--keep`, the store stays in that
+directory, and is used again the next time.
+
+Warm is the median over all samples and rounds. Cold, the files have been dropped from the operating system's cache and the marks
+from ClickHouse's before each question; the median of three samples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import http.client
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+import yaml
+
+from bench.contenders import spanhouse_writing_to
+from bench.query_questions import QUESTIONS, Question, Sample
+from bench.query_store import DATABASE, fill, merged
+from exporters.embedded.accounts import Account
+from tests.support.clickhouse import embedded_server
+
+SPANS: Final = 20_000_000
+COLD_SAMPLES: Final = 3
+TARGET_RATIO: Final = 1.3
+TARGET_MS: Final = 5.0
+JOIN_TARGET: Final = 50.0
+_TIMEOUT_S: Final = 120.0
+_CACHES: Final = ("MARK CACHE", "UNCOMPRESSED CACHE", "INDEX MARK CACHE", "INDEX UNCOMPRESSED CACHE", "QUERY CONDITION CACHE")
+
+
+class Asker:
+    """A connection that stays open."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
+
+    def get(self, path: str, status: int) -> bytes:
+        """An answer of the API. Raises RuntimeError for another status."""
+        self._connection.request("GET", path)
+        return self._read(path, status)
+
+    def sql(self, statement: str) -> bytes:
+        """An answer of ClickHouse. Raises RuntimeError for an error."""
+        self._connection.request("POST", "/?default_format=JSONColumns&wait_end_of_query=1", body=statement.encode())
+        return self._read(statement, http.client.OK)
+
+    def _read(self, asked: str, status: int) -> bytes:
+        response = self._connection.getresponse()
+        body = response.read()
+        if response.status != status:
+            raise RuntimeError(f"{response.status} for {asked}: {body[:1000].decode(errors='replace')}")
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds of one way of asking, warm for each sample and round, and cold."""
+
+    warm: list[float]
+    cold: list[float]
+
+    @property
+    def typical(self) -> float:
+        return median(self.warm)
+
+    @property
+    def p95(self) -> float:
+        return float(np.percentile(self.warm, 95))
+
+
+def measure(question: Question, api: Asker, store: Asker, rounds: int, drop: Callable[[], None] | None) -> dict[str, Times]:
+    """Times of each way: `api`, `ours`, and `standard` where there is one."""
+    samples = _rows(store.sql(question.samples))
+    ways: dict[str, Callable[[Sample], object]] = {
+        "api": lambda sample: api.get(question.path(sample), question.answers),
+        "ours": lambda sample: store.sql(question.ours(sample)),
+    }
+    if (standard := question.standard) is not None:
+        ways["standard"] = lambda sample: store.sql(standard(sample))
+    times = {way: Times([], []) for way in ways}
+    if drop is not None:
+        for way, ask in ways.items():
+            for sample in samples[:COLD_SAMPLES]:
+                drop()
+                times[way].cold.append(_milliseconds(ask, sample))
+    for ask in ways.values():
+        ask(samples[0])
+    for _ in range(rounds if len(samples) > 1 else 3 * rounds):
+        for sample in samples:
+            # By turns, so that what else the machine does falls on all alike.
+            for way, ask in ways.items():
+                times[way].warm.append(_milliseconds(ask, sample))
+    return times
+
+
+def _milliseconds(ask: Callable[[Sample], object], sample: Sample) -> float:
+    started = time.perf_counter()
+    ask(sample)
+    return 1e3 * (time.perf_counter() - started)
+
+
+def _rows(answer: bytes) -> list[Mapping[str, Any]]:
+    columns = json.loads(answer)
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def line(question: Question, times: Mapping[str, Times]) -> str:
+    """One line of the report."""
+    api, ours, standard = times["api"], times["ours"], times.get("standard")
+    ratio = (api.typical - TARGET_MS) / ours.typical
+    verdicts = [f"≤ {TARGET_RATIO} + {TARGET_MS:.0f} ms: {_verdict(ratio <= TARGET_RATIO)}"]
+    if question.p95_ms is not None:
+        verdicts.append(f"p95 < {question.p95_ms:.0f} ms: {_verdict(api.p95 < question.p95_ms)}")
+    if question.name.startswith("topology") and standard is not None:
+        verdicts.append(f"≥ {JOIN_TARGET:.0f} x: {_verdict(standard.typical / api.typical >= JOIN_TARGET)}")
+    cold = "".join(f"{median(each.cold):>9.1f}" if each.cold else "" for each in times.values())
+    of_standard = f"{standard.typical:>9.1f}{standard.typical / api.typical:>8.2f}" if standard else f"{'—':>9}{'—':>8}"
+    return (
+        f"{question.name:<33}{api.typical:>9.1f}{api.p95:>9.1f}{ours.typical:>9.1f}{api.typical / ours.typical:>8.2f}"
+        f"{of_standard}  {', '.join(verdicts)}{'  cold' if cold else ''}{cold}"
+    )
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+def forget_files(directory: Path) -> None:
+    """Have the operating system drop what it has of these files in its cache."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            file = os.open(path, os.O_RDONLY)
+            try:
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(file)
+
+
+@contextmanager
+def stored(directory: Path, spans: int) -> Iterator[int]:
+    """The port of a ClickHouse that has the spans; it makes them where the directory is empty."""
+    done = directory / "spans"
+    with embedded_server(directory / "clickhouse", [Account(reader=None)]) as port:
+        url = f"http://127.0.0.1:{port}"
+        if not done.exists():
+            seconds = asyncio.run(fill(url, spans))
+            asyncio.run(merged(url))
+            done.write_text(f"{spans}\n")
+            print(f"written in {seconds:,.0f} s", flush=True)
+        yield port
+
+
+def report(directory: Path, arguments: argparse.Namespace) -> None:
+    """Ask everything, and print a line for each question."""
+    with stored(directory, arguments.spans) as port:
+        store = Asker(port)
+        print(store.sql("SELECT count() AS spans, uniq(TraceId) AS traces FROM otel.otel_traces").decode().replace("\n", " "))
+        print(f"{'ms':<33}{'api':>9}{'p95':>9}{'sql':>9}{'ratio':>8}{'standard':>9}{'/ api':>8}")
+
+        def drop() -> None:
+            for cache in _CACHES:
+                store.sql(f"SYSTEM DROP {cache}")
+            forget_files(directory)
+
+        contender = spanhouse_writing_to(
+            directory / "daemon", {"endpoint": f"http://127.0.0.1:{port}", "database": DATABASE}, name="daemon"
+        )
+        with contender.process:
+            configuration = yaml.safe_load((directory / "daemon" / "collector.yaml").read_text())
+            query_port = int(configuration["extensions"]["query"]["endpoint"].rpartition(":")[2])
+            api = Asker(query_port)
+            for question in QUESTIONS:
+                if arguments.only in question.name:
+                    times = measure(question, api, store, arguments.rounds, drop if arguments.cold else None)
+                    print(line(question, times), flush=True)
+            print(f"memory of the daemon {contender.process.resident_bytes() / 2**20:.0f} MiB")
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--spans", type=int, default=SPANS)
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="where the store stays for the next time")
+    parser.add_argument("--only", default="", metavar="TEXT", help="questions whose names have this in them")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cold", action="store_true", help="measure with empty caches, too")
+    arguments = parser.parse_args()
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
+        report(arguments.keep, arguments)
+    else:
+        with TemporaryDirectory(prefix="spanhouse-bench-") as directory:
+            report(Path(directory), arguments)
+
+
+if __name__ == "__main__":
+    main()
