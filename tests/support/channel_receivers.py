@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -110,6 +110,10 @@ PATHS: Final = {
 }
 
 
+Step = tuple[int, dict[str, str], str] | str
+"""An answer: a status with headers and a body, or `hang`, `drop` (no answer) or `half` (one that breaks off)."""
+
+
 @dataclass
 class Received:
     """One request that came: for whom, its document, its headers, and its body."""
@@ -128,14 +132,15 @@ class Receiver:
         url: where it is.
         received: what came and was well-formed, in order, whatever was answered.
         faults: what was wrong with what was not.
-        script: answers to give instead of the usual ones, the next one first: a status with headers and a body, or `hang`, `drop`
-            (without an answer) or `half` (an answer that breaks off).
+        script: answers to give instead of the usual ones, the next one first.
+        decide: says what to answer when the script is over; the usual, where it says nothing.
     """
 
     url: str = ""
     received: list[Received] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    script: list[tuple[int, dict[str, str], str] | str] = field(default_factory=list)
+    script: list[Step] = field(default_factory=list)
+    decide: Callable[[], Step | None] = lambda: None
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         service = PATHS.get(request.path)
@@ -151,9 +156,9 @@ class Receiver:
             self.faults.append(f"{service}: {error}")
             return web.Response(status=400, text="invalid_payload")
         self.received.append(Received(service, document, dict(request.headers), body))
-        if not self.script:
+        step = self.script.pop(0) if self.script else self.decide()
+        if step is None:
             return web.Response(status=202 if service == "pagerduty" else 200, text=OK[service])
-        step = self.script.pop(0)
         if isinstance(step, tuple):
             status, headers, text = step
             return web.Response(status=status, headers=headers, text=text)
