@@ -137,6 +137,8 @@ def build_application(
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
         application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
         application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
+        application[load_test_runs.FOLLOWERS] = set()
+        application.on_shutdown.append(load_test_runs.end_followers)
         if load_tester is not None:
             application[load_test_runs.LOAD_TESTS] = load_tester
         schema = SchemaSettings(client.database, settings.spans_table.rpartition(".")[2])
