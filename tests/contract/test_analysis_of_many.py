@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
@@ -271,6 +272,100 @@ async def test_groups_lead_to_their_traces(api: Api, stored: Stored) -> None:
         assert await spans_behind(api, document, group) == group["spans"], group["search"]
 
 
+def values_of(row: Row) -> set[tuple[str, str, str]]:
+    """All that differences are looked for in."""
+    fields = {
+        "service": row["ServiceName"],
+        "name": row["SpanName"],
+        "kind": row["SpanKind"].lower(),
+        "status": row["StatusCode"].lower(),
+        "status.message": row["StatusMessage"],
+        "scope.name": row["ScopeName"],
+    }
+    return {
+        *(("field", key, value) for key, value in fields.items()),
+        *((level, key, value[:2001]) for level in ("span", "resource") for key, value in attributes(row, level)[0].items()),
+    }
+
+
+def likelihood_ratio(having: Sequence[float], sizes: Sequence[float]) -> float:
+    """G² of a table of two rows, cell by cell."""
+    result = 0.0
+    for side in (0, 1):
+        cells = [(having[side], sum(having)), (sizes[side] - having[side], sum(sizes) - sum(having))]
+        for observed, in_all in cells:
+            if observed > 1e-9:
+                result += 2 * observed * math.log(observed * sum(sizes) / (in_all * sizes[side]))
+    return result
+
+
+def check_differences(document: Any, sides: tuple[list[Row], list[Row]]) -> None:
+    """All that an answer about whole sides says, against the rows of the sides."""
+    counted = [Counter(value for row in rows for value in values_of(row)) for rows in sides]
+    totals = [sum(map(weight_of, rows)) for rows in sides]
+    sizes = [total**2 / sum(weight_of(row) ** 2 for row in rows) for total, rows in zip(totals, sides, strict=True)]
+    names = [each for each in counted[0] | counted[1] if counted[0][each] + counted[1][each] >= 5]
+    assert document["comparedValues"] == len(names) > 300
+    for name, total, rows in zip(("selection", "baseline"), totals, sides, strict=True):
+        assert (document[name]["sampled"], document[name]["count"]) == (len(rows), total)
+    weighed: list[defaultdict[tuple[str, str, str], float]] = [defaultdict(float), defaultdict(float)]
+    for found, rows in zip(weighed, sides, strict=True):
+        for row in rows:
+            for each in values_of(row):
+                found[each] += weight_of(row)
+    expected = {}
+    for each in names:
+        shares = [found[each] / total for found, total in zip(weighed, totals, strict=True)]
+        score = likelihood_ratio([share * size for share, size in zip(shares, sizes, strict=True)], sizes)
+        if math.erfc(math.sqrt(max(score, 0) / 2)) * len(names) < 0.01:
+            expected[each] = (shares, score)
+    told = {(each["level"], each["key"], value["value"]): value for each in document["differences"] for value in each["values"]}
+    assert set(told) == set(expected)
+    for name, value in told.items():
+        shares, score = expected[name]
+        assert [value["selection"]["share"], value["baseline"]["share"]] == pytest.approx(shares)
+        assert [value["selection"]["spans"], value["baseline"]["spans"]] == [found[name] for found in counted]
+        assert value["gSquared"] == pytest.approx(score)
+    scores = [max(value["gSquared"] for value in each["values"]) for each in document["differences"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+async def test_differences_of_some_spans_from_the_rest_are_those_that_plain_python_finds(api: Api, stored: Stored) -> None:
+    asked: dict[str, Any] = {**stored.range, "sample": "100000", "limit": "200", "values": "100"}
+    document = await api.json("/api/v1/analysis/differences", **asked, selection="duration >= 20ms", kind="server")
+    servers = [row for row in stored.rows if row["SpanKind"] == "Server"]
+    slow = [row for row in servers if row["Duration"] >= 20 * 10**6]
+    check_differences(document, (slow, [row for row in servers if row["Duration"] < 20 * 10**6]))
+    parts = [value for each in document["differences"][:3] for value in each["values"][:1]]
+    for part in parts:
+        assert await spans_behind(api, document, part) == part["selection"]["spans"], part
+    sampled = await api.json("/api/v1/analysis/differences", **stored.range, selection="duration >= 20ms", sample="100")
+    assert 50 < sampled["baseline"]["sampled"] < 200 < sampled["baseline"]["spans"]
+
+
+async def test_differences_of_two_time_ranges_are_those_that_plain_python_finds(api: Api, stored: Stored) -> None:
+    times = sorted(row["Timestamp"] for row in stored.rows)
+    first, last = times[len(times) // 4], times[len(times) * 3 // 4]
+    document = await api.json(
+        "/api/v1/analysis/differences",
+        start=_seconds(last),
+        end=stored.range["end"],
+        baselineStart=stored.range["start"],
+        baselineEnd=_seconds(first),
+        sample="100000",
+        limit="200",
+        values="100",
+    )
+    check_differences(
+        document,
+        ([row for row in stored.rows if row["Timestamp"] >= last], [row for row in stored.rows if row["Timestamp"] < first]),
+    )
+    versions = await api.json(
+        "/api/v1/analysis/differences", **stored.range, selection="kind = server", baseline="kind = client and service != nil"
+    )
+    assert versions["baseline"]["sampled"] == sum(row["SpanKind"] == "Client" and row["ServiceName"] != "" for row in stored.rows)
+
+
 @pytest.mark.parametrize(
     ("path", "query", "parameter"),
     [
@@ -287,9 +382,15 @@ async def test_groups_lead_to_their_traces(api: Api, stored: Stored) -> None:
         ("heat-map", {"perDoubling": "9"}, "perDoubling"),
         ("errors", {"status": "ok"}, "status"),
         ("operations", {"limit": "0"}, "limit"),
+        ("differences", {}, "selection"),
+        ("differences", {"selection": "trace.spans > 2"}, "selection"),
+        ("differences", {"baseline": "a ="}, "baseline"),
+        ("differences", {"baselineStart": "1772370000"}, "baselineEnd"),
+        ("differences", {"baselineStart": "1772370000", "baselineEnd": "1772360000"}, "baselineStart"),
+        ("differences", {"selection": "a = 1", "sample": "99"}, "sample"),
     ],
 )
 async def test_what_cannot_be_asked_is_named(api: Api, path: str, query: dict[str, Any], parameter: str) -> None:
     answer = await api.get(f"/api/v1/analysis/{path}", **query)
     assert (answer.status, answer.json["parameter"]) == (400, parameter)
-    assert answer.json["value"] in (query[parameter], query[parameter][-1])
+    assert answer.json["value"] in (query.get(parameter, ""), query.get(parameter, " ")[-1])

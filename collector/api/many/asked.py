@@ -19,6 +19,9 @@ from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key, read_key, search_words
 
 MOST_KEYS: Final = 5
+MUST_BE_OF_SPANS: Final = (
+    "is about spans here: say what some span of the trace is like, in braces, as in {IsRootSpan() and duration > 2s}"
+)
 _KEY_TEXT: Final = (
     "What spans of one group agree in, as the language of the search box names it: `service`, `operation`, `kind`, `status`,"
     " `status.message`, or the key of an attribute of the span or its resource, such as `http.route`. May be repeated."
@@ -36,8 +39,7 @@ def asked_spans(query: MultiMapping[str], workspace: str, now: int) -> TraceSear
     """
     search = filter_of(query, workspace, now)
     if search.traces:
-        remedy = "spans are analysed here: instead of trace. say what some span of the trace is like, in braces, as in"
-        raise BadParameter(QUERY.name, query[QUERY.name], f"{remedy} {{IsRootSpan() and duration > 2s}}")
+        raise BadParameter(QUERY.name, query[QUERY.name], MUST_BE_OF_SPANS)
     return search
 
 

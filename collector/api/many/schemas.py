@@ -40,6 +40,13 @@ _ONCE: Final[Schema] = {**FLAG, "description": "Whether a span that its client s
 _SPANS: Final[Schema] = {**COUNT, "description": "Those that are stored."}
 _KEY: Final[Schema] = {**listing(TEXT), "description": "In the order of `by`; empty texts where spans say nothing there."}
 _COUNTS: Final[dict[str, Schema]] = {"spans": _SPANS, "count": WEIGHED, "errors": WEIGHED}
+_SIDE: Final = record(
+    **_RANGE,
+    spans={**COUNT, "description": "Those that fit; one that its client sent twice counts twice."},
+    sampled={**COUNT, "description": "Of those, how many were looked at."},
+    count=WEIGHED,
+)
+_HAVING: Final = record(spans={**COUNT, "description": "Of the sample, those that have the value."}, share=_SHARE)
 _LATENCIES: Final[dict[str, Schema]] = {
     **_RANGE,
     "by": listing(TEXT),
@@ -144,5 +151,41 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "description": "Those with the most spans first. A span with several exceptions is among the causes of each.",
         },
         total={**COUNT, "description": "How many causes there are."},
+    ),
+    "SpanDifferences": record(
+        selection=_SIDE,
+        baseline=_SIDE,
+        **_WEIGHTED,
+        statistic={
+            "type": "string",
+            "const": "g-squared",
+            "description": "The likelihood ratio of who has a value and who has not (Dunning 1993), which is in `gSquared`.",
+        },
+        significance={**NUMBER, "description": "Differences that chance makes with at least this probability are left out."},
+        comparedValues={**COUNT, "description": "How many values were compared."},
+        differences={
+            **listing(
+                record(
+                    level={"type": "string", "enum": ["field", "span", "resource"]},
+                    key=TEXT,
+                    values=listing(
+                        record(
+                            value=TEXT,
+                            selection=_HAVING,
+                            baseline=_HAVING,
+                            difference={**NUMBER, "description": "Of the shares, from -1 to 1."},
+                            gSquared=NUMBER,
+                            probability={**NUMBER, "description": "That chance makes so much of a difference in any value."},
+                            search=_PART_SEARCH,
+                        )
+                    ),
+                    total={**COUNT, "description": "How many of its values differ."},
+                )
+            ),
+            "description": "What differs most first.",
+        },
+        total={**COUNT, "description": "How many fields and attributes differ."},
+        **_COMPLETE,
+        search={**_SEARCH, "description": "What finds the traces of the selection: the body of `POST /api/v1/traces`."},
     ),
 }

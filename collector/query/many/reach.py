@@ -19,7 +19,7 @@ MOST_EXACT: Final = 1_000_000
 
 # Receiver contract DATA-24. Attributes are left out, unlike where a trace is read: reading them costs more than all the rest, and
 # two spans that agree to the nanosecond in everything else are the same to an analysis anyway.
-_IDENTITY: Final = "cityHash64(TraceId, SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName)"
+IDENTITY: Final = "cityHash64(TraceId, SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName)"
 FAILED: Final = f"StatusCode = '{STATUS_CODES[ERROR]}'"
 
 
@@ -46,7 +46,7 @@ def spans_statement(
         wording = Wording(store.spans_table, parameters)
         texts = ", ".join(f"toString({group_text(wording, key.field)})" for key in by)
         selected.append(f"[{texts}]::Array(String) AS Texts")
-    once = f" LIMIT 1 BY {_IDENTITY}" if each_once else ""
+    once = f" LIMIT 1 BY {IDENTITY}" if each_once else ""
     return Statement(
         f"SELECT {', '.join(selected)} FROM {store.spans_table} WHERE {' AND '.join(conditions)}{once}",  # noqa: S608 - names are checked, values are bound
         parameters,
