@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from tests.support.alerts import MINUTE, SECOND, START, Shop, SpanOf, opened_shop
+from collector.monitor.actions import NotPossible, act
+from collector.monitor.lease import Lease
+from collector.monitor.log import Happening
+from collector.monitor.states import AlertState, Step, acknowledge, resolve
+from tests.support.alerts import (
+    MINUTE,
+    SECOND,
+    START,
+    WORKSPACE,
+    Shop,
+    SpanOf,
+    made_database,
+    opened_shop,
+    slow,
+)
 from tests.support.clickhouse import ClickHouse
+
+CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
+SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def alerts_database(clickhouse: ClickHouse) -> Iterator[str]:
+    with made_database(clickhouse) as database:
+        yield database
 
 
 @pytest.fixture
-async def shop(clickhouse: ClickHouse) -> AsyncIterator[Shop]:
-    async with opened_shop(clickhouse) as opened:
+async def shop(clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
+    async with opened_shop(clickhouse, alerts_database) as opened:
         yield opened
-
-
-def slow(minutes: range, duration: int = 3 * SECOND, **fields: object) -> list[SpanOf]:
-    """Four spans in each minute."""
-    return [
-        SpanOf(START + minute * MINUTE + number * SECOND, duration, **fields)  # type: ignore[arg-type]  # as SpanOf
-        for minute in minutes
-        for number in range(4)
-    ]
 
 
 async def test_a_slow_service_is_told_of_with_its_slowest_traces_and_again_when_it_has_recovered(shop: Shop) -> None:
@@ -66,3 +82,60 @@ async def test_a_slow_service_is_told_of_with_its_slowest_traces_and_again_when_
     # What the first one would do now, had it slept all the while, is nothing.
     await first.minute(2)
     assert shop.inbox.whats == ["fired", "resolved"]
+
+
+async def test_who_acknowledges_and_resolves_is_told_to_others_and_wins_over_nobody(shop: Shop) -> None:
+    await shop.spans(slow(range(20)))
+    await shop.rule({"measure": "latency", "above": "2s"}, scope={"service": "cart"}, window="1m", repeat="1m")
+    collector = await shop.collector().open()
+    await collector.minute(2)
+    (alert,) = await collector.log.page(WORKSPACE, 10, statuses=["active"], before=(1 << 62, ""))
+
+    async def does(action: Callable[[AlertState, int], Step | None], who: str) -> Happening | NotPossible | None:
+        try:
+            return await act(collector.log, WORKSPACE, alert.alert_id, action, who, "mine", shop.clock.now)
+        except NotPossible as error:
+            return error
+
+    # Of those who acknowledge at once, one does.
+    outcomes = await asyncio.gather(*(does(acknowledge, f"person {number}") for number in range(4)))
+    (done,) = [each for each in outcomes if isinstance(each, Happening)]
+    assert sum(isinstance(each, NotPossible) for each in outcomes) == 3
+    await collector.minute(3)
+    assert shop.inbox.whats == ["fired", "repeated", "acknowledged"]
+    told = shop.inbox.events[-1]
+    assert (told.by, told.note) == (done.by, "mine")
+    assert told.evidence == shop.inbox.events[1].evidence
+    assert await act(collector.log, "elsewhere", alert.alert_id, resolve, "ann", "", shop.clock.now) is None
+    await does(resolve, "ann")
+    await collector.send()
+    # It is still slow, and fires anew, as another incident.
+    await collector.minute(2)
+    assert shop.inbox.whats[3:] == ["resolved", "fired", "repeated"]
+    assert len({event.incident for event in shop.inbox.events}) == 2
+    # Without its rule it ends.
+    (stored,) = await shop.rules.all(WORKSPACE)
+    await shop.rules.delete(stored, "ann")
+    await collector.minute()
+    assert shop.inbox.whats[6:] == ["resolved"]
+    assert collector.evaluator.alerts.all_open() == []
+
+
+async def test_a_collector_takes_over_when_the_holder_stops_and_not_before(shop: Shop) -> None:
+    first, second, *others = [
+        Lease(shop.client, shop.schema, "alerting", lambda: shop.now / 1e9, lambda: shop.now) for _ in range(6)
+    ]
+    assert sum(await asyncio.gather(*(lease.claim() for lease in (first, *others)))) == 1
+    (holder,) = [lease for lease in (first, *others) if lease.is_held]
+    for _ in range(10):
+        shop.now += 10 * SECOND
+        assert await holder.claim()
+        assert not await second.claim()
+    shop.now += 25 * SECOND
+    assert not holder.is_held
+    assert not await second.claim()
+    shop.now += 10 * SECOND
+    assert await second.claim()
+    assert not await holder.claim()
+    await second.release()
+    assert await holder.claim()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,7 +128,7 @@ class Shop:
         times = [span.at for span in spans]
         await self.client.command("TRUNCATE TABLE otel_red_minute")
         await self.client.command("TRUNCATE TABLE otel_red_quarter_hour")
-        await self.client.command(_RATES, {"start": 0, "end": max(times) + 2**60})
+        await self.client.command(_RATES, {"start": 0, "end": max(times) + 2**60}, settings={"insert_deduplicate": 0})
 
     def collector(self, client: ClickHouseClient | None = None) -> Collector:
         """One more collector."""
@@ -172,21 +172,48 @@ class Collector:
         sending = asyncio.create_task(self.dispatcher.run())
         try:
             while not self.dispatcher.looked_at(await self.log.head()) or not self.dispatcher.is_idle:
-                assert not sending.done(), sending
                 await asyncio.sleep(0.002)
+                if sending.done():
+                    sending.result()
         finally:
             sending.cancel()
             await asyncio.wait([sending])
 
 
-@asynccontextmanager
-async def opened_shop(clickhouse: ClickHouse) -> AsyncIterator[Shop]:
-    """A database of its own."""
+def slow(minutes: range, duration: int = 3 * SECOND, **fields: object) -> list[SpanOf]:
+    """Four spans in each minute."""
+    return [
+        SpanOf(START + minute * MINUTE + number * SECOND, duration, **fields)  # type: ignore[arg-type]  # as SpanOf
+        for minute in minutes
+        for number in range(4)
+    ]
+
+
+@contextmanager
+def made_database(clickhouse: ClickHouse) -> Iterator[str]:
+    """A database with all tables, whose name this is."""
     database = f"alerts_{uuid.uuid4().hex}"
+
+    async def make() -> None:
+        async with ClickHouseClient([clickhouse.url], database=database) as client:
+            await apply(client, SchemaSettings(database=database))
+
+    asyncio.run(make())
+    try:
+        yield database
+    finally:
+        clickhouse.execute(f"DROP DATABASE {database}")
+
+
+@asynccontextmanager
+async def opened_shop(clickhouse: ClickHouse, database: str) -> AsyncIterator[Shop]:
+    """A database that was made, with nothing in its tables."""
     schema = SchemaSettings(database=database)
     async with ClickHouseClient([clickhouse.url], database=database) as client:
+        for table in ("otel_traces", "otel_red_minute", "otel_red_quarter_hour", "otel_objects"):
+            await client.command(f"TRUNCATE TABLE {table}")
+        # Made anew, they remember no tokens.
+        for table in ("otel_alert_events", "otel_alert_claims"):
+            await client.command(f"DROP TABLE {table} SYNC")
         await apply(client, schema)
-        try:
-            yield Shop(client, schema)
-        finally:
-            await client.command(f"DROP DATABASE {database}", database="default")
+        yield Shop(client, schema)
