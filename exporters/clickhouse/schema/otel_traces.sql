@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
 )
 ENGINE = {engine}
 PARTITION BY toDate(Timestamp)
-ORDER BY (Workspace, ServiceName, SpanName, toDateTime(Timestamp))
+-- Five minutes after five minutes: the spans of a trace, and those of a time range, stand together, and of these those of a service.
+ORDER BY (Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName, Timestamp)
 {ttl_by_timestamp}
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1{deduplication}
