@@ -33,6 +33,7 @@ _MEANINGS = {
     "string_type": "must be text; put it in quotes if it looks like something else",
     "too_short": "must not be empty",
     "tuple_type": "must be a list",
+    "uuid_parsing": "must be a UUID",
 }
 
 
@@ -94,13 +95,17 @@ def meaning(fault: ErrorDetails) -> tuple[str, str]:
             return f"must be one of {wanted}", nearest(str(fault["input"]), known)
         case "union_tag_invalid":
             known = re.findall(r"'([^']*)'", context["expected_tags"])
-            return f"must have one of {', '.join(known)} as {context['discriminator']}", nearest(context["tag"], known)
+            return f"must have one of {', '.join(known)} as {_unquoted(context['discriminator'])}", nearest(context["tag"], known)
         case "union_tag_not_found":
-            return f"must have {context['discriminator']}", ""
+            return f"must have {_unquoted(context['discriminator'])}", ""
         case kind if kind in _MEANINGS:
             bounds = {name: f"{bound:.0f}" for name, bound in context.items() if isinstance(bound, int | float)}
             return _MEANINGS[kind].format_map(bounds), ""
     return fault["msg"], ""
+
+
+def _unquoted(name: str) -> str:
+    return name.strip("'")
 
 
 def _found(fault: ErrorDetails, path: KeyPath, document: Document) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 import orjson
 from aiohttp import web
@@ -48,8 +48,8 @@ def validated(model: type[M], document: Mapping[str, Any]) -> M:
         # As JSON, in which a list is what a tuple is made of.
         return model.model_validate_json(orjson.dumps(document), by_alias=True, by_name=False)
     except ValidationError as error:
-        known = [field.alias or name for name, field in model.model_fields.items()]
-        raise invalid_body([_fault(fault, known) for fault in error.errors(include_url=False)]) from None
+        faults = error.errors(include_url=False)
+        raise invalid_body([_fault(model, fault) for fault in faults if not _is_of_items(fault, faults)]) from None
 
 
 def invalid_body(errors: list[dict[str, Any]]) -> Problem:
@@ -58,13 +58,53 @@ def invalid_body(errors: list[dict[str, Any]]) -> Problem:
     return Problem(400, "Invalid body", f"{told}.", errors=errors)
 
 
-def _fault(fault: ErrorDetails, known: list[str]) -> dict[str, Any]:
+def _is_of_items(fault: ErrorDetails, faults: list[ErrorDetails]) -> bool:
+    """Whether a list is said to be too short only since its items are wrong."""
+    place = fault["loc"]
+    return fault["type"] == "too_short" and any(place == other["loc"][: len(place)] != other["loc"] for other in faults)
+
+
+def _fault(model: type[BaseModel], fault: ErrorDetails) -> dict[str, Any]:
+    place, known = _place(model, fault["loc"])
     if fault["type"] == "extra_forbidden":
         message, hint = "is not a known field", alternatives(str(fault["loc"][-1]), known, "known here")
     else:
         message, hint = meaning(fault)
     value = None if fault["type"] == "missing" else _shown(fault["input"])
-    return {"field": key_path(fault["loc"]), "value": value, "detail": f"{message}; {hint}" if hint else message}
+    return {"field": key_path(place), "value": value, "detail": f"{message}; {hint}" if hint else message}
+
+
+def _place(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[tuple[int | str, ...], list[str]]:
+    """Where a fault is in the document, and which fields are known in that object.
+
+    Args:
+        location: as pydantic has it: behind a field with models of several kinds it names the kind, which no document does.
+    """
+    place: list[int | str] = []
+    inside: list[type[BaseModel]] = [model]
+    for key in location:
+        if not isinstance(key, str):
+            place.append(key)
+            continue
+        if len(inside) > 1 and (chosen := [each for each in inside if _is_kind(each, key)]):
+            inside = chosen
+            continue
+        place.append(key)
+        fields = [field for each in inside for name, field in each.model_fields.items() if key == (field.alias or name)]
+        if fields:
+            inside = [each for field in fields for each in _models(field.annotation)]
+    return tuple(place), [field.alias or name for each in inside for name, field in each.model_fields.items()]
+
+
+def _is_kind(model: type[BaseModel], tag: str) -> bool:
+    return any(get_args(field.annotation) == (tag,) for field in model.model_fields.values())
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _shown(value: Any) -> Any:
