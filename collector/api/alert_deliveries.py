@@ -37,7 +37,8 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 def _id(name: str, what: str) -> Parameter[uuid.UUID | None]:
-    return Parameter(name, f"Only those {what} of this id.", {"type": "string", "format": "uuid"}, _uuid, None)
+    schema = {"type": "string", "format": "uuid"}
+    return Parameter(name, f"Only those {what} of this id.", schema, _uuid, None, example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7")
 
 
 CURSOR: Final[Parameter[Place | None]] = Parameter(
