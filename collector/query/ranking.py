@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import orjson
 
@@ -19,6 +19,9 @@ from collector.query.store import ERROR, IDENTITY, MAX_TIMESTAMP, START, STATUS_
 
 MOST_MEASURED: Final = 100_000
 """So many traces, those with the newest spans that fit, are measured as a whole; more would take too long."""
+
+DRAWN: Final = "cityHash64(TraceId), TraceId"
+"""The order of traces of which the first ones are a fair sample."""
 
 _LAST_SECOND: Final = 2**32 - 1
 _MEASURES: Final[dict[Measure, str]] = {
@@ -84,22 +87,9 @@ def ranking_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | No
 
     `Total` is 0 on an empty page.
     """
-    conditions, parameters = conditions_of(store, search)
-    latest = "max" if search.descending else "min"
-    fitting = (
-        f"SELECT TraceId, toUnixTimestamp64Nano({latest}(Timestamp)) AS LastFitting"  # noqa: S608 - the name is checked, values are bound
-        f" FROM {store.spans_table} WHERE {' AND '.join(conditions)} GROUP BY TraceId"
-    )
-    measures = list(dict.fromkeys([condition.measure for condition in search.traces]))
-    rank = "LastFitting"
-    if search.sort != "start":
-        rank = _NAMES[search.sort]
-        measures = list(dict.fromkeys([*measures, search.sort]))
-    if measures:
-        cut, ranked = f"length(Fitting) > {MOST_MEASURED}", _measured(store, search, measures, parameters)
-        preface = f"WITH {_fitting_once(store, fitting)}"
-    else:
-        cut, ranked, preface = "false", fitting, ""
+    ranked = _ranked(store, search)
+    parameters = ranked.parameters
+    rank = "LastFitting" if search.sort == "start" else _NAMES[search.sort]
     after = ""
     if cursor is not None:
         sign = "<" if search.descending else ">"
@@ -107,18 +97,58 @@ def ranking_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | No
         parameters |= {"rank": cursor.rank, "after": cursor.trace_id}
     parameters["limit"] = search.limit + 1
     return Statement(
-        f"""{preface}
-        SELECT groupArray(TraceId) AS TraceIds, groupArray(Rank) AS Ranks, any(Total) AS Total, {cut} AS Cut
+        f"""{ranked.preface}
+        SELECT groupArray(TraceId) AS TraceIds, groupArray(Rank) AS Ranks, any(Total) AS Total, {ranked.cut} AS Cut
         FROM
         (
             SELECT TraceId, Rank, Total
-            FROM (SELECT TraceId, {rank} AS Rank, count() OVER () AS Total FROM ({ranked}))
+            FROM (SELECT TraceId, {rank} AS Rank, count() OVER () AS Total FROM ({ranked.sql}))
             {after}
             ORDER BY Rank {"DESC" if search.descending else "ASC"}, TraceId
             LIMIT {{limit:UInt64}}
         )""",  # noqa: S608 - the name is checked, values are bound
         parameters,
     )
+
+
+def sample_statement(store: SpanStore, search: TraceSearch, count: int) -> Statement:
+    """One row: `TraceIds`, so many of all hits, drawn by their ids; `Total` and `Cut` as in `ranking_statement`."""
+    ranked = _ranked(store, search)
+    return Statement(
+        f"""{ranked.preface}
+        SELECT groupArray(TraceId) AS TraceIds, any(Total) AS Total, {ranked.cut} AS Cut
+        FROM
+        (
+            SELECT TraceId, count() OVER () AS Total FROM ({ranked.sql})
+            ORDER BY {DRAWN} LIMIT {{count:UInt64}}
+        )""",  # noqa: S608 - the name is checked, values are bound
+        {**ranked.parameters, "count": count},
+    )
+
+
+class _Ranked(NamedTuple):
+    """Hits with what they are ranked by: their SQL, what must stand before the whole statement, and whether there may be more."""
+
+    sql: str
+    preface: str
+    cut: str
+    parameters: dict[str, object]
+
+
+def _ranked(store: SpanStore, search: TraceSearch) -> _Ranked:
+    conditions, parameters = conditions_of(store, search)
+    latest = "max" if search.descending else "min"
+    fitting = (
+        f"SELECT TraceId, toUnixTimestamp64Nano({latest}(Timestamp)) AS LastFitting"  # noqa: S608 - the name is checked, values are bound
+        f" FROM {store.spans_table} WHERE {' AND '.join(conditions)} GROUP BY TraceId"
+    )
+    measures = list(dict.fromkeys([condition.measure for condition in search.traces]))
+    if search.sort != "start":
+        measures = list(dict.fromkeys([*measures, search.sort]))
+    if not measures:
+        return _Ranked(fitting, "", "false", parameters)
+    measured = _measured(store, search, measures, parameters)
+    return _Ranked(measured, f"WITH {_fitting_once(store, fitting)}", f"length(Fitting) > {MOST_MEASURED}", parameters)
 
 
 def _fitting_once(store: SpanStore, fitting: str) -> str:

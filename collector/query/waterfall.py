@@ -36,7 +36,7 @@ class Waterfall:
     """A trace's header and bars, parents before children and siblings by start.
 
     Attributes:
-        root: row of the span that names the trace: the earliest without a parent id, else the earliest root.
+        root: row of the span that names the trace (`naming_root`).
         start, duration: nanoseconds; the duration is from the earliest start to the latest end.
         depth: number of levels.
         services: number of spans by service, in order of the services' names.
@@ -78,7 +78,7 @@ def build_waterfall(spans: Skeleton, tree: Tree) -> Waterfall:
     for service in sorted(spans.services):
         counts[service] = counts.get(service, 0) + 1
     return Waterfall(
-        root=next((row for row in tree.roots if row not in tree.missing_parents), tree.roots[0]),
+        root=naming_root(tree),
         start=spans.start,
         duration=max(spans.end - spans.start, 0),
         depth=1 + max(depth for _, depth in order),
@@ -86,6 +86,11 @@ def build_waterfall(spans: Skeleton, tree: Tree) -> Waterfall:
         error_count=spans.error_count,
         bars=bars,
     )
+
+
+def naming_root(tree: Tree) -> int:
+    """Row of the span that names the trace: the earliest without a parent id, else the earliest root."""
+    return next((row for row in tree.roots if row not in tree.missing_parents), tree.roots[0])
 
 
 def self_times_of(spans: Skeleton, tree: Tree) -> list[int]:

@@ -366,6 +366,52 @@ async def test_differences_of_two_time_ranges_are_those_that_plain_python_finds(
     assert versions["baseline"]["sampled"] == sum(row["SpanKind"] == "Client" and row["ServiceName"] != "" for row in stored.rows)
 
 
+async def test_critical_paths_of_many_traces_add_up_those_of_each(api: Api, stored: Stored) -> None:
+    asked: dict[str, Any] = {**stored.range, "q": "trace.spans > 20", "minTraceDuration": "100ms", "limit": "1000"}
+    found = (await api.json("/api/v1/traces", **asked))["traces"]
+    assert len(found) > 10
+    traces = []
+    for hit in found:
+        path = await api.json(f"/api/v1/traces/{hit['traceId']}/critical-path")
+        spans = (await api.json(f"/api/v1/traces/{hit['traceId']}", fields="skeleton", limit="10000"))["spans"]
+        root = next((root for root in path["roots"] if not root["missingParent"]), path["roots"][0])
+        times: Counter[tuple[str, str]] = Counter()
+        for segment in root["segments"]:
+            span = spans[segment["index"]]
+            times[span["service"], span["name"]] += int(segment["endUnixNano"]) - int(segment["startUnixNano"])
+        weight = WEIGHTS[next(row["TraceState"] for row in stored.rows if row["TraceId"] == hit["traceId"])]
+        traces.append((int(root["durationNanos"]), hit["traceId"], weight, times))
+    traces.sort()
+    middles = np.cumsum([weight for *_, weight, _ in traces]) - np.array([weight for *_, weight, _ in traces]) / 2
+    total = sum(weight for *_, weight, _ in traces)
+    document = await api.json("/api/v1/analysis/critical-path", **asked, band=["0-50", "50-90", "90-100"])
+    assert (document["total"], document["sampledTraces"], document["complete"]) == (len(traces), len(traces), True)
+    assert len(document["bands"]) == 3
+    for band in document["bands"]:
+        within = [
+            trace
+            for trace, middle in zip(traces, middles, strict=True)
+            if band["low"] / 100 * total <= middle < band["high"] / 100 * total
+        ]
+        assert (band["traces"], band["count"]) == (len(within), sum(weight for *_, weight, _ in within))
+        time = sum(weight * duration for duration, _, weight, _ in within)
+        expected = {
+            key: sum(weight * times[key] for *_, weight, times in within) / time
+            for key in set().union(*(each[3] for each in within))
+        }
+        told = {(each["path"][0]["service"], each["path"][0]["operation"]): each for each in band["contributions"]}
+        assert {key: each["share"] for key, each in told.items()} == pytest.approx(expected)
+        assert sum(each["share"] for each in told.values()) == pytest.approx(1)
+        for key, each in told.items():
+            longest = max(times[key] for *_, times in within)
+            assert int(each["exemplars"][0]["nanos"]) == longest
+            having = sum(weight for *_, weight, times in within if times[key])
+            assert each["frequency"] == pytest.approx(having / band["count"])
+    sampled = await api.json("/api/v1/analysis/critical-path", **asked, sample="5", by="service")
+    assert (sampled["sampledTraces"], sampled["total"], sampled["complete"]) == (5, len(traces), False)
+    assert f"Of {len(traces)} traces a sample of 5" in sampled["incompleteBecause"]
+
+
 @pytest.mark.parametrize(
     ("path", "query", "parameter"),
     [
@@ -382,6 +428,10 @@ async def test_differences_of_two_time_ranges_are_those_that_plain_python_finds(
         ("heat-map", {"perDoubling": "9"}, "perDoubling"),
         ("errors", {"status": "ok"}, "status"),
         ("operations", {"limit": "0"}, "limit"),
+        ("critical-path", {"band": "50-20"}, "band"),
+        ("critical-path", {"band": "0-101"}, "band"),
+        ("critical-path", {"by": "host"}, "by"),
+        ("critical-path", {"sample": "5001"}, "sample"),
         ("differences", {}, "selection"),
         ("differences", {"selection": "trace.spans > 2"}, "selection"),
         ("differences", {"baseline": "a ="}, "baseline"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
 from collector.api.schemas import (
     COUNT,
@@ -17,6 +17,7 @@ from collector.api.schemas import (
     record,
     reference,
 )
+from collector.query.many.critical_paths import By
 from collector.query.many.failures import ASPECTS
 
 _SHARE: Final[Schema] = {**NUMBER, "description": "From 0 to 1."}
@@ -187,5 +188,48 @@ COMPONENTS: Final[dict[str, Schema]] = {
         total={**COUNT, "description": "How many fields and attributes differ."},
         **_COMPLETE,
         search={**_SEARCH, "description": "What finds the traces of the selection: the body of `POST /api/v1/traces`."},
+    ),
+    "AggregateCriticalPath": record(
+        **_RANGE,
+        by={"type": "string", "enum": list(get_args(By))},
+        tolerance=NUMBER,
+        overflow=TEXT,
+        **_WEIGHTED,
+        total={**COUNT, "description": "Traces that fit."},
+        totalIsExact={**FLAG, "description": "Otherwise there are at least so many."},
+        sampledTraces={**COUNT, "description": "Of those, how many were looked at."},
+        sampledSpans=COUNT,
+        bands={**listing(reference("CriticalPathBand")), "description": "Those in which there are traces."},
+        **_COMPLETE,
+        search=_SEARCH,
+    ),
+    "CriticalPathBand": record(
+        low={**NUMBER, "description": "The percentile from which the roots' durations are."},
+        high={**NUMBER, "description": "The percentile up to which they are."},
+        traces={**COUNT, "description": "Those that are stored."},
+        count=WEIGHED,
+        minNanos=NANOSECONDS,
+        maxNanos=NANOSECONDS,
+        meanNanos=NUMBER,
+        contributions={
+            **listing(
+                record(
+                    path={
+                        **listing(record(service=TEXT, operation=TEXT)),
+                        "description": "One service, or one operation, or all calls from the root down.",
+                    },
+                    share={**NUMBER, "description": "Of the time of all roots of the band, from 0 to 1."},
+                    meanNanos={**NUMBER, "description": "How long a root waited for it, on average of all."},
+                    frequency={**NUMBER, "description": "In what share of the traces it is on the path, from 0 to 1."},
+                    spans={**COUNT, "description": "How many spans of it are on the paths."},
+                    exemplars={
+                        **listing(record(traceId=TEXT, spanId=TEXT, nanos=NANOSECONDS)),
+                        "description": "Traces that waited for it longest, each with the span that was waited for longest.",
+                    },
+                )
+            ),
+            "description": "Those with the most time first.",
+        },
+        contributionCount={**COUNT, "description": "How many there are."},
     ),
 }
