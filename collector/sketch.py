@@ -69,9 +69,14 @@ def totals(groups: NDArray[np.int64], weights: NDArray[np.float64], count: int) 
     return np.bincount(groups, weights, minlength=count).astype(np.float64, copy=False)
 
 
-def estimate(bucket: float) -> float:
-    """The value that stands for all in a bucket: none of them is further from it than RELATIVE_ERROR of itself."""
-    return 0.0 if bucket == ZERO_BUCKET else 2 * _FACTOR**bucket / (_FACTOR + 1)
+def estimate(bucket: float, merged: int = 1) -> float:
+    """The value that stands for all in a bucket: none of them is further from it than RELATIVE_ERROR of itself.
+
+    Args:
+        merged: so many buckets, up to and with `merged * bucket`, are taken for one; their error is about as many times as large.
+    """
+    factor = _FACTOR**merged
+    return 0.0 if bucket == ZERO_BUCKET else 2 * factor**bucket / (factor + 1)
 
 
 def last_bucket_within(limit: int) -> int:

@@ -7,13 +7,14 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api import jaeger, tempo, zipkin
+from collector.api import jaeger, prometheus, tempo, zipkin
 from collector.api.problems import Problem
 
-ROUTES: Final = (*jaeger.ROUTES, *tempo.ROUTES, *zipkin.ROUTES)
+ROUTES: Final = (*jaeger.ROUTES, *tempo.ROUTES, *zipkin.ROUTES, *prometheus.ROUTES)
 FORMS: Final[Mapping[str, Callable[[Problem], web.Response]]] = {
     **jaeger.FORMS,
     **tempo.FORMS,
     **zipkin.FORMS,
+    **prometheus.FORMS,
 }
 """Beginning of a path → how errors are worded there; the first that fits counts."""

@@ -13,14 +13,14 @@ from collector import sketch
 from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
 from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
 from collector.query.percentiles import PERCENTILES
-from collector.query.rollups import CALLS, in_range, parts, rows_of, whole_minutes
+from collector.query.rollups import CALLS, Part, in_range, parts, rows_of, whole_minutes
 from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.schema import table_name
 
 SERVICE: Final = "service"
 """The kind of a node that has spans; others are in NODES."""
 
-_OF_WORKSPACE: Final = "Workspace = {workspace:String}"
+OF_WORKSPACE: Final = "Workspace = {workspace:String}"
 _SIDES: Final = ("Client", "Server")
 
 Direction = Literal["both", "upstream", "downstream"]
@@ -108,24 +108,35 @@ class Topology:
     complete: bool
 
 
-def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str) -> Statement:
-    """The calls in [start, end), nanoseconds, whole minutes; at most `limit` pairs of nodes, those with the most calls.
+def call_rows(store: SpanStore, found: Sequence[Part], columns: Sequence[str], condition: str) -> str:
+    """A SELECT of columns of parts of CALLS, as `rows_of`; what is not settled yet is worked out as it would be by now.
 
-    What is not settled yet is worked out as it would be by now.
+    The parameter `workspace` is the one whose calls they are.
     """
     halves, settled = (table_name(f"otel_topology_{name}", store.spans_table) for name in ("halves", "settled"))
     # Minutes are settled one after the other: what belongs to later ones than the last is not.
     first = f"(SELECT greatest(max(ArrivalMinute) + 60, toStartOfMinute(now()) - {CATCH_UP_S}) FROM {settled})"  # noqa: S608 - as below
-    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", _OF_WORKSPACE)
-    columns = [column for column in COLUMNS if column not in ("Workspace", "ArrivalMinute", "Minute")]
-    found = parts(CALLS, start, end)
-    later = " OR ".join(f"({in_range('Minute', *part[1:])})" for part in found if part.rollup is CALLS[-1])
+    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", OF_WORKSPACE)
+    selected = f"SELECT rollup.Minute AS Time, {', '.join(columns)} FROM"
+
+    def within(some: Iterable[Part]) -> str:
+        return " OR ".join(f"({in_range('rollup.Minute', start, end)})" for _, start, end in some)
+
     sources = [
-        rows_of(store, found, columns, _OF_WORKSPACE),
-        # The table of hours has what was settled of them as well.
-        *([f"SELECT Minute AS Time, {', '.join(columns)} FROM {settled} WHERE ({later}) AND {_OF_WORKSPACE}"] if later else []),  # noqa: S608 - names are checked, the rest are numbers
-        f"SELECT Minute AS Time, {', '.join(columns)} FROM ({unsettled}) WHERE {in_range('Minute', start, end)}",  # noqa: S608 - as above
+        rows_of(store, found, columns, f"{OF_WORKSPACE} AND {condition}"),
+        f"{selected} ({unsettled}) AS rollup WHERE ({within(found)}) AND {condition}",
     ]
+    # The table of hours has what was settled of them as well.
+    of_minutes = [part for part in found if part.rollup is CALLS[-1]]
+    if of_minutes:
+        sources.append(f"{selected} {settled} AS rollup WHERE ({within(of_minutes)}) AND {OF_WORKSPACE} AND {condition}")
+    return " UNION ALL ".join(sources)
+
+
+def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str) -> Statement:
+    """The calls in [start, end), nanoseconds, whole minutes; at most `limit` pairs of nodes, those with the most calls."""
+    columns = [column for column in COLUMNS if column not in ("Workspace", "ArrivalMinute", "Minute")]
+    source = call_rows(store, parts(CALLS, start, end), columns, "true")
     durations = [
         f"sum({side}DurationSum) AS {side}Total, {sketch.MERGE}({side}DurationSketch) AS {side}Sketch,"
         f" mapKeys({side}Sketch) AS {side}Buckets, mapValues({side}Sketch) AS {side}Weights"
@@ -135,7 +146,7 @@ def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, wo
     return Statement(
         f"SELECT Client, Server, ConnectionType, Node, Called, Failed, {', '.join(returned)} FROM ("  # noqa: S608 - as above
         f"SELECT Client, Server, ConnectionType, Node, sum(Calls) AS Called, sum(FailedCalls) AS Failed, {', '.join(durations)}"
-        f" FROM ({' UNION ALL '.join(sources)}) GROUP BY Client, Server, ConnectionType, Node)"
+        f" FROM ({source}) GROUP BY Client, Server, ConnectionType, Node)"
         " ORDER BY Called DESC, Client, Server, ConnectionType, Node LIMIT {limit:UInt64}",
         {"limit": limit, "workspace": workspace},
     )

@@ -1,0 +1,316 @@
+"""What a query in PromQL says: text in, an expression out, or what is wrong or not served, at which line and column.
+
+read_promql('sum by (service_name) (rate(traces_span_metrics_calls_total{status_code="STATUS_CODE_ERROR"}[5m]))')
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+from lark import Token, Tree
+
+from collector.query.promql.expressions import (
+    Aggregation,
+    AggregationOperator,
+    Binary,
+    Call,
+    Expression,
+    Matcher,
+    Matching,
+    MatchOperator,
+    Negated,
+    Number,
+    Selector,
+    Text,
+    Type,
+)
+from collector.query.promql.grammar import words_of
+from config.ottl_grammar import OttlError
+from config.patterns import compile_pattern
+from config.problems import alternatives
+
+NAME_LABEL: Final = "__name__"
+
+FUNCTIONS: Final[Mapping[str, tuple[tuple[Type, ...], Type]]] = {
+    "rate": (("matrix",), "vector"),
+    "increase": (("matrix",), "vector"),
+    "histogram_quantile": (("scalar", "vector"), "vector"),
+    "absent": (("vector",), "vector"),
+    "vector": (("scalar",), "vector"),
+    "scalar": (("vector",), "scalar"),
+    "time": ((), "scalar"),
+}
+"""Name → types of the arguments, and of the result."""
+COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
+SETS: Final = ("and", "or", "unless")
+CHOICES: Final = ("topk", "bottomk")
+
+_DEEPEST: Final = 60
+_TYPE_NAMES: Final[Mapping[Type, str]] = {
+    "scalar": "scalar",
+    "vector": "instant vector",
+    "matrix": "range vector",
+    "string": "string",
+}
+_UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
+_UNITS_NS["w"], _UNITS_NS["y"] = 7 * _UNITS_NS["d"], 365 * _UNITS_NS["d"]
+_DURATION: Final = re.compile(r"(\d{1,12})(ms|[smhdwy])", re.ASCII)
+_LONGEST_NS: Final = 366 * _UNITS_NS["d"]
+_ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
+_ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {c: c for c in "\\\"'"}
+
+
+def read_promql(text: str) -> Expression:
+    """What a text says. Raises OttlError for what cannot be understood or is not served."""
+    (whole,) = words_of(text).children
+    return _Reader(text).expression(_tree(whole), 0)
+
+
+def read_selector(text: str) -> Selector:
+    """What a text says that must be a selector without a range. Raises OttlError as `read_promql`."""
+    found = read_promql(text)
+    if not isinstance(found, Selector) or found.range_ns or found.offset_ns:
+        raise OttlError(text, 0, 'a selector of series is needed, such as {service_name="cart"}')
+    return found
+
+
+def type_of(expression: Expression) -> Type:
+    """What an expression comes to."""
+    match expression:
+        case Number():
+            return "scalar"
+        case Text():
+            return "string"
+        case Selector():
+            return "matrix" if expression.range_ns else "vector"
+        case Call():
+            return FUNCTIONS[expression.function][1]
+        case Aggregation():
+            return "vector"
+        case Negated():
+            return type_of(expression.of)
+        case Binary():
+            return "scalar" if type_of(expression.left) == type_of(expression.right) == "scalar" else "vector"
+
+
+def read_duration(text: str) -> int:
+    """Nanoseconds of a duration in Prometheus' form.
+
+    Raises:
+        ValueError: it has another form, is nothing, or longer than a year and a day.
+    """
+    parts = _DURATION.findall(text)
+    length = sum(int(number) * _UNITS_NS[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != text or not 0 < length <= _LONGEST_NS:
+        raise ValueError("must be a duration from 1ms to 366d, such as 5m or 1h30m")
+    return length
+
+
+class _Reader:
+    """Reads the tree of one text.
+
+    Args:
+        text: where faults are pointed at.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def expression(self, tree: Tree[Token], depth: int) -> Expression:
+        """The expression that a part of the tree says; every part has the type that it needs."""
+        if depth > _DEEPEST:
+            raise self._fault(tree, f"parts may be within each other up to {_DEEPEST} deep")
+        parts = tree.children
+        match tree.data:
+            case "number":
+                return Number(_number(str(parts[0])))
+            case "text":
+                return Text(self._unquoted(_token(parts[0])))
+            case "bracketed":
+                return self.expression(_tree(parts[0]), depth + 1)
+            case "selector":
+                return self._selector(tree)
+            case "signed":
+                of = self._typed(_tree(parts[1]), ("scalar", "vector"), "a sign", depth)
+                return Negated(of) if parts[0] == "-" else of
+            case "ranged":
+                return self._ranged(tree, depth)
+            case "call":
+                return self._call(tree, depth)
+            case "aggregation":
+                return self._aggregation(tree, depth)
+            case _:
+                return self._binary(tree, depth)
+
+    def _typed(self, tree: Tree[Token], types: Sequence[Type], where: str, depth: int) -> Expression:
+        found = self.expression(tree, depth + 1)
+        if type_of(found) not in types:
+            expected = " or ".join(_TYPE_NAMES[each] for each in types)
+            raise self._fault(tree, f"expected type {expected} in {where}, got {_TYPE_NAMES[type_of(found)]}")
+        return found
+
+    def _selector(self, tree: Tree[Token]) -> Selector:
+        matchers = []
+        for part in map(_tree, tree.children):
+            if part.data == "name":
+                matchers.append(Matcher(NAME_LABEL, "=", str(part.children[0])))
+            else:
+                matchers += [self._matcher(_tree(each)) for each in part.children]
+        if all(_fits_nothing(matcher) for matcher in matchers):
+            raise self._fault(tree, "a selector must contain at least one matcher that the empty text does not fit")
+        return Selector(tuple(matchers))
+
+    def _matcher(self, tree: Tree[Token]) -> Matcher:
+        label, operator, text = _tree(tree.children[0]), _token(tree.children[1]), _token(tree.children[2])
+        if operator not in ("=", "!=", "=~", "!~"):
+            raise self._fault(tree, f"labels are compared by =, !=, =~ and !~, not by {operator}")
+        value = self._unquoted(text)
+        if "~" in operator:
+            try:
+                pattern_of(value)
+            except ValueError as error:
+                raise self._fault(text, str(error)) from None
+        return Matcher(str(label.children[0]), cast("MatchOperator", str(operator)), value)
+
+    def _ranged(self, tree: Tree[Token], depth: int) -> Expression:
+        of, further = map(_tree, tree.children)
+        found = self.expression(of, depth + 1)
+        is_range = further.data == "range"
+        if is_range and len(further.children) > 1:
+            raise self._fault(further, "subqueries are not served")
+        if not isinstance(found, Selector) or (is_range and found.range_ns):
+            raise self._fault(further, f"{'a range' if is_range else 'offset'} may stand behind a selector only")
+        duration = next(part for part in map(_token, further.children) if part.type == "DURATION")
+        try:
+            length = read_duration(str(duration))
+        except ValueError as error:
+            raise self._fault(duration, str(error)) from None
+        if is_range:
+            if found.offset_ns:
+                raise self._fault(further, "offset stands behind the range")
+            return Selector(found.matchers, length)
+        return Selector(found.matchers, found.range_ns, length * _sign(further))
+
+    def _call(self, tree: Tree[Token], depth: int) -> Call:
+        name = _token(tree.children[0])
+        arguments = [_tree(part) for part in tree.children[1:]]
+        if name not in FUNCTIONS:
+            hint = alternatives(str(name), list(FUNCTIONS), "served are")
+            raise self._fault(name, f"unknown function with name {str(name)!r}; {hint}")
+        types = FUNCTIONS[name][0]
+        if len(arguments) != len(types):
+            raise self._fault(name, f"expected {len(types)} argument(s) in call to {str(name)!r}, got {len(arguments)}")
+        where = f"call to function {str(name)!r}"
+        read = (self._typed(argument, (needed,), where, depth) for argument, needed in zip(arguments, types, strict=True))
+        return Call(str(name), tuple(read))
+
+    def _aggregation(self, tree: Tree[Token], depth: int) -> Aggregation:
+        operator = cast("AggregationOperator", str(tree.children[0]).lower())
+        parts = [_tree(part) for part in tree.children[1:]]
+        grouping = next((part for part in parts if part.data == "grouping"), None)
+        arguments = [part for part in parts if part.data != "grouping"]
+        wanted = 2 if operator in CHOICES else 1
+        if len(arguments) != wanted:
+            raise self._fault(tree, f"wrong number of arguments for aggregate expression {operator}, expected {wanted}")
+        where = f"aggregation {operator}"
+        parameter = self._typed(arguments[0], ("scalar",), where, depth) if wanted == 2 else None
+        of = self._typed(arguments[-1], ("vector",), where, depth)
+        if grouping is None:
+            return Aggregation(operator, of, parameter)
+        kind, labels = grouping.children
+        return Aggregation(operator, of, parameter, _labels(_tree(labels)), _token(kind).type == "WITHOUT")
+
+    def _binary(self, tree: Tree[Token], depth: int) -> Binary:
+        # The power has no name of its own among the words of the tree.
+        left, operator_token, matching_words, right = tree.children
+        operator = str(operator_token).lower()
+        types: Sequence[Type] = ("vector",) if operator in SETS else ("scalar", "vector")
+        where = f"operation {operator!r}"
+        sides = [self._typed(_tree(side), types, where, depth) for side in (left, right)]
+        words = _tree(matching_words).children
+        as_number = any(isinstance(word, Token) and word.type == "BOOL" for word in words)
+        is_of_scalars = all(type_of(side) == "scalar" for side in sides)
+        if as_number and operator not in COMPARISONS:
+            raise self._fault(tree, "bool can be used on comparisons only")
+        if is_of_scalars and operator in COMPARISONS and not as_number:
+            raise self._fault(tree, "comparisons between scalars must use bool")
+        matching = _matching(words)
+        if matching != Matching() and any(type_of(side) == "scalar" for side in sides):
+            raise self._fault(tree, "labels are matched between instant vectors only")
+        if matching.many and operator in SETS:
+            raise self._fault(tree, f"no grouping allowed for {operator!r}")
+        return Binary(operator, sides[0], sides[1], as_number, matching)
+
+    def _unquoted(self, token: Token) -> str:
+        quote, text = token[0], str(token[1:-1])
+        if quote == "`":
+            return text
+
+        def character(found: re.Match[str]) -> str:
+            code = found[1]
+            if code in _ESCAPED:
+                return _ESCAPED[code]
+            if len(code) == 1:
+                raise self._fault(token, f"\\{code} stands for nothing in a text")
+            number = int(code, 8) if code.isdecimal() and len(code) == 3 else int(code[1:], 16)
+            if number > 0x10FFFF or 0xD800 <= number < 0xE000:
+                raise self._fault(token, f"\\{code} is no character")
+            return chr(number)
+
+        return _ESCAPE.sub(character, text)
+
+    def _fault(self, where: Tree[Token] | Token, message: str) -> OttlError:
+        at = where.start_pos if isinstance(where, Token) else getattr(where.meta, "start_pos", 0)
+        return OttlError(self._text, at or 0, message)
+
+
+def pattern_of(text: str) -> Any:
+    """A compiled regular expression that a whole value must fit.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return compile_pattern(f"^(?s:{text})$")
+
+
+def fits(matcher: Matcher, value: str) -> bool:
+    """Whether a label with this value fits."""
+    equal = pattern_of(matcher.value).match(value) is not None if "~" in matcher.operator else value == matcher.value
+    return equal != matcher.operator.startswith("!")
+
+
+def _fits_nothing(matcher: Matcher) -> bool:
+    return fits(matcher, "")
+
+
+def _matching(words: Sequence[Tree[Token] | Token]) -> Matching:
+    kinds = [word.type for word in words if isinstance(word, Token)]
+    labels = [_labels(word) for word in words if isinstance(word, Tree)]
+    if not labels:
+        return Matching()
+    group = next((str(word).lower() for word in words if isinstance(word, Token) and word.type == "GROUP"), "")
+    many = {"": "", "group_left": "left", "group_right": "right"}[group]
+    included = labels[1] if len(labels) > 1 else ()
+    return Matching(labels[0], "IGNORING" in kinds, many, included)  # type: ignore[arg-type]  # one of three texts
+
+
+def _sign(offset: Tree[Token]) -> int:
+    return -1 if any(part == "-" for part in offset.children) else 1
+
+
+def _labels(tree: Tree[Token]) -> tuple[str, ...]:
+    return tuple(str(_tree(label).children[0]) for label in tree.children)
+
+
+def _number(text: str) -> float:
+    return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
+
+
+def _tree(part: Tree[Token] | Token) -> Tree[Token]:
+    return cast("Tree[Token]", part)
+
+
+def _token(part: Tree[Token] | Token) -> Token:
+    return cast("Token", part)
