@@ -139,7 +139,8 @@ class Ports:
         )
         if self.store is not None:
             exporter = self.store.exporter
-            queries = replace(queries, spans_table=f"{exporter.database}.{exporter.traces_table_name}")
+            spans_table = f"{exporter.database}.{exporter.traces_table_name}"
+            queries = replace(queries, spans_table=spans_table, spans_ttl_s=int(exporter.ttl.seconds))
         application = build_application(
             self.store.client if self.store else None,
             queries,

@@ -36,6 +36,7 @@ from collector.api import (
     services,
     topology,
     trace_analysis,
+    trace_annotations,
     traces,
     tracing_configs,
 )
@@ -67,6 +68,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *completion.ROUTES,
     *search.ROUTES,
     *traces.ROUTES,
+    *trace_annotations.ROUTES,
     *trace_analysis.ROUTES,
     *latencies.ROUTES,
     *many.ROUTES,

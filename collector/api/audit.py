@@ -18,6 +18,11 @@ LIMIT: Final = params.limit(100, 1000, "changes")
 _FIRST: Final = uuid.UUID(int=(1 << 128) - 1)
 
 
+def encode_cursor(at: int, identifier: uuid.UUID) -> str:
+    """An opaque text for clients: nanoseconds since 1970, and what tells apart what has the same time."""
+    return base64.urlsafe_b64encode(f"{at} {identifier}".encode()).decode().rstrip("=")
+
+
 def _decode_cursor(text: str) -> tuple[int, uuid.UUID]:
     try:
         at, write_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
@@ -41,7 +46,7 @@ async def list_changes(request: web.Request) -> web.Response:
     cursor = None
     if len(found) > limit:
         last = found[limit - 1]
-        cursor = base64.urlsafe_b64encode(f"{last.at} {last.write_id}".encode()).decode().rstrip("=")
+        cursor = encode_cursor(last.at, last.write_id)
     changes = [
         {
             "kind": each.kind,

@@ -55,6 +55,11 @@ async def _anything(_: web.Request, __: Any) -> None:
     """Nothing more is asked of what an object says."""
 
 
+async def _as_said(_: web.Request, said: S) -> S:
+    """Nothing is added to what an object says."""
+    return said
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectApi(Generic[S]):
     """The routes of one kind.
@@ -67,6 +72,7 @@ class ObjectApi(Generic[S]):
         role: what a caller needs to be allowed for changes.
         by_author_only: whether a change needs to come from who made the object, or from an administrator.
         check: called with what a caller wants an object to say, before it is stored; raises a Problem where that cannot be.
+        complete: called with the same then; gives it back with what follows from it. Raises as `check`.
     """
 
     kind: Kind[S]
@@ -76,6 +82,7 @@ class ObjectApi(Generic[S]):
     role: Role = "admin"
     by_author_only: bool = False
     check: Callable[[web.Request, S], Awaitable[None]] = _anything
+    complete: Callable[[web.Request, S], Awaitable[S]] = _as_said
 
     def routes(self) -> tuple[Route, ...]:
         """All of them."""
@@ -213,6 +220,7 @@ class ObjectApi(Generic[S]):
     async def _create(self, request: web.Request) -> web.Response:
         settings = validated(self.kind.model, await read_object(request))
         await self.check(request, settings)
+        settings = await self.complete(request, settings)
         caller = request[CALLER]
         made = await self.store(request).create(caller.workspace, settings, caller.principal.name)
         self._tell("created", made)
@@ -252,6 +260,7 @@ class ObjectApi(Generic[S]):
 
     async def _say(self, request: web.Request, seen: Stored[S], settings: S) -> web.Response:
         await self.check(request, settings)
+        settings = await self.complete(request, settings)
         if (brought := self.kind.expires_s(settings)) and brought < (self.kind.expires_s(seen.settings) or 1 << 62):
             raise Problem(400, "Invalid body", f"The {self.noun} must not be forgotten earlier than was said before.")
         try:

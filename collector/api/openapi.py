@@ -18,6 +18,7 @@ from collector.api import (
     load_test_runs,
     load_tests,
     schemas,
+    trace_annotations,
 )
 from collector.api.many import schemas as many_schemas
 from collector.api.monitoring import schemas as monitoring_schemas
@@ -31,6 +32,7 @@ COMPONENTS: Final = {
     **analysis_schemas.COMPONENTS,
     **many_schemas.COMPONENTS,
     **monitoring_schemas.COMPONENTS,
+    **trace_annotations.COMPONENTS,
     **audit.COMPONENTS,
     **channels.COMPONENTS,
     **alert_deliveries.COMPONENTS,

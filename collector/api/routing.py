@@ -35,6 +35,7 @@ class QuerySettings:
         timeout_s: limit of one query to the store.
         limits: what else one query to the store may take.
         max_spans: of a larger trace only the earliest so many spans are read.
+        spans_ttl_s: how long the store keeps spans, in seconds; 0 for ever.
         default_policy: what becomes of spans of services for which no tracing config speaks.
     """
 
@@ -43,6 +44,7 @@ class QuerySettings:
     limits: Limits = field(default_factory=Limits)
     max_spans: int = 100_000
     default_policy: Policy = field(default_factory=Policy)
+    spans_ttl_s: int = 0
 
 
 STORE: Final = web.AppKey("store", SpanStore)

@@ -272,6 +272,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
         **TRACE_HEADER,
         offset={**COUNT, "description": "How many spans of the trace come before the first of this answer."},
         **_DETAILS,
+        annotations={
+            **listing(reference("Annotation")),
+            "description": "On the trace and its spans, the earliest first.",
+        },
     ),
     "TraceSkeleton": record(
         **TRACE_HEADER,

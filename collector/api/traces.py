@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from collector.api.params import Parameter
 from collector.api.polling import answer
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, PROTOBUF, SETTINGS, STORE, Route
+from collector.api.trace_annotations import annotations_of
 from collector.api.trace_parts import (
     OFFSET,
     UNKNOWN,
@@ -25,6 +27,7 @@ from collector.api.trace_parts import (
 from collector.query.links import find_links
 from collector.query.otlp import to_traces_data
 from collector.query.skeleton import Skeleton
+from collector.query.spans import Spans
 from collector.query.store import MAX_TIMESTAMP
 from collector.query.trace import find_skeleton, find_window
 from collector.query.tree import build_tree
@@ -62,26 +65,33 @@ COMPLETE_HEADER: Final = "Spanhouse-Complete"
 
 async def get_trace(request: web.Request) -> web.Response:
     """The spans of a trace or of a window of it: as OTLP protobuf for a client that prefers it, else as JSON."""
-    only_skeleton = FIELDS.read(request.query) == "skeleton"
-    protobuf = not only_skeleton and prefers_protobuf(request.headers.get("Accept", ""))
-    is_window = OFFSET.read(request.query) > 0 or WINDOW.read(request.query) is not None
-    whole: Skeleton
-    if only_skeleton or is_window:
-        whole = await read_skeleton(request)
-        rows = window(request, len(whole))
-        if only_skeleton:
-            return await answer(
-                request, lambda: rendering.json_bytes(rendering.skeleton(whole, build_tree(whole), rows)), JSON, _VARY
-            )
-        spans = await find_window(request.app[STORE], whole, rows, workspace=request[CALLER].workspace)
-    else:
-        whole = spans = await read_spans(request)
-        rows = range(len(whole))
-    if protobuf:
+    if FIELDS.read(request.query) == "skeleton":
+        skeleton = await read_skeleton(request)
+        rows = window(request, len(skeleton))
+        return await answer(
+            request, lambda: rendering.json_bytes(rendering.skeleton(skeleton, build_tree(skeleton), rows)), JSON, _VARY
+        )
+    if prefers_protobuf(request.headers.get("Accept", "")):
+        whole, spans, _ = await _read_window(request)
         complete = "true" if len(spans) == len(whole) and whole.complete else "false"
         headers = {**_VARY, COMPLETE_HEADER: complete}
         return await answer(request, lambda: to_traces_data(spans).SerializeToString(deterministic=True), PROTOBUF, headers)
-    return await answer(request, lambda: rendering.json_bytes(rendering.trace(whole, spans, rows.start)), JSON, _VARY)
+    (whole, spans, first), said = await asyncio.gather(
+        _read_window(request), annotations_of(request, params.path_trace_id(request))
+    )
+    return await answer(
+        request, lambda: rendering.json_bytes({**rendering.trace(whole, spans, first), "annotations": said}), JSON, _VARY
+    )
+
+
+async def _read_window(request: web.Request) -> tuple[Skeleton, Spans, int]:
+    """The trace, of its spans those in the window that is asked for, and the position of the first of these."""
+    if OFFSET.read(request.query) == 0 and WINDOW.read(request.query) is None:
+        spans = await read_spans(request)
+        return spans, spans, 0
+    whole = await read_skeleton(request)
+    rows = window(request, len(whole))
+    return whole, await find_window(request.app[STORE], whole, rows, workspace=request[CALLER].workspace), rows.start
 
 
 async def get_span(request: web.Request) -> web.Response:

@@ -134,15 +134,25 @@ class ObjectStore(VersionStore[S]):
             subject: only those about this.
         """
         conditions = ["positionCaseInsensitiveUTF8(Name, {contains:String}) > 0"] if contains else []
-        parameters: dict[str, object] = {"workspace": workspace, "limit": limit, "contains": contains, "subject": subject}
+        parameters: dict[str, object] = {"limit": limit, "contains": contains}
         if after is not None:
             # As texts, in whose order UUIDs are sorted nowhere else.
             conditions.append("(Name, toString(Id)) > ({name:String}, {id:String})")
             parameters |= {"name": after[0], "id": str(after[1])}
-        where = "Workspace = {workspace:String}" + (" AND Subject = {subject:String}" if subject else "")
         then = "".join(f"AND {condition} " for condition in conditions)
-        sql = self._in_force(where, f"{then}ORDER BY Name, toString(Id) LIMIT {{limit:UInt32}}")
-        return await self._read(sql, parameters)
+        return await self.select(workspace, f"{then}ORDER BY Name, toString(Id) LIMIT {{limit:UInt32}}", parameters, subject)
+
+    async def select(self, workspace: str, then: str, parameters: Mapping[str, object], subject: str = "") -> list[Stored[S]]:
+        """Objects of a workspace as SQL says.
+
+        Args:
+            then: goes on behind a condition; may look at `Name`, `Body`, `Id`, `CreatedBy`, `UpdatedBy`, and in nanoseconds
+                `Created` and `Updated`.
+            parameters: bound in it.
+            subject: only those about this, which versions of an object must have in common.
+        """
+        where = "Workspace = {workspace:String}" + (" AND Subject = {subject:String}" if subject else "")
+        return await self._read(self._in_force(where, then), {"workspace": workspace, "subject": subject, **parameters})
 
     async def create(self, workspace: str, settings: S, author: str, object_id: uuid.UUID | None = None) -> Stored[S]:
         """Make an object.

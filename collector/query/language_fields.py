@@ -63,6 +63,7 @@ _COLUMNS: Final[Mapping[str, tuple[Column, Takes]]] = {
     "spanevent.name": ("event name", "text"),
     "link.trace_id": ("link trace id", "id"),
     "link.span_id": ("link span id", "id"),
+    "trace.annotation": ("annotation", "text"),
 }
 _MEASURES: Final[Mapping[str, tuple[Measure, Takes]]] = {
     "trace.duration": ("duration", "duration"),
@@ -107,8 +108,9 @@ def subject_of(steps: list[tuple[str, list[str]]]) -> Subject:
         measure, takes = _MEASURES[name]
         return Subject((), measure, takes)
     if names[0] == "trace":
-        hint = nearest(name, _MEASURES) or f"there are {', '.join(_MEASURES)}"
-        raise ValueError(f'{name} is no measure of a trace; {hint}; an attribute of that name is any["{name}"]')
+        known = (*_MEASURES, *(column for column in _COLUMNS if column.startswith("trace.")))
+        hint = nearest(name, known) or f"there are {', '.join(known)}"
+        raise ValueError(f'{name} is nothing that is known of a trace; {hint}; an attribute of that name is any["{name}"]')
     if names[0] not in _LEVELS:
         _refuse_other_fields(name, name, Level.SPAN)
         # Not anywhere: only attributes of spans and resources have indexes.

@@ -33,6 +33,7 @@ Column = Literal[
     "event name",
     "link trace id",
     "link span id",
+    "annotation",
 ]
 
 END: Final = f"if(EndTimeUnixNano != 0, EndTimeUnixNano, {START} + {DURATION})"
@@ -63,6 +64,8 @@ EVERYWHERE: Final[tuple[Level, ...]] = ("span", "resource", "scope", "event", "l
 _WITHOUT_INDEX: Final[tuple[Level, ...]] = ("scope", "event", "link")
 """Of the others an index says in which parts of the table a key or value may be."""
 _NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start"})
+_ANNOTATION: Final = "annotation"
+"""What people have said of the trace or of its spans, in a table of its own; of several, one must compare so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,12 +264,25 @@ class Wording:
             if field.level in _MANY_MAPS:
                 return f"arrayExists(m -> mapContains(m, {key}), {_MANY_MAPS[field.level]})"
             return f"mapContains({_MAPS[field.level]}, {key})"
+        if field == _ANNOTATION:
+            return self._annotated("Name != ''")
         if field in _MANY:
             return f"notEmpty({_MANY[field]})"
         return "true" if field in _NUMBERS else f"({_COLUMNS[field]} != '')"
 
+    def _annotated(self, condition: str) -> str:
+        """That the trace has an annotation with such a text: of the versions of each, the last one counts."""
+        objects = f"{self._table.rpartition('.')[0]}.otel_objects".removeprefix(".")
+        latest = (
+            f"SELECT Subject, Name, Deleted FROM {objects} WHERE Workspace = {{workspace:String}} AND Kind = 'annotation'"  # noqa: S608 - as everywhere here
+            " ORDER BY Version DESC, UpdatedAt, WriteId LIMIT 1 BY Id"
+        )
+        return f"(TraceId IN (SELECT Subject FROM ({latest}) WHERE NOT Deleted AND {condition}))"  # noqa: S608 - names are checked, values are bound
+
     def _comparison(self, field: Field, operator: Operator, value: Value) -> str:
         if not isinstance(field, Attribute):
+            if field == _ANNOTATION:
+                return self._annotated(self.compared("Name", operator, value, is_number=False))
             is_number = field in _NUMBERS
             if field in _MANY:
                 return f"arrayExists(x -> {self.compared('x', operator, value, is_number=False)}, {_MANY[field]})"

@@ -16,7 +16,7 @@ from collector.access import Gate
 from collector.api import schemas
 from collector.api.app import build_application, build_runner
 from collector.api.guard import Guard
-from collector.api.routing import Route
+from collector.api.routing import QuerySettings, Route
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
@@ -105,7 +105,11 @@ def gate() -> Gate:
 
 @asynccontextmanager
 async def workspace_port(
-    client: ClickHouseClient, routes: Sequence[Route], components: Mapping[str, Any], extra_routes: Sequence[Route] = ()
+    client: ClickHouseClient,
+    routes: Sequence[Route],
+    components: Mapping[str, Any],
+    extra_routes: Sequence[Route] = (),
+    settings: QuerySettings | None = None,
 ) -> AsyncIterator[WorkspacePort]:
     """A port on a store.
 
@@ -113,10 +117,11 @@ async def workspace_port(
         routes: that are asked.
         components: schemas that those refer to, besides the common ones.
         extra_routes: those of `routes` that only the test has.
+        settings: what the operator decides about queries.
     """
     definitions = [web.route(route.method, route.path, route.answer) for route in extra_routes]
     clock = itertools.count(EPOCH)
-    application = build_application(client, guard=Guard(gate()), extra_routes=definitions, now=clock.__next__)
+    application = build_application(client, settings, guard=Guard(gate()), extra_routes=definitions, now=clock.__next__)
     runner = build_runner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -113,7 +113,7 @@ def test_conditions_of_filters_can_be_searched_by(text: str) -> None:
         ("(a = 1", 7, "expected ), found the end"),
         ("a = 1 b = 2", 7, 'expected "and", "or" or the end, found b'),
         ("duration > 5", 12, "such as 250ms"),
-        ("trace.foo = 1", 1, "no measure of a trace"),
+        ("trace.foo = 1", 1, "nothing that is known of a trace"),
         ("kind = foo", 8, "unspecified, internal, server"),
         ("status > ok", 10, "> is not possible here"),
         ('name =~ "("', 9, "regular expression"),
