@@ -110,6 +110,7 @@ async def workspace_port(
     components: Mapping[str, Any],
     extra_routes: Sequence[Route] = (),
     settings: QuerySettings | None = None,
+    **parts: Any,
 ) -> AsyncIterator[WorkspacePort]:
     """A port on a store.
 
@@ -118,10 +119,11 @@ async def workspace_port(
         components: schemas that those refer to, besides the common ones.
         extra_routes: those of `routes` that only the test has.
         settings: what the operator decides about queries.
+        parts: further ones of the application, as of `build_application`.
     """
     definitions = [web.route(route.method, route.path, route.answer) for route in extra_routes]
-    clock = itertools.count(EPOCH)
-    application = build_application(client, settings, guard=Guard(gate()), extra_routes=definitions, now=clock.__next__)
+    parts = {"now": itertools.count(EPOCH).__next__, **parts}
+    application = build_application(client, settings, guard=Guard(gate()), extra_routes=definitions, **parts)
     runner = build_runner(application)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -91,10 +91,10 @@ class Deliveries:
 
     async def deliver(self, event: AlertEvent, channels: Sequence[str]) -> None:
         """As of the protocol. Returns at once for a channel that does not want to hear of such an event."""
-        settled = await self._outcomes.settled(event)
-        left = [channel for channel in dict.fromkeys(channels) if channel not in settled]
         # Where what came of one cannot be kept, the others go on.
-        results = await asyncio.gather(*(self._deliver(event, channel) for channel in left), return_exceptions=True)
+        results = await asyncio.gather(
+            *(self._deliver(event, channel) for channel in dict.fromkeys(channels)), return_exceptions=True
+        )
         for error in filter(None, results):
             raise error
 
@@ -116,10 +116,10 @@ class Deliveries:
         try:
             async with self._incidents.turn((channel, event.incident)):
                 unkept = self._unkept.get((event.key, channel))
-                if unkept is None:
-                    await self._persist(event, channel)
-                else:
+                if unkept is not None:
                     await self._keep_for_good(event, unkept)
+                elif not await self._outcomes.is_settled(event, channel):
+                    await self._persist(event, channel)
         finally:
             self._waiting -= 1
 

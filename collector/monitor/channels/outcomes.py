@@ -93,14 +93,14 @@ class Outcomes:
         self._table = schema.table_of("otel_alert_deliveries")
         self._timeout_s = timeout_s
 
-    async def settled(self, event: AlertEvent) -> frozenset[str]:
-        """Ids of the channels that are done with an event."""
+    async def is_settled(self, event: AlertEvent, channel: str) -> bool:
+        """Whether a channel is done with an event."""
         sql = (
-            f"SELECT DISTINCT ChannelId FROM {self._table} WHERE Workspace = {{workspace:String}} AND EventKey = {{key:String}}"  # noqa: S608 - values are bound
-            " AND Outcome != 'retrying'"
+            f"SELECT 1 FROM {self._table} WHERE Workspace = {{workspace:String}} AND EventKey = {{key:String}}"  # noqa: S608 - values are bound
+            " AND ChannelId = {channel:String} AND Outcome != 'retrying' LIMIT 1"
         )
-        rows = await self._query(sql, {"workspace": event.workspace, "key": event.key})
-        return frozenset(row["ChannelId"] for row in rows)
+        rows = await self._query(sql, {"workspace": event.workspace, "key": event.key, "channel": channel})
+        return any(True for _ in rows)
 
     async def keep(self, workspace: str, delivery: Delivery) -> None:
         """Write down how an event fares at a channel. What is done is written once."""
