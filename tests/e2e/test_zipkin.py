@@ -1,9 +1,10 @@
-"""Spans that come in from Zipkin's reporters, and go out over Zipkin's query API."""
+"""Spans that come in from Zipkin's reporters, go out over Zipkin's query API, and are spoken of."""
 
 from __future__ import annotations
 
 import http.client
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.zipkin import EVERY_FIELD, to_protobuf
 TOKEN = "zipkin-zipkin-zipkin"
 TRACE = EVERY_FIELD["traceId"]
 NOW = 1_700_000_000_000_000
+TTL_H = 30 * 365 * 24
 KEPT = {"http.path": "/api", "error": "boom", "otel.status_code": "ERROR", "host.name": "front-1"}
 
 
@@ -50,7 +52,7 @@ def test_spans_of_reporters_come_back_as_they_were_sent(tmp_path: Path) -> None:
 
     with daemon_in(tmp_path) as daemon:
         daemon.environment = {"TOKEN": TOKEN}
-        daemon.configure(clickhouse={"ttl": "0s"}, batch={"timeout": "100ms"})
+        daemon.configure(clickhouse={"ttl": f"{TTL_H}h"}, batch={"timeout": "100ms"})
         document = yaml.safe_load(daemon.file.read_text())
         document["receivers"]["zipkin"] = {"endpoint": f"127.0.0.1:{port}", "auth": {"authenticator": "tokens"}}
         tokens = [{"name": "reporter", "token": "${env:TOKEN}", "role": "ingest", "workspaces": ["old"]}]
@@ -90,4 +92,13 @@ def test_spans_of_reporters_come_back_as_they_were_sent(tmp_path: Path) -> None:
         assert whole["tags"].items() >= KEPT.items()
         for member in ("traceId", "parentId", "name", "timestamp", "duration", "localEndpoint", "remoteEndpoint", "annotations"):
             assert whole[member] == EVERY_FIELD[member]
+
+        path, body = "/api/v1/workspaces/old/annotations", json.dumps({"traceId": TRACE, "spanId": child["id"], "text": "Slow."})
+        status, answer = asked(daemon.ports.query, "POST", path, body.encode(), {"Content-Type": "application/json"})
+        made = json.loads(answer)
+        assert (status, made["targetFound"], made["createdBy"]) == (201, True, "anybody")
+        kept = datetime.fromisoformat(made["keptUntil"]) - datetime.fromtimestamp(int(made["createdAtUnixNano"]) // 10**9, UTC)
+        assert round(kept.total_seconds() / 3600) == TTL_H
+        status, answer = asked(daemon.ports.query, "GET", f"/api/v1/traces/{TRACE}", b"", {"X-Workspace-Id": "old"})
+        assert json.loads(answer)["annotations"] == [made]
         assert daemon.stop() == 0
