@@ -55,9 +55,15 @@ STATUSES: Final[Parameter[tuple[Status, ...]]] = Parameter(
     {"type": "string"},
     _statuses,
     _SHOWN,
+    example="pending,active",
 )
 RULE: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "rule", "Only alerts of the rule of this id.", {"type": "string", "format": "uuid"}, uuid.UUID, None
+    "rule",
+    "Only alerts of the rule of this id.",
+    {"type": "string", "format": "uuid"},
+    uuid.UUID,
+    None,
+    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
 )
 
 
@@ -136,13 +142,14 @@ async def resolve_alert(request: web.Request) -> web.Response:
 
 
 async def _act(request: web.Request, action: Callable[[AlertState, int], Step | None]) -> web.Response:
-    remark = validated(_Remark, await read_object(request) if request.can_read_body else {})
+    remark = validated(_Remark, await read_object(request) if request.body_exists else {})
     caller, log = request[CALLER], request.app[ALERT_LOG]
     alert_id = path_id(request, "alert_id")
     try:
         happened = await act(log, caller.workspace, alert_id, action, caller.principal.name, remark.note, request.app[NOW])
     except NotPossible as error:
-        raise Problem(409, "Conflict", f"The alert is {error.alert.state.status}.", current=error.alert.state.status) from None
+        current = alert_as_json(error.alert, error.alert.event)
+        raise Problem(409, "Conflict", f"The alert is {error.alert.state.status}.", current=current) from None
     if happened is None:
         raise _unknown()
     return await _answer(request, happened)
