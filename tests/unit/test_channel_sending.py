@@ -25,7 +25,7 @@ from collector.monitor.channels.sender import Sender
 from collector.monitor.channels.settings import ChannelSettings
 from collector.monitor.channels.smtp_sending import SmtpSender
 from collector.monitor.secrets import NamedSecrets
-from collector.tls import current_client_context
+from collector.tls import client_context
 from config.notifications import Smtp
 from config.secrets import Secret
 from config.tls import ClientTls
@@ -70,7 +70,7 @@ class Bench:
         policy = for_notifications(allowed, "extensions.alerting.notifications.allowed_destinations")
         found = {} if lookup is None else {"lookup": lookup}
         http = HttpSender(policy, timeout_s, tls, **found)
-        mail = None if smtp is None else SmtpSender(smtp, timeout_s, current_client_context(smtp.tls, "tls"))
+        mail = None if smtp is None else SmtpSender(smtp, timeout_s, client_context(smtp.tls, "tls"))
         secrets = NamedSecrets(self.secrets, "extensions.alerting.secrets")
         made = Sender(http, policy, mail, recipients, secrets, "", time.time_ns, **found)
         self.stack.push_async_callback(made.close)
@@ -253,7 +253,7 @@ async def test_certificates_are_checked_and_authorities_can_be_added(bench: Benc
         assert (attempt.reason, attempt.again) == ("certificate", True)
         assert bench.receiver.received == []
         trusting = ClientTls(ca_file=str(authority.file), include_system_ca_certs_pool=True)
-        attempt = await bench.sender(tls=current_client_context(trusting, "tls")).attempt(alert_event(), target)
+        attempt = await bench.sender(tls=client_context(trusting, "tls")).attempt(alert_event(), target)
         assert attempt.delivered, attempt
     finally:
         await server.close()
