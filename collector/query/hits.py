@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.conditions import TraceSearch, conditions_of
+from collector.query.grouping import group_text
+from collector.query.predicates import Field, Wording
 from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, SpanStore, Statement
 
 
@@ -125,22 +128,42 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str) -> l
     ]
 
 
-def matched_statement(store: SpanStore, search: TraceSearch, trace_ids: list[str]) -> Statement:
-    """Of each of the traces, how many spans fit, and the earliest of them: `TraceId`, `Count`, `Spans`."""
+def matched_statement(store: SpanStore, search: TraceSearch, trace_ids: list[str], by: Sequence[Field] = ()) -> Statement:
+    """Of each of the traces, and of each group by groupable fields of its spans, how many spans fit, and the earliest of them:
+    `TraceId`, `Group`, `Count`, `Spans`."""
     conditions, parameters = conditions_of(store, search)
+    wording = Wording(store.spans_table, parameters)
+    group = f"[{', '.join(f'toString({group_text(wording, field)})' for field in by)}]::Array(String)"
     return Statement(
         f"""
         SELECT
             TraceId,
+            {group} AS Group,
             uniqExact({IDENTITY}) AS Count,
             arraySlice(
                 arraySort(groupUniqArray(({START}, SpanId, ServiceName, SpanName, {DURATION}, StatusCode))), 1, {{most:UInt64}}
             ) AS Spans
         FROM {store.spans_table}
         WHERE {" AND ".join(conditions)} AND TraceId IN {{trace_ids:Array(String)}}
-        GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
+        GROUP BY TraceId, Group
+        ORDER BY TraceId, Group""",  # noqa: S608 - the name is checked, values are bound
         {**parameters, "trace_ids": trace_ids, "most": search.matched_spans},
     )
+
+
+async def find_grouped(
+    store: SpanStore, search: TraceSearch, trace_ids: list[str], by: Sequence[Field]
+) -> dict[str, list[tuple[tuple[str, ...], Matched]]]:
+    """Which spans of these traces fit, by the id of the trace and in groups by the texts of these fields.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    groups: dict[str, list[tuple[tuple[str, ...], Matched]]] = {}
+    for row in (await store.fetch(matched_statement(store, search, trace_ids, by))).rows():
+        matched = Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]])
+        groups.setdefault(row["TraceId"], []).append((tuple(row["Group"]), matched))
+    return groups
 
 
 async def find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str]) -> dict[str, Matched]:

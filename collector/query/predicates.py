@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from collector.query.store import DURATION, IDENTITY, START, STATUS_CODES
+from collector.query.store import DURATION, EVENT_TIMES, IDENTITY, START, STATUS_CODES
 
 Operator = Literal["=", "!=", "<", "<=", ">", ">=", "=~", "!~", "starts with", "equals ignoring case", "contains ignoring case"]
 """Patterns (`=~`, `!~`) are RE2 and must match a whole text."""
@@ -31,6 +31,7 @@ Column = Literal[
     "scope name",
     "scope version",
     "event name",
+    "event time since start",
     "link trace id",
     "link span id",
     "annotation",
@@ -54,6 +55,7 @@ _COLUMNS: Final[dict[Column, str]] = {
 }
 _MANY: Final[dict[Column, str]] = {
     "event name": "`Events.Name`",
+    "event time since start": f"arrayMap(t -> toInt64(t) - toInt64({START}), {EVENT_TIMES})",
     "link trace id": "`Links.TraceId`",
     "link span id": "`Links.SpanId`",
 }
@@ -63,9 +65,11 @@ EVERYWHERE: Final[tuple[Level, ...]] = ("span", "resource", "scope", "event", "l
 """Where a span can have attributes."""
 _WITHOUT_INDEX: Final[tuple[Level, ...]] = ("scope", "event", "link")
 """Of the others an index says in which parts of the table a key or value may be."""
-_NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start"})
+_NUMBERS: Final[frozenset[Column]] = frozenset({"duration", "start", "event time since start"})
 _ANNOTATION: Final = "annotation"
 """What people have said of the trace or of its spans, in a table of its own; of several, one must compare so."""
+MOST_LEVELS: Final = 64
+"""Ancestors and descendants are looked for over so many levels, since spans may be their own ancestors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,21 @@ class Attribute:
 
 
 Field = Attribute | Column
+
+ArithmeticOperator = Literal["+", "-", "*", "/", "%", "^"]
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """What two numbers make; nothing where one of them is no number."""
+
+    operator: ArithmeticOperator
+    left: Number
+    right: Number
+
+
+Number = Attribute | Column | int | float | Arithmetic
+"""A field that is read as a number, a constant, or what is made of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,24 @@ class Comparison:
     field: Field
     operator: Operator
     value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Calculated:
+    """Two numbers that the span has compare so."""
+
+    left: Number
+    operator: Operator
+    right: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """The span has both fields, and their texts are the same, or not."""
+
+    left: Field
+    operator: Literal["=", "!="]
+    right: Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +159,24 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class HasRelative:
-    """The parent of the span, or a child, another child of its parent, or any span of its trace (itself included), fits."""
+    """The parent of the span, or a child, another child of its parent, any span above or below it, or any of its trace (itself
+    included), fits."""
 
-    relative: Literal["parent", "child", "sibling", "anybody"]
+    relative: Literal["parent", "child", "sibling", "ancestor", "descendant", "anybody"]
     term: Predicate
 
 
 @dataclass(frozen=True, slots=True)
+class CountsChildren:
+    """The number of the span's children compares so."""
+
+    operator: Operator
+    value: int | float
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
-    """Of the spans of the trace that fit the term, this measure compares so.
+    """Of the spans of the trace that fit the term, and agree with this one in the fields `by`, this measure compares so.
 
     Attributes:
         measure: how many there are; or the nanoseconds from the first start to the last end; or what to make of a field of each.
@@ -143,9 +189,10 @@ class Measured:
     field: Field | None
     operator: Operator
     value: int | float
+    by: tuple[Field, ...] = ()
 
 
-Predicate = Comparison | Exists | Not | AllOf | AnyOf | HasRelative | Measured
+Predicate = Comparison | Calculated | Alike | Exists | Not | AllOf | AnyOf | HasRelative | CountsChildren | Measured
 
 EVERY_SPAN: Final[Predicate] = AllOf()
 ROOT: Final = Comparison("parent span id", "=", "")
@@ -173,14 +220,21 @@ class Wording:
         self._table = table
         self._parameters = parameters
         self._names: dict[tuple[str, str], str] = {}
+        self._lines = 0
 
     def condition(self, predicate: Predicate) -> str:
         """A condition over the table's columns, in parentheses where need be."""
         match predicate:
             case Comparison(field, operator, value):
                 return self._comparison(field, operator, value)
+            case Calculated(left, operator, right):
+                return f"ifNull({self._number(left)} {operator} {self._number(right)}, false)"
+            case Alike(left, operator, right):
+                return self._alike(left, operator, right)
             case Exists(field):
                 return self._exists(field)
+            case CountsChildren(operator, value):
+                return self._counts_children(operator, value)
             case Not(term):
                 return f"NOT {self.condition(term)}"
             case AllOf(terms):
@@ -189,6 +243,8 @@ class Wording:
                 return self._any_of(terms)
             case HasRelative("sibling", term):
                 return self._sibling(term)
+            case HasRelative("ancestor" | "descendant" as relative, term):
+                return self._far(relative, term)
             case HasRelative(relative, term):
                 here, there = {
                     "parent": ("(TraceId, ParentSpanId)", "TraceId, SpanId"),
@@ -201,6 +257,18 @@ class Wording:
     def number(self, field: Field) -> str:
         """An expression for the number that a field is, null where it is none."""
         return f"toFloat64OrNull({self.text(field)})" if isinstance(field, Attribute) else _COLUMNS[field]
+
+    def _number(self, number: Number) -> str:
+        match number:
+            case int() | float():
+                return self._bind(float(number), "Float64")
+            case Arithmetic("%", left, right):
+                return f"modulo({self._number(left)}, {self._number(right)})"
+            case Arithmetic("^", left, right):
+                return f"pow({self._number(left)}, {self._number(right)})"
+            case Arithmetic(operator, left, right):
+                return f"({self._number(left)} {operator} {self._number(right)})"
+        return f"toFloat64({self.number(number)})"
 
     def text(self, attribute: Attribute) -> str:
         """An expression for the text of an attribute of span, resource or scope; empty where it is missing."""
@@ -245,16 +313,52 @@ class Wording:
         only = f"NOT {self.condition(term)} AND (TraceId, ParentSpanId) IN ({fitting})"
         return f"((TraceId, ParentSpanId) IN ({several}) OR ({only}))"
 
+    def _far(self, relative: Literal["ancestor", "descendant"], term: Predicate) -> str:
+        """From the spans that fit, level by level, down to what they called, or up to what called them."""
+        self._lines += 1
+        line = f"line{self._lines}"
+        # A span that was sent twice would be followed twice, and what is below it four times.
+        if relative == "ancestor":
+            here, next_one = "ParentSpanId", f"(spans.TraceId, spans.ParentSpanId) = ({line}.TraceId, {line}.Id)"
+            first = following = "SpanId"
+        else:
+            here, next_one = "SpanId", f"(spans.TraceId, spans.SpanId) = ({line}.TraceId, {line}.Id)"
+            first = following = "ParentSpanId"
+        return (
+            f"((TraceId, {here}) IN (WITH RECURSIVE {line} AS"  # noqa: S608 - names are checked, values are bound
+            f" (SELECT DISTINCT TraceId, {first} AS Id, 1 AS Level {self._others(term)} AND {first} != ''"
+            f" UNION ALL SELECT DISTINCT spans.TraceId, spans.{following} AS Id, {line}.Level + 1 AS Level"
+            f" FROM (SELECT TraceId, SpanId, ParentSpanId {self._within()}) AS spans INNER JOIN {line} ON {next_one}"
+            f" WHERE {line}.Level < {MOST_LEVELS} AND spans.{following} != '')"
+            f" SELECT TraceId, Id FROM {line}))"
+        )
+
+    def _counts_children(self, operator: Operator, value: float) -> str:
+        counted = "SELECT TraceId, ParentSpanId, uniqExact(SpanId) AS Children"
+        bound = self._bind(float(value), "Float64")
+        spans = f"{counted} {self._within()} AND ParentSpanId != '' GROUP BY TraceId, ParentSpanId"
+        fitting = f"(TraceId, SpanId) IN (SELECT TraceId, ParentSpanId FROM ({spans}) WHERE Children {operator} {bound})"  # noqa: S608 - as above
+        childless = f"(TraceId, SpanId) NOT IN (SELECT TraceId, ParentSpanId {self._within()})"
+        return f"({fitting} OR (0 {operator} {bound} AND {childless}))"
+
+    def _alike(self, left: Field, operator: str, right: Field) -> str:
+        texts = [self.text(field) if isinstance(field, Attribute) else _COLUMNS[field] for field in (left, right)]
+        return f"({self._exists(left)} AND {self._exists(right)} AND {texts[0]} {operator} {texts[1]})"
+
     def _measured(self, predicate: Measured) -> str:
         value = "1" if predicate.field is None else self.number(predicate.field)
         measure = {"count": "count()", "extent": "max(End) - min(Start)"}.get(predicate.measure, f"{predicate.measure}(Value)")
         bound = self._bind(float(predicate.value), "Float64")
+        by = [self.text(field) if isinstance(field, Attribute) else _COLUMNS[field] for field in predicate.by]
+        groups = ", ".join(["TraceId", *(f"Group{number}" for number in range(len(by)))])
+        grouped = "".join(f", {text} AS Group{number}" for number, text in enumerate(by))
         # A span that was sent twice is one.
         spans = (
-            f"SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End"
+            f"SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End{grouped}"
             f" {self._others(predicate.term)} LIMIT 1 BY TraceId, {IDENTITY}"
         )
-        return f"(TraceId IN (SELECT TraceId FROM ({spans}) GROUP BY TraceId HAVING {measure} {predicate.operator} {bound}))"  # noqa: S608 - names are checked, values are bound
+        fitting = f"SELECT {groups} FROM ({spans}) GROUP BY {groups} HAVING {measure} {predicate.operator} {bound}"  # noqa: S608 - names are checked, values are bound
+        return f"(({', '.join(['TraceId', *by])}) IN ({fitting}))"
 
     def _exists(self, field: Field) -> str:
         if isinstance(field, Attribute):
@@ -285,7 +389,7 @@ class Wording:
                 return self._annotated(self.compared("Name", operator, value, is_number=False))
             is_number = field in _NUMBERS
             if field in _MANY:
-                return f"arrayExists(x -> {self.compared('x', operator, value, is_number=False)}, {_MANY[field]})"
+                return f"arrayExists(x -> {self.compared('x', operator, value, is_number=is_number)}, {_MANY[field]})"
             return f"({self.compared(_COLUMNS[field], operator, value, is_number=is_number)})"
         if field == Attribute("resource", "service.name") and operator == "=" and value:
             # The table is sorted by this column.

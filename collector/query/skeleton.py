@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
-from collector.query.store import ERROR, KINDS, START, STATUS_CODES
+from collector.query.store import ERROR, EVENT_TIMES, KINDS, START, STATUS_CODES
 from exporters.clickhouse.client import QueryResult
 
 UINT64: Final = 2**64
@@ -95,10 +95,6 @@ class Skeleton:
 
 
 END: Final = "if(EndTimeUnixNano != 0, EndTimeUnixNano, Start + Duration)"
-EVENT_TIMES: Final = (
-    "if(empty(EventTimesUnixNano), arrayMap(t -> toUInt64(greatest(toUnixTimestamp64Nano(t), 0)), `Events.Timestamp`),"
-    " EventTimesUnixNano)"
-)
 SELECTED_SKELETON: Final = f"""
     SpanId, ParentSpanId, SpanName, SpanKind, SpanKindNumber, ServiceName, {START} AS Start, {END} AS End,
     StatusCode, StatusCodeNumber,

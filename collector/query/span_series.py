@@ -18,6 +18,7 @@ METRICS: Final[Mapping[str, str]] = {
     "min_over_time": "min_over_time(duration)",
     "max_over_time": "max_over_time(duration)",
     "quantile_over_time": "quantile_over_time(duration, 0.5, 0.99)",
+    "histogram_over_time": "histogram_over_time(duration)",
 }
 """What can be made of spans, by TraceQL's names → how it is written."""
 
@@ -46,7 +47,8 @@ class SpanSeries:
     """One group of spans.
 
     Attributes:
-        group: texts of the fields, in the order of `Metric.by`; empty texts where spans lack them.
+        group: texts of the fields, in the order of `Metric.by`; empty texts where spans lack them. Of histogram_over_time the
+            power of two up to which numbers are counted, above the one before, comes last.
         points: start of a step, nanoseconds since 1970 → a number, or one for each quantile; durations are seconds, rates are
             of a second. Steps without spans are left out.
     """
@@ -72,6 +74,9 @@ def series_statement(
             numbers = f"count() * {_SECOND} / {{step:UInt64}}"
         case "count_over_time":
             numbers = "toFloat64(count())"
+        case "histogram_over_time":
+            numbers = "toFloat64(count())"
+            groups.append("if(assumeNotNull(Value) > 0, pow(2, ceil(log2(assumeNotNull(Value)))), 0)")
         case "quantile_over_time":
             numbers = ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
         case _:

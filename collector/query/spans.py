@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from collector.query.attributes import Attributes
-from collector.query.skeleton import EVENT_TIMES, SELECTED_SKELETON, Skeleton, rows_in_order, skeleton_columns
+from collector.query.skeleton import SELECTED_SKELETON, Skeleton, rows_in_order, skeleton_columns
+from collector.query.store import EVENT_TIMES
 from exporters.clickhouse.client import QueryResult
 
 

@@ -25,6 +25,10 @@ START: Final = "if(StartTimeUnixNano != 0, StartTimeUnixNano, toUInt64(greatest(
 # Writers that subtract without a guard wrap around where a span ends before it starts.
 MAX_DURATION: Final = 2**63 - 1
 DURATION: Final = f"if(Duration > {MAX_DURATION}, 0, Duration)"
+EVENT_TIMES: Final = (
+    "if(empty(EventTimesUnixNano), arrayMap(t -> toUInt64(greatest(toUnixTimestamp64Nano(t), 0)), `Events.Timestamp`),"
+    " EventTimesUnixNano)"
+)
 # One span stored twice, because its client sent it again, has all of this in common (receiver contract DATA-24 and DATA-25).
 IDENTITY: Final = "sipHash64(SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName, ResourceAttributes, SpanAttributes)"
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")

@@ -273,7 +273,7 @@ BAD: list[tuple[str, dict[str, str], str]] = [
     ("search", {"q": "{"}, "q"),
     ("search", {"q": "{ .a = 'x' }"}, "q"),
     ("search", {"q": "{} | rate()"}, "q"),
-    ("search", {"q": "{} >> {}"}, "q"),
+    ("search", {"q": "{} | compare({})"}, "q"),
     ("search", {"q": "{}", "tags": "a=b"}, "tags"),
     ("search", {"tags": "a"}, "tags"),
     ("search", {"tags": 'a="b'}, "tags"),

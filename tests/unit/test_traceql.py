@@ -13,6 +13,7 @@ from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.reading import read_metrics, read_traceql, read_unfinished
 from config.ottl_grammar import OttlError
 
+SERVED = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
 WORDS = st.sampled_from(
     [
         *"{}()<>=!|&~,.-",
@@ -42,7 +43,12 @@ WORDS = st.sampled_from(
         ("{ .a", 5, "expected a comparison such as =, &&, || or }, found the end"),
         ("{ .a = }", 8, "expected a value, found }"),
         ("{ .a = 'x' }", 8, "' has no meaning here; texts stand in double quotes"),
-        ("{ .a = 1 + 2 }", 10, "+ has no meaning here; nothing can be calculated here"),
+        ('{ .a = 1 + "x" }', 8, "texts cannot be calculated with"),
+        ("{ .a = 1 / 0 }", 8, "is no number that can be compared with"),
+        ("{ .a + (.b = 1) = 2 }", 9, "conditions cannot be calculated with"),
+        ("{ event.a + 1 = 2 }", 3, "expected duration or an attribute of spans or resources"),
+        ("{ .a + 1 =~ .b }", 13, "=~ compares texts with patterns in double quotes"),
+        ("{ .a + 1 }", 3, "expected a condition; compare it with something"),
         (
             "{ colour = 1 }",
             3,
@@ -57,15 +63,33 @@ WORDS = st.sampled_from(
         ('{ .a =~ "(" }', 9, "must be a regular expression: missing ): ("),
         ("{ .a =~ 5 }", 9, "=~ compares texts with patterns in double quotes"),
         ("{ .a < nil }", 8, "nil, that is nothing, is compared by = and != with fields of spans only"),
-        ("{ .a = .b }", 8, "two fields cannot be compared with each other here"),
-        ("{ 1 = 1 }", 7, "expected a field on one side"),
+        ("{ .a = event:name }", 8, "only fields of one and the same span are compared with each other"),
+        ("{ parent.a != .b }", 3, "only fields of one and the same span are compared with each other"),
+        ('{ 1 = "x" }', 7, "expected a field on one side"),
+        ("{ nil = nil }", 9, "expected a field on one side"),
+        (
+            "{ nestedSetLeft > 3 }",
+            3,
+            "nestedSetLeft is not served here: spans have no such number; sets are joined by >> and << instead",
+        ),
         ("{ name }", 3, "expected a condition; compare it with something"),
         ("{ nestedSetParent = 7 }", 21, "of nestedSetParent only < 0, which finds roots, and >= 0 are served here"),
+        ("{ .a = 1 +  }", 13, "expected a value, found }"),
         ("{ .a = 99999999999999999999 }", 8, "must be at most 9223372036854775807"),
-        ("{} >> {}", 4, ">> is not served here: > finds spans by their parent, < by their children, ~ by their siblings"),
-        ("{} &<< {}", 4, "&<< is not served here: > finds spans by their parent, < by their children, ~ by their siblings"),
+        (
+            "{} + {}",
+            4,
+            "expected &&, ||, | or the end, found +; calculate within braces: results of queries are not calculated with here",
+        ),
         ("{} | rate()", 6, "rate() makes metrics, which are asked for elsewhere than traces"),
-        ("{} | by(.a)", 6, "by(...) is not served here; there are count(), avg, min, max and sum of a field, and select"),
+        ("{} | compare({})", 6, f"compare(...) is not served here; {SERVED}"),
+        ("{} | by()", 6, "by(...) needs fields, as in by(resource.service.name)"),
+        ("{} | by(.a) > 1", 15, "by(...) is compared with nothing, as in by(resource.service.name)"),
+        ("{} | by(event.a)", 9, "spans are grouped by their own names, kinds, statuses and attributes, or their resources'"),
+        ("{} | coalesce(.a)", 15, "coalesce() has no arguments"),
+        ("{} | select(1)", 6, "select(...) needs fields, as in select(span.http.route)"),
+        ("{} | count() by (.a) > 1", 18, "only metrics are followed by by (...); elsewhere by is a stage of its own"),
+        ("{} | topk(3)", 6, "topk(...) stands behind a metric, as in {} | rate() | topk(10)"),
         ("{} | count()", 6, "count() is compared with a number, as in count() > 2"),
         ("{} | avg(name) > 1", 10, "expected duration or an attribute of spans or resources"),
         ('{} | count() > "x"', 16, "expected a number or a duration"),
@@ -82,8 +106,10 @@ def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, c
     ("text", "column", "message"),
     [
         ("{}", 3, "expected a metric after a bar, as in {} | rate()"),
-        ("{} | rate() | count() > 1", 15, "nothing is served here after a metric"),
-        ("{} | rate() > 5", 13, "metrics are not compared here"),
+        ("{} | rate() | count() > 1", 15, "nothing but topk, bottomk and comparisons is served here after a metric"),
+        ("{} | rate() | {}", 15, "nothing but topk, bottomk and comparisons is served here after a metric"),
+        ("{} | rate() | topk(0)", 15, "topk needs a whole number from 1 to 1000"),
+        ("{} | by(.a) | rate()", 15, "by (...) stands behind a metric, as in rate() by (name)"),
         ("{} | rate(.a)", 6, "rate has other arguments, as in rate()"),
         ("{} | avg_over_time()", 6, "avg_over_time has other arguments, as in avg_over_time(duration)"),
         ("{} | avg_over_time(5)", 20, "expected duration or an attribute of spans or resources"),
@@ -108,10 +134,10 @@ def test_what_is_no_metric_is_refused_with_its_place(text: str, column: int, mes
 
 
 def test_a_metric_has_a_field_quantiles_and_groups() -> None:
-    where, metric = read_metrics("{ true } | quantile_over_time(span.x, .5, 0.99) by (resource.service.name, name)")
-    assert where == EVERY_SPAN
+    found = read_metrics("{ true } | quantile_over_time(span.x, .5, 0.99) by (resource.service.name, name)")
+    assert found.where == EVERY_SPAN
     groups = {"resource.service.name": Attribute("resource", "service.name"), "name": "name"}
-    assert metric == Metric("quantile_over_time", Attribute("span", "x"), (0.5, 0.99), groups)
+    assert found.metric == Metric("quantile_over_time", Attribute("span", "x"), (0.5, 0.99), groups)
 
 
 def test_the_place_is_counted_in_lines() -> None:
@@ -124,7 +150,7 @@ def test_the_place_is_counted_in_lines() -> None:
     [
         "{ .a = 1 }" + " | count() > 1" * 12,
         "(" * 300 + "{}" + ")" * 300,
-        "{" + "(" * 300 + ".a" + ")" * 300 + "}",
+        "{ .a = " + " + ".join([".b"] * 101) + "}",
         "{" + "!" * 900 + ".a }",
         "{" + " && ".join([".a"] * 101) + "}",
         " &> ".join(["{ .a }"] * 20),

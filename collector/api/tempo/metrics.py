@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+import operator
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -14,9 +16,9 @@ from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.tempo.traces import PREFIX
-from collector.query.predicates import Predicate
 from collector.query.span_series import Metric, SpanSeries, find_series
-from collector.query.traceql.reading import read_metrics
+from collector.query.traceql.reading import MetricsQuery, read_metrics
+from collector.query.traceql.stages import Kept, Ranked
 from config.ottl_grammar import OttlError
 
 _MOST_POINTS: Final = 10_000
@@ -28,7 +30,24 @@ _STEPS: Final = tuple(seconds * SECOND for seconds in (1, 2, 5, 10, 15, 30, 60, 
 """Steps from which one is chosen where none is asked for, nanoseconds."""
 
 
-def _read(text: str) -> tuple[Predicate, Metric]:
+_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+class Series(NamedTuple):
+    """A series as it is shown: names and values of its labels, and numbers by the starts of steps, nanoseconds since 1970."""
+
+    labels: list[tuple[str, dict[str, Any]]]
+    points: dict[int, float]
+
+
+def _read(text: str) -> MetricsQuery:
     try:
         return read_metrics(text)
     except OttlError as error:
@@ -57,7 +76,6 @@ async def query_range(request: web.Request) -> web.Response:
     found = asked(query, _read, None, "q", "query")
     if found is None:
         raise BadParameter("q", "", "a TraceQL query with a metric is needed, such as {} | rate()")
-    where, metric = found
     start, end = _time_range(query, request.app[NOW]())
     usual = next((step for step in _STEPS if (end - start) // step <= _USUAL_POINTS), _STEPS[-1])
     step = asked(query, _step, usual, "step")
@@ -65,10 +83,10 @@ async def query_range(request: web.Request) -> web.Response:
     first, last = start // step, -(-end // step)
     if last - first > _MOST_POINTS:
         raise BadParameter("step", query.get("step", ""), f"must leave at most {_MOST_POINTS} points in the time range")
-    series = await find_series(
+    groups = await find_series(
         request.app[STORE],
-        metric,
-        where,
+        found.metric,
+        found.where,
         workspace=request[CALLER].workspace,
         start=first * step,
         end=last * step,
@@ -76,32 +94,53 @@ async def query_range(request: web.Request) -> web.Response:
         limit=asked(query, whole(0, 10**9), 0, "maxSeries") or _MOST_SERIES,
     )
     steps = range(first * step, last * step, step)
-    return json_response(
-        {"series": [each for group in series for each in _series(metric, group, steps)], "metrics": {}, "status": "COMPLETE"}
-    )
+    series = [each for group in groups for each in _series(found.metric, group, steps)]
+    for stage in found.then:
+        series = _ranked(series, stage) if isinstance(stage, Ranked) else _kept(series, stage)
+    return json_response({"series": [_shown(each) for each in series], "metrics": {}, "status": "COMPLETE"})
 
 
-def _series(metric: Metric, group: SpanSeries, steps: range) -> list[dict[str, Any]]:
-    labels: list[tuple[str, dict[str, Any]]] = [
-        (word, {"stringValue": text or _NO_VALUE}) for word, text in zip(metric.by, group.group, strict=True)
-    ]
+def _series(metric: Metric, group: SpanSeries, steps: range) -> list[Series]:
+    texts = zip(metric.by, group.group, strict=False)
+    labels: list[tuple[str, dict[str, Any]]] = [(word, {"stringValue": text or _NO_VALUE}) for word, text in texts]
     if metric.quantiles:
         return [
-            _one([*labels, ("p", {"doubleValue": quantile})], {time: numbers[index] for time, numbers in group.points.items()})
+            Series([*labels, ("p", {"doubleValue": quantile})], {time: numbers[index] for time, numbers in group.points.items()})
             for index, quantile in enumerate(metric.quantiles)
         ]
     points = {time: numbers[0] for time, numbers in group.points.items()}
+    if metric.function == "histogram_over_time":
+        return [Series([*labels, ("__bucket", {"doubleValue": float(group.group[-1])})], points)]
     if metric.field is None:
         points = {time: points.get(time, 0.0) for time in steps}
-    return [_one(labels or [("__name__", {"stringValue": metric.function})], points)]
+    return [Series(labels or [("__name__", {"stringValue": metric.function})], points)]
 
 
-def _one(labels: list[tuple[str, dict[str, Any]]], points: dict[int, float]) -> dict[str, Any]:
-    texts = ", ".join(f"{key}={json.dumps(str(next(iter(value.values()))))}" for key, value in labels)
+def _ranked(series: list[Series], stage: Ranked) -> list[Series]:
+    """Each step's largest or smallest numbers; of equal ones those of the first series."""
+    kept: list[dict[int, float]] = [{} for _ in series]
+    largest = stage.function == "topk"
+    for time in {time for each in series for time in each.points}:
+        there = [(each.points[time], position) for position, each in enumerate(series) if time in each.points]
+        there.sort(key=lambda item: (-item[0] if largest else item[0], item[1]))
+        for value, position in there[: stage.count]:
+            kept[position][time] = value
+    return [Series(each.labels, points) for each, points in zip(series, kept, strict=True) if points]
+
+
+def _kept(series: list[Series], stage: Kept) -> list[Series]:
+    """The numbers that compare so."""
+    fits = _COMPARISONS[stage.operator]
+    kept = ({time: value for time, value in each.points.items() if fits(value, stage.value)} for each in series)
+    return [Series(each.labels, points) for each, points in zip(series, kept, strict=True) if points]
+
+
+def _shown(series: Series) -> dict[str, Any]:
+    texts = ", ".join(f"{key}={json.dumps(str(next(iter(value.values()))))}" for key, value in series.labels)
     return {
-        "labels": [{"key": key, "value": value} for key, value in labels],
+        "labels": [{"key": key, "value": value} for key, value in series.labels],
         "promLabels": f"{{{texts}}}",
-        "samples": [{"timestampMs": str(time // 10**6), "value": value} for time, value in sorted(points.items())],
+        "samples": [{"timestampMs": str(time // 10**6), "value": value} for time, value in sorted(series.points.items())],
     }
 
 

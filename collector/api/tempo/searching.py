@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.tempo.traces import PREFIX
 from collector.query.attributes import to_json
-from collector.query.hits import Hit, MatchedSpan
+from collector.query.hits import Hit, Matched, MatchedSpan, find_grouped
 from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Measured, Not, Operator, Predicate
 from collector.query.search import TraceSearch, find_traces
 from collector.query.shown import Shown, find_shown
@@ -26,6 +27,7 @@ MOST_TRACES: Final = 1500
 _LIMIT: Final = whole(1, MOST_TRACES)
 _SPANS_OF_SET: Final = whole(1, 100)
 _DEFAULT_RANGE: Final = HOUR
+_NO_VALUE: Final = "nil"
 _NO_ROOT: Final = "<root span not yet received>"
 _TAG: Final = re.compile(r'\s*([^\s="]+)=("(?:\\.|[^"\\])*"|[^\s"]*)(?:\s+|$)')
 _UNESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
@@ -74,11 +76,11 @@ def _tags(text: str) -> Predicate:
     return AllOf(tuple(terms))
 
 
-def _read(request: web.Request) -> tuple[TraceSearch, dict[str, Field]]:
+def _read(request: web.Request) -> tuple[TraceSearch, TraceQuery]:
     query = request.query
     if query.get("q") and query.get("tags"):
         raise BadParameter("tags", query["tags"], "must not come with q")
-    found = asked(query, read_traceql_parameter, TraceQuery(EVERY_SPAN, {}), "q")
+    found = asked(query, read_traceql_parameter, TraceQuery(EVERY_SPAN), "q")
     terms = [found.where, asked(query, _tags, EVERY_SPAN, "tags")]
     shortest, longest = span_durations(query, "minDuration", "maxDuration")
     bounds: tuple[tuple[Operator, int | None], ...] = ((">=", shortest), ("<=", longest))
@@ -94,37 +96,52 @@ def _read(request: web.Request) -> tuple[TraceSearch, dict[str, Field]]:
         limit=limit,
         matched_spans=asked(query, _SPANS_OF_SET, 3, "spss"),
     )
-    return search, found.shown
+    return search, found
 
 
 async def search_traces(request: web.Request) -> web.Response:
     """Traces with a span that fits, the newest first, each with some of the spans that do."""
-    search, fields = _read(request)
-    page = await find_traces(request.app[STORE], search)
-    spans = [(hit.trace_id, span.span_id) for hit in page.hits if hit.matched for span in hit.matched.spans]
-    shown = await find_shown(request.app[STORE], search, spans if fields else [])
+    search, asked_for = _read(request)
+    store = request.app[STORE]
+    # Spans in groups are looked for by themselves.
+    page = await find_traces(store, replace(search, matched_spans=0) if asked_for.by else search)
+    trace_ids = [hit.trace_id for hit in page.hits]
+    sets: dict[str, list[tuple[tuple[str, ...], Matched]]] = {
+        hit.trace_id: [((), hit.matched)] for hit in page.hits if hit.matched is not None
+    }
+    if asked_for.by and trace_ids:
+        sets = await find_grouped(store, search, trace_ids, tuple(asked_for.by.values()))
+    spans = [(trace_id, span.span_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
+    shown = await find_shown(store, search, spans if asked_for.shown else [])
     return json_response(
         {
-            "traces": [_hit(hit, fields, shown) for hit in page.hits],
+            "traces": [_hit(hit, sets.get(hit.trace_id, []), asked_for, shown) for hit in page.hits],
             "metrics": {"inspectedTraces": page.total, "completedJobs": 1, "totalJobs": 1},
         }
     )
 
 
-def _hit(hit: Hit, fields: Mapping[str, Field], shown: Mapping[tuple[str, str], Shown]) -> dict[str, Any]:
-    spans = hit.matched.spans if hit.matched else []
-    span_set = {
-        "spans": [_span(span, fields, shown.get((hit.trace_id, span.span_id))) for span in spans],
-        "matched": hit.matched.count if hit.matched else 0,
-    }
+def _hit(
+    hit: Hit,
+    sets: Sequence[tuple[tuple[str, ...], Matched]],
+    asked_for: TraceQuery,
+    shown: Mapping[tuple[str, str], Shown],
+) -> dict[str, Any]:
+    span_sets = []
+    for group, matched in sets:
+        texts = zip(asked_for.by, group, strict=True)
+        attributes = [{"key": f"by({word})", "value": {"stringValue": text or _NO_VALUE}} for word, text in texts]
+        spans = [_span(span, asked_for.shown, shown.get((hit.trace_id, span.span_id))) for span in matched.spans]
+        span_sets.append({"spans": spans, "matched": matched.count, **({"attributes": attributes} if attributes else {})})
     return {
         "traceID": hit.trace_id,
         "rootServiceName": hit.root_service if hit.root_service is not None else _NO_ROOT,
         "rootTraceName": hit.root_name if hit.root_name is not None else _NO_ROOT,
         "startTimeUnixNano": str(hit.start),
         "durationMs": hit.duration // MILLISECOND,
-        "spanSet": span_set,
-        "spanSets": [span_set],
+        # The first of them once more, for those who know of one only.
+        "spanSet": span_sets[0] if span_sets else {"spans": [], "matched": 0},
+        "spanSets": span_sets,
         "serviceStats": {
             service.name: {
                 "spanCount": service.span_count,

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from collector.query.predicates import Attribute, Column, Field, Level
 from config.problems import nearest
 
-Takes = Literal["text", "kind", "status", "duration", "anything", "place"]
+Takes = Literal["text", "kind", "status", "duration", "count", "anything", "place"]
 """Values that a field is compared with; `place` is a position in the tree, of which only the root's is known."""
 Of = Literal["span", "parent", "root", "trace"]
 """Whose field it is: of the span itself, of its parent, of the root of its trace, of the trace as a whole."""
@@ -23,6 +23,12 @@ class Subject:
     field: Field | None
     takes: Takes
     of: Of = "span"
+
+    @property
+    def is_many(self) -> bool:
+        """Whether a span may have several of it."""
+        level = self.field.level if isinstance(self.field, Attribute) else str(self.field).partition(" ")[0]
+        return level in ("event", "link")
 
 
 _SPAN: Final[Mapping[str, tuple[Column, Takes]]] = {
@@ -44,13 +50,16 @@ INTRINSICS: Final[Mapping[str, Subject]] = {
     "rootName": Subject("name", "text", "root"),
     "trace:rootService": Subject("service", "text", "root"),
     "rootServiceName": Subject("service", "text", "root"),
+    "span:childCount": Subject(None, "count"),
     "event:name": Subject("event name", "text"),
+    "event:timeSinceStart": Subject("event time since start", "duration"),
     "link:traceID": Subject("link trace id", "text"),
     "link:spanID": Subject("link span id", "text"),
     "instrumentation:name": Subject("scope name", "text"),
     "instrumentation:version": Subject("scope version", "text"),
     "nestedSetParent": Subject(None, "place"),
 }
+_NOT_SERVED: Final = ("nestedSetLeft", "nestedSetRight")
 _LEVELS: Final[Mapping[str, Level]] = {
     "": "span or resource",
     "span": "span",
@@ -69,6 +78,8 @@ def subject_of(word: str) -> Subject:
         ValueError: there is none; the text says what there is.
     """
     if "." not in word:
+        if word in _NOT_SERVED:
+            raise ValueError(f"{word} is not served here: spans have no such number; sets are joined by >> and << instead")
         if word not in INTRINSICS:
             remedy = nearest(word, INTRINSICS) or f"attributes are written as .{word}, and texts in double quotes"
             raise ValueError(f"{word} is no field that is served here; {remedy}")

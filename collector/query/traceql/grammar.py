@@ -6,40 +6,50 @@ from typing import Final
 
 from collector.query.query_grammar import QueryGrammar
 
+# Rules with a question mark leave no trace where they have one part, so that parentheses make a tree no deeper.
 _GRAMMAR: Final = r"""
 query: pipeline hints?
 hints: "with" "(" hint ("," hint)* ")"
 hint: NAME COMPARE (literal | NAME)
 pipeline: sets ("|" stage)*
 stage: set | call
-call: name "(" [argument ("," argument)*] ")" [by] [compare literal]
+call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
 name: NAME | BY
-argument: field | literal
+argument: sum | set
 by: BY "(" field ("," field)* ")"
 sets: joined (_OR joined)*
 joined: related (_AND related)*
 related: set (structure set)*
-structure: STRUCTURE | ANGLE
+structure: STRUCTURE | ANGLE | NO_MATCH
 set: "{" [either] "}" | "(" sets ")"
 
-either: both (_OR both)*
-both: not_ (_AND not_)*
-not_: NOT not_ | "(" either ")" | comparison
-comparison: side [compare side]
-side: field | literal
-compare: COMPARE | ANGLE
+?either: both (_OR both)*
+?both: not_ (_AND not_)*
+?not_: NOT not_ | comparison
+?comparison: sum [compare sum]
+?sum: product ((PLUS | MINUS) product)*
+?product: power ((STAR | SLASH | PERCENT) power)*
+?power: unary [CARET power]
+?unary: MINUS unary | field | literal | "(" either ")"
+compare: COMPARE | ANGLE | NO_MATCH
 field: ATTRIBUTE | NAME
-literal: [SIGN] (INT | FLOAT | DURATION) | TEXT
+literal: INT | FLOAT | DURATION | TEXT
 
-COMPARE: /=~|!~|!=|<=|>=|=/
+COMPARE: /=~|!=|<=|>=|=/
+NO_MATCH: "!~"
 ANGLE: /[<>]/
 STRUCTURE: /&>>|&<<|!>>|!<<|>>|<<|&>|&<|&~|!>|!<|~/
 _AND: "&&"
 _OR: "||"
 NOT: "!"
 BY: "by"
-SIGN: "-"
-ATTRIBUTE.2: /(parent\.)?(span|resource|event|link|instrumentation)?\.("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
+PLUS: "+"
+MINUS: "-"
+STAR: "*"
+SLASH: "/"
+PERCENT: "%"
+CARET: "^"
+ATTRIBUTE.2: /(parent\.|parent\.(span|resource|event|link|instrumentation)\.|(span|resource|event|link|instrumentation)?\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
 DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
 FLOAT: /\d+\.\d*([eE][-+]?\d+)?/
 INT: /\d+/
@@ -71,8 +81,8 @@ def _hint(found: str) -> str:
             return "; texts stand in double quotes"
         case '"':
             return "; the text has no closing quote"
-        case "+" | "*" | "/" | "%" | "^":
-            return "; nothing can be calculated here"
+        case "+" | "-" | "*" | "/" | "%" | "^":
+            return "; calculate within braces: results of queries are not calculated with here"
     return ""
 
 

@@ -1,0 +1,214 @@
+"""What stands within braces in TraceQL: conditions that hold on one span."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from collector.query.predicates import (
+    EVERY_SPAN,
+    ROOT,
+    Alike,
+    AllOf,
+    AnyOf,
+    Calculated,
+    Comparison,
+    CountsChildren,
+    Exists,
+    Field,
+    HasRelative,
+    Measured,
+    Not,
+    Operator,
+    Predicate,
+    Value,
+)
+from collector.query.store import KINDS, STATUS_CODES
+from collector.query.traceql.fields import Subject
+from collector.query.traceql.numbers import CALCULATIONS, Constant, constant_of, number_of
+from collector.query.traceql.source import Source, Words, words
+from config.ottl_grammar import OttlError
+from config.patterns import compile_pattern
+
+NOWHERE: Final = AnyOf(())
+"""No span fits this."""
+_MIRRORED: Final[dict[Operator, Operator]] = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_PATTERNS: Final = ("=~", "!~")
+_CONSTANTS: Final = {"true", "false", "nil", "error", "ok", "unset", *(kind.lower() for kind in KINDS)}
+
+
+def read_condition(source: Source, tree: Words, depth: int) -> Predicate:
+    """The predicate of a span that a part within braces is. Raises OttlError."""
+    source.check_depth(tree, depth)
+    match tree.data:
+        case "comparison":
+            return _comparison(source, tree)
+        case "not_":
+            return Not(read_condition(source, words(tree.children[1]), depth + 1))
+        case "either" | "both":
+            terms = tuple(read_condition(source, words(child), depth + 1) for child in tree.children)
+            return AnyOf(terms) if tree.data == "either" else AllOf(terms)
+    return _alone(source, tree)
+
+
+def _alone(source: Source, side: Words) -> Predicate:
+    source.count_condition(side)
+    if side.data == "field" and side.children[0] in ("true", "false"):
+        return EVERY_SPAN if side.children[0] == "true" else NOWHERE
+    if side.data != "field" or _is_word(side) or source.subject(side).takes != "anything":
+        raise source.error(side, "expected a condition; compare it with something")
+    subject = source.subject(side)
+    source.show(side, subject)
+    return _about(subject, "=", value=True)
+
+
+def _comparison(source: Source, tree: Words) -> Predicate:
+    source.count_condition(tree)
+    left, compared, right = map(words, tree.children)
+    operator = cast("Operator", str(compared.children[0]))
+    if _is_constant(source, left):
+        left, right, operator = right, left, _MIRRORED.get(operator, operator)
+    if _is_constant(source, left):
+        return _of_constants(source, left, operator, right)
+    if left.data in CALCULATIONS or (right.data in CALCULATIONS and not _is_constant(source, right)):
+        return _calculated(source, left, operator, right)
+    if left.data != "field":
+        raise source.error(left, "expected a field, a value or what is calculated of them")
+    subject = source.subject(left)
+    is_name = right.data == "field" and subject.takes in ("kind", "status") and "." not in str(right.children[0])
+    if not _is_constant(source, right) and not is_name:
+        return _of_fields(source, left, operator, right)
+    source.show(left, subject)
+    if right.data == "field" and right.children[0] == "nil":
+        return _existence(source, subject, operator, right)
+    try:
+        value = _value(source, subject, operator, right)
+        match subject.takes:
+            case "place":
+                return _place(operator, value)
+            case "count":
+                return CountsChildren(operator, cast("int", value))
+        return _about(subject, operator, value)
+    except OttlError:
+        raise
+    except ValueError as error:
+        raise source.error(right, str(error)) from None
+
+
+def _calculated(source: Source, left: Words, operator: Operator, right: Words) -> Predicate:
+    if operator in _PATTERNS:
+        raise source.error(right, f"{operator} compares texts with patterns in double quotes")
+    return Calculated(number_of(source, left), operator, number_of(source, right))
+
+
+def _of_fields(source: Source, left: Words, operator: Operator, right: Words) -> Predicate:
+    """Two fields of one span, whose texts are the same, or of which one number is the larger."""
+    if right.data != "field":
+        raise source.error(right, "expected a field, a value or what is calculated of them")
+    if operator not in ("=", "!="):
+        return _calculated(source, left, operator, right)
+    fields: list[Field] = []
+    for side in (left, right):
+        subject = source.subject(side)
+        if subject.field is None or subject.of != "span" or subject.is_many:
+            raise source.error(side, "only fields of one and the same span are compared with each other")
+        source.show(side, subject)
+        fields.append(subject.field)
+    if "duration" in fields:
+        return _calculated(source, left, operator, right)
+    return Alike(fields[0], operator, fields[1])
+
+
+def _of_constants(source: Source, left: Words, operator: Operator, right: Words) -> Predicate:
+    """A comparison that holds of every span, or of none."""
+    numbers = [constant.value for side in (left, right) if (constant := constant_of(source, side)) is not None]
+    if len(numbers) < 2 or any(isinstance(number, str) for number in numbers) or operator in _PATTERNS:
+        raise source.error(left, "expected a field on one side")
+    here, there = cast("list[float]", numbers)
+    holds = {
+        "=": here == there,
+        "!=": here != there,
+        "<": here < there,
+        "<=": here <= there,
+        ">": here > there,
+        ">=": here >= there,
+    }
+    return EVERY_SPAN if holds[operator] else NOWHERE
+
+
+def _existence(source: Source, subject: Subject, operator: Operator, at: Words) -> Predicate:
+    if operator not in ("=", "!=") or subject.field is None:
+        raise source.error(at, "nil, that is nothing, is compared by = and != with fields of spans only")
+    found = _of(subject, Exists(subject.field))
+    return found if operator == "!=" else Not(found)
+
+
+def _value(source: Source, subject: Subject, operator: Operator, side: Words) -> Value:
+    """The value that a field is compared with. Raises ValueError where the two do not go together."""
+    value: Value | None
+    if side.data == "field":
+        word = str(side.children[0])
+        names = {"kind": KINDS, "status": STATUS_CODES}.get(subject.takes, ())
+        value = next((name for name in names if name.lower() == word), None)
+        if subject.takes == "anything" and word in ("true", "false"):
+            value = word == "true"
+        if value is None:
+            raise ValueError(f"expected {_expected(subject)}, found {word}")
+        if operator not in ("=", "!="):
+            raise ValueError(f"{word} is compared by = and != only")
+        return value
+    constant = cast("Constant", constant_of(source, side))
+    value = constant.value
+    if operator in _PATTERNS:
+        if not isinstance(value, str) or subject.takes not in ("text", "anything"):
+            raise ValueError(f"{operator} compares texts with patterns in double quotes")
+        compile_pattern(value)
+        return value
+    wanted = {"text": str, "duration": int, "anything": str | int | float, "count": int | float, "place": int}.get(subject.takes)
+    is_duration = subject.takes == "duration"
+    if wanted is None or not isinstance(value, wanted) or (is_duration and not constant.is_duration):
+        raise ValueError(f"expected {_expected(subject)}")
+    return value
+
+
+def _about(subject: Subject, operator: Operator, value: Value) -> Predicate:
+    if subject.of == "trace":
+        return Measured(EVERY_SPAN, "extent", None, operator, cast("int", value))
+    return _of(subject, Comparison(cast("Field", subject.field), operator, value))
+
+
+def _of(subject: Subject, predicate: Predicate) -> Predicate:
+    match subject.of:
+        case "parent":
+            return HasRelative("parent", predicate)
+        case "root":
+            return HasRelative("anybody", AllOf((ROOT, predicate)))
+    return predicate
+
+
+def _place(operator: Operator, value: Value) -> Predicate:
+    """Of places in the tree, whether it is a root's: that is below zero, others are not."""
+    if (operator, value) in (("<", 0), ("=", -1), ("<=", -1)):
+        return ROOT
+    if (operator, value) in ((">=", 0), ("!=", -1), (">", -1), (">", 0)):
+        return Not(ROOT)
+    raise ValueError("of nestedSetParent only < 0, which finds roots, and >= 0 are served here")
+
+
+def _expected(subject: Subject) -> str:
+    return {
+        "text": "a text in double quotes",
+        "kind": f"one of {', '.join(KINDS).lower()}",
+        "status": f"one of {', '.join(STATUS_CODES).lower()}",
+        "duration": "a duration such as 100ms",
+        "anything": "a text in double quotes, a number, a duration, true or false",
+        "place": "a number",
+        "count": "a number",
+    }[subject.takes]
+
+
+def _is_word(side: Words) -> bool:
+    return side.data == "field" and str(side.children[0]) in _CONSTANTS
+
+
+def _is_constant(source: Source, side: Words) -> bool:
+    return _is_word(side) or constant_of(source, side) is not None

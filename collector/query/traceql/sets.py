@@ -1,0 +1,53 @@
+"""Sets of spans in TraceQL, and what joins them: both in a trace, or one below, above or beside the other."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, HasRelative, Not, Predicate
+from collector.query.traceql.conditions import read_condition
+from collector.query.traceql.source import Source, Words, words
+
+_Relative = Literal["parent", "child", "sibling", "ancestor", "descendant"]
+_RELATIVES: Final[dict[str, tuple[_Relative, _Relative]]] = {
+    ">": ("parent", "child"),
+    "<": ("child", "parent"),
+    ">>": ("ancestor", "descendant"),
+    "<<": ("descendant", "ancestor"),
+    "~": ("sibling", "sibling"),
+}
+"""What joins two sets → what of a span in the right one is in the left one, and the other way round."""
+
+
+def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
+    """The predicate of the spans that sets and what joins them return. Raises OttlError."""
+    source.check_depth(tree, depth)
+    if tree.data == "set":
+        if not tree.children:
+            return EVERY_SPAN
+        inner = words(tree.children[0])
+        return read_sets(source, inner, depth + 1) if inner.data == "sets" else read_condition(source, inner, depth + 1)
+    if len(tree.children) == 1:
+        return read_sets(source, words(tree.children[0]), depth + 1)
+    if tree.data == "related":
+        return _related(source, tree, depth)
+    terms = tuple(read_sets(source, words(child), depth + 1) for child in tree.children)
+    if tree.data == "sets":
+        return AnyOf(terms)
+    return AllOf((AnyOf(terms), *(HasRelative("anybody", term) for term in terms)))
+
+
+def _related(source: Source, tree: Words, depth: int) -> Predicate:
+    found = read_sets(source, words(tree.children[0]), depth + 1)
+    for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
+        right = read_sets(source, words(operand), depth + 1)
+        how = str(words(operator).children[0])
+        there, back = _RELATIVES[how.lstrip("!&")]
+        related = HasRelative(there, found)
+        if how[0] == "!":
+            found = AllOf((right, Not(related)))
+        elif how[0] == "&":
+            found = AnyOf((AllOf((right, related)), AllOf((found, HasRelative(back, right)))))
+        else:
+            found = AllOf((right, related))
+    return found

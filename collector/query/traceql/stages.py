@@ -1,0 +1,214 @@
+"""What stands behind a bar in TraceQL: what is measured of the spans of a trace, how they are grouped, and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from collector.query.grouping import is_groupable
+from collector.query.predicates import AllOf, Field, Measured, Operator, Predicate
+from collector.query.span_series import METRICS, Metric
+from collector.query.traceql.numbers import constant_of, field_number
+from collector.query.traceql.source import Source, Words, words
+
+_SERVED: Final = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
+_RANKS: Final = ("topk", "bottomk")
+_MOST_RANKED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Of the series of a metric only so many are kept at each step: the largest (`topk`) or the smallest (`bottomk`)."""
+
+    function: Literal["topk", "bottomk"]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Of the numbers of a metric only those are kept that compare so."""
+
+    operator: Operator
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that is called behind a bar.
+
+    Attributes:
+        tree: all of its words.
+        by: fields by which it groups, as far as it names any.
+        operator, compared: what its result is compared with; empty and None without.
+    """
+
+    tree: Words
+    function: str
+    arguments: list[Words]
+    by: list[Words]
+    operator: str
+    compared: Words | None
+
+
+def call_of(tree: Words) -> Call:
+    """The parts of a call."""
+    name, *rest = map(words, tree.children)
+    arguments = [words(part.children[0]) for part in rest if part.data == "argument"]
+    by = [words(child) for part in rest if part.data == "by" for child in part.children[1:]]
+    operator, compared = "", None
+    if rest and len(rest) > 1 and rest[-2].data == "compare":
+        operator, compared = str(rest[-2].children[0]), rest[-1]
+    return Call(tree, str(name.children[0]), arguments, by, operator, compared)
+
+
+class Pipeline:
+    """What the stages so far have made of a query.
+
+    Attributes:
+        where: which spans are left.
+        by: fields by which the spans of a trace are grouped, under the words for them.
+        metric: what is made of spans over time, once a stage says so.
+        then: what is done to its series.
+    """
+
+    def __init__(self, source: Source, where: Predicate, *, serves_metrics: bool) -> None:
+        self.where = where
+        self.by: dict[str, Field] = {}
+        self.metric: Metric | None = None
+        self.then: list[Ranked | Kept] = []
+        self._source = source
+        self._serves_metrics = serves_metrics
+        self._stages: Mapping[str, Callable[[Call], None]] = {
+            **dict.fromkeys(("count", "avg", "min", "max", "sum"), self._measure),
+            **dict.fromkeys(METRICS, self._make_metric),
+            **dict.fromkeys(_RANKS, self._rank),
+            "by": self._group,
+            "coalesce": self._coalesce,
+            "select": self._select,
+        }
+
+    def filter(self, stage: Words, predicate: Predicate) -> None:
+        """Keep the spans that fit as well. Raises OttlError behind a metric."""
+        if self.metric is not None:
+            raise self._source.error(stage, "nothing but topk, bottomk and comparisons is served here after a metric")
+        self.where = AllOf((self.where, predicate))
+
+    def call(self, call: Call) -> None:
+        """Do what a stage says. Raises OttlError for what it cannot, or is not served."""
+        if self.metric is not None and call.function not in _RANKS:
+            raise self._source.error(call.tree, "nothing but topk, bottomk and comparisons is served here after a metric")
+        if call.function not in self._stages:
+            raise self._source.error(call.tree, f"{call.function}(...) is not served here; {_SERVED}")
+        if call.by and call.function not in METRICS:
+            raise self._source.error(call.by[0], "only metrics are followed by by (...); elsewhere by is a stage of its own")
+        self._stages[call.function](call)
+
+    def _measure(self, call: Call) -> None:
+        takes_field = call.function != "count"
+        if len(call.arguments) != takes_field or (takes_field and call.arguments[0].data != "field"):
+            raise self._source.error(call.tree, f"{call.function}(...) is not served here; {_SERVED}")
+        if call.compared is None:
+            example = "..." if takes_field else ""
+            raise self._source.error(
+                call.tree, f"{call.function}() is compared with a number, as in {call.function}({example}) > 2"
+            )
+        operator = self._operator(call)
+        measured = field_number(self._source, call.arguments[0]) if takes_field else None
+        measure = cast("Literal['count', 'avg', 'min', 'max', 'sum']", call.function)
+        self.where = AllOf(
+            (self.where, Measured(self.where, measure, measured, operator, self._compared(call), tuple(self.by.values())))
+        )
+
+    def _operator(self, call: Call) -> Operator:
+        if call.operator in ("=~", "!~"):
+            at = words(call.tree.children[-2])
+            raise self._source.error(at, f"{call.operator} compares texts")
+        return cast("Operator", call.operator)
+
+    def _compared(self, call: Call) -> int | float:
+        compared = cast("Words", call.compared)
+        constant = constant_of(self._source, compared)
+        if constant is None or isinstance(constant.value, str):
+            raise self._source.error(compared, "expected a number or a duration")
+        return constant.value
+
+    def _group(self, call: Call) -> None:
+        self._alone(call, "as in by(resource.service.name)")
+        if not call.arguments:
+            raise self._source.error(call.tree, "by(...) needs fields, as in by(resource.service.name)")
+        for field in call.arguments:
+            self.by |= self._groupable(field)
+
+    def _coalesce(self, call: Call) -> None:
+        self._alone(call, "as in coalesce()")
+        if call.arguments:
+            raise self._source.error(call.arguments[0], "coalesce() has no arguments")
+        self.by = {}
+
+    def _select(self, call: Call) -> None:
+        self._alone(call, "as in select(span.http.route)")
+        if not call.arguments or any(argument.data != "field" for argument in call.arguments):
+            raise self._source.error(call.tree, "select(...) needs fields, as in select(span.http.route)")
+        for field in call.arguments:
+            self._source.show(field, self._source.subject(field))
+
+    def _alone(self, call: Call, example: str) -> None:
+        if call.compared is not None:
+            raise self._source.error(call.compared, f"{call.function}(...) is compared with nothing, {example}")
+
+    def _groupable(self, field: Words) -> dict[str, Field]:
+        subject = self._source.subject(field) if field.data == "field" else None
+        if subject is None or subject.field is None or subject.of != "span" or not is_groupable(subject.field):
+            raise self._source.error(
+                field, "spans are grouped by their own names, kinds, statuses and attributes, or their resources'"
+            )
+        return {str(field.children[0]): subject.field}
+
+    def _make_metric(self, call: Call) -> None:
+        if not self._serves_metrics:
+            raise self._source.error(call.tree, f"{call.function}() makes metrics, which are asked for elsewhere than traces")
+        if self.by:
+            raise self._source.error(call.tree, f"by (...) stands behind a metric, as in {METRICS[call.function]} by (name)")
+        by: dict[str, Field] = {}
+        for words_of_field in call.by:
+            by |= self._groupable(words_of_field)
+        takes_field = call.function not in ("rate", "count_over_time")
+        quantiles = call.arguments[1:] if call.function == "quantile_over_time" else []
+        if len(call.arguments) - len(quantiles) != takes_field or (call.function == "quantile_over_time" and not quantiles):
+            raise self._source.error(call.tree, f"{call.function} has other arguments, as in {METRICS[call.function]}")
+        field: Field | None = None
+        if takes_field:
+            if call.arguments[0].data != "field":
+                raise self._source.error(call.arguments[0], "expected duration or an attribute of spans or resources")
+            field = field_number(self._source, call.arguments[0])
+        self.metric = Metric(call.function, field, tuple(map(self._quantile, quantiles)), by)
+        self._keep(call)
+
+    def _quantile(self, argument: Words) -> float:
+        try:
+            # A number that begins with its point looks like an attribute.
+            quantile = float(str(argument.children[-1]))
+        except ValueError:
+            quantile = -1
+        if not 0 <= quantile <= 1:
+            raise self._source.error(argument, "expected a number from 0 to 1")
+        return quantile
+
+    def _rank(self, call: Call) -> None:
+        if self.metric is None:
+            raise self._source.error(call.tree, f"{call.function}(...) stands behind a metric, as in {{}} | rate() | topk(10)")
+        constant = constant_of(self._source, call.arguments[0]) if len(call.arguments) == 1 else None
+        if constant is None or not isinstance(constant.value, int) or not 1 <= constant.value <= _MOST_RANKED:
+            raise self._source.error(call.tree, f"{call.function} needs a whole number from 1 to {_MOST_RANKED}")
+        self.then.append(Ranked(cast("Literal['topk', 'bottomk']", call.function), constant.value))
+        self._keep(call)
+
+    def _keep(self, call: Call) -> None:
+        if call.compared is not None:
+            operator = self._operator(call)
+            constant = constant_of(self._source, call.compared)
+            value = self._compared(call)
+            # The numbers of metrics of durations are seconds.
+            seconds = value / 1e9 if constant is not None and constant.is_duration else float(value)
+            self.then.append(Kept(operator, seconds))
