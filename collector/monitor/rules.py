@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from collector.control.objects import Kind, ObjectModel
 from collector.monitor.conditions import DAY, HOUR, MINUTE, AnyCondition, Minutes, Reading
 from collector.monitor.events import Severity
+from collector.monitor.fields import printable
 from collector.monitor.states import NoData, Policy
 from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN, Predicate
@@ -24,12 +25,6 @@ LONGEST_OF_SPANS: Final = 6 * HOUR
 
 COLUMNS: Final = ("service", "operation", "kind")
 """What spans are told apart by in the tables of rates; all else are attributes."""
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be of visible characters and spaces")
-    return text
 
 
 def _query(text: str) -> str:
@@ -54,10 +49,10 @@ def _interval(value: Duration) -> Duration:
     return value
 
 
-Glob = Annotated[str, Field(max_length=256), AfterValidator(_printable)]
+Glob = Annotated[str, Field(max_length=256), AfterValidator(printable)]
 """A name, or a glob in which `*` stands for any characters and `?` for one; empty for any name."""
 Text = Annotated[str, Field(max_length=1000)]
-Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(printable)]
 Wait = Annotated[Duration, AfterValidator(_wait)]
 SpanKind = Literal["unspecified", "internal", "server", "client", "producer", "consumer"]
 
@@ -96,7 +91,7 @@ class Flapping(ObjectModel):
 class AlertRule(ObjectModel):
     """What people want to be told of."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
     """By which people know it."""
     enabled: bool = True
     """Whether it is evaluated; alerts of a rule that is not end."""

@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from collector.control.objects import Kind, ObjectModel
-from collector.egress.destination import EgressRefused, read_url
 from collector.monitor.events import SEVERITIES, AlertEvent, Severity
+from collector.monitor.fields import Url, printable
 from config.secrets import SecretName
 
 PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
@@ -21,20 +21,6 @@ _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", re.ASCII)
 _OURS: Final = frozenset(
     {"authorization", "connection", "content-length", "content-type", "cookie", "host", "idempotency-key", "transfer-encoding"}
 )
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("must be of visible characters and spaces")
-    return text
-
-
-def _url(text: str) -> str:
-    try:
-        read_url(text)
-    except EgressRefused as refusal:
-        raise ValueError(str(refusal)) from None
-    return text
 
 
 def _mail_address(text: str) -> str:
@@ -57,7 +43,6 @@ def _header_value(text: str) -> str:
     return text
 
 
-Url = Annotated[str, Field(max_length=2048), AfterValidator(_url)]
 _HeaderName = Annotated[str, AfterValidator(_header_name)]
 _HeaderValue = Annotated[str, Field(max_length=1000), AfterValidator(_header_value)]
 
@@ -128,7 +113,7 @@ ToldOf = Literal["fired", "repeated", "acknowledged", "resolved"]
 class ChannelSettings(ObjectModel):
     """A way to tell people or services of alerts, for rules to name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]
     """What people call it."""
     enabled: bool = True
     """Whether anything is sent."""
