@@ -49,7 +49,7 @@ STAR: "*"
 SLASH: "/"
 PERCENT: "%"
 CARET: "^"
-ATTRIBUTE.2: /(parent\.|parent\.(span|resource|event|link|instrumentation)\.|(span|resource|event|link|instrumentation)?\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
+ATTRIBUTE.2: /((parent|(parent\.)?(span|resource|event|link|instrumentation))\.|\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
 DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
 FLOAT: /\d+\.\d*([eE][-+]?\d+)?/
 INT: /\d+/
