@@ -23,8 +23,8 @@ from collector.health import Check, Health
 from collector.journaling import open_journal
 from collector.memory import spare_the_collector
 from collector.monitor.channels.opening import open_deliveries
-from collector.monitor.load.opening import load_tests
 from collector.monitor.opening import open_alerting
+from collector.monitor.outgoing import outgoing
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client, schema_settings
 from collector.query_port import Ports, Store
@@ -132,10 +132,10 @@ class Daemon:
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
             explainers = pipeline.explainers()
-            load_tester = load_tests(self._config, store.client if store else None, self._clock.now)
-            if load_tester is not None:
-                self._telemetry.read(metrics.LOAD_TESTS, (), lambda: load_tester.running)
-                await rooms.enter_async_context(load_tester)
+            sends = outgoing(self._config, store.client if store else None, self._clock.now)
+            if sends is not None:
+                self._telemetry.read(metrics.LOAD_TESTS, (), lambda: sends.load_tests.running)
+                await rooms.enter_async_context(sends.load_tests)
             deliveries = alerting = None
             if store is not None:
                 schema = schema_settings(store.exporter)
@@ -151,7 +151,7 @@ class Daemon:
                 running,
                 control,
                 gates,
-                load_tester,
+                sends,
                 deliveries,
                 self._telemetry,
                 self._clock,

@@ -18,7 +18,7 @@ from collector.clock import Clock
 from collector.health import Health
 from collector.ledger import Ledger
 from collector.monitor.channels.deliveries import Deliveries
-from collector.monitor.load.runs import LoadTests
+from collector.monitor.outgoing import Outgoing
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import Limits
 from collector.receivers.listen import listen_error
@@ -102,7 +102,7 @@ class Ports:
         running: the configuration that runs.
         control: what SDKs are told, and what holds where no tracing config speaks.
         gates: who may ask.
-        load_tester: starts load tests; None where none can be started.
+        outgoing: sends load tests and requests; None where nothing can be sent.
         deliveries: sends notifications; None where there is no alerting.
         telemetry: where refusals are counted.
         clock: for default time ranges.
@@ -115,7 +115,7 @@ class Ports:
     running: RunningConfig
     control: TracingControl
     gates: Gates
-    load_tester: LoadTests | None
+    outgoing: Outgoing | None
     deliveries: Deliveries | None
     telemetry: Telemetry
     clock: Clock
@@ -164,7 +164,7 @@ class Ports:
             explainers=self.explainers,
             strategies=self.control.strategies,
             running=self.running,
-            load_tester=self.load_tester,
+            outgoing=self.outgoing,
             deliveries=self.deliveries,
             extra_routes=self.health.routes(),
             now=self.clock.now,

@@ -32,6 +32,7 @@ from collector.api import (
     monitoring,
     red,
     sampling_decisions,
+    saved_requests,
     search,
     services,
     topology,
@@ -55,8 +56,9 @@ from collector.ledger import Ledger
 from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.outcomes import Outcomes
 from collector.monitor.load.run_store import RunStore
-from collector.monitor.load.runs import LoadTests
 from collector.monitor.log import AlertLog
+from collector.monitor.outgoing import Outgoing
+from collector.monitor.requests.execution_store import ExecutionStore
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import SpanStore
 from collector.running import RunningConfig
@@ -86,6 +88,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *failure_rules.ROUTES,
     *load_tests.ROUTES,
     *load_test_runs.ROUTES,
+    *saved_requests.ROUTES,
 )
 
 _API: Final = "/api/"
@@ -109,7 +112,7 @@ def build_application(
     explainers: Mapping[str, Explainer] | None = None,
     strategies: Strategies | None = None,
     running: RunningConfig | None = None,
-    load_tester: LoadTests | None = None,
+    outgoing: Outgoing | None = None,
     deliveries: Deliveries | None = None,
     extra_routes: Iterable[web.RouteDef] = (),
     now: Callable[[], int] = time.time_ns,
@@ -124,7 +127,7 @@ def build_application(
         explainers: who decides about traces, by the id of the exporter; nobody when None.
         strategies: what SDKs are told that ask how to sample; not served when None.
         running: the configuration that runs; not served when None.
-        load_tester: starts load tests; none can be started when None.
+        outgoing: sends load tests and requests; nothing can be sent when None.
         deliveries: sends notifications; nobody can be told of anything when None.
         extra_routes: what the daemon serves on the same port (health, own metrics); their errors become problem documents too.
         now: nanoseconds since 1970, for default time ranges.
@@ -141,8 +144,10 @@ def build_application(
         application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
         application[load_test_runs.FOLLOWERS] = set()
         application.on_shutdown.append(load_test_runs.end_followers)
-        if load_tester is not None:
-            application[load_test_runs.LOAD_TESTS] = load_tester
+        application[saved_requests.EXECUTIONS] = ExecutionStore(client, client.database, settings.timeout_s)
+        if outgoing is not None:
+            application[load_test_runs.LOAD_TESTS] = outgoing.load_tests
+            application[saved_requests.EXECUTOR] = outgoing.executor
         schema = SchemaSettings(client.database, settings.spans_table.rpartition(".")[2])
         application[alert_rules.ALERT_LOG] = AlertLog(client, schema, settings.timeout_s)
         application[alert_deliveries.DELIVERED] = Outcomes(client, schema, settings.timeout_s)

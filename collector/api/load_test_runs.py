@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -13,6 +11,7 @@ import orjson
 from aiohttp import web
 
 from collector.api import params, schemas
+from collector.api.audit import CURSOR, encode_cursor
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, Route
@@ -41,14 +40,6 @@ _POLL_S: Final = 1.0
 LIMIT: Final = params.limit(100, 1000, "runs")
 
 
-def _decode_cursor(text: str) -> tuple[int, uuid.UUID]:
-    try:
-        at, run_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
-        return int(at), uuid.UUID(run_id)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("not a cursor that this server gave out") from error
-
-
 def _whole_seconds(text: str) -> int:
     step = Duration.parse(text)
     if not step or step % 10**9:
@@ -56,9 +47,6 @@ def _whole_seconds(text: str) -> int:
     return step // 10**9
 
 
-CURSOR: Final[Parameter[tuple[int, uuid.UUID] | None]] = Parameter(
-    "cursor", "`nextCursor` of the page before.", {"type": "string"}, _decode_cursor, None
-)
 LOAD_TEST: Final[Parameter[uuid.UUID | None]] = Parameter(
     "loadTest", "Only runs of the load test of this id.", {"type": "string", "format": "uuid"}, uuid.UUID, None
 )
@@ -103,7 +91,7 @@ async def list_load_test_runs(request: web.Request) -> web.Response:
     cursor = None
     if len(found) > limit:
         last = found[limit - 1]
-        cursor = base64.urlsafe_b64encode(f"{last.started_at} {last.id}".encode()).decode().rstrip("=")
+        cursor = encode_cursor(last.started_at, last.id)
     return answer_json({"runs": [run_as_json(run) for run in found[:limit]], "nextCursor": cursor})
 
 

@@ -45,7 +45,7 @@ async def start_load_test(request: web.Request) -> web.Response:
     except TooManyRuns as error:
         raise Problem(409, "Too many load tests", str(error)) from None
     except EgressRefused as error:
-        raise Problem(403, "Target not allowed", f"The URL {error}.") from None
+        raise Problem(403, "Target not allowed", error.sentence) from None
     except SecretError as error:
         raise Problem(400, "Secret cannot be used", f"A secret that a header names: {error}.") from None
     except OSError as error:

@@ -17,6 +17,7 @@ from collector.api import (
     failure_rules,
     load_test_runs,
     load_tests,
+    saved_requests,
     schemas,
     trace_annotations,
 )
@@ -41,6 +42,7 @@ COMPONENTS: Final = {
     **failure_rules.COMPONENTS,
     **load_tests.COMPONENTS,
     **load_test_runs.COMPONENTS,
+    **saved_requests.COMPONENTS,
 }
 _PATH_PARAMETERS: Final = {
     "workspace": ("The workspace: 1 to 64 letters, digits, dots, underscores and hyphens.", "default"),
@@ -49,6 +51,7 @@ _PATH_PARAMETERS: Final = {
     "object_id": ("The id of the object, a UUID.", "8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7"),
     "config_id": ("The id of a tracing config, a UUID.", "3f2b8c1e-7d52-5a4e-9c0e-2f6d7a1b9e40"),
     "alert_id": ("The id of an alert, a UUID.", "0b5d9f5e-6c1a-5a0e-8a49-2f7c0d9c3b61"),
+    "execution_id": ("The id of an execution of a saved request, a UUID.", "0d9c2f0e-3b5e-4a6c-8f11-64f7c9d8b3a5"),
     "run_id": ("The id of a run of a load test, a UUID.", "5e0c4c1d-62a4-4b0e-8c39-1b8a53f0d7a2"),
     "trace_id": (
         "32 hexadecimal digits in either case, with or without the dashes of a UUID; 16 digits are padded with zeros.",

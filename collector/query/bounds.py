@@ -42,6 +42,20 @@ def bounds_statement(store: SpanStore, trace_ids: Sequence[str], workspace: str)
     )
 
 
+async def known_traces(store: SpanStore, trace_ids: Sequence[str], workspace: str) -> frozenset[str]:
+    """Those of the traces of which a workspace has spans.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    statement = Statement(
+        f"SELECT DISTINCT TraceId FROM {store.bounds_table}"  # noqa: S608 - the name is checked
+        " WHERE TraceId IN {trace_ids:Array(String)} AND Workspace = {workspace:String}",
+        {"trace_ids": list(trace_ids), "workspace": workspace},
+    )
+    return frozenset((await store.fetch(statement)).columns["TraceId"])
+
+
 async def find_bounds(store: SpanStore, trace_ids: Sequence[str], workspace: str) -> Bounds | None:
     """Bounds of all the traces together; None when they cannot be trusted.
 

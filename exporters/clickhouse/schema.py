@@ -18,6 +18,7 @@ TEMPLATES: Final = (
     "otel_objects",
     "otel_load_test_runs",
     "otel_load_test_progress",
+    "otel_request_executions",
     "otel_schema_versions",
     "otel_red_minute",
     "otel_red_quarter_hour",
@@ -38,7 +39,9 @@ TEMPLATES: Final = (
 )
 """Files in `schema/`, in the order of their creation, by the names of their tables where that of the spans has its usual name."""
 
-_OF_DATABASE: Final = frozenset({"otel_tracing_configs", "otel_objects", "otel_load_test_runs", "otel_load_test_progress"})
+_OF_DATABASE: Final = frozenset(
+    {"otel_tracing_configs", "otel_objects", "otel_load_test_runs", "otel_load_test_progress", "otel_request_executions"}
+)
 """Those of which a database has one, however many tables of spans there are in it."""
 
 DEDUPLICATION_WINDOW: Final = 10_000

@@ -5,150 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
-from aiohttp import web
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
 
-from collector.access import Gate
-from collector.api.app import build_application, build_runner
-from collector.api.guard import Guard
-from collector.api.load_test_runs import ROUTES as RUN_ROUTES
-from collector.api.load_tests import ROUTES as TEST_ROUTES
-from collector.api.openapi import COMPONENTS
-from collector.egress.policy import for_targets
 from collector.monitor.load.figures import result
 from collector.monitor.load.interval import Summary
-from collector.monitor.load.run_store import RunStore
-from collector.monitor.load.runs import LoadTests
-from collector.monitor.secrets import NamedSecrets
-from collector.tokens import Tokens
-from config.access import TokensExtension
-from config.load_tests import LoadTestsExtension
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.clickhouse import ClickHouse
-from tests.support.targets import Target, serving_target
+from tests.support.sending_port import EVE, RAY, RUNS, TESTS, Port, outgoing_of, port_of
+from tests.support.targets import serving_target
 from tests.support.waiting import until
-
-ANN, RAY, EVE = "ann-token-0123456789", "ray-token-0123456789", "eve-token-0123456789"
-WORKSPACE = "/api/v1/workspaces/mine"
-TESTS, RUNS = f"{WORKSPACE}/load-tests", f"{WORKSPACE}/load-test-runs"
-LIMITS = {
-    "max_runs": 4,
-    "max_rate": 2000,
-    "max_concurrency": 50,
-    "max_duration": "30s",
-    "allowed_targets": ["allowed.example"],
-    "secrets": {
-        "key": {"value": "s3cret", "workspaces": ["mine"]},
-        "elsewhere": {"value": "s3cret", "workspaces": ["mine"], "destinations": ["shop.example"]},
-        "theirs": {"value": "s3cret", "workspaces": ["theirs"]},
-    },
-}
-
-
-@dataclass
-class Port:
-    """A running query port, and a server that is tested.
-
-    Attributes:
-        stored: where runs are.
-        tester: what runs load tests there; None where none can be started.
-    """
-
-    url: str
-    session: aiohttp.ClientSession
-    target: Target
-    stored: RunStore
-    tester: LoadTests | None
-
-    async def ask(self, method: str, path: str, body: Any = None, token: str = ANN, version: int = 0, **options: str) -> Answer:
-        headers = {"Authorization": f"Bearer {token}", **({"If-Match": f'"{version}"'} if version else {})}
-        async with self.session.request(method, self.url + path, json=body, headers=headers, params=options) as response:
-            answer = Answer(response.status, response.headers, await response.read())
-        _check(method, path, answer)
-        return answer
-
-    async def create(self, path: str, **said: Any) -> str:
-        request = {"kind": "http", "url": self.target.url(path), **said.pop("request", {})}
-        answer = await self.ask("POST", TESTS, {"name": path, "request": request, **said})
-        assert answer.status == 201, answer.body
-        return str(answer.json["id"])
-
-    async def start(self, path: str, **said: Any) -> str:
-        answer = await self.ask("POST", f"{TESTS}/{await self.create(path, **said)}/runs")
-        assert answer.status == 201, answer.body
-        assert answer.headers["Location"] == f"{RUNS}/{answer.json['id']}"
-        return str(answer.json["id"])
-
-    async def events(self, run: str) -> list[tuple[str, Any]]:
-        """All events of a run, to its end."""
-        headers = {"Authorization": f"Bearer {RAY}"}
-        async with self.session.get(f"{self.url}{RUNS}/{run}/events", headers=headers) as response:
-            assert (response.status, response.content_type) == (200, "text/event-stream")
-            text = await response.text()
-        events = (event.split("\n") for event in text.strip().split("\n\n"))
-        return [(name.removeprefix("event: "), orjson.loads(data.removeprefix("data: "))) for name, data in events]
-
-    async def ended(self, run: str) -> Any:
-        """A run and its result, once it has ended."""
-        name, last = (await self.events(run))[-1]
-        assert name == "end"
-        # From the store now, no more from memory.
-        await until(lambda: self.tester is None or not self.tester.active("mine", uuid.UUID(run)))
-        found = (await self.ask("GET", f"{RUNS}/{run}")).json
-        assert found == last
-        return found
-
-
-def _check(method: str, path: str, answer: Answer) -> None:
-    """Whatever is answered has the form that the OpenAPI document promises."""
-    parts = path.split("/")
-    for route in (*TEST_ROUTES, *RUN_ROUTES):
-        names = route.path.split("/")
-        fits = len(names) == len(parts) and all(name == part or name[0:1] == "{" for name, part in zip(names, parts, strict=True))
-        if fits and route.method == method:
-            schema = (
-                route.answers["application/json"] if answer.status == route.status else {"$ref": "#/components/schemas/Problem"}
-            )
-            Draft202012Validator({**(schema or {}), "components": {"schemas": COMPONENTS}}).validate(answer.json)
-            return
-    raise AssertionError(f"{method} {path} is no route")
-
-
-def gate() -> Gate:
-    tokens = [
-        {"name": "ann", "token": ANN, "role": "admin", "workspaces": ["mine"]},
-        {"name": "ray", "token": RAY, "role": "read", "workspaces": ["mine"]},
-        {"name": "eve", "token": EVE, "role": "admin", "workspaces": ["theirs"]},
-    ]
-    return Gate("read", Tokens(TokensExtension.model_validate({"tokens": tokens}), "extensions.tokens"))
-
-
-async def _lookup(host: str, port: int) -> list[str]:
-    return {"rebound.example": ["127.0.0.1", "10.0.0.1"], "allowed.example": ["127.0.0.1"]}.get(host, [])
-
-
-@asynccontextmanager
-async def port_of(client: ClickHouseClient, target: Target, tester: LoadTests | None) -> AsyncIterator[Port]:
-    runner = build_runner(build_application(client, guard=Guard(gate()), load_tester=tester))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with aiohttp.ClientSession() as session:
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield Port(url, session, target, RunStore(client, client.database), tester)
-    await runner.cleanup()
 
 
 @pytest.fixture
@@ -160,16 +33,10 @@ async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseCli
         await client.command(f"DROP DATABASE {database}", database="default")
 
 
-def load_tester(client: ClickHouseClient) -> LoadTests:
-    settings = LoadTestsExtension.model_validate(LIMITS)
-    policy = for_targets(settings.allowed_targets, "extensions.load_tests.allowed_targets")
-    secrets = NamedSecrets(settings.secrets, "extensions.load_tests.secrets")
-    return LoadTests(settings, policy, secrets, RunStore(client, client.database), time.time_ns, _lookup)
-
-
 @pytest.fixture
 async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
-    async with serving_target() as target, load_tester(client) as tester, port_of(client, target, tester) as port:
+    outgoing = outgoing_of(client)
+    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing) as port:
         yield port
 
 

@@ -33,8 +33,8 @@ class Target:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """`/status/N` answers N, `/slow/MS` after so many milliseconds, `/json` with JSON, `/chunks` in chunks.
 
-        `/close` closes the connection behind its answer, `/reset` without one; `/redirect` leads to `/json`, `/graphql` has
-        errors where the query says `fail`.
+        `/close` closes the connection behind its answer, `/reset` without one. `/redirect/PLACE` leads there, or to `/json`.
+        `/graphql` has errors where the query says `fail`.
         """
         self.requests.append((request.path, {name.lower(): value for name, value in request.headers.items()}))
         what, _, detail = request.path.strip("/").partition("/")
@@ -61,7 +61,7 @@ class Target:
                 request.transport.abort()
                 return web.Response()
             case "redirect":
-                raise web.HTTPFound("/json")
+                raise web.HTTPFound(detail if "://" in detail else f"/{detail or 'json'}")
             case "graphql":
                 asked = await request.json()
                 return web.json_response({"errors": [{"message": "no"}]} if "fail" in asked["query"] else {"data": {"ok": True}})

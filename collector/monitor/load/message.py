@@ -13,6 +13,26 @@ _AT_ONCE: Final = 1024
 """So many requests' ids are drawn at a time: a system call each would cost more than the rest of a request."""
 
 
+def head_of(method: str, target: str, headers: Sequence[tuple[str, str]], body_bytes: int) -> bytes:
+    """The head of a request of HTTP/1.1, up to its last line, without the empty line behind that.
+
+    Args:
+        headers: names and values; the length of the body is added where there is one, or the method usually has one.
+
+    Raises:
+        ValueError: a part has a character that would end its line or is not of ISO 8859-1.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
+    if body_bytes or method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {body_bytes}")
+    if any("\r" in line or "\n" in line or "\0" in line for line in lines):
+        raise ValueError("a request's head has a line break in a name or a value")
+    try:
+        return "".join(f"{line}\r\n" for line in lines).encode("latin-1")
+    except UnicodeEncodeError:
+        raise ValueError("a request's head has a character that HTTP does not know; percent-encode it") from None
+
+
 class Message:
     """A request of HTTP/1.1 whose header `traceparent` (W3C Trace Context) is new with every copy.
 
@@ -20,24 +40,15 @@ class Message:
         method: such as `GET`.
         target: path and query, as they go into the first line.
         headers: names and values; `traceparent` among them gives way to ours, `Host` must be there.
-        body: what follows; its length is added to the headers where there is a body or the method usually has one.
+        body: what follows.
 
     Raises:
-        ValueError: a part of the head has a character that would end its line or is not of ISO 8859-1.
+        ValueError: as `head_of`.
     """
 
     def __init__(self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
-        lines = [f"{method} {target} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in headers if name.lower() != "traceparent"]
-        if body or method in ("POST", "PUT", "PATCH"):
-            lines.append(f"Content-Length: {len(body)}")
-        if any("\r" in line or "\n" in line or "\0" in line for line in lines):
-            raise ValueError("a request's head has a line break in a name or a value")
-        try:
-            head = "\r\n".join(lines).encode("latin-1")
-        except UnicodeEncodeError:
-            raise ValueError("a request's head has a character that HTTP does not know; percent-encode it") from None
-        self._before = head + b"\r\ntraceparent: 00-"
+        others = [(name, value) for name, value in headers if name.lower() != "traceparent"]
+        self._before = head_of(method, target, others, len(body)) + b"traceparent: 00-"
         self._after = b"-01\r\n\r\n" + body
         self._ids = b""
         self._position = 0

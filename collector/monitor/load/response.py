@@ -44,12 +44,13 @@ class AnswerReader:
 
     Attributes:
         status: of the answer, once its head was read.
+        head: of the answer, where bodies are kept.
         body: as far as it is kept.
         nbytes: how much was read of it, with its head.
         stays_open: whether another request may follow on the connection.
     """
 
-    __slots__ = ("_buffer", "_keeps_body", "_left", "_state", "_without_body", "body", "nbytes", "status", "stays_open")
+    __slots__ = ("_buffer", "_keeps_body", "_left", "_state", "_without_body", "body", "head", "nbytes", "status", "stays_open")
 
     def __init__(self, *, keeps_body: bool = False, without_body: bool = False) -> None:
         self._keeps_body = keeps_body
@@ -62,6 +63,7 @@ class AnswerReader:
         self._buffer = b""
         self._left = 0
         self.status = 0
+        self.head = b""
         self.body = bytearray()
         self.nbytes = 0
         self.stays_open = True
@@ -119,6 +121,8 @@ class AnswerReader:
             return data[end + 4 :]
         self.status = status
         self.stays_open = first[1] == b"1"  # the minor version, until a header says otherwise
+        if self._keeps_body:
+            self.head = data[:end]
         self._framing(_FRAMING.findall(data, 0, end), status)
         return data[end + 4 :]
 

@@ -1,0 +1,58 @@
+"""What a configuration lets users send: load tests, and saved requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from yarl import URL
+
+from collector.egress.policy import for_targets
+from collector.monitor.load.run_store import RunStore
+from collector.monitor.load.runs import LoadTests
+from collector.monitor.requests.execution_store import ExecutionStore
+from collector.monitor.requests.executor import Executor
+from collector.monitor.secrets import NamedSecrets
+from config.load_tests import LoadTestsExtension
+from config.model import Config
+from exporters.clickhouse.client import ClickHouseClient
+
+_TIMEOUT_S: Final = 10.0
+"""Of one write; those of load tests are repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What sends requests that users describe.
+
+    Attributes:
+        load_tests: as an asynchronous context, by whoever starts and stops things.
+        executor: of saved requests.
+    """
+
+    load_tests: LoadTests
+    executor: Executor
+
+
+def outgoing(config: Config, client: ClickHouseClient | None, now: Callable[[], int]) -> Outgoing | None:
+    """What the configuration asks for; None where it asks for nothing, or has no store for what comes of it.
+
+    Args:
+        client: of the store; the caller closes it.
+        now: nanoseconds since 1970.
+    """
+    for name in config.service.extensions:
+        settings = config.extensions[name]
+        if isinstance(settings, LoadTestsExtension) and client is not None:
+            setting = f"extensions.{name}"
+            stores = {URL(url).port or 0 for exporter in config.stores.values() for url in exporter.urls}
+            policy = for_targets(settings.allowed_targets, f"{setting}.allowed_targets", stores)
+            secrets = NamedSecrets(settings.secrets, f"{setting}.secrets")
+            runs = RunStore(client, client.database, _TIMEOUT_S)
+            executions = ExecutionStore(client, client.database, _TIMEOUT_S)
+            return Outgoing(
+                LoadTests(settings, policy, secrets, runs, now),
+                Executor(policy, settings.tls, secrets, executions, now),
+            )
+    return None

@@ -1,0 +1,236 @@
+"""One unary call over gRPC, to an address that was checked. Messages are JSON here, and protobuf on the way.
+
+What messages are made of comes from a FileDescriptorSet, or from the server's own reflection, of which versions v1 and v1alpha
+differ by the name of the service alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf import descriptor_pb2, json_format, message_factory
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+from grpc_reflection.v1alpha import reflection_pb2
+from yarl import URL
+
+from collector.egress.destination import Destination
+from collector.egress.policy import Policy
+from collector.egress.resolving import Lookup, resolve
+from collector.monitor.requests.exchange import Exchange, Timings
+from collector.monitor.requests.request import GrpcRequest
+from config.tls import ClientTls
+
+_REFLECTION: Final = (
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+)
+_MOST_FILES: Final = 1000
+_LARGEST_ANSWER: Final = 4 << 20
+
+
+class Unusable(Exception):
+    """The call cannot be made; the text says why, as a sentence."""
+
+
+class _NotConnected(Exception):
+    """There is no connection."""
+
+
+async def call(
+    policy: Policy,
+    lookup: Lookup,
+    tls: ClientTls,
+    request: GrpcRequest,
+    metadata: Sequence[tuple[str, str]],
+    timeout_s: float,
+) -> Exchange:
+    """Make the call.
+
+    Args:
+        metadata: what is sent beside the message, secrets put in, trace context included.
+        timeout_s: of everything together.
+
+    Raises:
+        EgressRefused: it may not be sent there.
+    """
+    began = time.monotonic_ns()
+    told = Exchange(Timings(), urls=(f"{request.url.rstrip('/')}/{request.method}",))
+    try:
+        async with asyncio.timeout(timeout_s):
+            await _call(policy, lookup, tls, request, metadata, told)
+    except TimeoutError:
+        told.cause, told.detail = "timeout", f"There was no answer within {timeout_s:g} s."
+    except Unusable as error:
+        told.cause, told.detail = "message", str(error)
+    except _NotConnected as error:
+        told.cause, told.detail = "connect", str(error)
+    except OSError as error:
+        told.cause, told.detail = "dns", f"The host has no address: {error}"
+    told.timings.total = time.monotonic_ns() - began
+    return told
+
+
+async def _call(
+    policy: Policy,
+    lookup: Lookup,
+    tls: ClientTls,
+    request: GrpcRequest,
+    metadata: Sequence[tuple[str, str]],
+    told: Exchange,
+) -> None:
+    url = URL(request.url)
+    destination = Destination.of_url(url)
+    before = time.monotonic_ns()
+    addresses = await resolve(policy, destination, lookup)
+    if destination.address is None:
+        told.timings.dns = time.monotonic_ns() - before
+    # The library tries them in turn. It asks neither a name server nor a proxy for addresses.
+    family = f"ipv{addresses[0].version}"
+    usable = [str(Destination(str(each), destination.port)) for each in addresses if each.version == addresses[0].version]
+    async with _channel(f"{family}:{','.join(usable)}", url, tls) as channel:
+        told.address = usable[0]
+        before = time.monotonic_ns()
+        await _connected(channel)
+        told.timings.connect = time.monotonic_ns() - before
+        method = await _method(channel, request, metadata)
+        message = _message(method, request)
+        unary = channel.unary_unary(f"/{request.method}")
+        before = time.monotonic_ns()
+        try:
+            answer = await unary(message, metadata=tuple(metadata))
+        except grpc.aio.AioRpcError as error:
+            told.status, told.detail = error.code().value[0], error.details() or ""
+        else:
+            told.nbytes = len(answer)
+            told.body = _as_json(method, answer)
+        told.timings.first_byte = time.monotonic_ns() - before
+
+
+def _channel(target: str, url: URL, tls: ClientTls) -> grpc.aio.Channel:
+    options: list[tuple[str, Any]] = [
+        ("grpc.enable_http_proxy", 0),
+        ("grpc.default_authority", url.host_port_subcomponent),
+        ("grpc.max_receive_message_length", _LARGEST_ANSWER),
+        # Channels with the same options would share connections, and then nobody would see how long one takes.
+        ("grpc.use_local_subchannel_pool", 1),
+    ]
+    if url.scheme == "http":
+        return grpc.aio.insecure_channel(target, options)
+    try:
+        files = [Path(name).read_bytes() if name else None for name in (tls.ca_file, tls.key_file, tls.cert_file)]
+    except OSError as error:
+        raise Unusable(f"A file for TLS cannot be read: {error}.") from None
+    options.append(("grpc.ssl_target_name_override", tls.server_name_override or url.raw_host))
+    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(*files), options)
+
+
+async def _connected(channel: grpc.aio.Channel) -> None:
+    """Wait for a connection. The library would try for ever; here once is enough."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise _NotConnected("No connection could be made, or no encryption agreed on.")
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
+
+
+async def _method(channel: grpc.aio.Channel, request: GrpcRequest, metadata: Sequence[tuple[str, str]]) -> MethodDescriptor:
+    service, _, name = request.method.rpartition("/")
+    if request.descriptors:
+        try:
+            files = list(descriptor_pb2.FileDescriptorSet.FromString(request.descriptors).file)
+        except DecodeError:
+            raise Unusable("What descriptors holds is no FileDescriptorSet.") from None
+    else:
+        files = await _reflected(channel, service, metadata)
+    pool = DescriptorPool()
+    try:
+        for file in _in_order(files):
+            pool.Add(file)
+        found = pool.FindServiceByName(service)
+    except (KeyError, TypeError) as error:
+        raise Unusable(f"The service {service} cannot be made of the descriptors: {error}.") from None
+    method = found.methods_by_name.get(name)
+    if method is None:
+        raise Unusable(f"The service {service} has no method {name}; it has {', '.join(found.methods_by_name) or 'none'}.")
+    if method.client_streaming or method.server_streaming:
+        raise Unusable(f"The method {name} is a stream; only unary methods can be called.")
+    return method
+
+
+async def _reflected(
+    channel: grpc.aio.Channel, service: str, metadata: Sequence[tuple[str, str]]
+) -> list[descriptor_pb2.FileDescriptorProto]:
+    """The files that describe a service, and all that they need."""
+    for path in _REFLECTION:
+        stream = channel.stream_stream(
+            path,
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )(metadata=tuple(metadata))
+        try:
+            return await _ask(stream, service)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise Unusable(f"The server's reflection failed: {error.code().name}: {error.details()}.") from None
+        finally:
+            stream.cancel()
+    raise Unusable("The server has no reflection; give descriptors.")
+
+
+async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorProto]:
+    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    wanted = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
+    while wanted:
+        await stream.write(wanted.pop())
+        answer = await stream.read()
+        if answer is grpc.aio.EOF:
+            raise Unusable("The server's reflection has ended before it told everything.")
+        if answer.HasField("error_response"):
+            raise Unusable(f"The server does not know {service}: {answer.error_response.error_message}")
+        for text in answer.file_descriptor_response.file_descriptor_proto:
+            file = descriptor_pb2.FileDescriptorProto.FromString(text)
+            files[file.name] = file
+        asked = {request.file_by_filename for request in wanted}
+        missing = {name for file in files.values() for name in file.dependency} - files.keys() - asked
+        wanted += [reflection_pb2.ServerReflectionRequest(file_by_filename=name) for name in sorted(missing)]
+        if len(files) > _MOST_FILES:
+            raise Unusable("The server describes itself in too many files.")
+    return list(files.values())
+
+
+def _in_order(files: Sequence[descriptor_pb2.FileDescriptorProto]) -> list[descriptor_pb2.FileDescriptorProto]:
+    """The files so that each stands behind those that it needs. Raises KeyError where one is missing, or they need each other."""
+    waiting = {file.name: file for file in files}
+    ordered: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    while waiting:
+        ready = [file for file in waiting.values() if all(name in ordered for name in file.dependency)]
+        if not ready:
+            raise KeyError(f"files that are needed are missing, among them those of {next(iter(waiting))}")
+        for file in ready:
+            ordered[file.name] = waiting.pop(file.name)
+    return list(ordered.values())
+
+
+def _message(method: MethodDescriptor, request: GrpcRequest) -> bytes:
+    try:
+        message = message_factory.GetMessageClass(method.input_type)()
+        return json_format.ParseDict(dict(request.message), message).SerializeToString()
+    except json_format.ParseError as error:
+        raise Unusable(f"The message is no {method.input_type.full_name}: {error}.") from None
+
+
+def _as_json(method: MethodDescriptor, answer: bytes) -> bytes:
+    try:
+        message = message_factory.GetMessageClass(method.output_type).FromString(answer)
+    except DecodeError:
+        raise Unusable(f"The answer is no {method.output_type.full_name}.") from None
+    return json_format.MessageToJson(message, indent=None).encode()

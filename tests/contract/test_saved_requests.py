@@ -1,0 +1,227 @@
+"""Saved requests over the API: sent over HTTP, as GraphQL and over gRPC, judged, stored, and found with their traces."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.migrations import apply
+from exporters.clickhouse.schema import SchemaSettings
+from tests.support.certificates import Authority
+from tests.support.clickhouse import ClickHouse
+from tests.support.sending_port import EVE, EXECUTIONS, RAY, REQUESTS, Port, outgoing_of, port_of
+from tests.support.targets import serving_target
+
+HEALTH = "grpc.health.v1.Health"
+
+
+@pytest.fixture
+async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseClient]:
+    database = f"requests_{uuid.uuid4().hex}"
+    async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
+        await apply(client, SchemaSettings(database=database))
+        yield client
+        await client.command(f"DROP DATABASE {database}", database="default")
+
+
+@pytest.fixture
+async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
+    async with serving_target() as target, port_of(client, target, outgoing_of(client)) as port:
+        yield port
+
+
+class Recorder(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # publishes no types
+    """Keeps the metadata of calls to the health service."""
+
+    def __init__(self) -> None:
+        self.metadata: list[dict[str, str]] = []
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        if HEALTH in details.method:
+            self.metadata.append(dict(details.invocation_metadata))
+        return await continuation(details)
+
+
+@asynccontextmanager
+async def grpc_server(*, reflects: bool, credentials: Any = None) -> AsyncIterator[tuple[int, Recorder]]:
+    """A server of the standard health service: its port, and what it was asked with."""
+    recorder = Recorder()
+    server = grpc.aio.server(interceptors=[recorder])
+    servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    await servicer.set("shop", health_pb2.HealthCheckResponse.NOT_SERVING)
+    if reflects:
+        reflection.enable_server_reflection([HEALTH, reflection.SERVICE_NAME], server)
+    listens = server.add_secure_port("127.0.0.1:0", credentials) if credentials else server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield listens, recorder
+    await server.stop(None)
+
+
+async def execute(port: Port, request: dict[str, Any], **said: Any) -> Any:
+    """What came of a new saved request, which is stored as well."""
+    made = await port.ask("POST", REQUESTS, {"name": "tried", "request": request, **said})
+    assert made.status == 201, made.body
+    answer = await port.ask("POST", f"{REQUESTS}/{made.json['id']}/executions")
+    assert answer.status == 201, answer.body
+    stored = (await port.ask("GET", answer.headers["Location"], token=RAY)).json
+    assert stored == answer.json
+    return stored
+
+
+async def test_http_is_sent_judged_and_stored_with_its_trace(port: Port, client: ClickHouseClient) -> None:
+    target = port.target
+    request = {
+        "kind": "http",
+        "method": "POST",
+        "url": f"http://allowed.example:{target.port}/json?a=b",
+        "headers": {"X-Key": "${secret:key}"},
+        "body": "{}",
+    }
+    made = await execute(port, request, expectations={"status": ["200"], "jsonValues": [{"path": "$.items[1].id", "equals": 8}]})
+    assert (made["succeeded"], made["cause"], made["status"], made["executedBy"]) == (True, "", 200, "ann")
+    assert (made["body"], made["address"]) == ('{"items": [{"id": 7}, {"id": 8}], "ok": true}', f"127.0.0.1:{target.port}")
+    assert {"name": "content-type", "value": "application/json; charset=utf-8"} in made["headers"]
+    timings = {name: None if value is None else int(value) for name, value in made["timings"].items()}
+    assert timings.pop("tls") is None
+    assert min(timings.values()) > 0  # type: ignore[type-var]  # none is None
+    assert timings["total"] >= timings["dns"] + timings["connect"] + timings["firstByte"]  # type: ignore[operator]  # as above
+    (path, headers) = target.requests[0]
+    assert path == "/json"
+    assert headers["traceparent"] == f"00-{made['traceId']}-{made['spanId']}-01"
+    assert (headers["x-trace-id"], headers["x-span-id"], headers["x-key"]) == (made["traceId"], made["spanId"], "s3cret")
+
+    # Its spans come later than the answer.
+    assert not made["traceArrived"]
+    columns = "Timestamp, TraceId, SpanId, SpanName, ServiceName, Workspace"
+    span = f"(now64(9), '{made['traceId']}', 'aaaaaaaaaaaaaaaa', 'GET', 'shop', '%s')"
+    await client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'theirs'}")
+    assert not (await port.ask("GET", f"{EXECUTIONS}/{made['id']}")).json["traceArrived"]
+    await client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'mine'}")
+    assert (await port.ask("GET", f"{EXECUTIONS}/{made['id']}")).json["traceArrived"]
+
+    later = await execute(port, {"kind": "http", "url": target.url("/status/404")})
+    assert (later["succeeded"], later["cause"]) == (False, "status 404")
+    listed = (await port.ask("GET", EXECUTIONS)).json["executions"]
+    assert [(each["id"], each["traceArrived"]) for each in listed] == [(later["id"], False), (made["id"], True)]
+    only = (await port.ask("GET", EXECUTIONS, request=made["request"])).json
+    assert [each["id"] for each in only["executions"]] == [made["id"]]
+    first = (await port.ask("GET", EXECUTIONS, limit="1")).json
+    rest = (await port.ask("GET", EXECUTIONS, limit="1", cursor=first["nextCursor"])).json
+    assert first["executions"] + rest["executions"] == listed
+
+    theirs = "/api/v1/workspaces/theirs"
+    assert (await port.ask("GET", f"{theirs}/request-executions/{made['id']}", token=EVE)).status == 404
+    assert (await port.ask("POST", f"{theirs}/saved-requests/{made['request']}/executions", token=EVE)).status == 404
+    assert (await port.ask("POST", f"{REQUESTS}/{made['request']}/executions", token=RAY)).status == 403
+
+
+async def test_what_goes_wrong_is_told_by_its_cause(port: Port) -> None:
+    async def cause(path: str, request: dict[str, Any] | None = None, **said: Any) -> tuple[str, int]:
+        made = await execute(port, {"kind": "http", "url": port.target.url(path), **(request or {})}, **said)
+        assert made["succeeded"] == (not made["cause"])
+        return made["cause"], made["status"]
+
+    assert await cause("/chunks", expectations={"bodyContains": ["first second third"]}) == ("", 200)
+    assert await cause("/json", {"method": "HEAD"}) == ("", 200)
+    assert await cause("/slow/5000", timeout="100ms") == ("timeout", 0)
+    assert (await cause("/reset"))[0] in ("closed", "reset")
+    assert await cause("/json", expectations={"maxDuration": "1us"}) == ("slower than expected", 200)
+    graphql = {"kind": "graphql", "url": port.target.url("/graphql")}
+    assert (await execute(port, {**graphql, "query": "fail"}))["cause"] == "GraphQL errors"
+    assert (await execute(port, {**graphql, "query": "ok", "variables": {"a": 1}}))["cause"] == ""
+    assert await cause("/redirect") == ("", 302)
+    followed = await execute(port, {"kind": "http", "url": port.target.url("/redirect")}, followRedirects=1)
+    assert (followed["cause"], followed["status"]) == ("", 200)
+    assert followed["urls"] == [port.target.url("/redirect"), port.target.url("/json")]
+    nowhere = {"kind": "http", "url": "http://nowhere.example/"}
+    assert (await execute(port, nowhere))["cause"] == "dns"
+    port.target.port, asked = 1024, port.target.port
+    assert await cause("/json") == ("connect", 0)
+    port.target.port = asked
+
+    for url, said in (("http://rebound.example/", "a private address"), ("http://10.0.0.1/", "a private address")):
+        made = await port.ask("POST", REQUESTS, {"name": "x", "request": {"kind": "http", "url": url}})
+        refused = await port.ask("POST", f"{REQUESTS}/{made.json['id']}/executions")
+        assert (refused.status, refused.json["title"]) == (403, "Target not allowed")
+        assert said in refused.json["detail"]
+
+
+async def test_redirects_lead_to_allowed_places_only_and_take_no_secrets_along(port: Port) -> None:
+    there = {"kind": "http", "url": port.target.url("/redirect/http://10.0.0.1/"), "headers": {"X-Key": "${secret:key}"}}
+    refused = await execute(port, there, followRedirects=3)
+    assert (refused["cause"], refused["status"]) == ("redirect", 302)
+    assert "a private address" in refused["detail"]
+    away = {**there, "url": port.target.url(f"/redirect/http://allowed.example:{port.target.port}/json")}
+    assert (await execute(port, away, followRedirects=3))["cause"] == ""
+    asked = {path: headers for path, headers in port.target.requests if path != "/redirect"}
+    assert "x-key" not in asked["/json"]
+    endless = {"kind": "http", "url": port.target.url("/redirect/redirect/redirect")}
+    assert (await execute(port, endless, followRedirects=2))["status"] == 302
+
+
+async def test_grpc_is_called_by_reflection_or_descriptors(port: Port) -> None:
+    def call(listens: int, method: str = f"{HEALTH}/Check", **said: Any) -> dict[str, Any]:
+        return {"kind": "grpc", "url": f"http://allowed.example:{listens}", "method": method, **said}
+
+    async with grpc_server(reflects=True) as (listens, recorder):
+        key = {"x-key": "${secret:key}"}
+        made = await execute(
+            port,
+            call(listens, message={"service": "shop"}, metadata=key),
+            expectations={"jsonValues": [{"path": "$.status", "equals": "NOT_SERVING"}]},
+        )
+        assert (made["cause"], made["status"], made["body"]) == ("", 0, '{"status": "NOT_SERVING"}')
+        assert made["urls"] == [f"http://allowed.example:{listens}/{HEALTH}/Check"]
+        assert recorder.metadata[-1]["traceparent"] == f"00-{made['traceId']}-{made['spanId']}-01"
+        assert (recorder.metadata[-1]["x-trace-id"], recorder.metadata[-1]["x-key"]) == (made["traceId"], "s3cret")
+        unknown = call(listens, message={"service": "other"})
+        assert (await execute(port, unknown))["cause"] == "status NOT_FOUND"
+        assert (await execute(port, {**unknown, "expectedStatus": "NOT_FOUND"}))["cause"] == ""
+        for request, said in (
+            (call(listens, message={"servic": "x"}), "The message is no grpc.health.v1.HealthCheckRequest"),
+            (call(listens, f"{HEALTH}/Chek"), "The service grpc.health.v1.Health has no method Chek; it has "),
+            (call(listens, f"{HEALTH}/Watch"), "The method Watch is a stream; only unary methods can be called."),
+            (call(listens, "shop.Cart/Add"), "The server does not know shop.Cart"),
+            (call(listens, descriptors="AAAA"), "What descriptors holds is no FileDescriptorSet."),
+        ):
+            failed = await execute(port, request)
+            assert failed["cause"] == "message"
+            assert failed["detail"].startswith(said)
+    assert (await execute(port, call(listens)))["cause"] == "connect"
+
+    async with grpc_server(reflects=False) as (listens, _):
+        assert (await execute(port, call(listens)))["detail"] == "The server has no reflection; give descriptors."
+        file = descriptor_pb2.FileDescriptorProto.FromString(health_pb2.DESCRIPTOR.serialized_pb)
+        files = base64.b64encode(descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString()).decode()
+        assert (await execute(port, call(listens, descriptors=files)))["body"] == '{"status": "SERVING"}'
+
+
+async def test_https_and_grpc_with_tls_show_a_known_certificate(client: ClickHouseClient, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    identity = authority.issue("allowed.example")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert_file, identity.key_file)
+    outgoing = outgoing_of(client, tls={"ca_file": str(authority.file)})
+    credentials = grpc.ssl_server_credentials([(identity.key, identity.cert)])
+    async with serving_target(context) as target, port_of(client, target, outgoing) as port:
+        known = await execute(port, {"kind": "http", "url": f"https://allowed.example:{target.port}/json"})
+        assert (known["cause"], int(known["timings"]["tls"]) > 0) == ("", True)
+        assert (await execute(port, {"kind": "http", "url": target.url("/json", "https")}))["cause"] == "tls"
+        async with grpc_server(reflects=True, credentials=credentials) as (listens, _):
+            request = {"kind": "grpc", "url": f"https://allowed.example:{listens}", "method": f"{HEALTH}/Check"}
+            assert (await execute(port, request))["body"] == '{"status": "SERVING"}'
+            assert (await execute(port, {**request, "url": f"https://127.0.0.1:{listens}"}))["cause"] == "connect"
