@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,15 +96,17 @@ class World:
         self.telemetry = Telemetry("test", self.time.clock)
         self.objects: ObjectStore[ChannelSettings] = Objects(self.client, self.client.database).of(CHANNELS)
 
-    def deliveries(self, timeout_s: float = 10.0, allowed: tuple[str, ...] = ("127.0.0.1",)) -> Deliveries:
-        policy = for_notifications(allowed, "extensions.alerting.notifications.allowed_destinations")
+    def deliveries(self, sleep: Callable[[float], Awaitable[None]] | None = None) -> Deliveries:
+        policy = for_notifications(["127.0.0.1"], "extensions.alerting.notifications.allowed_destinations")
         secrets = {
             "token": Secret(value=SecretStr(SECRET), workspaces=("*",)),
             "slack": Secret(value=SecretStr(f"{self.receiver.url}/services/T0/B0/secret-path"), workspaces=("*",)),
         }
         named = NamedSecrets(secrets, "extensions.alerting.secrets")
-        sender = Sender(HttpSender(policy, timeout_s), policy, None, (), named, "", self.time.clock.now)
-        made = Deliveries(self.objects, self.outcomes, sender, GIVE_UP_S, self.telemetry, self.time.clock, self.time.sleep)
+        sender = Sender(HttpSender(policy, 10.0), policy, None, (), named, "", self.time.clock.now)
+        made = Deliveries(
+            self.objects, self.outcomes, sender, GIVE_UP_S, self.telemetry, self.time.clock, sleep or self.time.sleep
+        )
         self.stack.push_async_callback(made.close)
         return made
 
@@ -150,7 +152,7 @@ async def world(database: tuple[str, str]) -> AsyncIterator[World]:
 
 
 async def test_an_outage_of_an_hour_is_waited_out_and_the_event_is_delivered_once(world: World) -> None:
-    channel, deliveries, event = await world.channel(), world.deliveries(), world.event()
+    channel, event = await world.channel(), world.event()
     world.receiver.decide = lambda: FAULT if world.time.passed_s < HOUR_S else None
     during: list[Delivery] = []
 
@@ -158,8 +160,7 @@ async def test_an_outage_of_an_hour_is_waited_out_and_the_event_is_delivered_onc
         await world.time.sleep(seconds)
         during[:] = await world.kept()
 
-    deliveries._sleep = sleep
-    await deliveries.deliver(event, [channel])
+    await world.deliveries(sleep).deliver(event, [channel])
     [kept] = await world.kept()
     attempts = len(world.receiver.received)
     assert (kept.outcome, kept.reason, kept.status, kept.attempts) == ("delivered", "", 200, attempts)
@@ -261,7 +262,7 @@ async def test_what_was_taken_is_not_sent_again_though_the_store_was_away(world:
 
 
 async def test_a_channel_that_is_mended_while_it_is_tried_again_is_used_as_it_is_by_then(world: World) -> None:
-    channel, deliveries = await world.channel("http://127.0.0.1:1"), world.deliveries()
+    channel = await world.channel("http://127.0.0.1:1")
 
     async def mend(seconds: float) -> None:
         await world.time.sleep(seconds)
@@ -269,8 +270,7 @@ async def test_a_channel_that_is_mended_while_it_is_tried_again_is_used_as_it_is
         assert stored is not None
         await world.objects.change(stored, world.settings(), "ann")
 
-    deliveries._sleep = mend
-    await deliveries.deliver(world.event(), [channel])
+    await world.deliveries(mend).deliver(world.event(), [channel])
     assert [(each.outcome, each.attempts) for each in await world.kept()] == [("delivered", 2)]
 
 
