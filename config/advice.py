@@ -11,6 +11,7 @@ from config.advice_on_conditions import Advice, advise_on_filter, drops_all
 from config.advice_on_leftovers import advise_on_leftovers
 from config.advice_on_statements import advise_on_statements
 from config.advice_on_traces import advise_on_traces
+from config.alerting import AlertingExtension
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
 from config.document import Document
 from config.filtering import FilterProcessor
@@ -55,7 +56,8 @@ _RULES: Final = (
 
 def advise(config: Config, document: Document) -> tuple[Problem, ...]:
     """Everything that a configuration, which can be used, had better not say, in the order of the file."""
-    found = [*_order(config), *_samplers(config), *_nothing_left(config), *advise_on_leftovers(config, document)]
+    found = [*_order(config), *_samplers(config), *_nothing_left(config), *_alerting(config)]
+    found += advise_on_leftovers(config, document)
     for name, processor in config.processors.items():
         at = ("processors", name)
         match processor:
@@ -113,6 +115,17 @@ def _nothing_left(config: Config) -> Iterator[Advice]:
         if isinstance(processor, FilterProcessor) and drops_all(processor) and place + 1 < len(names):
             others = ", ".join(names[place + 1 :])
             yield (*_ORDER, place), f"{name} drops every span: nothing is left for {others}", ""
+
+
+def _alerting(config: Config) -> Iterator[Advice]:
+    """Rules would find nothing, and take every service for absent."""
+    names = config.service.pipelines.traces.processors
+    if any(isinstance(config.processors[name], RedMetricsProcessor) for name in names):
+        return
+    for place, name in enumerate(config.service.extensions):
+        if isinstance(config.extensions[name], AlertingExtension):
+            message = f"{name} measures what red_metrics counts, which is not in the pipeline of this collector"
+            yield ("service", "extensions", place), message, "add red_metrics, unless other collectors have it"
 
 
 def _memory(limiter: MemoryLimiterProcessor, at: KeyPath) -> Iterator[Advice]:
