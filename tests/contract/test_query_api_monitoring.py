@@ -5,21 +5,23 @@ The spans are those of all real traces, spread over a day and some hours, once a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from collector.processors.probabilistic_sampler import Sampler
+from collector.query.dashboard import Compared
 from collector.query.health import health_of
+from collector.query.requests import Requests
 from collector.query.rollups import HOUR, MINUTE
 from collector.sketch import RELATIVE_ERROR
 from config.sampling import ProbabilisticSampler
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.support.clickhouse import ClickHouse
-from tests.support.monitoring import Database, Spans, database_of, spread
+from tests.support.monitoring import Api, Database, Spans, database_of, spread
 from tests.support.requests import EPOCH
 from tests.support.traces import all_traces
 
@@ -46,6 +48,12 @@ def database(embedded_clickhouse: ClickHouse) -> Iterator[Database]:
     batches = [batch for workspace in WORKSPACES for batch in batches_of(workspace)]
     with database_of(embedded_clickhouse, batches, now=END) as database:
         yield database
+
+
+@pytest.fixture
+async def api(database: Database) -> AsyncIterator[Api]:
+    async with database.serving() as api:
+        yield api
 
 
 def close(value: float) -> Any:
@@ -77,16 +85,15 @@ def assert_is(found: Any, spans: Spans, seconds: float) -> None:
     assert low - 1e-9 <= found["apdex"] <= high + 1e-9
 
 
-@pytest.mark.parametrize("workspace", WORKSPACES)
-@pytest.mark.parametrize("asked", [RANGE, LONG], ids=["odd", "long"])
-async def test_the_dashboard_has_what_numpy_finds(database: Database, workspace: str, asked: dict[str, str]) -> None:
-    document = await database.document(
+@pytest.mark.parametrize(("workspace", "asked"), [("whole", RANGE), ("sampled", LONG)], ids=["whole", "sampled"])
+async def test_the_dashboard_has_what_numpy_finds(api: Api, workspace: str, asked: dict[str, str]) -> None:
+    document = await api.document(
         f"/api/v1/workspaces/{workspace}/dashboard", "Dashboard", **asked, apdexThreshold="20ms", limit="100"
     )
     start, end, before = (int(document[name]) for name in ("startUnixNano", "endUnixNano", "previousStartUnixNano"))
     assert (start, end, before) == (int(asked["start"]), int(asked["end"]), 2 * start - end)
     seconds = (end - start) / 1e9
-    spans = (await database.spans(workspace)).entries
+    spans = (await api.spans(workspace)).entries
     current, previous = spans.between(start, end), spans.between(before, start)
     assert len(current) > 100
     assert_is(document["requests"]["current"], current, seconds)
@@ -121,16 +128,15 @@ async def test_the_dashboard_has_what_numpy_finds(database: Database, workspace:
         assert_is(each["previous"], previous.of(ServiceName=each["service"], SpanName=each["operation"]), seconds)
 
 
-@pytest.mark.parametrize("workspace", WORKSPACES)
-@pytest.mark.parametrize("step", ["7m", "15m", "2h"])
-async def test_series_of_the_dashboard_have_what_numpy_finds(database: Database, workspace: str, step: str) -> None:
-    document = await database.document(
+@pytest.mark.parametrize(("workspace", "step"), [("whole", "7m"), ("sampled", "15m"), ("sampled", "2h")])
+async def test_series_of_the_dashboard_have_what_numpy_finds(api: Api, workspace: str, step: str) -> None:
+    document = await api.document(
         f"/api/v1/workspaces/{workspace}/dashboard/series", "DashboardSeries", **RANGE, apdexThreshold="20ms", step=step
     )
     length, start, end = (int(document[name]) for name in ("stepNanos", "startUnixNano", "endUnixNano"))
     assert start % length == end % length == 0
     assert start <= int(RANGE["start"]) < int(RANGE["end"]) <= end
-    spans = (await database.spans(workspace)).entries
+    spans = (await api.spans(workspace)).entries
     points = {int(point["startUnixNano"]): point for point in document["points"]}
     assert points
     for time in range(start, end, length):
@@ -144,14 +150,14 @@ async def test_series_of_the_dashboard_have_what_numpy_finds(database: Database,
 
 
 @pytest.mark.parametrize("workspace", WORKSPACES)
-async def test_latencies_have_what_numpy_finds(database: Database, workspace: str) -> None:
+async def test_latencies_have_what_numpy_finds(api: Api, workspace: str) -> None:
     path = f"/api/v1/workspaces/{workspace}/latencies"
     asked = {**RANGE, "apdexThreshold": "20ms", "bounds": "1ms,20ms,1s"}
     bounds = np.array([1, 20, 1_000]) * 10**6
-    document = await database.document(path, "SpanLatencies", **asked, limit="1000")
+    document = await api.document(path, "SpanLatencies", **asked, limit="1000")
     start, end = int(document["startUnixNano"]), int(document["endUnixNano"])
     seconds = (end - start) / 1e9
-    spans = (await database.spans(workspace)).between(start, end)
+    spans = (await api.spans(workspace)).between(start, end)
     assert [each["name"] for each in document["latencies"]] == sorted(set(spans.columns["ServiceName"]))
     for each in document["latencies"]:
         those = spans.of(ServiceName=each["name"])
@@ -162,7 +168,7 @@ async def test_latencies_have_what_numpy_finds(database: Database, workspace: st
             up_to = [those.weights[those.columns["Duration"] <= bound * factor].sum() for bound in bounds]
             assert is_bounded(cumulated[:-1], np.array(up_to) - 1e-6 * (factor < 1) + 1e-6 * (factor > 1)).all()
     busiest = max(document["latencies"], key=lambda each: each["spans"]["count"])["name"]
-    first = await database.document(path, "SpanLatencies", **asked, by="operation", service=busiest, kind="server", limit="1")
+    first = await api.document(path, "SpanLatencies", **asked, by="operation", service=busiest, kind="server", limit="1")
     of_kind = spans.of(ServiceName=busiest, SpanKind="Server")
     names = sorted(set(of_kind.columns["SpanName"]))
     for each in first["latencies"]:
@@ -171,30 +177,30 @@ async def test_latencies_have_what_numpy_finds(database: Database, workspace: st
     assert (first["nextCursor"] is not None) == (len(names) > 1)
 
 
-async def test_a_workspace_sees_its_own(database: Database) -> None:
-    document = await database.document("/api/v1/workspaces/nobody/dashboard", "Dashboard", **RANGE)
+async def test_a_workspace_sees_its_own(api: Api) -> None:
+    document = await api.document("/api/v1/workspaces/nobody/dashboard", "Dashboard", **RANGE)
     assert document["requests"] == {"current": None, "previous": None}
     assert document["services"] == document["operations"]["mostRequests"] == []
-    found = await database.document("/api/v1/workspaces/nobody/topology", "Topology", **RANGE)
+    found = await api.document("/api/v1/workspaces/nobody/topology", "Topology", **RANGE)
     assert found["nodes"] == []
 
 
-async def test_one_service_and_whole_minutes(database: Database) -> None:
-    everything = await database.document("/api/v1/workspaces/whole/dashboard", "Dashboard", **RANGE)
+async def test_one_service_and_whole_minutes(api: Api) -> None:
+    everything = await api.document("/api/v1/workspaces/whole/dashboard", "Dashboard", **RANGE)
     service = everything["services"][0]
     query = {"start": str(int(RANGE["start"]) + 1), "end": str(int(RANGE["end"]) - 1), "service": service["service"]}
-    document = await database.document("/api/v1/workspaces/whole/dashboard", "Dashboard", **query)
+    document = await api.document("/api/v1/workspaces/whole/dashboard", "Dashboard", **query)
     assert (document["startUnixNano"], document["endUnixNano"]) == (RANGE["start"], RANGE["end"])
     assert document["services"] == [service]
     assert document["requests"] == {"current": service["current"], "previous": service["previous"]}
 
 
-async def test_the_topology_of_hours_and_minutes_has_all_calls(database: Database) -> None:
+async def test_the_topology_of_hours_and_minutes_has_all_calls(api: Api) -> None:
     path = "/api/v1/workspaces/whole/topology"
     for asked in (RANGE, LONG, {"start": str(START), "end": str(END)}):
-        document = await database.document(path, "Topology", **asked, limit="10000")
+        document = await api.document(path, "Topology", **asked, limit="10000")
         start, end = (int(asked[name]) // 10**9 for name in ("start", "end"))
-        expected = await database.rows(
+        expected = await api.rows(
             "SELECT Client, Server, ConnectionType, sum(Calls) AS Called, sum(FailedCalls) AS Failed FROM otel_topology_minute"
             f" WHERE Workspace = 'whole' AND Minute >= toDateTime({start}) AND Minute < toDateTime({end}) GROUP BY ALL"
         )
@@ -209,9 +215,8 @@ async def test_the_topology_of_hours_and_minutes_has_all_calls(database: Databas
     assert len(found) > 10
 
 
-@pytest.mark.parametrize(
-    ("path", "query", "parameter", "words"),
-    [
+async def test_what_cannot_be_asked_is_named(api: Api) -> None:
+    cases: list[tuple[str, dict[str, str], str, str]] = [
         ("dashboard", {"apdexThreshold": "0s"}, "apdexThreshold", "must be above 0"),
         ("dashboard", {"apdexThreshold": "quick"}, "apdexThreshold", "quick"),
         ("dashboard", {"limit": "101"}, "limit", "from 1 to 100"),
@@ -227,22 +232,14 @@ async def test_the_topology_of_hours_and_minutes_has_all_calls(database: Databas
         ("topology", {"format": "png"}, "format", "must be one of json, dot, mermaid"),
         ("topology/difference", {"otherStart": "9", "otherEnd": "8"}, "otherStart", "before otherEnd"),
         ("topology/difference", {"otherEnd": "soon"}, "otherEnd", "must be a time"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-async def test_what_cannot_be_asked_is_named(
-    database: Database, path: str, query: dict[str, str], parameter: str, words: str
-) -> None:
-    status, problem = await database.ask(f"/api/v1/workspaces/whole/{path}", **query)
-    assert status == 400
-    assert problem["parameter"] == parameter
-    assert words in problem["detail"]
+    ]
+    for path, query, parameter, words in cases:
+        status, problem = await api.ask(f"/api/v1/workspaces/whole/{path}", **query)
+        assert (status, problem["parameter"]) == (400, parameter)
+        assert words in problem["detail"]
 
 
 def test_health_is_a_rule_that_says_its_reasons() -> None:
-    from collector.query.dashboard import Compared
-    from collector.query.requests import Requests
-
     def requests(failed: float = 0, tail: float = 1e6, satisfied: float = 100, count: float = 100) -> Requests:
         return Requests(count, failed, 1e8, 1, 10**9, (1e6, tail, tail), satisfied, satisfied)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,24 +33,16 @@ COLUMNS = ("ServiceName", "SpanName", "SpanKind", "StatusCode", "Duration", "Adj
 
 
 @dataclass(frozen=True)
-class Database:
-    """Spans of several workspaces in a database of their own.
+class Api:
+    """The API over a database, and the database itself."""
 
-    Attributes:
-        now: nanoseconds since 1970, for those who ask.
-    """
+    session: TestClient[Any, Any]
+    client: ClickHouseClient
 
-    url: str
-    name: str
-    now: int
-
-    async def ask(self, path: str, **query: str) -> tuple[int, Any]:
-        """Status and JSON of an answer of the API."""
-        async with (
-            ClickHouseClient([self.url], database=self.name) as client,
-            TestClient(TestServer(build_application(client, now=lambda: self.now))) as session,
-            session.get(path, params=query) as response,
-        ):
+    async def ask(self, path: str, *, method: str = "GET", **query: str) -> tuple[int, Any]:
+        """Status and JSON, or text, of an answer; a POST has its parameters in a form."""
+        options: dict[str, Any] = {"data": query} if method == "POST" else {"params": query}
+        async with self.session.request(method, path, **options) as response:
             return response.status, await (response.json() if "json" in response.content_type else response.text())
 
     async def document(self, path: str, schema: str, **query: str) -> Any:
@@ -62,18 +54,38 @@ class Database:
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         """What a statement finds."""
-        async with ClickHouseClient([self.url], database=self.name) as client:
-            return [dict(row) for row in (await client.query(sql)).rows()]
+        return [dict(row) for row in (await self.client.query(sql)).rows()]
 
-    async def spans(self, workspace: str) -> Spans:
+    async def spans(self, workspace: str = "default") -> Spans:
         """All spans of a workspace."""
-        async with ClickHouseClient([self.url], database=self.name) as client:
-            found = await client.query(
-                f"SELECT toUnixTimestamp64Nano(Timestamp) AS Start, {', '.join(COLUMNS)} FROM otel_traces"
-                " WHERE Workspace = {workspace:String}",
-                {"workspace": workspace},
-            )
+        found = await self.client.query(
+            f"SELECT toUnixTimestamp64Nano(Timestamp) AS Start, {', '.join(COLUMNS)} FROM otel_traces"
+            " WHERE Workspace = {workspace:String}",
+            {"workspace": workspace},
+        )
         return Spans({name: np.array(values) for name, values in found.columns.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Spans of several workspaces in a database of their own.
+
+    Attributes:
+        now: nanoseconds since 1970, for those who ask.
+    """
+
+    url: str
+    name: str
+    now: int
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Api]:
+        """The API over it."""
+        async with (
+            ClickHouseClient([self.url], database=self.name) as client,
+            TestClient(TestServer(build_application(client, now=lambda: self.now))) as session,
+        ):
+            yield Api(session, client)
 
 
 @dataclass(frozen=True)
