@@ -240,6 +240,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
         traces=listing(reference("TraceSummary")),
         total={**COUNT, "description": "Traces that fit, on all pages, when the first one was asked for."},
         totalIsExact={**FLAG, "description": "Otherwise there are at least so many."},
+        weightedTotal={
+            "oneOf": [{"type": "number"}, {"type": "null"}],
+            "description": "With `weighted`: how many traces those stand for, which need not be a whole number.",
+        },
         complete={**FLAG, "description": "Whether all traces that have a span that fits were looked at."},
         incompleteBecause={**TEXT_OR_NULL, "description": "Which limit was reached, and what helps; null where none was."},
         nextCursor=NEXT_CURSOR,

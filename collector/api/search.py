@@ -63,6 +63,12 @@ ORDER: Final[Parameter[str]] = Parameter(
 MATCHED_SPANS: Final = params.whole_number(
     "spans", "So many of the spans that fit are named of each trace, the earliest ones.", 10, 1, 100
 )
+WEIGHTED: Final = replace(
+    params.WEIGHTED,
+    description="`true`: it is told as well how many traces those that are found stand for, since sampling has dropped others.",
+    schema={"type": "boolean", "default": False},
+    default=False,
+)
 LIMIT: Final = params.limit(20, 1500, "traces")
 
 SPAN_FILTERS: Final[tuple[Parameter[Any], ...]] = (
@@ -87,6 +93,7 @@ PARAMETERS: Final[tuple[Parameter[Any], ...]] = (
     SORT,
     ORDER,
     MATCHED_SPANS,
+    WEIGHTED,
     LIMIT,
     params.CURSOR,
 )
@@ -100,6 +107,7 @@ def search_of(query: MultiMapping[str], workspace: str, now: int) -> TraceSearch
         sort=cast("Sort", SORT.read(query)),
         descending=ORDER.read(query) == "desc",
         limit=LIMIT.read(query),
+        weighted=WEIGHTED.read(query),
         matched_spans=MATCHED_SPANS.read(query),
     )
 
@@ -169,6 +177,7 @@ async def search_traces(request: web.Request, query: MultiMapping[str]) -> web.R
             "traces": [_hit(hit) for hit in page.hits],
             "total": page.total,
             "totalIsExact": page.complete,
+            "weightedTotal": rendering.number(page.weighted_total) if search.weighted else None,
             "complete": page.complete,
             "incompleteBecause": page.incomplete_because or None,
             "nextCursor": encode_cursor(search, page.cursor) if page.cursor else None,

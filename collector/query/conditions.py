@@ -63,6 +63,7 @@ class TraceSearch:
         traces: what must hold of a trace that has such a span.
         sort, descending: the order of hits.
         limit: traces on a page, at least 1.
+        weighted: whether it is also told how many traces those that are found stand for, since sampling has dropped others.
         matched_spans: so many of the spans that fit are named for each trace, the earliest ones; with 0 none, nor their number.
 
     Raises:
@@ -84,6 +85,7 @@ class TraceSearch:
     sort: Sort = "start"
     descending: bool = True
     limit: int = 20
+    weighted: bool = False
     matched_spans: int = 0
 
     def __post_init__(self) -> None:

@@ -48,7 +48,7 @@ class Cursor:
 
     Attributes:
         rank, trace_id: of that hit; a rank is nanoseconds or a number of spans.
-        total: as many traces the first page said that there are.
+        total, weighted_total: as many traces the first page said that there are, and that those stand for.
         complete: whether that was all.
     """
 
@@ -56,11 +56,12 @@ class Cursor:
     trace_id: str
     total: int = 0
     complete: bool = True
+    weighted_total: float = 0.0
 
 
 def encode_cursor(search: TraceSearch, cursor: Cursor) -> str:
     """An opaque text for clients."""
-    parts = [search.fingerprint, cursor.rank, cursor.trace_id, cursor.total, cursor.complete]
+    parts = [search.fingerprint, cursor.rank, cursor.trace_id, cursor.total, cursor.complete, cursor.weighted_total]
     return base64.urlsafe_b64encode(orjson.dumps(parts)).decode().rstrip("=")
 
 
@@ -71,8 +72,9 @@ def decode_cursor(search: TraceSearch, text: str) -> Cursor:
         ValueError: it wrote something else, or for another search.
     """
     try:
-        fingerprint, rank, trace_id, total, complete = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        cursor = Cursor(int(rank), str(trace_id), int(total), bool(complete))
+        parts = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        fingerprint, rank, trace_id, total, complete, weighted_total = parts
+        cursor = Cursor(int(rank), str(trace_id), int(total), bool(complete), float(weighted_total))
     except (ValueError, TypeError) as error:
         raise ValueError("not a cursor that this server gave out") from error
     if not 0 <= cursor.rank <= MAX_TIMESTAMP:
@@ -85,7 +87,7 @@ def decode_cursor(search: TraceSearch, text: str) -> Cursor:
 def ranking_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | None) -> Statement:
     """One row: `TraceIds` and `Ranks` of one page plus one more, `Total` of all hits, and `Cut`, whether there may be more.
 
-    `Total` is 0 on an empty page.
+    `WeightedTotal` is how many traces all hits stand for, where the search is weighted. Both totals are 0 on an empty page.
     """
     ranked = _ranked(store, search)
     parameters = ranked.parameters
@@ -98,11 +100,17 @@ def ranking_statement(store: SpanStore, search: TraceSearch, cursor: Cursor | No
     parameters["limit"] = search.limit + 1
     return Statement(
         f"""{ranked.preface}
-        SELECT groupArray(TraceId) AS TraceIds, groupArray(Rank) AS Ranks, any(Total) AS Total, {ranked.cut} AS Cut
+        SELECT groupArray(TraceId) AS TraceIds, groupArray(Rank) AS Ranks, any(Total) AS Total,
+            any(WeightedTotal) AS WeightedTotal, {ranked.cut} AS Cut
         FROM
         (
-            SELECT TraceId, Rank, Total
-            FROM (SELECT TraceId, {rank} AS Rank, count() OVER () AS Total FROM ({ranked.sql}))
+            SELECT TraceId, Rank, Total, WeightedTotal
+            FROM
+            (
+                SELECT TraceId, {rank} AS Rank, count() OVER () AS Total,
+                    {"sum(Weight) OVER ()" if search.weighted else "0."} AS WeightedTotal
+                FROM ({ranked.sql})
+            )
             {after}
             ORDER BY Rank {"DESC" if search.descending else "ASC"}, TraceId
             LIMIT {{limit:UInt64}}
@@ -139,7 +147,9 @@ def _ranked(store: SpanStore, search: TraceSearch) -> _Ranked:
     conditions, parameters = conditions_of(store, search)
     latest = "max" if search.descending else "min"
     fitting = (
+        # Samplers that agree have kept something of a trace when they have kept its likeliest span.
         f"SELECT TraceId, toUnixTimestamp64Nano({latest}(Timestamp)) AS LastFitting"  # noqa: S608 - the name is checked, values are bound
+        f", {'min(AdjustedCount)' if search.weighted else 1.0} AS Weight"
         f" FROM {store.spans_table} WHERE {' AND '.join(conditions)} GROUP BY TraceId"
     )
     measures = list(dict.fromkeys([condition.measure for condition in search.traces]))
@@ -158,7 +168,7 @@ def _fitting_once(store: SpanStore, fitting: str) -> str:
     """
     return f"""
             (
-                SELECT groupArray((TraceId, LastFitting))
+                SELECT groupArray((TraceId, LastFitting, Weight))
                 FROM ({fitting} ORDER BY max(Timestamp) DESC, TraceId LIMIT {MOST_MEASURED + 1})
             ) AS Fitting,
             (
@@ -190,7 +200,7 @@ def _measured(store: SpanStore, search: TraceSearch, measures: list[Measure], pa
         ) AS whole
         INNER JOIN
         (
-            SELECT tupleElement(each, 1) AS TraceId, tupleElement(each, 2) AS LastFitting
+            SELECT tupleElement(each, 1) AS TraceId, tupleElement(each, 2) AS LastFitting, tupleElement(each, 3) AS Weight
             FROM (SELECT arrayJoin(arraySlice(Fitting, 1, {MOST_MEASURED})) AS each)
         ) AS fitting USING (TraceId)
         WHERE {" AND ".join(conditions) or "true"}"""  # noqa: S608 - the name is checked, values are bound

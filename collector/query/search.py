@@ -40,6 +40,7 @@ class Page:
     Attributes:
         cursor: where the next ones begin; None when there are no more.
         total: traces that were found, on this page and others, when the first page was asked for.
+        weighted_total: how many traces those stand for, where the search is weighted.
         complete: whether these are all, in their order; else they are of the MOST_MEASURED traces with the newest fitting spans.
     """
 
@@ -47,6 +48,7 @@ class Page:
     cursor: Cursor | None = None
     total: int = 0
     complete: bool = True
+    weighted_total: float = 0.0
 
     @property
     def incomplete_because(self) -> str:
@@ -66,12 +68,12 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     (row,) = (await store.fetch(ranking_statement(store, search, cursor))).rows()
-    total, complete = row["Total"], not row["Cut"]
+    total, complete, weighted_total = row["Total"], not row["Cut"], row["WeightedTotal"]
     if cursor is not None:
-        total, complete = cursor.total, cursor.complete
+        total, complete, weighted_total = cursor.total, cursor.complete, cursor.weighted_total
     trace_ids = row["TraceIds"][: search.limit]
     if not trace_ids:
-        return Page(total=total, complete=complete)
+        return Page(total=total, complete=complete, weighted_total=weighted_total)
     if search.matched_spans:
         hits, matched = await asyncio.gather(
             find_hits(store, trace_ids, search.workspace), find_matched(store, search, trace_ids)
@@ -81,5 +83,5 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
         hits = await find_hits(store, trace_ids, search.workspace)
     more = len(row["TraceIds"]) > search.limit
     last = len(trace_ids) - 1
-    after = Cursor(row["Ranks"][last], trace_ids[last], total, complete) if more else None
-    return Page(hits, after, total, complete)
+    after = Cursor(row["Ranks"][last], trace_ids[last], total, complete, weighted_total) if more else None
+    return Page(hits, after, total, complete, weighted_total)

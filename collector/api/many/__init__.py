@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from collector.api.many import critical_paths, differences, failures, latencies, over_time
+from collector.api.many import critical_paths, differences, failures, latencies, new_names, over_time
 
-ROUTES: Final = (*latencies.ROUTES, *over_time.ROUTES, *failures.ROUTES, *differences.ROUTES, *critical_paths.ROUTES)
+ROUTES: Final = (
+    *latencies.ROUTES,
+    *over_time.ROUTES,
+    *failures.ROUTES,
+    *differences.ROUTES,
+    *critical_paths.ROUTES,
+    *new_names.ROUTES,
+)

@@ -48,6 +48,15 @@ _SIDE: Final = record(
     count=WEIGHED,
 )
 _HAVING: Final = record(spans={**COUNT, "description": "Of the sample, those that have the value."}, share=_SHARE)
+_NEW: Final[dict[str, Schema]] = {
+    "firstUnixNano": NANOSECONDS,
+    "lastUnixNano": NANOSECONDS,
+    "spans": _SPANS,
+    "count": WEIGHED,
+    "firstTraceId": TEXT,
+    "firstSpanId": TEXT,
+    "search": _PART_SEARCH,
+}
 _LATENCIES: Final[dict[str, Schema]] = {
     **_RANGE,
     "by": listing(TEXT),
@@ -231,5 +240,16 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "description": "Those with the most time first.",
         },
         contributionCount={**COUNT, "description": "How many there are."},
+    ),
+    "NewNames": record(
+        beforeUnixNano={**NANOSECONDS, "description": "From when on a name must not have been seen."},
+        **_RANGE,
+        **_WEIGHTED,
+        services={**listing(record(service=TEXT, **_NEW)), "description": "The first ones first."},
+        serviceCount=COUNT,
+        operations={**listing(record(service=TEXT, operation=TEXT, **_NEW)), "description": "The first ones first."},
+        operationCount=COUNT,
+        **_COMPLETE,
+        search=_SEARCH,
     ),
 }
