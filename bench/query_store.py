@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from pathlib import Path
 from typing import Final
 
 from bench.many_spans import large_trace, rounds
@@ -22,6 +21,7 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, RowInsert, WriterSettings
 from proto.spans import SpanBatch
+from tests.support.standard_tables import standard_tables
 
 DAY_NS: Final = 86_400 * 10**9
 START_NS: Final = 1_790_121_600 * 10**9
@@ -34,8 +34,6 @@ LARGE_AT_NS: Final = START_NS + 2 * DAY_NS + DAY_NS // 2
 DATABASE: Final = "otel"
 STANDARD: Final = "standard"
 TIMEOUT_S: Final = 300.0
-STANDARD_TABLES: Final = (Path(__file__).parent / "standard_tables.sql").read_text()
-"""As the Collector's exporter makes them, in releases since late 2024."""
 _BOTH: Final = 2
 
 
@@ -70,9 +68,8 @@ def _batches(spans: int) -> Iterator[SpanBatch]:
 async def make_standard(client: ClickHouseClient) -> None:
     """Create the standard tables in the client's database, which is created as well."""
     await client.command(f"CREATE DATABASE IF NOT EXISTS {client.database}", database="default")
-    for statement in STANDARD_TABLES.split(";"):
-        if statement.strip():
-            await client.command(statement)
+    for statement in standard_tables():
+        await client.command(statement)
 
 
 async def merged(url: str, quiet_s: float = 5.0) -> None:

@@ -10,7 +10,7 @@ from collector.query.bounds import Bounds, find_bounds
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import group_text
 from collector.query.predicates import Field, Wording
-from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, SpanStore, Statement
+from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, UNSIGNED_DURATION, SpanStore, Statement
 
 
 class ServiceShare(NamedTuple):
@@ -75,7 +75,7 @@ def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, 
         f"""
         WITH
             {START} AS SpanStart,
-            if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + Duration) AS SpanEnd,
+            if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + {UNSIGNED_DURATION}) AS SpanEnd,
             {IDENTITY} AS identity
         SELECT
             TraceId,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
-from collector.query.store import ERROR, EVENT_TIMES, KINDS, START, STATUS_CODES
+from collector.query.store import ERROR, EVENT_TIMES, KINDS, START, STATUS_CODES, UNSIGNED_DURATION
 from exporters.clickhouse.client import QueryResult
 
 UINT64: Final = 2**64
@@ -94,7 +94,8 @@ class Skeleton:
         return self.status_codes.count(ERROR)
 
 
-END: Final = "if(EndTimeUnixNano != 0, EndTimeUnixNano, Start + Duration)"
+END: Final = f"if(EndTimeUnixNano != 0, EndTimeUnixNano, Start + {UNSIGNED_DURATION})"
+_PREFIXES: Final = ("SPAN_KIND", "STATUS_CODE")
 SELECTED_SKELETON: Final = f"""
     SpanId, ParentSpanId, SpanName, SpanKind, SpanKindNumber, ServiceName, {START} AS Start, {END} AS End,
     StatusCode, StatusCodeNumber,
@@ -158,6 +159,10 @@ def skeleton_columns(columns: dict[str, list[Any]]) -> dict[str, Any]:
 
 
 def numbers(texts: Sequence[str], codes: Sequence[int], names: tuple[str, ...]) -> list[int]:
-    """OTLP's numbers of kinds or statuses; the number column counts only where the text column could not say it."""
+    """OTLP's numbers of kinds or statuses; the number column counts only where the text column could not say it.
+
+    Rows from before 2024 may have the names of the protocol, such as SPAN_KIND_SERVER and STATUS_CODE_ERROR.
+    """
     number_of = {name: number for number, name in enumerate(names)}
+    number_of |= {f"{prefix}_{name.upper()}": number for name, number in number_of.items() for prefix in _PREFIXES}
     return [code or number_of.get(text, 0) for text, code in zip(texts, codes, strict=True)]

@@ -24,7 +24,9 @@ MAX_TIMESTAMP: Final = 2**63 - 1
 START: Final = "if(StartTimeUnixNano != 0, StartTimeUnixNano, toUInt64(greatest(toUnixTimestamp64Nano(Timestamp), 0)))"
 # Writers that subtract without a guard wrap around where a span ends before it starts.
 MAX_DURATION: Final = 2**63 - 1
-DURATION: Final = f"if(Duration > {MAX_DURATION}, 0, Duration)"
+UNSIGNED_DURATION: Final = "toUInt64(Duration)"
+"""As tables had it that are older than 2025, it has a sign."""
+DURATION: Final = f"if({UNSIGNED_DURATION} > {MAX_DURATION}, 0, {UNSIGNED_DURATION})"
 EVENT_TIMES: Final = (
     "if(empty(EventTimesUnixNano), arrayMap(t -> toUInt64(greatest(toUnixTimestamp64Nano(t), 0)), `Events.Timestamp`),"
     " EventTimesUnixNano)"

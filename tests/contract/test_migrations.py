@@ -1,0 +1,156 @@
+"""From whatever tables a server has to those that spanhouse writes: only by adding, and with the old rows still to be read."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import yaml
+from structlog.testing import capture_logs
+
+from collector.query.store import ERROR, SpanStore
+from collector.query.trace import find_trace
+from exporters.clickhouse import migrations
+from exporters.clickhouse.client import ClickHouseClient
+from exporters.clickhouse.schema import TEMPLATES, VERSIONS, SchemaSettings
+from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from proto.otlp_decode import decode
+from proto.warm import warm
+from tests.support.clickhouse import ClickHouse
+from tests.support.requests import one_span_request
+from tests.support.standard_tables import FORMS, standard_tables
+
+OLD = "0af7651916cd43dd8448eb211c80319c"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _kernels() -> None:
+    """Compile beforehand: the tests' deadlines are meant for states, not for compilers."""
+    warm()
+
+
+@pytest.fixture
+def database(clickhouse: ClickHouse) -> Iterator[str]:
+    name = f"migrated_{uuid4().hex}"
+    yield name
+    clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+@asynccontextmanager
+async def connected(clickhouse: ClickHouse, database: str) -> AsyncIterator[tuple[ClickHouseClient, SchemaSettings]]:
+    async with ClickHouseClient([clickhouse.url], database=database) as client:
+        yield client, SchemaSettings(database=database)
+
+
+def make_old(clickhouse: ClickHouse, database: str, form: str) -> None:
+    """Tables of the Collector's exporter with a span in them, as that wrote it."""
+    clickhouse.execute(f"CREATE DATABASE {database}")
+    for statement in standard_tables(form):
+        clickhouse.execute(statement, database=database)
+    kind, status = ("SPAN_KIND_SERVER", "STATUS_CODE_ERROR") if form == "first" else ("Server", "Error")
+    clickhouse.execute(f"""
+        INSERT INTO {database}.otel_traces
+            (Timestamp, TraceId, SpanId, SpanName, SpanKind, ServiceName, SpanAttributes, Duration, StatusCode)
+        VALUES ('2024-03-01 12:00:00.5', '{OLD}', '00f067aa0ba902b7', 'GET /', '{kind}', 'web', map('a', 'b'), 1500, '{status}')
+    """)
+
+
+def shape(clickhouse: ClickHouse, database: str) -> bytes:
+    return clickhouse.execute(f"SELECT name, create_table_query FROM system.tables WHERE database = '{database}' ORDER BY name")
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_tables_of_every_age_are_brought_up_to_date_and_their_rows_are_read(
+    clickhouse: ClickHouse, database: str, form: str
+) -> None:
+    make_old(clickhouse, database, form)
+    before = shape(clickhouse, database)
+    async with connected(clickhouse, database) as (client, settings):
+        planned = await migrations.plan(client, settings)
+        assert shape(clickhouse, database) == before
+        assert planned.version == 0
+        assert any("sorted by" in note for note in planned.notes)
+        assert any("does not pass on Workspace" in change.why for change in planned.changes)
+        applied = await migrations.apply(client, settings)
+        assert [change.statement for change in applied.changes] == [change.statement for change in planned.changes]
+        again = await migrations.plan(client, settings)
+        assert (list(again.changes), again.version) == ([], max(VERSIONS))
+        assert again.notes == planned.notes
+
+        with ThreadPoolExecutor(1) as executor:
+            writer = ClickHouseWriter(client, WriterSettings(settings), executor)
+            batch = replace(decode(one_span_request(seed=1).SerializeToString()).batch, workspaces=("other",))
+            for insert in await writer.prepare(batch, "one"):
+                await insert.send(60.0)
+        companion = f"SELECT TraceId FROM {database}.otel_traces_trace_id_ts WHERE Workspace = 'other'"
+        new = clickhouse.execute(companion).decode().strip()
+        store = SpanStore(client, f"{database}.otel_traces")
+        spans = await find_trace(store, new, workspace="other")
+        assert spans is not None
+        assert len(spans) == 1
+        old = await find_trace(store, OLD, workspace="default")
+        assert old is not None
+        assert (old.names, old.durations, old.attributes[0].keys) == (["GET /"], [1500], ("a",))
+        assert (old.kinds, old.status_codes) == ([2], [ERROR])
+
+
+async def test_nothing_becomes_everything_and_what_goes_missing_is_made_again(clickhouse: ClickHouse, database: str) -> None:
+    async with connected(clickhouse, database) as (client, settings):
+        applied = await migrations.apply(client, settings)
+        assert (len(applied.changes), applied.notes) == (len(TEMPLATES) + 2, [])
+        table = f"{database}.otel_traces"
+        clickhouse.execute(f"ALTER TABLE {table} DROP INDEX idx_duration, DROP COLUMN Flags")
+        clickhouse.execute(f"DROP TABLE {database}.otel_traces_tags_mv SYNC")
+        clickhouse.execute(f"INSERT INTO {database}.otel_schema_versions (Version) VALUES (99)")
+        planned = await migrations.plan(client, settings)
+        assert [change.why.partition(" ")[2] for change in planned.changes] == ["lacks Flags", "lacks idx_duration", "is missing"]
+        assert [note for note in planned.notes if "version 99" in note] == planned.notes
+        await migrations.apply(client, settings)
+        assert (await migrations.plan(client, settings)).changes == []
+
+
+async def test_where_nothing_may_be_created_the_start_says_what_is_missing(clickhouse: ClickHouse, database: str) -> None:
+    make_old(clickhouse, database, "standard")
+    before = shape(clickhouse, database)
+    async with connected(clickhouse, database) as (client, settings):
+        with ThreadPoolExecutor(1) as executor, capture_logs() as lines:
+            await ClickHouseWriter(client, WriterSettings(settings, create_schema=False), executor).open()
+    (line,) = [line for line in lines if line["event"] == "schema_incomplete"]
+    assert f"`{database}`.`otel_red_minute` is missing" in line["missing"]
+    assert "spanhouse schema apply" in line["note"]
+    assert shape(clickhouse, database) == before
+
+
+def test_the_command_says_what_it_would_do_and_does_it(embedded_clickhouse: ClickHouse, tmp_path: Path) -> None:
+    name = f"migrated_{uuid4().hex}"
+    file = tmp_path / "collector.yaml"
+    configuration = {
+        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": "127.0.0.1:0"}}}},
+        "exporters": {"clickhouse": {"endpoint": embedded_clickhouse.url, "database": name}},
+        "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}}},
+    }
+    file.write_text(yaml.safe_dump(configuration))
+
+    def run(action: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "collector", "schema", action, "-c", str(file)]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert ended.stderr == ""
+        return ended.returncode, ended.stdout
+
+    try:
+        status, planned = run("plan")
+        assert (status, planned.count("CREATE TABLE") > 10) == (2, True)
+        assert embedded_clickhouse.execute(f"EXISTS DATABASE {name}").strip() == b"0"
+        status, done = run("apply")
+        assert (status, done.count("-- done: ")) == (0, len(TEMPLATES) + 2)
+        assert run("plan") == (0, f"-- exporters.clickhouse: tables of version {max(VERSIONS)}\n-- nothing is missing\n")
+    finally:
+        embedded_clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
