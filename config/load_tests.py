@@ -1,4 +1,4 @@
-"""What load tests may do: the extension `load_tests`."""
+"""What load tests and saved requests may do: the extension `load_tests`."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -18,13 +18,13 @@ _DAY = Duration.parse("24h")
 
 
 class LoadTestsExtension(Section):
-    """Load tests, which people describe and start over the API. They send requests from this machine, so say here where to and
-    how many. Without the extension, none can be started."""
+    """Load tests and saved requests, which people describe and send over the API. They go out from this machine, so say here
+    where to and how many. Without the extension, nothing can be sent."""
 
     allowed_targets: Destinations = ()
     """Where they may be sent besides this machine: names, globs, addresses and networks, each with or without a port, such as
-    `*.staging.example.com`, `10.1.0.0/16` or `shop.internal:8080`. All addresses of a name must be allowed, and no redirect is
-    followed."""
+    `*.staging.example.com`, `10.1.0.0/16` or `shop.internal:8080`. All addresses of a name must be allowed, and so must be those
+    that redirects lead to."""
     max_rate: _Rate = 10_000.0
     """No test may send more requests a second than this."""
     max_concurrency: _Lanes = 1000

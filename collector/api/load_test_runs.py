@@ -48,7 +48,12 @@ def _whole_seconds(text: str) -> int:
 
 
 LOAD_TEST: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "loadTest", "Only runs of the load test of this id.", {"type": "string", "format": "uuid"}, uuid.UUID, None
+    "loadTest",
+    "Only runs of the load test of this id.",
+    {"type": "string", "format": "uuid"},
+    uuid.UUID,
+    None,
+    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
 )
 STEP: Final[Parameter[int | None]] = Parameter(
     "step",
@@ -56,9 +61,16 @@ STEP: Final[Parameter[int | None]] = Parameter(
     {"type": "string"},
     _whole_seconds,
     None,
+    example="5s",
 )
 BASE: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "base", "The id of the run that is compared with.", {"type": "string", "format": "uuid"}, uuid.UUID, None, required=True
+    "base",
+    "The id of the run that is compared with.",
+    {"type": "string", "format": "uuid"},
+    uuid.UUID,
+    None,
+    required=True,
+    example="5e0c4c1d-62a4-4b0e-8c39-1b8a53f0d7a2",
 )
 
 

@@ -31,7 +31,12 @@ LIMIT: Final = params.limit(100, 1000, "executions")
 
 
 REQUEST: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "request", "Only executions of the saved request of this id.", {"type": "string", "format": "uuid"}, uuid.UUID, None
+    "request",
+    "Only executions of the saved request of this id.",
+    {"type": "string", "format": "uuid"},
+    uuid.UUID,
+    None,
+    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
 )
 REQUESTS: Final = ObjectApi(SAVED_REQUESTS, "saved-requests", "SavedRequest", "saved request")
 

@@ -66,5 +66,7 @@ def test_readers_read_the_tables_that_the_daemon_makes() -> None:
     topology = ("t_topology_minute", "t_topology_halves", "t_topology_settled", "t_topology_hour")
     sampling = ("t_sampling_throughput", "t_sampling_probabilities")
     objects = ("otel_tracing_configs", "otel_objects")
+    sent = ("otel_load_test_runs", "otel_load_test_progress", "otel_request_executions")
     spans = ("t", "t_trace_id_ts", "t_tags")
-    assert (tables.database, tables.names) == ("d", (*spans, *objects, *red, *topology, *sampling, "t_alert_events"))
+    alerts = ("t_alert_events", "t_alert_deliveries")
+    assert (tables.database, tables.names) == ("d", (*spans, *objects, *sent, *red, *topology, *sampling, *alerts))

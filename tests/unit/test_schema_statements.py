@@ -27,6 +27,9 @@ def test_database_tables_and_view_come_in_the_order_in_which_they_need_each_othe
         "CREATE MATERIALIZED VIEW IF NOT EXISTS `traces`.`spans_tags_mv`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_tracing_configs`",
         "CREATE TABLE IF NOT EXISTS `traces`.`otel_objects`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`otel_load_test_runs`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`otel_load_test_progress`",
+        "CREATE TABLE IF NOT EXISTS `traces`.`otel_request_executions`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_schema_versions`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_minute`",
         "CREATE TABLE IF NOT EXISTS `traces`.`spans_red_quarter_hour`",
@@ -130,7 +133,9 @@ def test_derived_tables_are_called_after_that_of_the_spans(spans_table: str, exp
     assert table_name("otel_red_minute", spans_table) == expected
 
 
-@pytest.mark.parametrize(("table", "time"), [("red_quarter_hour", "QuarterHour"), ("red_hour", "Hour"), ("topology_hour", "Hour")])
+@pytest.mark.parametrize(
+    ("table", "time"), [("red_quarter_hour", "QuarterHour"), ("red_hour", "Hour"), ("topology_hour", "Hour")]
+)
 def test_the_tables_of_longer_steps_have_the_columns_of_that_of_minutes(table: str, time: str) -> None:
     minute = column_definitions(f"otel_{table.partition('_')[0]}_minute")
     longer = column_definitions(f"otel_{table}")

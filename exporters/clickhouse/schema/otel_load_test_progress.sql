@@ -30,4 +30,4 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_load_test_progress`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, RunId, Number)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 1024{deduplication}

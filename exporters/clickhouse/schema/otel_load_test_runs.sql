@@ -21,4 +21,4 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_load_test_runs`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, Id)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 1024{deduplication}

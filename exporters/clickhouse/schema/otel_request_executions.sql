@@ -32,4 +32,4 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_request_executions`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, ExecutedAt, Id)
-SETTINGS index_granularity = 1024
+SETTINGS index_granularity = 1024{deduplication}
