@@ -33,7 +33,7 @@ def read_mail(event: AlertEvent, trace_url: str = "") -> EmailMessage:
     return message_from_bytes(message.as_bytes(), _class=EmailMessage, policy=policy.default)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(ALERT_EVENTS)
 def test_every_event_has_the_form_that_services_ask_for(event: AlertEvent) -> None:
     jsonschema.validate(json.loads(slack_request(event, "https://hooks.example", URL).body), SLACK)
