@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
 
 from collector.api.app import build_application
+from collector.api.openapi import COMPONENTS as ALL_COMPONENTS
 from collector.api.schemas import COMPONENTS, reference
 from collector.processors.topology.processor import Topology
 from collector.sketch import RELATIVE_ERROR
@@ -129,6 +130,64 @@ async def test_near_a_service_are_ways_that_begin_or_end_there(api: Api) -> None
     assert edges_of(await api.get(service="user")) == {}
     # Kinds of nodes with the same name are told apart.
     assert edges_of(await api.get(service="carts")) == {}
+
+
+async def test_ways_are_followed_in_one_direction(api: Api) -> None:
+    await api.add(SHOP)
+    upstream = await api.get(service="cart", direction="upstream", depth="3")
+    assert set(edges_of(upstream)) == {("web", "cart", ""), ("user", "web", "virtual_node")}
+    downstream = await api.get(service="cart", direction="downstream", depth="3")
+    assert set(edges_of(downstream)) == {("cart", "carts", "database"), ("cart", "mail", "messaging_system")}
+
+
+async def test_a_topology_can_be_drawn(api: Api) -> None:
+    await api.add(SHOP)
+    await api.add('od"d\\ SERVER a', trace=2)
+    answers = {}
+    for form, media_type in (("dot", "text/vnd.graphviz"), ("mermaid", "text/vnd.mermaid")):
+        path = "/api/v1/workspaces/default/topology"
+        async with api.client.get(path, params={**RANGE, "format": form}) as response:
+            assert (response.status, response.content_type) == (200, media_type)
+            answers[form] = await response.text()
+    assert answers["dot"].startswith("digraph topology {")
+    assert 'label="web\\n0.0167/s, 0.00% failed, p95 20' in answers["dot"]
+    assert "shape=cylinder" in answers["dot"]
+    assert 'label="od\\"d\\\\\\n' in answers["dot"]
+    assert answers["mermaid"].startswith("flowchart LR")
+    assert '[("carts<br/>0.0167/s' in answers["mermaid"]
+    assert '"od#34;d#92;<br/>' in answers["mermaid"]
+    for text in answers.values():
+        assert len([line for line in text.splitlines() if "->" in line or "-->" in line]) == 5
+
+
+async def test_two_topologies_differ_in_what_came_what_went_and_what_changed(api: Api) -> None:
+    await api.add("web CLIENT b <a 10ms\ncart SERVER c <b 8ms\nweb CLIENT d <a\nmail SERVER e <d")
+    for trace in (2, 3):
+        await api.add(
+            "web CLIENT b <a 10ms\ncart SERVER c <b 4ms!\nweb CLIENT d <a\nstock SERVER e <d", trace=trace, start=START + MINUTE
+        )
+    later = {"start": str(START + MINUTE), "end": str(START + 2 * MINUTE)}
+    path = "/api/v1/workspaces/default/topology/difference"
+    async with api.client.get(path, params=later) as response:
+        document = await response.json()
+    Draft202012Validator({**reference("TopologyDifference"), "components": {"schemas": ALL_COMPONENTS}}).validate(document)
+    assert (document["otherStartUnixNano"], document["otherEndUnixNano"]) == (RANGE["start"], RANGE["end"])
+    edges = {edge["server"]["name"]: edge for edge in document["edges"]}
+    assert {name: edge["state"] for name, edge in edges.items()} == {"cart": "kept", "stock": "added", "mail": "removed"}
+    assert edges["cart"]["change"] == {"callsPerSecond": pytest.approx(1 / 60), "errorRate": 1.0}
+    assert (edges["cart"]["current"]["calls"], edges["cart"]["other"]["calls"]) == (2, 1)
+    assert edges["stock"]["other"] is edges["stock"]["change"] is edges["mail"]["current"] is None
+    states = {node["name"]: node["state"] for node in document["nodes"]}
+    assert states == {"web": "kept", "cart": "kept", "stock": "added", "mail": "removed"}
+    # The other way round, what came has gone.
+    swapped = {**RANGE, "otherStart": later["start"], "otherEnd": later["end"]}
+    async with api.client.get(path, params=swapped) as response:
+        document = await response.json()
+    assert {edge["server"]["name"]: edge["state"] for edge in document["edges"]} == {
+        "cart": "kept",
+        "mail": "added",
+        "stock": "removed",
+    }
 
 
 async def test_minutes_are_whole_and_others_are_left_out(api: Api) -> None:

@@ -126,6 +126,8 @@ def test_the_data_sources_are_those_that_the_dashboards_ask_for() -> None:
     assert set(types) == asked
     uids = [source["uid"] for source in document["datasources"]]
     assert len(set(uids)) == len(uids)
+    service_map = next(source["jsonData"]["serviceMap"] for source in document["datasources"] if source["type"] == "tempo")
+    assert service_map["datasourceUid"] in uids
 
 
 def test_the_dashboards_are_read_from_where_they_are_mounted() -> None:
