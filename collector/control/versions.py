@@ -164,6 +164,18 @@ class VersionStore(ABC, Generic[S]):
         where = "Workspace = {workspace:String}" if workspace else "true"
         return await self._read(self._in_force(where), {"workspace": workspace} if workspace else {})
 
+    async def versions(self) -> dict[uuid.UUID, int]:
+        """The latest version of each object that there is, of all workspaces: what tells which of many have changed."""
+        sql = (
+            f"SELECT Id, max(Version) AS Latest FROM {self._table} WHERE {self._in_part()}"  # noqa: S608 - values are bound
+            " GROUP BY Workspace, Id HAVING NOT argMax(Deleted, Version)"
+        )
+        return {uuid.UUID(row["Id"]): row["Latest"] for row in await self._query(sql, {})}
+
+    async def some(self, ids: Iterable[uuid.UUID]) -> list[Stored[S]]:
+        """The objects of some ids that there are, of all workspaces, in no order; few enough for a URL."""
+        return await self._read(self._in_force("Id IN {ids:Array(UUID)}"), {"ids": [str(each) for each in ids]})
+
     async def get(self, workspace: str, object_id: uuid.UUID) -> Stored[S] | None:
         """The object of an id, or None where the workspace has none, or has it no more."""
         latest = await self._latest(workspace, object_id)

@@ -43,6 +43,10 @@ class Alerting:
         notifier: what sends events.
         telemetry: where to count.
         clock: the time.
+
+    Attributes:
+        is_quiet: whether there is nothing to watch.
+        looks: how often it has looked whether there is, and who does it.
     """
 
     def __init__(
@@ -63,7 +67,8 @@ class Alerting:
         self._evaluator: Evaluator | None = None
         self._dispatcher: Dispatcher | None = None
         self._looked_s = -math.inf
-        self._is_quiet = False
+        self.is_quiet = False
+        self.looks = 0
         telemetry.read(metrics.ALERTS_ACTIVE, (), lambda: self._evaluator.alerts.active if self._evaluator else 0)
 
     async def __aenter__(self) -> Self:
@@ -76,6 +81,11 @@ class Alerting:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether it evaluates and sends now."""
+        return self._evaluator is not None
 
     async def _run(self) -> None:
         is_first = True
@@ -99,11 +109,12 @@ class Alerting:
 
     async def _turn(self) -> None:
         """One round of following the rules and the lease."""
+        self.looks += 1
         if self._clock.monotonic() - self._looked_s >= LOOK_S:
             await self._book.look()
-            self._is_quiet = await self._nothing_to_do()
+            self.is_quiet = await self._nothing_to_do()
             self._looked_s = self._clock.monotonic()
-        if self._is_quiet:
+        if self.is_quiet:
             await self._stop_working()
             await self._lease.release()
         elif self._lease.is_due and await self._lease.claim() and self._work is None:
@@ -114,7 +125,7 @@ class Alerting:
 
     async def _nothing_to_do(self) -> bool:
         """Whether there is no rule, no alert that one has left behind, and nothing to be sent."""
-        if self._book.has_rules or self._is_quiet:
+        if self._book.has_rules or self.is_quiet:
             return not self._book.has_rules
         if self._evaluator is None or self._dispatcher is None:
             now = self._clock.now()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from collector.control.objects import Kind, ObjectModel, Objects
@@ -13,6 +13,8 @@ from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, Muting
 from collector.monitor.planning import Batch, PlannedRule, batches
 from collector.monitor.rules import ALERT_RULES, AlertRule
 
+_FEW: Final = 100
+"""So many that have changed are read by their ids."""
 _AT_ONCE: Final = 200
 """So many rules are made ready before other tasks have a turn."""
 
@@ -25,16 +27,24 @@ class _Followed:
     def __init__(self, objects: Objects, kind: Kind[Any]) -> None:
         self._store = objects.of(kind)
         self._state: tuple[int, int] | None = None
-        self.objects: Sequence[Stored[Any]] = ()
+        self.objects: dict[uuid.UUID, Stored[Any]] = {}
 
     async def look(self) -> bool:
-        """Read them, if any has changed; say so."""
+        """Read those that have changed; say whether any has."""
         state = await self._store.state()
         if state == self._state:
             return False
-        self.objects = await self._store.all() if state[0] else ()
+        versions = await self._store.versions() if state[0] else {}
+        kept = {each: self.objects[each] for each, version in versions.items() if self._version(each) == version}
+        changed = versions.keys() - kept.keys()
+        read = await (self._store.some(changed) if len(changed) <= _FEW else self._store.all()) if changed else ()
+        self.objects = {**kept, **{each.id: each for each in read}}
         self._state = state
         return True
+
+    def _version(self, object_id: uuid.UUID) -> int:
+        known = self.objects.get(object_id)
+        return 0 if known is None else known.version
 
 
 class RuleBook:
@@ -66,20 +76,21 @@ class RuleBook:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; what was read before stays.
         """
         if await self._rules.look():
-            await self._plan(self._rules.objects)
+            await self._plan(self._rules.objects.values())
         if self.rules:
             for each in self._mutes:
                 await each.look()
 
     def muting(self, at: int) -> Muting:
         """Which alerts people must not hear of at a time, nanoseconds since 1970."""
-        return Muting(((each.workspace, each.settings) for followed in self._mutes for each in followed.objects), at)
+        return Muting(((each.workspace, each.settings) for followed in self._mutes for each in followed.objects.values()), at)
 
-    async def _plan(self, stored: Sequence[Stored[AlertRule]]) -> None:
+    async def _plan(self, stored: Iterable[Stored[AlertRule]]) -> None:
         rules = {}
         for number, each in enumerate(stored):
             if each.settings.enabled:
-                rules[each.id] = PlannedRule.of(each)
+                known = self.rules.get(each.id)
+                rules[each.id] = known if known is not None and known.settings is each.settings else PlannedRule.of(each)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
         self.rules, self.batches = rules, batches(rules.values())

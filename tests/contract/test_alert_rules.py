@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import uuid
@@ -12,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from collector.monitor.alerting import Alerting
 from collector.monitor.dry_run import dry_run, evaluation_times
 from collector.monitor.measuring import Question, measure
 from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Silence
@@ -19,6 +21,7 @@ from collector.monitor.planning import PlannedRule
 from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN
 from collector.sketch import RELATIVE_ERROR
+from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseClient
 from tests.support.alerts import (
     MINUTE,
@@ -34,6 +37,7 @@ from tests.support.alerts import (
     slow,
 )
 from tests.support.clickhouse import ClickHouse
+from tests.support.waiting import until
 
 CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
@@ -303,3 +307,43 @@ async def test_a_crash_at_any_request_loses_no_event_and_tells_of_none_twice(sho
             assert stored is not None
             await shop.rules.delete(stored, "ann")
     assert crashes > CRASHES // 3
+
+
+async def test_one_collector_watches_and_the_other_goes_on_when_it_is_gone(shop: Shop) -> None:
+    await shop.spans([*slow(range(3)), *slow(range(3, 60), SECOND)])
+
+    def collector() -> Alerting:
+        return Alerting(shop.store, shop.schema, 0, shop.inbox, Telemetry("1", shop.clock), shop.clock)
+
+    async def claims() -> int:
+        return len(list((await shop.client.query("SELECT * FROM otel_alert_claims WHERE Subject = 'alerting'")).rows()))
+
+    async with collector() as first, collector() as second:
+        # Without rules nobody has anything to do.
+        await until(lambda: first.is_quiet and second.is_quiet)
+        assert await claims() == 0
+        await shop.rule({"measure": "latency", "above": "2s"}, scope={"service": "cart"}, window="1m")
+        shop.now += 5 * SECOND
+        await until(lambda: first.is_watching or second.is_watching)
+        watching, waiting = (first, second) if first.is_watching else (second, first)
+        shop.now = START + MINUTE + 45 * SECOND
+        await until(lambda: shop.inbox.whats == ["fired"])
+        assert not waiting.is_watching
+        # It is gone, and lets nobody know.
+        assert watching._task is not None
+        watching._lease._claimed_s = None
+        watching._task.cancel()
+        await asyncio.wait([watching._task])
+        for _ in range(3):
+            shop.now += 31 * SECOND
+            await asyncio.sleep(0)
+            seen = waiting.looks
+            await until(lambda seen=seen: waiting.looks > seen or waiting.is_watching)  # type: ignore[misc]  # a default binds now
+        await until(lambda: waiting.is_watching)
+        shop.now = START + 5 * MINUTE + 45 * SECOND
+        await until(lambda: shop.inbox.whats == ["fired", "resolved"])
+    # Who stops in order lets go.
+    last = (
+        await shop.client.query("SELECT Done FROM otel_alert_claims WHERE Subject = 'alerting' ORDER BY Number DESC LIMIT 1")
+    ).rows()
+    assert [row["Done"] for row in last] == [True]
