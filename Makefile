@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check kernels soak audit environment
+.PHONY: run test check kernels soak audit page environment
 environment: $(STAMP)
 
 $(STAMP): pyproject.toml
@@ -36,3 +36,9 @@ soak: $(STAMP)
 
 audit: $(STAMP)
 	@.ci/audit
+
+# The page's bundle, from its sources and their lock file; needs Node 20 or newer.
+WEB := collector/web
+page: $(STAMP)
+	@$(BIN)/python -m collector.api > $(WEB)/src/api/openapi.json
+	@cd $(WEB) && npm ci --silent --no-audit --no-fund && npm run --silent types && npm run --silent check && npm run --silent build

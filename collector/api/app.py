@@ -44,6 +44,7 @@ from collector.api import (
 from collector.api.guard import Guard, protect
 from collector.api.openapi import openapi_document
 from collector.api.openapi_page import POLICY, openapi_page
+from collector.api.page import page_routes
 from collector.api.problems import FORMS, problems
 from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, OBJECTS, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
@@ -171,6 +172,7 @@ def build_application(
         application.router.add_routes(dialects.ROUTES)
     application[FORMS] = dialects.FORMS
     _describe(application, routes)
+    application.router.add_routes(page_routes())
     if strategies is not None:
         application[STRATEGIES] = strategies
         application.router.add_routes([web.get(path, sampling_strategy) for path in PATHS])

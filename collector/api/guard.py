@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from collector.access import CHALLENGE, Caller, Gate, names_in
+from collector.api.page import is_page
 from collector.api.problems import Handler, Problem, Refusal, problem_of
 from collector.api.routing import CALLER
 from collector.errors import Refused
@@ -85,6 +86,8 @@ class Guard:
                 return await handler(request)
             try:
                 self._check_host(request)
+                if is_page(request.path):
+                    return await handler(request)
                 caller = self._admitted(request)
                 if caller is not None:
                     request[CALLER] = caller

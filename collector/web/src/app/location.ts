@@ -1,0 +1,66 @@
+// Where the page is: every state that somebody may want to share or to come back to is in the URL.
+import { computed, signal } from "@preact/signals";
+import { urlOf, type Query } from "../api/client";
+
+const here = signal(new URL(window.location.href));
+window.addEventListener("popstate", () => (here.value = new URL(window.location.href)));
+
+/** The path, such as `/trace/4bf9...`. */
+export const path = computed(() => here.value.pathname);
+/** What stands behind the question mark. */
+export const parameters = computed(() => here.value.searchParams);
+
+/** The text of a parameter; signals that are read in a view make it follow. */
+export function parameter(name: string, otherwise = ""): string {
+  return parameters.value.get(name) ?? otherwise;
+}
+
+/** Parameters that stay when the view changes: whose spans, of when, by which clock. */
+const KEPT = ["ws", "from", "to", "tz"] as const;
+
+/** A link to a view, which keeps time range, zone and workspace unless the query says otherwise. */
+export function linkTo(view: string, query: Query = {}): string {
+  const kept: Query = {};
+  for (const name of KEPT) kept[name] = parameters.value.get(name);
+  return urlOf(view, { ...kept, ...query });
+}
+
+/** Go to a URL of the page. `replace` leaves no entry in the history. */
+export function go(url: string, replace = false): void {
+  const target = new URL(url, window.location.href);
+  if (target.href === here.value.href) return;
+  if (replace) history.replaceState(null, "", target);
+  else history.pushState(null, "", target);
+  if (target.pathname !== here.value.pathname) window.scrollTo(0, 0);
+  here.value = target;
+}
+
+/** Change parameters of the view that is shown; null and the empty text remove one. */
+export function setParameters(changes: Record<string, string | null>, replace = false): void {
+  const target = new URL(here.value.href);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === null || value === "") target.searchParams.delete(name);
+    else target.searchParams.set(name, value);
+  }
+  go(target.href, replace);
+}
+
+/** Let links of the page be followed without loading it anew. */
+export function followLinks(): () => void {
+  const follow = (event: MouseEvent): void => {
+    if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    const link = (event.target as Element | null)?.closest("a");
+    if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
+    if (!isView(new URL(link.href).pathname)) return;
+    event.preventDefault();
+    go(link.href);
+  };
+  document.addEventListener("click", follow);
+  return () => document.removeEventListener("click", follow);
+}
+
+const ELSEWHERE = /^\/(api|docs|openapi\.json|metrics|healthz|readyz|jaeger|tempo|zipkin|prometheus)(\/|$)/;
+
+function isView(pathname: string): boolean {
+  return !ELSEWHERE.test(pathname);
+}

@@ -1,0 +1,19 @@
+// The views, by the beginnings of their paths. Each is loaded when it is first shown.
+import type { ComponentType } from "preact";
+
+export interface View {
+  /** The path, or its beginning. */
+  path: string;
+  /** In the navigation; empty for views that others lead to. */
+  name: string;
+  load: () => Promise<{ default: ComponentType }>;
+}
+
+export const VIEWS: readonly View[] = [
+  { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
+];
+
+/** The view of a path; the first one where there is none of its own. */
+export function viewOf(path: string): View {
+  return VIEWS.find((view) => path === view.path || path.startsWith(`${view.path}/`)) ?? (VIEWS[0] as View);
+}

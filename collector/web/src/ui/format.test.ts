@@ -1,0 +1,14 @@
+import { expect, test } from "vitest";
+import { showCount, showDuration, showShare } from "./format";
+
+test("durations have three digits and the unit that fits", () => {
+  const shown = [0, 999, 1000, 12_345, 1_234_567, 999_400_000, 1_500_000_000, 61e9, 3_720e9, -5000, Number.NaN].map(showDuration);
+  expect(shown).toEqual([
+    "0 ns", "999 ns", "1.00 µs", "12.3 µs", "1.23 ms", "999 ms", "1.50 s", "1 min 1 s", "1 h 2 min", "-5.00 µs", "–",
+  ]);
+});
+
+test("counts and shares are short", () => {
+  expect([0, 1234, 9999, 12_345, 4_560_000, 2.5].map(showCount)).toEqual(["0", "1,234", "9,999", "12.3 k", "4.56 M", "2.5"]);
+  expect([0, 0.00001, 0.0123, 0.5, 1].map(showShare)).toEqual(["0 %", "<0.01 %", "1.23 %", "50.0 %", "100.0 %"]);
+});

@@ -1,0 +1,48 @@
+// Numbers and durations, in the few digits that people read.
+
+/** A duration in nanoseconds: three digits and the unit that fits, `1.24 ms`. */
+export function showDuration(ns: bigint | number | string): string {
+  let value = Number(ns);
+  if (!Number.isFinite(value)) return "–";
+  const sign = value < 0 ? "-" : "";
+  value = Math.abs(value);
+  if (value >= 60e9) {
+    const seconds = Math.round(value / 1e9);
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor((seconds % 3600) / 60);
+    return sign + (hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`);
+  }
+  for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]] as const) {
+    if (value >= size) return `${sign}${threeDigits(value / size)} ${unit}`;
+  }
+  return `${sign}${Math.round(value)} ns`;
+}
+
+function threeDigits(value: number): string {
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** A count: `1,234`, `12.3 k`, `4.56 M`. */
+export function showCount(value: number | string): string {
+  const number = Number(value);
+  if (!Number.isFinite(number)) return "–";
+  if (Math.abs(number) < 10_000) return number.toLocaleString("en-US", { maximumFractionDigits: number % 1 ? 1 : 0 });
+  for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]] as const) {
+    if (Math.abs(number) >= size) return `${threeDigits(number / size)} ${unit}`;
+  }
+  return String(number);
+}
+
+/** A rate per second. */
+export function showRate(value: number | string): string {
+  const number = Number(value);
+  if (!Number.isFinite(number)) return "–";
+  return `${number >= 100 ? number.toFixed(0) : number >= 1 ? number.toFixed(1) : number.toPrecision(2)}/s`;
+}
+
+/** A share from 0 to 1 as per cent. */
+export function showShare(value: number | string): string {
+  const percent = Number(value) * 100;
+  if (!Number.isFinite(percent)) return "–";
+  return `${percent === 0 ? "0" : percent < 0.01 ? "<0.01" : percent < 10 ? percent.toFixed(2) : percent.toFixed(1)} %`;
+}
