@@ -76,9 +76,8 @@ async def get_trace(request: web.Request) -> web.Response:
         complete = "true" if len(spans) == len(whole) and whole.complete else "false"
         headers = {**_VARY, COMPLETE_HEADER: complete}
         return await answer(request, lambda: to_traces_data(spans).SerializeToString(deterministic=True), PROTOBUF, headers)
-    (whole, spans, first), said = await asyncio.gather(
-        _read_window(request), annotations_of(request, params.path_trace_id(request))
-    )
+    trace_id = params.path_trace_id(request)
+    (whole, spans, first), said = await asyncio.gather(_read_window(request), annotations_of(request, trace_id))
     return await answer(
         request, lambda: rendering.json_bytes({**rendering.trace(whole, spans, first), "annotations": said}), JSON, _VARY
     )
