@@ -25,7 +25,11 @@ durations = st.sampled_from(["1s", "0", "5m", "1h", "90s", "-1s", "8h", "x", 5, 
 numbers = st.sampled_from([0, 0.1, 0.5, 1, 2, -1, 1e300, "2", None, True])
 names = st.sampled_from(["cart", "shop-*", "?", "", "GET /", "\n", 1])
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
