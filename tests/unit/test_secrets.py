@@ -21,6 +21,8 @@ from collector.access import Gates
 from collector.clock import Clock
 from collector.errors import CollectorError
 from collector.logging import configure_logging
+from collector.monitor.channels.webhook import webhook_request
+from collector.monitor.secrets import NamedSecrets, SecretError
 from collector.pipeline.otlp import grpc_settings
 from collector.receivers.answers import answer_to
 from collector.receivers.intake import Intake
@@ -28,6 +30,8 @@ from collector.telemetry import Telemetry
 from config.load import parse
 from config.otlp_exporters import OtlpExporter
 from config.problems import ConfigError
+from config.secrecy import masked
+from tests.support.alert_events import alert_event
 from tests.support.receivers import ListConsumer
 
 # With ends that nothing else has, so that a secret is not found by chance.
@@ -134,3 +138,41 @@ def test_no_secret_is_shown(tmp_path: Path, secrets: list[str]) -> None:
     ]
     assert_silent("\n".join(shown), *secrets)
     assert "request_not_taken" in stream.getvalue()
+
+
+@settings(deadline=None, max_examples=10)
+@given(secrets=st.lists(SECRETS, min_size=3, max_size=3, unique=True))
+def test_no_secret_of_alerting_is_shown(secrets: list[str]) -> None:
+    hook, password, key = secrets
+    environment = {"HOOK": hook, "PASSWORD": password, "KEY": key}
+    alerting = {
+        "secrets": {"hook": {"value": "${env:HOOK}"}, "key": {"value": "${env:KEY}"}},
+        "smtp": {"endpoint": "mail:587", "username": "u", "password": "${env:PASSWORD}", "sender": "a@example.com"},
+    }
+
+    def configured(**mistake: object) -> bytes:
+        whole = yaml.safe_load(document())
+        whole["extensions"] = {"alerting": {**alerting, **mistake}}
+        whole["receivers"] = {"otlp": {"protocols": {"grpc": None}}}
+        whole["exporters"].pop("otlp")
+        whole["service"] = {
+            "extensions": ["alerting"],
+            "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}},
+        }
+        return yaml.safe_dump(whole).encode()
+
+    config = parse(configured(), environment, "collector.yaml")
+    named = NamedSecrets(config.extensions["alerting"].secrets, "extensions.alerting.secrets")
+    request = webhook_request(alert_event(), named.read("hook", "default"), named.read("key", "default"), 1, {}, hook)
+    shown = [repr(config), config.model_dump_json(), pprint.pformat(masked(config)), repr(named), repr(request)]
+    assert_silent(request.body.decode(), hook, key)
+    for mistake in (
+        {"secrets": {"hook": {"values": "${env:HOOK}"}, "a b": {"value": "${env:KEY}"}, "c": {"value": ["${env:KEY}"]}}},
+        {"smtp": {"endpoint": "mail", "password": "${env:PASSWORD}", "sender": 1}},
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse(configured(**mistake), environment, "collector.yaml")
+        shown += [str(caught.value), repr(caught.value)]
+    with pytest.raises(SecretError) as missing:
+        named.read("nothing", "default")
+    assert_silent("\n".join([*shown, str(missing.value)]), *secrets)
