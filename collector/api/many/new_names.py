@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -47,12 +46,12 @@ async def analyse_new(request: web.Request, query: MultiMapping[str]) -> web.Res
     search = asked_spans(query, request[CALLER].workspace, request.app[NOW]())
     before = max(search.start - LOOKBACK.read(query), 0)
     limit, weighted = LIMIT.read(query), params.WEIGHTED.read(query)
-    (services, service_count), (operations, operation_count) = await asyncio.gather(
-        *(
-            find_new_names(request.app[STORE], search, before, operations=operations, weighted=weighted, limit=limit)
-            for operations in (False, True)
-        )
-    )
+
+    async def find(*, operations: bool) -> tuple[list[NewName], int]:
+        return await find_new_names(request.app[STORE], search, before, operations=operations, weighted=weighted, limit=limit)
+
+    services, service_count = await find(operations=False)
+    operations, operation_count = await find(operations=True)
 
     def name(keys: Sequence[Key], each: NewName) -> dict[str, Any]:
         return {

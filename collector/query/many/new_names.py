@@ -1,7 +1,7 @@
 """Services and operations that were not there before.
 
 Whether a name was seen before the table of rates by the hour says first, which is small and may reach further back than spans do.
-Only for what it does not know, for want of `red_metrics` or of a whole hour, spans are looked for, which their primary key finds.
+Only for what it does not know, for want of `red_metrics` or of a whole hour, spans are looked for.
 """
 
 from __future__ import annotations
