@@ -21,4 +21,4 @@ ENGINE = {aggregating_engine}
 PARTITION BY toDate(QuarterHour)
 ORDER BY (Workspace, ServiceName, QuarterHour, SpanName, SpanKind, StatusCode, Dimensions)
 {ttl_by_quarter_hour}
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1{deduplication}
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1{deduplication}
