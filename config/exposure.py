@@ -7,6 +7,7 @@ from config.alerting import AlertingExtension
 from config.document import Document
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
+from config.load_tests import LoadTestsExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
 from config.receivers import OtlpGrpc, OtlpHttp, ZipkinReceiver
@@ -37,7 +38,7 @@ def check_access(config: Config, document: Document) -> Iterator[Problem]:
             if name not in used:
                 yield _problem(document, ("extensions", name), "is named by no listener", f"say auth: {{authenticator: {name}}}")
             yield from _tokens_in_clear(extension, ("extensions", name, "tokens"), document)
-        elif isinstance(extension, AlertingExtension):
+        elif isinstance(extension, AlertingExtension | LoadTestsExtension):
             yield from _secrets_in_clear(extension, ("extensions", name, "secrets"), document)
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
@@ -92,7 +93,7 @@ def _tokens_in_clear(extension: TokensExtension, path: KeyPath, document: Docume
             yield _problem(document, at, "must not stand in the file in clear", hint)
 
 
-def _secrets_in_clear(extension: AlertingExtension, path: KeyPath, document: Document) -> Iterator[Problem]:
+def _secrets_in_clear(extension: AlertingExtension | LoadTestsExtension, path: KeyPath, document: Document) -> Iterator[Problem]:
     for name, secret in extension.secrets.items():
         at = (*path, name, "value")
         if secret.value is not None and at not in document.written:
