@@ -4,8 +4,8 @@
 
 Spans of one day are made by ClickHouse, in traces of eight, of 20 services with 30 operations each; those of a quarter of the
 traces stand for eight spans each. What is derived of them is made of the stored rows, so both sides tell of the same spans. Of
-rollups the fastest of three answers counts, asked as the API asks; the spans are asked once, in one statement. The figures of both
-sides are compared: counts and means must be equal, and percentiles within the error that is stated of sketches.
+rollups the fastest of three answers counts, asked as the API asks; the spans are asked once, in one statement. The figures of
+both sides are compared: counts and means must be equal, and percentiles within the error that is stated of sketches.
 """
 
 from __future__ import annotations
