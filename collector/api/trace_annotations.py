@@ -40,11 +40,10 @@ LIMIT: Final = params.limit(100, 1000, "annotations")
 
 async def _completed(request: web.Request, said: Annotation) -> Annotation:
     """With what follows from what is said; what is changed must not go to another trace."""
-    if ID in request.match_info:
-        seen = await API.named(request)
-        if seen.settings.trace_id != said.trace_id:
-            detail = "must stay what it is; delete this annotation, and make another one"
-            raise invalid_body([{"field": "traceId", "value": said.trace_id, "detail": detail}])
+    before = (await API.named(request)).settings if ID in request.match_info else None
+    if before is not None and before.trace_id != said.trace_id:
+        detail = "must stay what it is; delete this annotation, and make another one"
+        raise invalid_body([{"field": "traceId", "value": said.trace_id, "detail": detail}])
     target = await find_skeleton(
         request.app[STORE],
         said.trace_id,
@@ -53,7 +52,7 @@ async def _completed(request: web.Request, said: Annotation) -> Annotation:
         narrowed=Narrowing(span_id=said.span_id) if said.span_id else ALL_SPANS,
     )
     now_s = request.app[NOW]() // SECOND
-    return said.completed(now_s, request.app[SETTINGS].spans_ttl_s, target_found=target is not None)
+    return said.completed(now_s, request.app[SETTINGS].spans_ttl_s, target_found=target is not None, before=before)
 
 
 API: Final = ObjectApi(

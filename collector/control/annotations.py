@@ -79,18 +79,21 @@ class Annotation(ObjectModel):
             raise ValueError("must have a text or a colour")
         return self
 
-    def completed(self, now_s: int, spans_ttl_s: int, *, target_found: bool) -> Annotation:
+    def completed(self, now_s: int, spans_ttl_s: int, *, target_found: bool, before: Annotation | None = None) -> Annotation:
         """The same with what follows from it.
 
         Args:
             now_s: seconds since 1970.
             spans_ttl_s: how long spans are kept, in seconds; 0 for ever.
+            before: what was said in place of this; as long as `keep` stays the same, shorter times for spans shorten nothing.
         """
         until = None
         if self.keep != FOR_EVER and spans_ttl_s:
             until = min(datetime.fromtimestamp(now_s + spans_ttl_s, UTC), _LATEST)
             if self.keep != AS_THE_TRACE:
                 until = max(until, _TIME.validate_strings(self.keep))
+        if before is not None and before.keep == self.keep and until is not None:
+            until = None if before.kept_until is None else max(until, before.kept_until)
         return self.model_copy(update={"kept_until": until, "target_found": target_found})
 
 

@@ -114,7 +114,7 @@ async def test_annotations_are_found_in_lists_with_the_trace_and_by_a_search(por
     assert "Clear now" not in await listed(port)
 
 
-async def test_only_the_author_and_administrators_change_them_and_never_to_another_trace(port: WorkspacePort) -> None:
+async def test_only_their_authors_and_administrators_change_them_and_what_cannot_be_is_refused(port: WorkspacePort) -> None:
     made = await make(port.as_("ben"), text="mine")
     path = f"{PATH}/{made['id']}"
     for method, body in (("PATCH", {"text": "theirs"}), ("PUT", {"traceId": TRACE, "text": "theirs"}), ("DELETE", None)):
@@ -127,8 +127,7 @@ async def test_only_the_author_and_administrators_change_them_and_never_to_anoth
     versions = (await port.ask("GET", f"{path}/versions")).json["versions"]
     assert [each["updatedBy"] for each in versions] == ["ann", "ben", "ben"]
 
-
-async def test_they_last_as_long_as_the_trace_and_what_cannot_be_is_refused_by_its_field(port: WorkspacePort) -> None:
+    # Kept as long as the trace or longer, and never shorter than was said.
     now_s = EPOCH // 10**9
 
     def until(annotation: Any) -> float | None:
