@@ -77,8 +77,9 @@ async def try_alert_rule(request: web.Request) -> web.Response:
         times = evaluation_times(planned, start, end)
     except ValueError as error:
         raise BadParameter("start", request.query.get("start", ""), str(error)) from None
-    moments = await dry_run(request.app[STORE], planned, times)
-    return answer_json({"evaluations": len(times), "moments": [_moment(each) for each in moments]})
+    outcome = await dry_run(request.app[STORE], planned, times)
+    document = {"evaluations": len(times), "withSpans": outcome.with_spans}
+    return answer_json({**document, "moments": [_moment(each) for each in outcome.moments]})
 
 
 def _moment(moment: Moment) -> dict[str, Any]:
@@ -157,6 +158,7 @@ COMPONENTS: Final[dict[str, schemas.Schema]] = {
     "AlertTest": schemas.record(event=schemas.reference("AlertEvent"), channels=schemas.listing(schemas.TEXT)),
     "AlertRuleDryRun": schemas.record(
         evaluations=schemas.COUNT,
+        withSpans={**schemas.COUNT, "description": "Evaluations that found any spans: none where a name is misspelt."},
         moments=schemas.listing(
             schemas.record(
                 atUnixNano=schemas.NANOSECONDS,

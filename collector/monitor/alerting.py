@@ -25,7 +25,7 @@ from exporters.clickhouse.schema import SchemaSettings
 
 _log: Final = structlog.get_logger(__name__)
 
-LOOK_S: Final = 5.0
+LOOK_S: Final = 2.0
 """Between two looks at the rules."""
 _TURN_S: Final = 0.5
 _TIMEOUT_S: Final = 20.0

@@ -42,6 +42,19 @@ class Moment:
     labels: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule would have told.
+
+    Attributes:
+        with_spans: so many evaluations have found any spans that the rule is about: none where a name is misspelt.
+        moments: all changes of alerts, in order.
+    """
+
+    with_spans: int
+    moments: Sequence[Moment]
+
+
 def evaluation_times(rule: PlannedRule, start: int, end: int) -> range:
     """When the rule would have been evaluated in [start, end], nanoseconds since 1970.
 
@@ -57,8 +70,8 @@ def evaluation_times(rule: PlannedRule, start: int, end: int) -> range:
     return times
 
 
-async def dry_run(store: SpanStore, rule: PlannedRule, times: Sequence[int]) -> list[Moment]:
-    """All changes of the alerts of a rule, in order, had it been evaluated at these times and been new at the first.
+async def dry_run(store: SpanStore, rule: PlannedRule, times: Sequence[int]) -> Outcome:
+    """What would have come of a rule, had it been evaluated at these times and been new at the first.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `SpanStore.fetch`.
@@ -66,11 +79,14 @@ async def dry_run(store: SpanStore, rule: PlannedRule, times: Sequence[int]) -> 
     names = rule.settings.alerts_by
     states: dict[Group, AlertState] = {}
     moments: list[Moment] = []
+    with_spans = 0
     for first in range(0, len(times), _AT_ONCE):
         some = times[first : first + _AT_ONCE]
         for at, answers in zip(some, await asyncio.gather(*(_answers(store, rule, at) for at in some)), strict=True):
             expected = [group for group, state in states.items() if state.status in OPEN]
-            for group, found in judge(rule, answers, expected).items():
+            judged = judge(rule, answers, expected)
+            with_spans += any(verdict.spans for found in judged.values() for _, verdict in found.series)
+            for group, found in judged.items():
                 before = states.get(group, AlertState())
                 after = step(before, rule.settings.policy, found.seen, at)
                 states[group] = after.state
@@ -79,7 +95,7 @@ async def dry_run(store: SpanStore, rule: PlannedRule, times: Sequence[int]) -> 
                     named = dict(zip(names, group, strict=True))
                     alert_id = str(alert_id_of(rule.id, named))
                     moments.append(Moment(at, alert_id, named, after.state.status, after.told, verdict.value, labels))
-    return moments
+    return Outcome(with_spans, moments)
 
 
 async def _answers(store: SpanStore, rule: PlannedRule, at: int) -> dict[Reading, Answer]:

@@ -183,7 +183,7 @@ async def test_every_measure_fires_and_recovers_as_it_says(shop: Shop) -> None:
         if rule.settings.name not in ("burning", "less", "tenant"):
             continue
         times = evaluation_times(rule, START + week + MINUTE, START + week + 13 * MINUTE)
-        moments = await dry_run(shop.store, rule, times)
+        moments = (await dry_run(shop.store, rule, times)).moments
         told = [(moment.told, (moment.at - START - week) // MINUTE) for moment in moments if moment.told]
         assert told == found[rule.settings.name]
 

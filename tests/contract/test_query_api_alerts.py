@@ -173,7 +173,11 @@ async def test_a_rule_is_tried_out_on_the_past_and_on_its_channels(shop: Shop, p
     await shop.spans(spans, "mine")
     rule = {"name": "slow", "condition": SLOW, "scope": {"service": "cart"}, "window": "1m"}
     tried = await port.as_("ben").ask("POST", "alert-rules/dry-run", rule, start=str(START), end=str(START + 60 * MINUTE))
-    assert (tried.status, tried.json["evaluations"]) == (200, 61)
+    assert (tried.status, tried.json["evaluations"], tried.json["withSpans"]) == (200, 61, 5)
+    misspelt = await port.ask(
+        "POST", "alert-rules/dry-run", {**rule, "scope": {"service": "crt"}}, start=str(START), end=str(START + MINUTE)
+    )
+    assert (misspelt.json["withSpans"], misspelt.json["moments"]) == (0, [])
     moments = [(each["told"], (int(each["atUnixNano"]) - START) // MINUTE) for each in tried.json["moments"]]
     assert moments == [("fired", 2), ("resolved", 3)]
     assert tried.json["moments"][0]["value"] == pytest.approx(3, rel=0.011)
