@@ -278,6 +278,10 @@ _FIGURES: Final = {
     "receivedBytes": schemas.COUNT,
     "inFlight": schemas.COUNT,
     "failures": schemas.listing(schemas.record(cause=schemas.TEXT, count=schemas.COUNT, example=schemas.TEXT)),
+    "injected": {
+        **schemas.listing(schemas.record(type=schemas.TEXT, count=schemas.COUNT)),
+        "description": "Requests in which failure rules have struck. Causes of failures that come of it begin with `injected`.",
+    },
     "statuses": schemas.listing(schemas.record(status=schemas.COUNT, count=schemas.COUNT)),
     "responseTime": {**_TIMES, "description": "From when requests were due. Nanoseconds; null where nothing was measured."},
     "serviceTime": {**_TIMES, "description": "From when requests were sent. Nanoseconds; null where nothing was measured."},

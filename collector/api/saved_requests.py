@@ -106,6 +106,7 @@ def _head(execution: Execution, arrived: frozenset[str]) -> dict[str, Any]:
         "succeeded": not execution.cause,
         "cause": execution.cause,
         "detail": told.detail,
+        "injected": None if execution.injected is None else {"rule": str(execution.injected[0]), "type": execution.injected[1]},
         "status": told.status,
         "urls": list(told.urls),
         "address": told.address,
@@ -178,6 +179,10 @@ _HEAD: Final = {
     "succeeded": schemas.FLAG,
     "cause": {**schemas.TEXT, "description": "Why it is no success, in few words."},
     "detail": schemas.TEXT,
+    "injected": {
+        "oneOf": [schemas.record(rule=schemas.TEXT, type=schemas.TEXT), {"type": "null"}],
+        "description": "The failure rule that has struck, and the type of its failure.",
+    },
     "status": {**schemas.COUNT, "description": "Of HTTP, 0 without an answer; or the number of gRPC's."},
     "urls": {**schemas.listing(schemas.TEXT), "description": "That were asked, redirects included."},
     "address": schemas.TEXT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import jsonpath_rfc9535
 import orjson
@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field
 
 from collector.control.objects import ObjectModel
 from config.values import Duration
+
+SLOWER: Final = "slower than expected"
 
 
 def _status(text: str) -> str:
@@ -86,7 +88,7 @@ class Judge:
         if status not in self._statuses:
             return f"status {status}"
         if duration > self._max_duration:
-            return "slower than expected"
+            return SLOWER
         return self._fault_of_body(body) if self.needs_body else ""
 
     def _fault_of_body(self, body: bytes | bytearray) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from yarl import URL
 
+from collector.control.objects import Objects
 from collector.egress.policy import for_targets
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
@@ -50,9 +51,10 @@ def outgoing(config: Config, client: ClickHouseClient | None, now: Callable[[], 
             policy = for_targets(settings.allowed_targets, f"{setting}.allowed_targets", stores)
             secrets = NamedSecrets(settings.secrets, f"{setting}.secrets")
             runs = RunStore(client, client.database, _TIMEOUT_S)
+            objects = Objects(client, client.database, _TIMEOUT_S, now)
             executions = ExecutionStore(client, client.database, _TIMEOUT_S)
             return Outgoing(
-                LoadTests(settings, policy, secrets, runs, now),
-                Executor(policy, settings.tls, secrets, executions, now),
+                LoadTests(settings, policy, secrets, runs, objects, now),
+                Executor(policy, settings.tls, secrets, executions, objects, now),
             )
     return None

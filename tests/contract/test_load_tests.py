@@ -19,7 +19,7 @@ from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.clickhouse import ClickHouse
-from tests.support.sending_port import EVE, RAY, RUNS, TESTS, Port, outgoing_of, port_of
+from tests.support.sending_port import EVE, RAY, RUNS, TESTS, WORKSPACE, Port, outgoing_of, port_of
 from tests.support.targets import serving_target
 from tests.support.waiting import until
 
@@ -238,3 +238,23 @@ async def test_nothing_is_sent_where_it_must_not_go(port: Port, client: ClickHou
         answer = await off.ask("POST", f"{TESTS}/{allowed.json['id']}/runs")
         assert (answer.status, answer.json["title"]) == (403, "Load tests are off")
         assert (await off.ask("GET", f"{RUNS}/{run}")).json["state"] == "completed"
+
+
+async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -> None:
+    await port.let_fail({"type": "error", "status": 503})
+    run = await port.start("/json", service="shop", duration="30s", concurrency=2)
+    unconcerned = await port.start("/json", requests=5)
+    assert (await port.ended(unconcerned))["result"]["injected"] == []
+
+    tester = port.tester
+    assert tester is not None
+    active = tester.active("mine", uuid.UUID(run))
+    assert active is not None
+    await until(lambda: active.total.injected.get("error", 0) > 0)
+    assert active.total.succeeded == 0
+    assert (await port.ask("PUT", f"{WORKSPACE}/failure-injection", {"enabled": False})).status == 200
+    await until(lambda: active.total.succeeded > 0)
+    await port.ask("POST", f"{RUNS}/{run}/cancel")
+    figures = (await port.ended(run))["result"]
+    assert figures["injected"] == [{"type": "error", "count": figures["failed"]}]
+    assert figures["failures"] == [{"cause": "injected status 503", "count": figures["failed"], "example": ""}]

@@ -225,3 +225,23 @@ async def test_https_and_grpc_with_tls_show_a_known_certificate(client: ClickHou
             request = {"kind": "grpc", "url": f"https://allowed.example:{listens}", "method": f"{HEALTH}/Check"}
             assert (await execute(port, request))["body"] == '{"status": "SERVING"}'
             assert (await execute(port, {**request, "url": f"https://127.0.0.1:{listens}"}))["cause"] == "connect"
+
+
+async def test_failures_on_purpose_say_so(port: Port) -> None:
+    here = {"kind": "http", "url": port.target.url("/json")}
+    for service, failure, cause, status in (
+        ("a", {"type": "error", "status": 503, "message": "no"}, "status 503", 503),
+        ("b", {"type": "unavailable"}, "unavailable", 0),
+        ("c", {"type": "reset"}, "reset", 0),
+        ("d", {"type": "timeout"}, "timeout", 0),
+        ("e", {"type": "latency", "mean": "20ms"}, "slower than expected", 200),
+    ):
+        rule = await port.let_fail(failure, service)
+        expected = {"maxDuration": "20ms"}
+        made = await execute(port, here, service=service, timeout="100ms" if service == "d" else "10s", expectations=expected)
+        assert (made["cause"], made["status"], made["injected"]) == (cause, status, {"rule": rule, "type": failure["type"]})
+    assert [path for path, _ in port.target.requests] == ["/json"]
+    rule = await port.let_fail({"type": "error", "status": 503}, "allowed.example")
+    call = {"kind": "grpc", "url": "http://allowed.example:9", "method": f"{HEALTH}/Check"}
+    assert (await execute(port, call))["cause"] == "status UNAVAILABLE"
+    assert (await execute(port, here))["injected"] is None

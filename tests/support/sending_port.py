@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -16,11 +17,13 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # p
 
 from collector.access import Gate
 from collector.api.app import build_application, build_runner
+from collector.api.failure_rules import ROUTES as FAILURE_ROUTES
 from collector.api.guard import Guard
 from collector.api.load_test_runs import ROUTES as RUN_ROUTES
 from collector.api.load_tests import ROUTES as TEST_ROUTES
 from collector.api.openapi import COMPONENTS
 from collector.api.saved_requests import ROUTES as REQUEST_ROUTES
+from collector.control.objects import Objects
 from collector.egress.policy import for_targets
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
@@ -82,6 +85,18 @@ class Port:
         assert answer.status == 201, answer.body
         return str(answer.json["id"])
 
+    async def let_fail(self, failure: dict[str, Any], service: str = "shop") -> str:
+        """Let requests of a service fail on purpose: the id of the rule."""
+        rule = {
+            "name": "x",
+            "service": service,
+            "failure": failure,
+            "endsAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+        }
+        answer = await self.ask("POST", f"{WORKSPACE}/failure-rules", rule)
+        assert answer.status == 201, answer.body
+        return str(answer.json["id"])
+
     async def start(self, path: str, **said: Any) -> str:
         answer = await self.ask("POST", f"{TESTS}/{await self.create(path, **said)}/runs")
         assert answer.status == 201, answer.body
@@ -111,7 +126,7 @@ class Port:
 def _check(method: str, path: str, answer: Answer) -> None:
     """Whatever is answered has the form that the OpenAPI document promises."""
     parts = path.split("/")
-    for route in (*TEST_ROUTES, *RUN_ROUTES, *REQUEST_ROUTES):
+    for route in (*TEST_ROUTES, *RUN_ROUTES, *REQUEST_ROUTES, *FAILURE_ROUTES):
         names = route.path.split("/")
         fits = len(names) == len(parts) and all(name == part or name[0:1] == "{" for name, part in zip(names, parts, strict=True))
         if fits and route.method == method:
@@ -152,7 +167,8 @@ def outgoing_of(client: ClickHouseClient, **settings: Any) -> Outgoing:
     limits = LoadTestsExtension.model_validate({**LIMITS, **settings})
     policy = for_targets(limits.allowed_targets, "extensions.load_tests.allowed_targets")
     secrets = NamedSecrets(limits.secrets, "extensions.load_tests.secrets")
+    objects = Objects(client, client.database)
     return Outgoing(
-        LoadTests(limits, policy, secrets, RunStore(client, client.database), time.time_ns, _lookup),
-        Executor(policy, limits.tls, secrets, ExecutionStore(client, client.database), time.time_ns, _lookup),
+        LoadTests(limits, policy, secrets, RunStore(client, client.database), objects, time.time_ns, _lookup),
+        Executor(policy, limits.tls, secrets, ExecutionStore(client, client.database), objects, time.time_ns, _lookup),
     )

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import re
 import ssl
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,9 @@ import orjson
 import pytest
 from numpy.typing import NDArray
 
+from collector.control.versions import Stored
+from collector.monitor.failures.injecting import Injector, Request
+from collector.monitor.failures.rules import FailureRule
 from collector.monitor.load import generator as generator_module
 from collector.monitor.load.figures import figures, response_times, service_times
 from collector.monitor.load.generator import End, Generator
@@ -192,6 +197,73 @@ async def test_a_test_ends_when_its_author_has_seen_enough() -> None:
         assert end.state == "stopped"
         assert re.fullmatch(reason, end.reason)
         assert total.failed_count >= 20
+
+
+def rule(failure: dict[str, Any], probability: float = 1.0, **said: Any) -> dict[str, Any]:
+    """A failure rule as a plan has it."""
+    settings = {"name": "x", "service": "shop", "failure": failure, "probability": probability, "endsAt": "2100-01-01T00:00:00Z"}
+    return {"id": str(uuid.UUID(int=1)), "created_at": 1, "settings": {**settings, **said}}
+
+
+DESCRIBED = {"service": "shop", "method": "GET", "url": "http://here/json"}
+
+
+@pytest.mark.parametrize(
+    ("failure", "failures", "measured"),
+    [
+        ({"type": "error", "status": 503}, {"injected status 503": 20}, 20),
+        ({"type": "error", "status": 404}, {}, 20),
+        ({"type": "unavailable"}, {"injected unavailable": 20}, 0),
+        ({"type": "reset"}, {"injected reset": 20}, 0),
+        ({"type": "timeout", "after": "30ms"}, {"injected timeout": 20}, 20),
+        ({"type": "timeout"}, {"injected timeout": 20}, 20),
+        ({"type": "latency", "mean": "30ms"}, {}, 20),
+        ({"type": "latency", "mean": "10s"}, {"injected timeout": 20}, 20),
+    ],
+    ids=str,
+)
+async def test_what_fails_on_purpose_is_told_from_what_does_not(
+    failure: dict[str, Any], failures: dict[str, int], measured: int
+) -> None:
+    timeout_s = 30 if failure.get("mean") == "30ms" else 0.1
+    usual = {"concurrency": 10, "requests": 20, "timeout_s": timeout_s, "expectations": {"status": ["2xx", "404"]}}
+    async with serving_target() as target:
+        _, total, _ = await run(plan(target.port, described=DESCRIBED, rules=[rule(failure)], **usual))
+        assert (total.failures, total.succeeded, total.measured) == (failures, 20 - sum(failures.values()), measured)
+        assert total.injected == {failure["type"]: 20}
+        # What is only late is sent; all else ends here.
+        assert len(target.requests) == (20 if timeout_s == 30 else 0)
+    if timeout_s == 30:
+        assert total.service_sum >= 20 * 30e6
+
+
+async def test_rules_strike_by_the_trace_and_by_the_clock_and_can_be_ended() -> None:
+    half = rule({"type": "error"}, 0.5)
+    over = rule({"type": "error"}, endsAt="2000-01-01T00:00:00Z")
+    elsewhere = rule({"type": "error"}, service="cart")
+    async with serving_target() as target:
+        _, total, _ = await run(
+            plan(target.port, described=DESCRIBED, rules=[over, elsewhere, half], concurrency=20, requests=600)
+        )
+        assert total.injected == {"error": total.failures["injected status 500"]}
+        assert 200 < total.injected["error"] < 400
+        settings = FailureRule.model_validate_json(orjson.dumps(half["settings"]))
+        drawn = Injector([Stored.first(uuid.UUID(int=1), "", settings, "", 1)], Request("shop"), datetime.now(UTC))
+        sent = [drawn.draw(bytes.fromhex(trace_id)) for trace_id in target.trace_ids("/json")]
+        assert sent == [None] * (600 - total.injected["error"])
+        assert all(drawn.draw(bytes.fromhex(each.trace_id)) for each in total.failed)
+
+        intervals: list[Summary] = []
+        everything = plan(target.port, described=DESCRIBED, rules=[rule({"type": "error"})], concurrency=2)
+        generator = Generator(everything, intervals.append)
+        running = asyncio.create_task(generator.run())
+        await until(lambda: bool(intervals))
+        assert intervals[0].succeeded == 0
+        generator.follow(())
+        before = len(target.requests)
+        await until(lambda: len(target.requests) > before)
+        generator.cancel()
+        await running
 
 
 async def test_a_cancelled_test_waits_for_nobody() -> None:

@@ -8,8 +8,10 @@ from typing import Annotated, Final
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from collector.control.objects import Kind, ObjectModel
+from collector.control.versions import Stored
 from collector.monitor.expectations import Expectations
-from collector.monitor.load.plan import Plan, StopConditions
+from collector.monitor.failures.rules import FailureRule
+from collector.monitor.load.plan import Described, Plan, StopConditions, rules_of
 from collector.monitor.requests.request import Prepared, WebRequest
 from config.load_tests import LoadTestsExtension
 from config.values import Duration
@@ -25,6 +27,8 @@ class LoadTest(ObjectModel):
     """By which people know it."""
     request: WebRequest
     """What is sent again and again, each time with a trace context of its own."""
+    service: Annotated[str, Field(max_length=256)] = ""
+    """The name of the service that is asked, as failure rules have it; the host of the URL where it is empty."""
     expectations: Expectations = Expectations()
     """What an answer must be like to count as a success."""
     concurrency: Annotated[int, Field(ge=1, le=10_000)] = 1
@@ -83,13 +87,20 @@ def beyond_limits(test: LoadTest, limits: LoadTestsExtension) -> list[tuple[str,
     return found
 
 
-def plan_of(test: LoadTest, prepared: Prepared, addresses: Sequence[tuple[str, int]], limits: LoadTestsExtension) -> Plan:
+def plan_of(
+    test: LoadTest,
+    prepared: Prepared,
+    addresses: Sequence[tuple[str, int]],
+    limits: LoadTestsExtension,
+    rules: Sequence[Stored[FailureRule]],
+) -> Plan:
     """What a generator is told.
 
     Args:
         prepared: the test's request.
         addresses: of its target, which were checked.
         limits: within which the test is.
+        rules: of what fails on purpose.
     """
     url = prepared.url
     return Plan(
@@ -110,4 +121,6 @@ def plan_of(test: LoadTest, prepared: Prepared, addresses: Sequence[tuple[str, i
         ramp_up_s=test.ramp_up.seconds,
         timeout_s=test.timeout.seconds,
         stop=test.stop_when,
+        described=Described(service=test.service, method=prepared.method, url=str(url), headers=dict(test.request.headers)),
+        rules=rules_of(rules),
     )

@@ -55,6 +55,7 @@ def figures(summary: Summary) -> dict[str, Any]:
             {"cause": cause, "count": count, "example": summary.examples.get(cause, "")}
             for cause, count in sorted(summary.failures.items(), key=lambda each: (-each[1], each[0]))
         ],
+        "injected": [{"type": kind, "count": count} for kind, count in sorted(summary.injected.items())],
         "statuses": [{"status": status, "count": count} for status, count in sorted(summary.statuses.items())],
         "responseTime": _shown(response_times(summary)),
         "serviceTime": _shown(service_times(summary)),

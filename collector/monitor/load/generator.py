@@ -9,15 +9,21 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel
+from yarl import URL
 
-from collector.monitor.expectations import Judge
+from collector.control.versions import Stored
+from collector.monitor.expectations import SLOWER, Judge
+from collector.monitor.failures.injecting import Injection, Injector
+from collector.monitor.failures.rules import ErrorAnswer, Failure, TimeOut
+from collector.monitor.failures.standing import described
 from collector.monitor.load.interval import Recorder, Summary
 from collector.monitor.load.lane import Lane, Route
 from collector.monitor.load.message import Message
-from collector.monitor.load.plan import Plan
+from collector.monitor.load.plan import Plan, Rule
 from collector.monitor.load.response import AnswerReader
 from collector.monitor.load.schedule import Arrivals, first_due_s
 from collector.monitor.load.stopping import Watch
@@ -78,6 +84,8 @@ class Generator:
         self._least_gap = int(_SECOND / plan.max_rate)
         self._paid_until = 0
         self._watch = Watch(plan.stop)
+        self._rules = plan.rules
+        self._injector: Injector | None = None
         self._recorder = Recorder()
         self._started = self._interval_from = 0
         self._begun = 0
@@ -91,6 +99,19 @@ class Generator:
         reader = AnswerReader(keeps_body=self._judge.needs_body, without_body=self._plan.method == "HEAD")
         return Lane(self, message, route, reader)
 
+    def follow(self, rules: tuple[Rule, ...]) -> None:
+        """Let go wrong from now on what these rules say."""
+        self._rules = rules
+        self._look_at_rules()
+
+    def _look_at_rules(self) -> None:
+        """Which rules count now: they begin and end by the clock."""
+        self._injector = None
+        if self._rules and (asked := self._plan.described) is not None:
+            request = described(asked.service, asked.method, URL(asked.url), asked.headers)
+            stored = [Stored.first(rule.id, "", rule.settings, "", rule.created_at) for rule in self._rules]
+            self._injector = Injector(stored, request, datetime.now(UTC)) or None
+
     def cancel(self) -> None:
         """End the test now, without waiting for answers."""
         self._end = End(state="cancelled")
@@ -99,6 +120,7 @@ class Generator:
     async def run(self) -> End:
         """Run the test to its end."""
         loop = asyncio.get_running_loop()
+        self._look_at_rules()
         self._started = self._interval_from = self._due = time.monotonic_ns()
         timer = loop.call_later(self._plan.duration_s, self._end_with, End(state="completed"))
         if self._arrivals is not None:
@@ -128,6 +150,9 @@ class Generator:
         now = time.monotonic_ns()
         reader, service = lane.reader, now - lane.sent_at
         cause = self._judge.judge(reader.status, service, reader.body)
+        if lane.struck:
+            self._recorder.injected[lane.struck] += 1
+            cause = _injected(cause) if cause == SLOWER else cause
         self._recorder.answered(now - lane.due, service, reader.status, reader.nbytes, lane.trace_id, cause)
         self._in_flight -= 1
         self._next(lane, now)
@@ -135,12 +160,34 @@ class Generator:
     def failed(self, lane: Lane, cause: str, example: str = "") -> None:
         """A lane has none."""
         now = time.monotonic_ns()
+        if lane.struck:
+            self._recorder.injected[lane.struck] += 1
         self._recorder.failed(cause, lane.trace_id, now - lane.due, example)
         self._in_flight -= 1
         if cause in ("connect", "tls") and not self._is_over():
             asyncio.get_running_loop().call_later(_PAUSE_S, self._start, lane)
         else:
             self._next(lane, now)
+
+    def injection(self, trace_id: bytes) -> Injection | None:
+        """What goes wrong on purpose in a trace."""
+        return None if self._injector is None else self._injector.draw(bytes.fromhex(trace_id.decode()))
+
+    def injected(self, lane: Lane, failure: Failure) -> None:
+        """A lane's request has ended on purpose."""
+        now = time.monotonic_ns()
+        response, service = now - lane.due, now - lane.sent_at
+        self._recorder.injected[lane.struck] += 1
+        match failure:
+            case ErrorAnswer():
+                cause = _injected(self._judge.judge(failure.status, service, failure.message.encode()))
+                self._recorder.answered(response, service, failure.status, 0, lane.trace_id, cause)
+            case TimeOut():
+                self._recorder.timed_out(response, service, lane.trace_id, _injected("timeout"))
+            case _:
+                self._recorder.failed(_injected(failure.type), lane.trace_id, response)
+        self._in_flight -= 1
+        self._next(lane, now)
 
     def _start(self, lane: Lane) -> None:
         self._next(lane, time.monotonic_ns())
@@ -211,7 +258,10 @@ class Generator:
                 if lane.busy and lane.deadline < now:
                     waited = now - lane.due
                     lane.give_up()
-                    self._recorder.timed_out(waited, now - lane.sent_at if lane.sent_at else waited, lane.trace_id)
+                    cause = _injected("timeout") if lane.struck else "timeout"
+                    if lane.struck:
+                        self._recorder.injected[lane.struck] += 1
+                    self._recorder.timed_out(waited, now - lane.sent_at if lane.sent_at else waited, lane.trace_id, cause)
                     self._in_flight -= 1
                     self._next(lane, now)
 
@@ -224,5 +274,11 @@ class Generator:
         summary = recorder.summary((now - self._started) / _SECOND, (now - self._interval_from) / _SECOND, self._in_flight)
         self._interval_from = now
         self._emit(summary)
+        self._look_at_rules()
         if self._end is None and (reason := self._watch.reason_to_stop(summary)):
             self._end_with(End(state="stopped", reason=reason))
+
+
+def _injected(cause: str) -> str:
+    """What a cause is called where it is a failure on purpose; nothing is called nothing."""
+    return f"injected {cause}" if cause else ""

@@ -61,6 +61,8 @@ class Summary(BaseModel):
     """By cause."""
     examples: dict[str, str] = {}
     """More about one failure of each cause, where there is more to be said."""
+    injected: dict[str, int] = {}
+    """Type of a failure on purpose → in how many requests. Causes of failures that come of it begin with `injected`."""
     statuses: dict[int, int] = {}
     """Of HTTP → how many answers."""
     received_bytes: int = 0
@@ -96,6 +98,7 @@ class Summary(BaseModel):
         self.service_sum += later.service_sum
         self.service_max = max(self.service_max, later.service_max)
         _add(self.failures, later.failures)
+        _add(self.injected, later.injected)
         _add(self.statuses, later.statuses)
         _add(self.response, later.response)
         _add(self.service, later.service)
@@ -109,6 +112,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent = 0
+        self.injected: Counter[str] = Counter()
         self.response_times = array("q")
         self.service_times = array("q")
         self._succeeded = 0
@@ -135,10 +139,10 @@ class Recorder:
             self.failed(cause, trace_id, response)
         self._measured(response, service, trace_id, cause)
 
-    def timed_out(self, response: int, service: int, trace_id: bytes) -> None:
+    def timed_out(self, response: int, service: int, trace_id: bytes, cause: str = "timeout") -> None:
         """No answer came in time; the times are how long was waited."""
-        self.failed("timeout", trace_id, response)
-        self._measured(response, service, trace_id, "timeout")
+        self.failed(cause, trace_id, response)
+        self._measured(response, service, trace_id, cause)
 
     def failed(self, cause: str, trace_id: bytes, response: int, example: str = "") -> None:
         """A request failed."""
@@ -166,6 +170,7 @@ class Recorder:
             sent=self.sent,
             succeeded=self._succeeded,
             failures=dict(self._failures),
+            injected=dict(self.injected),
             examples=self._examples,
             statuses=dict(self._statuses),
             received_bytes=self._received_bytes,

@@ -6,10 +6,14 @@ import asyncio
 import ssl
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
+from collector.monitor.failures.injecting import Injection
+from collector.monitor.failures.rules import Failure, Latency
 from collector.monitor.load.message import Message
 from collector.monitor.load.response import AnswerReader, MalformedAnswer
+
+_SOONEST_S: Final = 0.001
 
 
 class Owner(Protocol):
@@ -20,6 +24,12 @@ class Owner(Protocol):
 
     def failed(self, lane: Lane, cause: str, example: str = "") -> None:
         """There is none."""
+
+    def injection(self, trace_id: bytes) -> Injection | None:
+        """What goes wrong on purpose with the request of a trace, 32 hexadecimal digits."""
+
+    def injected(self, lane: Lane, failure: Failure) -> None:
+        """The request ends by a failure on purpose, and was not sent."""
 
 
 class Route:
@@ -64,21 +74,8 @@ class Lane:
         sent_at: when it was sent; 0 while the connection is being made.
         deadline: when it is given up.
         busy: whether there is one.
+        struck: type of the failure on purpose that has struck it; empty for none.
     """
-
-    __slots__ = (
-        "_connecting",
-        "_link",
-        "_message",
-        "_owner",
-        "_route",
-        "busy",
-        "deadline",
-        "due",
-        "reader",
-        "sent_at",
-        "trace_id",
-    )
 
     def __init__(self, owner: Owner, message: Message, route: Route, reader: AnswerReader) -> None:
         self._owner = owner
@@ -90,18 +87,46 @@ class Lane:
         self.trace_id = b""
         self.due = self.sent_at = self.deadline = 0
         self.busy = False
+        self.struck = ""
+        self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, due: int, now: int, timeout: int) -> None:
         """Send a request, over a new connection where there is none. Times are nanoseconds of the monotonic clock."""
         message, self.trace_id = self._message.copy()
         self.due, self.sent_at, self.deadline = due, now, now + timeout
         self.busy = True
+        self.struck = ""
         self.reader.begin()
-        if self._link is not None:
+        if (injection := self._owner.injection(self.trace_id)) is not None:
+            self._strike(injection, message)
+        elif self._link is not None:
             self._link.write(message)
         else:
             self.sent_at = 0
             self._connecting = asyncio.create_task(self._connect(message))
+
+    def _strike(self, injection: Injection, message: bytes) -> None:
+        """Let go wrong what should: as if it were the server's doing, so that the times have it too."""
+        self.struck = injection.failure.type
+        # Not at once even where nothing is waited for: answers of a server would not come that soon either.
+        delay_s = max(injection.delay / 1e9, _SOONEST_S)
+        timer = asyncio.get_running_loop().call_later
+        if isinstance(injection.failure, Latency):
+            self._timer = timer(delay_s, self._send_late, message)
+        else:
+            self._timer = timer(delay_s, self._end_struck, injection.failure)
+
+    def _send_late(self, message: bytes) -> None:
+        self._timer = None
+        if self._link is not None:
+            self._link.write(message)
+        else:
+            self._connecting = asyncio.create_task(self._connect(message))
+
+    def _end_struck(self, failure: Failure) -> None:
+        self._timer = None
+        self.busy = False
+        self._owner.injected(self, failure)
 
     def give_up(self) -> None:
         """Wait no longer for the answer. The connection ends, since an answer may still come over it."""
@@ -110,6 +135,9 @@ class Lane:
 
     def close(self) -> None:
         """End the connection; nobody is told."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._connecting is not None:
             self._connecting.cancel()
             self._connecting = None
@@ -132,7 +160,7 @@ class Lane:
         else:
             self._connecting = None
             self._link = link
-            self.sent_at = time.monotonic_ns()
+            self.sent_at = self.sent_at or time.monotonic_ns()
             link.write(message)
 
     def received(self, data: bytes) -> None:

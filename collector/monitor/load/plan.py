@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import uuid
+from collections.abc import Iterable
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from collector.control.objects import ObjectModel
+from collector.control.versions import Stored
 from collector.monitor.expectations import Expectations
+from collector.monitor.failures.rules import FailureRule
 from config.tls import ClientTls
 from config.values import Share
 
@@ -22,6 +26,33 @@ class StopConditions(ObjectModel):
     milliseconds."""
     failures: Annotated[int, Field(ge=1, le=10**12)] | None = None
     """So many requests have failed."""
+
+
+class Described(BaseModel):
+    """The request, as failure rules are asked about it."""
+
+    service: str = ""
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    """As people have described them: without secrets."""
+
+
+class Rule(BaseModel):
+    """A failure rule. The generator is told anew of all of them, as a line of JSON, whenever one changes."""
+
+    id: uuid.UUID
+    created_at: int
+    settings: FailureRule
+
+
+RULES: Final = TypeAdapter(tuple[Rule, ...])
+"""Reads and writes such a line."""
+
+
+def rules_of(stored: Iterable[Stored[FailureRule]]) -> tuple[Rule, ...]:
+    """Rules as the generator is told of them."""
+    return tuple(Rule(id=each.id, created_at=each.created_at, settings=each.settings) for each in stored)
 
 
 class Plan(BaseModel):
@@ -57,3 +88,7 @@ class Plan(BaseModel):
     timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Of one request, connecting included."""
     stop: StopConditions = StopConditions()
+    described: Described | None = None
+    """Needed where there are rules."""
+    rules: tuple[Rule, ...] = ()
+    """What fails on purpose; later ones take their place."""

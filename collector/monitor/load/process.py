@@ -12,7 +12,7 @@ import structlog
 
 from collector.monitor.load.generator import End
 from collector.monitor.load.interval import Summary
-from collector.monitor.load.plan import Plan
+from collector.monitor.load.plan import RULES, Plan, Rule
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +62,12 @@ class GeneratorProcess:
         except TimeoutError:
             self._running.kill()
             await self._running.wait()
+
+    def tell_rules(self, rules: tuple[Rule, ...]) -> None:
+        """Tell it which failure rules there are now."""
+        assert self._running.stdin is not None  # noqa: S101 - it was asked for
+        if not self._running.stdin.is_closing():
+            self._running.stdin.write(RULES.dump_json(rules, by_alias=True) + b"\n")
 
     def cancel(self) -> None:
         """Tell it to end its test now; what it has comes all the same."""

@@ -26,6 +26,7 @@ _RUNS: Final = "otel_load_test_runs"
 _PROGRESS: Final = "otel_load_test_progress"
 _SUMS: Final = f"""
     max(At) AS at, sum(Seconds) AS seconds, sum(Sent) AS sent, sum(Succeeded) AS succeeded, sumMap(Failures) AS failures,
+    sumMap(Injected) AS injected,
     groupUniqArrayArray({MOST_FAILED})(Examples) AS examples, sumMap(Statuses) AS statuses, sum(ReceivedBytes) AS received_bytes,
     argMax(InFlight, Number) AS in_flight, sum(Measured) AS measured,
     sumMap(Response) AS response, sum(ResponseSum) AS response_sum, max(ResponseMax) AS response_max,
@@ -118,6 +119,7 @@ class RunStore:
                 "Sent": summary.sent,
                 "Succeeded": summary.succeeded,
                 "Failures": summary.failures,
+                "Injected": summary.injected,
                 "Examples": list(summary.examples.items()),
                 "Statuses": summary.statuses,
                 "ReceivedBytes": summary.received_bytes,

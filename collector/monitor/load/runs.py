@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
@@ -16,14 +16,17 @@ from typing import Final, Self
 
 import structlog
 
+from collector.control.objects import Objects
 from collector.control.versions import Stored
 from collector.egress.destination import Destination, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, resolve, system_lookup
+from collector.monitor.failures.rules import FailureRule
+from collector.monitor.failures.standing import standing_rules
 from collector.monitor.load.definition import LoadTest, plan_of
 from collector.monitor.load.generator import End
 from collector.monitor.load.interval import Summary
-from collector.monitor.load.plan import Plan
+from collector.monitor.load.plan import Plan, Rule, rules_of
 from collector.monitor.load.process import GeneratorError, GeneratorProcess
 from collector.monitor.load.run_store import Run, RunStore, State
 from collector.monitor.requests.request import prepare
@@ -35,10 +38,15 @@ _log = structlog.get_logger(__name__)
 
 _AGENT: Final = "spanhouse-load-test"
 _PAUSE_S: Final = 1.0
+_RULES_S: Final = 1.0
+"""So often failure rules are looked at while a test runs."""
 _PATIENCE_S: Final = 30.0
 """So long what cannot be stored of a run is tried again, ..."""
 _PATIENCE_AT_END_S: Final = 5.0
 """... and so long where the daemon wants to end."""
+
+
+Rules = Sequence[Stored[FailureRule]]
 
 
 class TooManyRuns(Exception):
@@ -51,6 +59,7 @@ class ActiveRun:
     Args:
         run: as it was stored at the start.
         store: where to write.
+        rules: reads the failure rules of its workspace.
         now: nanoseconds since 1970.
 
     Attributes:
@@ -61,13 +70,14 @@ class ActiveRun:
         news: is set, and replaced by another, when any of these changes.
     """
 
-    def __init__(self, run: Run, store: RunStore, now: Callable[[], int]) -> None:
+    def __init__(self, run: Run, store: RunStore, rules: Callable[[], Awaitable[Rules]], now: Callable[[], int]) -> None:
         self.run = run
         self.total = Summary(at=0, seconds=0)
         self.latest: tuple[int, Summary] | None = None
         self.pid: int | None = None
         self.news = asyncio.Event()
         self._store = store
+        self._rules = rules
         self._now = now
         self._generator: GeneratorProcess | None = None
         self._waiting: asyncio.Queue[tuple[int, Summary] | None] = asyncio.Queue()
@@ -84,7 +94,9 @@ class ActiveRun:
         """Run the test to its end, and store what becomes of it."""
         async with asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(self._write())
+            watcher = tasks.create_task(self._watch_rules(plan.rules))
             state, reason, unanswered = await self._follow(plan)
+            watcher.cancel()
             self._waiting.put_nowait(None)
             author = ""
             if self._ended_as is not None and state == "cancelled":
@@ -110,6 +122,22 @@ class ActiveRun:
         except (GeneratorError, OSError) as error:
             return "failed", str(error), self.total.in_flight
         raise AssertionError("a generator says its end, or fails")
+
+    async def _watch_rules(self, known: tuple[Rule, ...]) -> None:
+        """Tell the generator when failure rules change, or are switched off."""
+        while True:
+            await asyncio.sleep(_RULES_S)
+            try:
+                rules = rules_of(await self._rules())
+            except (ClickHouseError, ClickHouseUnavailable) as error:
+                # What fails on purpose must have somebody who can end it.
+                _log.warning(
+                    "failure_rules_not_read", run=str(self.run.id), error=str(error), note="no rule counts until they are"
+                )
+                rules = ()
+            if rules != known and self._generator is not None:
+                known = rules
+                self._generator.tell_rules(rules)
 
     def _take(self, interval: Summary) -> None:
         number = 0 if self.latest is None else self.latest[0] + 1
@@ -151,6 +179,7 @@ class LoadTests:
         policy: where they may be sent.
         secrets: that requests may name.
         store: of runs.
+        objects: where failure rules are.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
     """
@@ -161,6 +190,7 @@ class LoadTests:
         policy: Policy,
         secrets: NamedSecrets,
         store: RunStore,
+        objects: Objects,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -168,6 +198,7 @@ class LoadTests:
         self.secrets = secrets
         self._policy = policy
         self._store = store
+        self._objects = objects
         self._now = now
         self._lookup = lookup
         self._active: dict[uuid.UUID, ActiveRun] = {}
@@ -209,9 +240,10 @@ class LoadTests:
             self._now(),
             author,
         )
-        active = self._active[run.id] = ActiveRun(run, self._store, self._now)
+        rules = partial(standing_rules, self._objects, workspace)
+        active = self._active[run.id] = ActiveRun(run, self._store, rules, self._now)
         try:
-            plan = await self._plan(workspace, test)
+            plan = await self._plan(workspace, test, await rules())
             await self._store.write_run(run)
         except BaseException:
             del self._active[run.id]
@@ -222,7 +254,7 @@ class LoadTests:
         _log.info("load_test_started", workspace=workspace, run=str(run.id), name=test.name, by=author)
         return run
 
-    async def _plan(self, workspace: str, test: LoadTest) -> Plan:
+    async def _plan(self, workspace: str, test: LoadTest, rules: Rules) -> Plan:
         """What the generator is told: with addresses that were checked, so that it asks no name server, and secrets put in."""
 
         destination = Destination.of_url(read_url(test.request.url))
@@ -233,7 +265,7 @@ class LoadTests:
 
         prepared = prepare(test.request, secret, _AGENT)
         addresses = await resolve(self._policy, destination, self._lookup)
-        return plan_of(test, prepared, [(str(address), destination.port) for address in addresses], self.settings)
+        return plan_of(test, prepared, [(str(address), destination.port) for address in addresses], self.settings, rules)
 
     def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -17,9 +17,10 @@ KEPT_BYTES: Final = 64 << 10
 """So much of an answer's body is kept."""
 
 _TABLE: Final = "otel_request_executions"
+_NO_RULE: Final = uuid.UUID(int=0)
 _COLUMNS: Final = """
     Workspace, Id, RequestId, RequestVersion, Name, toUnixTimestamp64Nano(ExecutedAt) AS At, ExecutedBy, TraceId, SpanId, Cause,
-    Detail, Status, Urls, Address, Dns, Connect, Tls, FirstByte, Total, ReceivedBytes, Headers, Body
+    FailureRule, FailureType, Detail, Status, Urls, Address, Dns, Connect, Tls, FirstByte, Total, ReceivedBytes, Headers, Body
 """
 
 
@@ -34,6 +35,7 @@ class Execution:
         trace_id, span_id: of the trace that began with it, hexadecimal.
         cause: why it is no success, in few words; empty when it is one. `exchange.detail` has more about it.
         exchange: what came of it.
+        injected: id of the rule, and type of the failure, where something went wrong on purpose.
     """
 
     id: uuid.UUID
@@ -47,6 +49,7 @@ class Execution:
     span_id: str
     cause: str
     exchange: Exchange
+    injected: tuple[uuid.UUID, str] | None = None
 
 
 class ExecutionStore:
@@ -79,6 +82,8 @@ class ExecutionStore:
             "TraceId": execution.trace_id,
             "SpanId": execution.span_id,
             "Cause": execution.cause,
+            "FailureRule": str(execution.injected[0] if execution.injected else _NO_RULE),
+            "FailureType": execution.injected[1] if execution.injected else "",
             "Detail": told.detail,
             "Status": told.status,
             "Urls": told.urls,
@@ -151,4 +156,5 @@ def _execution(row: Mapping[str, Any]) -> Execution:
         row["SpanId"],
         row["Cause"],
         told,
+        (uuid.UUID(row["FailureRule"]), row["FailureType"]) if row["FailureType"] else None,
     )

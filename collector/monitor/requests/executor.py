@@ -7,20 +7,25 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
 import grpc
 
+from collector.control.objects import Objects
 from collector.control.versions import Stored
 from collector.egress.destination import Destination, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, system_lookup
 from collector.monitor.expectations import Judge
-from collector.monitor.requests.exchange import Exchange, Outlet, exchange
+from collector.monitor.failures.injecting import Injection, Injector
+from collector.monitor.failures.rules import ErrorAnswer, Latency, TimeOut
+from collector.monitor.failures.standing import described, standing_rules
+from collector.monitor.requests.exchange import Exchange, Outlet, Timings, exchange
 from collector.monitor.requests.execution_store import Execution, ExecutionStore
-from collector.monitor.requests.grpc_call import call
-from collector.monitor.requests.request import GrpcRequest, prepare, with_secrets
+from collector.monitor.requests.grpc_call import call, grpc_status
+from collector.monitor.requests.request import GrpcRequest, HttpRequest, prepare, with_secrets
 from collector.monitor.requests.saved import SavedRequest
 from collector.monitor.secrets import NamedSecrets
 from collector.tls import current_client_context
@@ -39,6 +44,7 @@ class Executor:
         tls: how targets with TLS are known.
         secrets: that requests may name.
         store: of executions.
+        objects: where failure rules are.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
     """
@@ -49,6 +55,7 @@ class Executor:
         tls: ClientTls,
         secrets: NamedSecrets,
         store: ExecutionStore,
+        objects: Objects,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -56,6 +63,7 @@ class Executor:
         self._tls = tls
         self._secrets = secrets
         self._store = store
+        self._objects = objects
         self._now = now
         self._lookup = lookup
         self._turns = asyncio.Semaphore(_AT_ONCE)
@@ -76,7 +84,8 @@ class Executor:
         trace_id, span_id = os.urandom(16).hex(), os.urandom(8).hex()
         async with self._turns:
             at = self._now()
-            told = await self._send(workspace, saved, trace_id, span_id)
+            injection = await self._injection(workspace, saved, trace_id)
+            told = await self._send_or_fail(workspace, saved, trace_id, span_id, injection)
         cause = told.cause or await asyncio.to_thread(_fault, saved, told)
         execution = Execution(
             uuid.uuid4(),
@@ -90,9 +99,48 @@ class Executor:
             span_id,
             cause,
             replace(told, cause=cause),
+            None if injection is None else (injection.rule, injection.failure.type),
         )
         await self._store.write(execution)
         return execution
+
+    async def _injection(self, workspace: str, saved: SavedRequest, trace_id: str) -> Injection | None:
+        """What goes wrong on purpose."""
+        rules = await standing_rules(self._objects, workspace)
+        if not rules:
+            return None
+        asked = saved.request
+        url = read_url(asked.url)
+        if isinstance(asked, GrpcRequest):
+            path = f"/{asked.method}"
+            request = described(saved.service, path, url, asked.metadata, path)
+        else:
+            request = described(saved.service, asked.method if isinstance(asked, HttpRequest) else "POST", url, asked.headers)
+        at = datetime.fromtimestamp(self._now() / 1e9, UTC)
+        return Injector(rules, request, at).draw(bytes.fromhex(trace_id))
+
+    async def _send_or_fail(
+        self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str, injection: Injection | None
+    ) -> Exchange:
+        if injection is None:
+            return await self._send(workspace, saved, trace_id, span_id)
+        timeout = int(saved.timeout)
+        delay = min(injection.delay, timeout)
+        await asyncio.sleep(delay / 1e9)
+        told = Exchange(Timings(total=delay), urls=(saved.request.url,))
+        match injection.failure:
+            case Latency() if delay < timeout:
+                told = await self._send(workspace, saved, trace_id, span_id)
+                told.timings.total += delay
+            case Latency() | TimeOut():
+                told.cause = "timeout"
+            case ErrorAnswer(status=status, message=message):
+                told.status, told.body = status, message.encode()
+                if isinstance(saved.request, GrpcRequest):
+                    told.status = grpc_status(status)
+            case failure:
+                told.cause = failure.type
+        return told
 
     async def _send(self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str) -> Exchange:
         destination = Destination.of_url(read_url(saved.request.url))

@@ -32,8 +32,25 @@ _REFLECTION: Final = (
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 )
+_OF_HTTP: Final = {
+    400: grpc.StatusCode.INTERNAL,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.UNIMPLEMENTED,
+    429: grpc.StatusCode.UNAVAILABLE,
+    502: grpc.StatusCode.UNAVAILABLE,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.UNAVAILABLE,
+}
+"""Mapping of gRPC's doc/http-grpc-status-mapping.md; others are UNKNOWN."""
 _MOST_FILES: Final = 1000
 _LARGEST_ANSWER: Final = 4 << 20
+
+
+def grpc_status(status: int) -> int:
+    """The number of gRPC's status that a status of HTTP means."""
+    number: int = _OF_HTTP.get(status, grpc.StatusCode.UNKNOWN).value[0]
+    return number
 
 
 class Unusable(Exception):

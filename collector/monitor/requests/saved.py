@@ -22,6 +22,8 @@ class SavedRequest(ObjectModel):
     """By which people know it."""
     request: Annotated[HttpRequest | GraphqlRequest | GrpcRequest, Field(discriminator="kind")]
     """What is sent."""
+    service: Annotated[str, Field(max_length=256)] = ""
+    """The name of the service that is asked, as failure rules have it; the host of the URL where it is empty."""
     expectations: Expectations = Expectations()
     """What an answer must be like to count as a success. Of an answer over gRPC, the body is its message as JSON, and `status`
     does not count: `expectedStatus` of the request says what it must be."""

@@ -10,6 +10,8 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_load_test_progress`{on_cluster}
     `Sent` UInt64,
     `Succeeded` UInt64,
     `Failures` Map(String, UInt64),
+    -- Of failures on purpose, by type.
+    `Injected` Map(String, UInt64),
     `Examples` Array(Tuple(String, String)),
     `Statuses` Map(UInt16, UInt64),
     `ReceivedBytes` UInt64,

@@ -14,6 +14,9 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_request_executions`{on_cluster}
     -- Empty for a success, else why it was none, and more about that.
     `Cause` String,
     `Detail` String,
+    -- Rule and type of a failure on purpose; empty where nothing failed on purpose.
+    `FailureRule` UUID,
+    `FailureType` LowCardinality(String),
     -- Of HTTP or of gRPC; 0 without an answer over HTTP.
     `Status` UInt16,
     -- Where it was asked, redirects included, and at which address.
