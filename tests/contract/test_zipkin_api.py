@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
+from collector.query.store import STATUS_CODES
+from proto.zipkin import zipkin_json_to_otlp
 from tests.contract.test_query_api_traces import Api, hex_of, request_of, span
 from tests.contract.test_query_api_traces import api as api
 from tests.support.requests import EPOCH, key_values
 from tests.support.traces import read_trace, trace_names
+from tests.support.zipkin import KINDS, flattened
 
 SECOND = 10**9
 RANGE: dict[str, Any] = {"endTs": EPOCH // 10**6 + 60_000, "lookback": 120_000}
@@ -182,7 +186,10 @@ async def test_without_spans_there_are_no_dependencies(api: Api) -> None:
 
 
 async def test_spans_of_real_traces_come_back_through_zipkin(api: Api) -> None:
-    """As far as Zipkin's model can say it: ids, names, times in microseconds, keys of attributes, events, services."""
+    """As far as Zipkin's model can say it: ids, names, times in microseconds, keys of attributes, events, services.
+
+    What is answered is also read by the receiver, and means the same to it.
+    """
     message = TracesData()
     for name in trace_names()[:4]:
         message.resource_spans.extend(read_trace(name).message.resource_spans)
@@ -203,12 +210,26 @@ async def test_spans_of_real_traces_come_back_through_zipkin(api: Api) -> None:
                 )
     seen = 0
     for trace_id in sorted({trace_id for trace_id, _ in wanted if trace_id}):
-        for each in await get(api, f"trace/{trace_id}"):
+        answer = await get(api, f"trace/{trace_id}")
+        request = zipkin_json_to_otlp(json.dumps(answer).encode())
+        assert not request.warnings
+        for each, read in zip(answer, flattened(request.protobuf), strict=True):
             seen += 1
+            assert (read["trace_id"].hex(), read["span_id"].hex()) == (trace_id, each["id"])
             name, parent, start, duration, service, keys, events = wanted[trace_id, each["id"]]
             assert (each["name"], each.get("parentId", ""), each["timestamp"]) == (name, parent, start)
             assert each.get("duration", 0) in (duration, 1 if duration == 0 else duration)
             assert each.get("localEndpoint", {}).get("serviceName", "") == service
             assert keys <= set(each["tags"])
             assert [annotation["timestamp"] for annotation in each["annotations"]] == events
+            assert (read["name"], read["parent_span_id"].hex()) == (name, parent if parent != each["id"] else "")
+            begin, end = (time // 1000 for time in read["times"])
+            assert (begin, end - begin) == (start, each.get("duration", 0))
+            assert (read["resource"].get("service.name", ""), read["kind"]) == (service, KINDS[each.get("kind", "")])
+            assert [time // 1000 for time, _ in read["events"]] == events
+            assert read["status"][0] == STATUS_CODES.index(each["tags"].get("otel.status_code", "UNSET").capitalize())
+            own = {"error", "otel.status_code", "otel.status_description", "otel.scope.name", "otel.scope.version"}
+            assert {key: value for key, value in each["tags"].items() if key not in own}.items() <= (
+                read["attributes"] | read["resource"]
+            ).items()
     assert seen
