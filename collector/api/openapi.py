@@ -66,6 +66,7 @@ _PROBLEMS: Final = {
     "403": "The token does not allow this, or the request comes from another site.",
     "422": "The query would take more than one may.",
     "429": "As many requests about the workspace are being answered as may be; ask again after `Retry-After` seconds.",
+    "431": "A header or the URL is too long; searches take their parameters as a body, too.",
     "500": "The daemon has made a mistake; its log says which.",
     "502": "The span store refused the query.",
     "503": "The span store cannot be reached or is busy, or the daemon answers as many requests as it may.",

@@ -1,0 +1,88 @@
+"""Requests of all kinds that the OpenAPI document allows, and of those that it does not: every answer is one that it promises."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.core.failures import FailureGroup
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from tests.support.daemon import Daemon
+
+WORKSPACE = "fuzzed"
+EXAMPLES = int(os.environ.get("SPANHOUSE_API_REQUESTS", "2"))
+"""Requests of each of the two kinds for each operation."""
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+CHECKS = [status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+def test_every_answer_is_one_that_the_document_promises(daemon: Daemon) -> None:
+    base = f"http://127.0.0.1:{daemon.ports.query}"
+    document = json.loads(daemon.get("/openapi.json")[1])
+    schema = schemathesis.openapi.from_dict(document)
+    problems: list[str] = []
+    with requests.Session() as session:
+        session.headers["X-Workspace-Id"] = WORKSPACE
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            in_path = {"workspace": WORKSPACE} if "{workspace}" in operation.path else None
+            modes = MODES if can_be_wrong(document["paths"][operation.path][operation.method]) else MODES[:1]
+            for mode in modes:
+                strategy = operation.as_strategy(generation_mode=mode, path_parameters=in_path)
+                problems += faults(strategy, session, base, f"{operation.method.upper()} {operation.path} ({mode.value})")
+    assert problems == []
+
+
+def can_be_wrong(operation: dict[str, Any]) -> bool:
+    """Whether there is anything that the document does not allow: where all that can be said is any text, there is not."""
+    in_query = (each["schema"] for each in operation["parameters"] if each["in"] == "query")
+    return "requestBody" in operation or any(schema != {"type": "string"} for schema in in_query)
+
+
+def faults(strategy: st.SearchStrategy[Case], session: requests.Session, base: str, label: str) -> list[str]:
+    """What is wrong with answers to such requests: that of the first that has something wrong."""
+    found: list[str] = []
+
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def ask(case: Case) -> None:
+        if not found:
+            try:
+                answer = case.call(base_url=base, session=session)
+                case.validate_response(answer, checks=CHECKS)
+                if answer.status_code >= 400:
+                    check_problem(answer.status_code, answer.json())
+            except (AssertionError, requests.RequestException) as error:
+                found.append(f"{label}: {error!r}\n{case.as_curl_command()}")
+            except FailureGroup as failures:
+                told = "; ".join(f"{failure.title} {failure.message}" for failure in failures.exceptions)
+                found.append(f"{label}: {told}\n{answer.text[:500]}\n{case.as_curl_command()}")
+
+    ask()
+    return found
+
+
+def check_problem(status: int, problem: Any) -> None:
+    """An error says what is wrong with what, and what would be right."""
+    assert problem["status"] == status
+    assert status != 500, problem
+    assert problem["detail"].strip()
+    if problem["title"] == "Invalid parameter":
+        assert problem["detail"].startswith(f"{problem['parameter']}={problem['value']!r}: ")
+    for error in problem.get("errors", ()):
+        assert error["detail"]
+        assert "field" in error
