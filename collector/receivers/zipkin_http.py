@@ -25,9 +25,11 @@ class ZipkinHttpServer(HttpServer):
     }
 
     def success(self, outcome: Outcome, encoding: Encoding) -> Reply:
-        """Empty, or what was refused: Zipkin has no form for that, so it is for people."""
-        refused = (outcome.rejection.message,) if outcome.rejection else ()
-        return Reply(202, "; ".join((*refused, *outcome.warnings)).encode(), _TEXT)
+        """Empty, or what was refused: Zipkin has no form for that, so it is for people.
+
+        The warnings name the first span that is refused as its sender does; the rejection has its place in OTLP.
+        """
+        return Reply(202, "; ".join(outcome.warnings).encode(), _TEXT)
 
     def failure(self, answer: Answer, encoding: Encoding | None) -> Reply:
         """The message."""

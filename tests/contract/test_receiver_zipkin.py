@@ -90,11 +90,11 @@ async def test_json_and_protobuf_are_taken_and_become_the_same(zipkin: Running) 
 
 async def test_a_span_that_cannot_be_is_refused_alone_and_named(zipkin: Running) -> None:
     reply = await zipkin.send(json.dumps([EVERY_FIELD, EVERY_FIELD | {"id": "x"}]).encode())
-    assert reply.status == 202
-    assert reply.headers["content-type"] == "text/plain; charset=utf-8"
-    assert b"1 of 2 spans refused" in reply.body
-    assert b"[1].id is not an id in hexadecimal digits" in reply.body
-    assert (zipkin.counts.accepted_spans, zipkin.counts.refused_spans) == (1, {"span_id_length": 1})
+    assert (reply.status, reply.headers["content-type"]) == (202, "text/plain; charset=utf-8")
+    assert reply.body == b"[1].id is not an id in hexadecimal digits: its span is refused"
+    reply = await zipkin.send(to_protobuf([EVERY_FIELD | {"id": "0"}] * 3), "application/x-protobuf")
+    assert reply.body.startswith(b"[0].id is not an id of 8 bytes that are not all zero: its span is refused, and 2 more")
+    assert (zipkin.counts.accepted_spans, zipkin.counts.refused_spans) == (1, {"span_id_length": 1, "span_id_zero": 3})
 
 
 async def test_what_is_not_taken_is_said_in_a_line_of_text(zipkin: Running) -> None:
