@@ -34,7 +34,7 @@ S = TypeVar("S", bound=ObjectModel)
 ID: Final = "object_id"
 """What the id is called in paths."""
 LIMIT: Final = params.limit(100, 1000, "objects")
-CONTAINS: Final = params.optional_text("contains", "Only those with this in what the list is sorted by, in either case.")
+CONTAINS: Final = params.optional_text("contains", "Only those with this in what the list is sorted by, in either case.", "cart")
 _BEFORE: Final = params.optional_whole_number("before", "Only versions below this one.", 1, 999_999_999)
 
 

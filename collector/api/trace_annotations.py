@@ -24,11 +24,13 @@ MOST_OF_TRACE: Final = 1000
 """So many of a trace's annotations are listed with it, the latest ones."""
 
 TRACE: Final[Parameter[str | None]] = Parameter(
-    "trace", "Only those on this trace or its spans.", {"type": "string"}, parse_trace_id, None
+    "trace", "Only those on this trace or its spans.", {"type": "string"}, parse_trace_id, None, example=params.TRACE_ID_EXAMPLE
 )
-SPAN: Final[Parameter[str | None]] = Parameter("span", "Only those on this span.", {"type": "string"}, parse_span_id, None)
-AUTHOR: Final = params.optional_text("author", "Only those that this caller has made.")
-TEXT: Final = params.optional_text("text", "Only those with this in their text, in either case.")
+SPAN: Final[Parameter[str | None]] = Parameter(
+    "span", "Only those on this span.", {"type": "string"}, parse_span_id, None, example=params.SPAN_ID_EXAMPLE
+)
+AUTHOR: Final = params.optional_text("author", "Only those that this caller has made.", "ann")
+TEXT: Final = params.optional_text("text", "Only those with this in their text, in either case.", "retry")
 START: Final[Parameter[int | None]] = Parameter(
     "start", "Only those made at this time or later.", {"type": "string"}, params.parse_time, None, example=params.START.example
 )
