@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -259,6 +260,30 @@ async def test_what_was_taken_is_not_sent_again_though_the_store_was_away(world:
     await deliveries.deliver(event, [channel])
     assert [each.outcome for each in await world.kept()] == ["delivered"]
     assert len(world.receiver.received) == 1
+
+
+async def test_a_crash_at_any_moment_loses_nothing_and_repeats_an_event_by_the_same_key_at_most(world: World) -> None:
+    chance = random.Random(1)
+    places = [await world.channel(f"{world.receiver.url}{'/' * number}") for number in range(3)]
+    interrupted = 0
+    for _ in range(15):
+        event = world.event()
+        dying = asyncio.create_task(world.deliveries().deliver(event, places))
+        for _ in range(chance.randrange(1500)):
+            await asyncio.sleep(0)
+        interrupted += dying.cancel()
+        await asyncio.gather(dying, return_exceptions=True)
+        settled = {each.channel_id for each in await world.kept() if each.event_key == event.key}
+        before = len(world.receiver.received)
+        await world.deliveries().deliver(event, places)
+        # What was on its way to the table may have come there since.
+        assert len(world.receiver.received) - before <= len(places) - len(settled)
+        kept = [each for each in await world.kept() if each.event_key == event.key]
+        assert sorted(each.channel_id for each in kept) == sorted(places)
+        assert {each.outcome for each in kept} == {"delivered"}
+        came = [received.headers["Idempotency-Key"] for received in world.receiver.received].count(event.key)
+        assert len(places) <= came <= 2 * len(places)
+    assert interrupted
 
 
 async def test_a_channel_that_is_mended_while_it_is_tried_again_is_used_as_it_is_by_then(world: World) -> None:
