@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from multidict import MultiMapping
 
-from collector.api import params
+from collector.api import params, rendering
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
 from collector.api.search import QUERY, SPAN_FILTERS, TRACE_FILTERS, filter_of
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key, read_key, search_words
+from collector.query.many.occurrences import Occurrences
 
 MOST_KEYS: Final = 5
 MUST_BE_OF_SPANS: Final = (
@@ -78,6 +79,16 @@ def group_search(query: MultiMapping[str], keys: Sequence[Key], texts: Sequence[
 def words_search(query: MultiMapping[str], words: str | None) -> dict[str, Any] | None:
     """The `search` of a part whose spans fit these words besides."""
     return None if words is None else {QUERY.name: [*query.getall(QUERY.name, []), words]}
+
+
+def occurrences(found: Occurrences) -> dict[str, Any]:
+    """How many spans there are of something, and when."""
+    return {
+        "spans": found.spans,
+        "count": rendering.number(found.count),
+        "firstUnixNano": str(found.first),
+        "lastUnixNano": str(found.last),
+    }
 
 
 def _time(nanoseconds: int) -> str:

@@ -10,10 +10,11 @@ from multidict import MultiMapping
 
 from collector.api import params, rendering, schemas
 from collector.api.by_body import asked_either_way
-from collector.api.many.asked import asked_spans, whole_search, words_search
+from collector.api.many.asked import asked_spans, occurrences, whole_search, words_search
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.search import SPAN_FILTERS
-from collector.query.many.failures import ASPECTS, Cause, cause_words, find_failures
+from collector.query.many.failures import ASPECTS, cause_words, find_failures
+from collector.query.many.occurrences import Occurrences
 from collector.query.store import ERROR, STATUS_CODES
 
 LIMIT: Final = params.limit(10, 100, "causes of each aspect")
@@ -28,14 +29,11 @@ async def analyse_errors(request: web.Request, query: MultiMapping[str]) -> web.
     limit, weighted = LIMIT.read(query), params.WEIGHTED.read(query)
     found = await find_failures(request.app[STORE], search, failed, weighted=weighted, limit=limit)
 
-    def cause(aspect: str, each: Cause) -> dict[str, Any]:
+    def cause(aspect: str, each: Occurrences) -> dict[str, Any]:
         return {
             "key": list(each.texts),
-            "spans": each.spans,
-            "count": rendering.number(each.count),
+            **occurrences(each),
             "share": rendering.number(each.count / found.errors),
-            "firstUnixNano": str(each.first),
-            "lastUnixNano": str(each.last),
             "lastTraceId": each.trace_id,
             "lastSpanId": each.span_id,
             "search": words_search(query, cause_words(aspect, each.texts)),

@@ -10,12 +10,13 @@ from multidict import MultiMapping
 
 from collector.api import params, rendering, schemas
 from collector.api.by_body import asked_either_way
-from collector.api.many.asked import asked_spans, group_search, whole_search
+from collector.api.many.asked import asked_spans, group_search, occurrences, whole_search
 from collector.api.params import Parameter
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.search import SPAN_FILTERS
 from collector.query.grouping import Key, read_key
-from collector.query.many.new_names import NewName, find_new_names
+from collector.query.many.new_names import find_new_names
+from collector.query.many.occurrences import Occurrences
 
 _DAY: Final = 24 * 3_600 * 10**9
 _LONGEST: Final = 400 * _DAY
@@ -47,18 +48,15 @@ async def analyse_new(request: web.Request, query: MultiMapping[str]) -> web.Res
     before = max(search.start - LOOKBACK.read(query), 0)
     limit, weighted = LIMIT.read(query), params.WEIGHTED.read(query)
 
-    async def find(*, operations: bool) -> tuple[list[NewName], int]:
+    async def find(*, operations: bool) -> tuple[list[Occurrences], int]:
         return await find_new_names(request.app[STORE], search, before, operations=operations, weighted=weighted, limit=limit)
 
     services, service_count = await find(operations=False)
     operations, operation_count = await find(operations=True)
 
-    def name(keys: Sequence[Key], each: NewName) -> dict[str, Any]:
+    def name(keys: Sequence[Key], each: Occurrences) -> dict[str, Any]:
         return {
-            "firstUnixNano": str(each.first),
-            "lastUnixNano": str(each.last),
-            "spans": each.spans,
-            "count": rendering.number(each.count),
+            **occurrences(each),
             "firstTraceId": each.trace_id,
             "firstSpanId": each.span_id,
             "search": group_search(query, keys, each.texts),

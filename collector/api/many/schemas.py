@@ -48,11 +48,14 @@ _SIDE: Final = record(
     count=WEIGHED,
 )
 _HAVING: Final = record(spans={**COUNT, "description": "Of the sample, those that have the value."}, share=_SHARE)
-_NEW: Final[dict[str, Schema]] = {
-    "firstUnixNano": NANOSECONDS,
-    "lastUnixNano": NANOSECONDS,
+_OCCURRENCES: Final[dict[str, Schema]] = {
     "spans": _SPANS,
     "count": WEIGHED,
+    "firstUnixNano": NANOSECONDS,
+    "lastUnixNano": NANOSECONDS,
+}
+_NEW: Final[dict[str, Schema]] = {
+    **_OCCURRENCES,
     "firstTraceId": TEXT,
     "firstSpanId": TEXT,
     "search": _PART_SEARCH,
@@ -148,11 +151,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             **listing(
                 record(
                     key=_KEY,
-                    spans=_SPANS,
-                    count=WEIGHED,
+                    **_OCCURRENCES,
                     share={**_SHARE, "description": "Of all errors, from 0 to 1."},
-                    firstUnixNano=NANOSECONDS,
-                    lastUnixNano=NANOSECONDS,
                     lastTraceId=TEXT,
                     lastSpanId=TEXT,
                     search=_PART_SEARCH,

@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import equals
 from collector.query.many.reach import IDENTITY
-from collector.query.predicates import Predicate, Wording
+from collector.query.predicates import Predicate
 from collector.query.store import SpanStore, Statement, time_range
+from collector.query.wording import Wording
 
 Level = Literal["field", "span", "resource"]
 

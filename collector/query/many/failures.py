@@ -8,6 +8,7 @@ from typing import Final
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import equals
+from collector.query.many.occurrences import Occurrences
 from collector.query.many.reach import FAILED, are_few, spans_statement
 from collector.query.store import SpanStore, Statement
 
@@ -32,32 +33,14 @@ _SAID: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
-    """Failed spans that agree in something.
-
-    Attributes:
-        texts: in what; empty where the spans do not say.
-        spans: how many are stored; `count` is of those that they stand for, where that was asked for.
-        first, last: starts of the earliest and latest, nanoseconds.
-        trace_id, span_id: of the latest.
-    """
-
-    texts: tuple[str, ...]
-    spans: int
-    count: float
-    first: int
-    last: int
-    trace_id: str
-    span_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class Failures:
     """What failed.
 
     Attributes:
-        spans, count, errors: of all spans that fit, as in Cause; `errors` are those of `count` that failed.
-        causes: aspect → those with the most failed spans; a span with several exceptions is among the causes of each.
+        spans, count: of all spans that fit, as in Occurrences.
+        errors: of `count`, those that failed.
+        causes: aspect → those with the most failed spans, with the ids of the latest; a span with several exceptions is among the
+            causes of each.
         cause_counts: aspect → how many causes there are, those left out included.
         each_once: whether a span that its client sent twice counts once.
     """
@@ -65,7 +48,7 @@ class Failures:
     spans: int
     count: float
     errors: float
-    causes: dict[str, list[Cause]]
+    causes: dict[str, list[Occurrences]]
     cause_counts: dict[str, int]
     each_once: bool
 
@@ -101,8 +84,8 @@ def totals_statement(store: SpanStore, search: TraceSearch, *, weighted: bool, e
 
 
 def causes_statement(store: SpanStore, failed: TraceSearch, *, weighted: bool, each_once: bool, limit: int) -> Statement:
-    """One row for each aspect and cause, those with the most spans first: `Aspect`, what `Cause` has, and `Causes`, the number of
-    all of the aspect."""
+    """One row for each aspect and cause, those with the most spans first: `Aspect`, what `Occurrences` has, and `Causes`,
+    which is how many there are of the aspect."""
     columns = ["TraceId", "SpanId", "ServiceName", "SpanName", "StatusMessage", "Timestamp", *_SAID]
     spans = spans_statement(store, failed, columns, weighted=weighted, each_once=each_once)
     aspects = ", ".join(f"arrayMap(texts -> ('{aspect}', texts), {groups})" for aspect, groups in _ASPECTS.items())
@@ -134,11 +117,11 @@ async def find_failures(store: SpanStore, search: TraceSearch, failed: TraceSear
     """
     each_once = await are_few(store, search)
     (totals,) = (await store.fetch(totals_statement(store, search, weighted=weighted, each_once=each_once))).rows()
-    causes: dict[str, list[Cause]] = {aspect: [] for aspect in ASPECTS}
+    causes: dict[str, list[Occurrences]] = {aspect: [] for aspect in ASPECTS}
     counts = dict.fromkeys(ASPECTS, 0)
     statement = causes_statement(store, failed, weighted=weighted, each_once=each_once, limit=limit)
     for row in (await store.fetch(statement)).rows():
-        cause = Cause(tuple(row["Texts"]), row["Spans"], row["Count"], row["First"], row["Last"], *row["Latest"])
+        cause = Occurrences(tuple(row["Texts"]), row["Spans"], row["Count"], row["First"], row["Last"], *row["Latest"])
         causes[row["Aspect"]].append(cause)
         counts[row["Aspect"]] = row["Causes"]
     return Failures(totals["Spans"], totals["Count"], totals["Errors"], causes, counts, each_once)

@@ -6,10 +6,10 @@ Only for what it does not know, for want of `red_metrics` or of a whole hour, sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from collector.query.conditions import TraceSearch
+from collector.query.many.occurrences import Occurrences
 from collector.query.many.reach import spans_statement
 from collector.query.store import SpanStore, Statement, time_range
 from exporters.clickhouse.schema import table_name
@@ -20,31 +20,10 @@ _LAST_SECOND: Final = 2**32 - 1
 """Of a DateTime."""
 
 
-@dataclass(frozen=True, slots=True)
-class NewName:
-    """A service, or an operation of a service, and its spans that fit.
-
-    Attributes:
-        texts: the name of the service, and that of the operation.
-        spans: how many are stored; one that its client sent twice counts twice.
-        count: how many those stand for, or `spans` where that was not asked for.
-        first, last: starts of the earliest and the latest, nanoseconds.
-        trace_id, span_id: of the earliest.
-    """
-
-    texts: tuple[str, ...]
-    spans: int
-    count: float
-    first: int
-    last: int
-    trace_id: str
-    span_id: str
-
-
 def new_names_statement(
     store: SpanStore, search: TraceSearch, before: int, *, operations: bool, weighted: bool, limit: int
 ) -> Statement:
-    """One row for each new name, the first ones first: what `NewName` has, ids as `Earliest`, and `Names`, the number of all."""
+    """One row for each new name, the first ones first: what `Occurrences` has, ids as `Earliest`, and `Names`, their number."""
     names = "ServiceName, SpanName" if operations else "ServiceName"
     spans = spans_statement(store, search, ["ServiceName", "SpanName", "Timestamp", "TraceId", "SpanId"], weighted=weighted)
     past, bound = time_range(before, search.start)
@@ -91,7 +70,7 @@ def new_names_statement(
 
 async def find_new_names(
     store: SpanStore, search: TraceSearch, before: int, *, operations: bool, weighted: bool, limit: int
-) -> tuple[list[NewName], int]:
+) -> tuple[list[Occurrences], int]:
     """Names of spans that fit, but of no span at all that starts between `before`, nanoseconds, and the search's time range.
 
     Args:
@@ -99,7 +78,7 @@ async def find_new_names(
         limit: the most names, the first ones.
 
     Returns:
-        The names; and how many there are in all.
+        The names, each with the ids of its earliest span; and how many there are in all.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
@@ -107,6 +86,6 @@ async def find_new_names(
     statement = new_names_statement(store, search, before, operations=operations, weighted=weighted, limit=limit)
     rows = list((await store.fetch(statement)).rows())
     found = [
-        NewName(tuple(row["Texts"]), row["Spans"], row["Count"], row["First"], row["Last"], *row["Earliest"]) for row in rows
+        Occurrences(tuple(row["Texts"]), row["Spans"], row["Count"], row["First"], row["Last"], *row["Earliest"]) for row in rows
     ]
     return found, rows[0]["Names"] if rows else 0

@@ -12,8 +12,9 @@ from typing import Final
 
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import Key, group_text
-from collector.query.predicates import EVERY_SPAN, Wording
+from collector.query.predicates import EVERY_SPAN
 from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
+from collector.query.wording import Wording
 
 MOST_EXACT: Final = 1_000_000
 
