@@ -28,7 +28,10 @@ from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule,
 from collector.monitor.reporting import Told, event_of_person, event_of_step
 from collector.monitor.states import AlertState, Step, resolve, step
 from collector.query.store import SpanStore
+from collector.spaced_log import SpacedLog
 from collector.telemetry import Telemetry
+from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.errors import export_error
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -89,6 +92,7 @@ class Evaluator:
         self._clock = clock
         self._written = written
         self._trouble = Trouble("alert_rules", lambda reason: telemetry.count(metrics.ALERT_FAILURES, (reason,)))
+        self._spaced = SpacedLog(_log, clock.monotonic)
         self._asking = asyncio.Semaphore(_QUERIES_AT_ONCE)
         self._writing = asyncio.Lock()
         self._end = 0
@@ -103,7 +107,7 @@ class Evaluator:
             while True:
                 try:
                     for batch in await self.due():
-                        evaluations.create_task(self._evaluate_safely(batch, self._end))
+                        evaluations.create_task(self.evaluate_safely(batch, self._end))
                     self._trouble.over()
                 except Exception as error:  # noqa: BLE001 - whatever it is, rules have to be evaluated
                     self._trouble.tell(error)
@@ -155,16 +159,28 @@ class Evaluator:
         await self._write(judged, end)
         self._telemetry.count(metrics.ALERT_EVALUATIONS, (), len(rules))
 
-    async def _evaluate_safely(self, batch: Batch, end: int) -> None:
+    async def evaluate_safely(self, batch: Batch, end: int) -> None:
+        """The same, but what goes wrong is counted and told in the log."""
         self._running.add(batch.key)
         try:
             await self.evaluate(batch, end)
         except Exception as error:  # noqa: BLE001 - one batch must not end the others
-            self._trouble.tell(error)
+            self._tell(batch, error)
         finally:
             self._running.discard(batch.key)
         late_s = (self._clock.now() - end - self._delay) / 1e9
         self._telemetry.histogram(metrics.ALERT_EVALUATION_LAG_SECONDS, ()).observe(late_s)
+
+    def _tell(self, batch: Batch, error: Exception) -> None:
+        """That a batch could not be evaluated: its alerts stay as they are."""
+        if not isinstance(error, ClickHouseError | ClickHouseUnavailable):
+            self._telemetry.count(metrics.ALERT_FAILURES, ("internal_error",))
+            self._spaced.unexpected("alert_rules_not_evaluated", error)
+            return
+        reason = export_error(error).reason
+        self._telemetry.count(metrics.ALERT_FAILURES, (reason,))
+        about = {"workspace": batch.workspace, "columns": batch.columns, "where": batch.where, "rules": len(batch.rules)}
+        self._spaced.warning("alert_rules_not_evaluated", reason, **about, error=str(error))
 
     async def _ask(self, question: Question) -> Answer:
         async with self._asking:
@@ -258,8 +274,17 @@ class Evaluator:
         return found
 
     async def _traces(self, rule: PlannedRule, labels: Mapping[str, str], start: int, end: int) -> tuple[str, ...]:
-        async with self._asking:
-            return await find_exemplars(self._store, rule, labels, start, end)
+        """Traces that show it; none where they cannot be had in time: people are told all the same."""
+        try:
+            async with self._asking:
+                return await find_exemplars(self._store, rule, labels, start, end)
+        except (ClickHouseError, ClickHouseUnavailable) as error:
+            reason = export_error(error).reason
+            self._telemetry.count(metrics.ALERT_FAILURES, (reason,))
+            self._spaced.warning(
+                "alert_traces_not_found", reason, workspace=rule.workspace, rule=rule.settings.name, error=str(error)
+            )
+            return ()
 
     async def _end_those_without_a_rule(self, end: int) -> None:
         """End open alerts whose rule was deleted, is not enabled, or tells alerts apart by something else now."""

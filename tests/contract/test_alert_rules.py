@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from collector import metrics
 from collector.monitor.alerting import Alerting
 from collector.monitor.dry_run import dry_run, evaluation_times
 from collector.monitor.measuring import Question, measure
@@ -347,3 +348,35 @@ async def test_one_collector_watches_and_the_other_goes_on_when_it_is_gone(shop:
         await shop.client.query("SELECT Done FROM otel_alert_claims WHERE Subject = 'alerting' ORDER BY Number DESC LIMIT 1")
     ).rows()
     assert [row["Done"] for row in last] == [True]
+
+
+async def test_a_rule_that_reads_too_much_fails_alone_and_changes_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.spans(slow(range(4)))
+    slow_ones = {"measure": "latency", "above": "2s"}
+    await shop.rule(slow_ones, name="of spans", scope={"where": 'name = "GET /"'}, window="1m")
+    await shop.rule(slow_ones, name="of rates", window="1m")
+    collector = await shop.collector().open()
+    await collector.minute()
+    assert sorted(event.rule_name for event in shop.inbox.events) == ["of rates", "of spans"]
+    monkeypatch.setattr("collector.monitor.measuring.MOST_SPANS", 1)
+    shop.now = (shop.now // MINUTE + 1) * MINUTE
+    end = shop.now
+    begun = await collector.evaluator.due()
+    shop.now += 45 * SECOND
+    for batch in [*begun, *await collector.evaluator.due()]:
+        await collector.evaluator.evaluate_safely(batch, end)
+    assert [collector.telemetry.value(metrics.ALERT_FAILURES, reason) for reason in ("too_many_rows", "internal_error")] == [1, 0]
+    assert collector.telemetry.value(metrics.ALERT_EVALUATIONS) == 3
+    assert collector.evaluator.alerts.active == 2
+
+
+async def test_people_are_told_even_where_traces_that_show_it_cannot_be_had(shop: Shop) -> None:
+    await shop.spans(slow(range(1)))
+    await shop.rule({"measure": "latency", "above": "2s"}, window="1m")
+    await shop.client.command("RENAME TABLE otel_traces TO elsewhere")
+    collector = await shop.collector().open()
+    await collector.minute()
+    await shop.client.command("RENAME TABLE elsewhere TO otel_traces")
+    (event,) = shop.inbox.events
+    assert (event.what, event.evidence[0].trace_ids) == ("fired", ())
+    assert collector.telemetry.value(metrics.ALERT_FAILURES, "unknown_table") == 1

@@ -139,7 +139,7 @@ class Collector:
     """Evaluates and sends when it is told to."""
 
     def __init__(self, shop: Shop, client: ClickHouseClient) -> None:
-        telemetry = Telemetry("1", shop.clock)
+        self.telemetry = telemetry = Telemetry("1", shop.clock)
         self.shop = shop
         self.log = AlertLog(client, shop.schema)
         self.book = RuleBook(Objects(client, shop.schema.database))
