@@ -8,8 +8,9 @@ from typing import Any, Final
 from collector.monitor.conditions import BurnRate, Change, ErrorRate, Latency, Throughput
 from collector.monitor.planning import PlannedRule
 from collector.monitor.rules import COLUMNS
-from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Predicate, Wording
+from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Predicate
 from collector.query.store import DURATION, KINDS, SpanStore, Statement, time_range
+from collector.query.wording import Wording
 
 MOST: Final = 3
 """Traces of one group of spans."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from collector.query.predicates import EVERY_SPAN, Attribute, Column, Field, Level, Predicate, Wording
+from collector.query.predicates import EVERY_SPAN, Attribute, Column, Field, Level, Predicate
 from collector.query.store import SpanStore, Statement, time_range
+from collector.query.wording import Wording
 
 MOST_SPANS: Final = 1_000_000
 

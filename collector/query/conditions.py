@@ -19,9 +19,9 @@ from collector.query.predicates import (
     Not,
     Operator,
     Predicate,
-    Wording,
 )
 from collector.query.store import KINDS, MAX_DURATION, STATUS_CODES, SpanStore, time_range
+from collector.query.wording import Wording
 
 Measure = Literal["duration", "spans", "errors", "root service", "root name"]
 """What can be asked of a trace as a whole. The root is the earliest span without a parent id."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from collector.query.language import read_field
-from collector.query.predicates import Attribute, Column, Field, Wording
+from collector.query.predicates import Attribute, Column, Field
+from collector.query.wording import Wording
 
 _TEXTS: Final[Mapping[Column, str]] = {
     "name": "SpanName",

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import group_text
-from collector.query.predicates import Field, Wording
+from collector.query.predicates import Field
 from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, UNSIGNED_DURATION, SpanStore, Statement
+from collector.query.wording import Wording
 
 
 class ServiceShare(NamedTuple):

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import orjson
 
 from collector.query.conditions import Measure, OfTrace, TraceSearch, conditions_of
-from collector.query.predicates import END, Wording
 from collector.query.store import ERROR, IDENTITY, MAX_TIMESTAMP, START, STATUS_CODES, SpanStore, Statement
+from collector.query.wording import END, Wording
 
 MOST_MEASURED: Final = 100_000
 """So many traces, those with the newest spans that fit, are measured as a whole; more would take too long."""

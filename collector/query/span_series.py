@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from collector.query.grouping import group_text
-from collector.query.predicates import Field, Predicate, Wording
+from collector.query.predicates import Field, Predicate
 from collector.query.store import IDENTITY, SpanStore, Statement, time_range
+from collector.query.wording import Wording
 
 METRICS: Final[Mapping[str, str]] = {
     "rate": "rate()",

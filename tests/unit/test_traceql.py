@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison, Wording
+from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.reading import read_metrics, read_traceql, read_unfinished
+from collector.query.wording import Wording
 from config.ottl_grammar import OttlError
 
 SERVED = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
