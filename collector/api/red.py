@@ -10,7 +10,8 @@ from collector.api import params, rendering, schemas
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
-from collector.query.red import MINUTE, By, RedQuery, find_red, usual_step, whole_steps
+from collector.query.red import By, RedQuery, find_red, usual_step, whole_steps
+from collector.query.rollups import MINUTE
 
 MOST_POINTS: Final = 1500
 """More than the minutes of a day."""
@@ -42,14 +43,25 @@ STEP: Final[params.Parameter[int | None]] = params.Parameter(
 )
 
 
+def asked_steps(request: web.Request) -> tuple[int, int, int]:
+    """The time range that is asked for, in whole steps, and the length of a step; nanoseconds.
+
+    Raises:
+        BadParameter: as `params.time_range`, or there would be more than MOST_POINTS.
+    """
+    asked_start, asked_end = params.time_range(request.query, request.app[NOW]())
+    step = STEP.read(request.query) or usual_step(asked_start, asked_end)
+    start, end = whole_steps(asked_start, asked_end, step)
+    if (end - start) // step > MOST_POINTS:
+        text = request.query.get(STEP.name, "")
+        raise BadParameter(STEP.name, text, f"must leave at most {MOST_POINTS} points in the time range")
+    return start, end, step
+
+
 async def list_red(request: web.Request) -> web.Response:
     """Rate, errors and durations over time of each service, or of each operation of one, from the tables of `red_metrics`."""
     query = request.query
-    asked_start, asked_end = params.time_range(query, request.app[NOW]())
-    step = STEP.read(query) or usual_step(asked_start, asked_end)
-    start, end = whole_steps(asked_start, asked_end, step)
-    if (end - start) // step > MOST_POINTS:
-        raise BadParameter(STEP.name, query.get(STEP.name, ""), f"must leave at most {MOST_POINTS} points in the time range")
+    start, end, step = asked_steps(request)
     kind = params.KIND.read(query)
     by, service = BY.read(query), params.SERVICE.read(query)
     if by == "operation" and service is None:

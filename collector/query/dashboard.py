@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from collector.query.requests import ENTRY_KINDS, SOURCE_COLUMNS, Requests, apdex_parameters, measured, requests_of
-from collector.query.rollups import RED, SECOND, Part, of_step, parts, rows_of
+from collector.query.rollups import RED, SECOND, Part, of_step, parts, rows_of, spans_condition
 from collector.query.store import SpanStore, Statement
 
 MOST_OPERATIONS: Final = 10_000
@@ -72,15 +72,10 @@ class DashboardQuery:
         return max(2 * self.start - self.end, 0)
 
     @property
-    def condition(self) -> str:
-        """On rows of a table; `parameters` binds its names."""
-        of_service = " AND ServiceName = {service:String}" if self.service is not None else ""
-        return f"Workspace = {{workspace:String}} AND SpanKind IN {ENTRY_KINDS}{of_service}"
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        named = {"service": self.service} if self.service is not None else {}
-        return {"workspace": self.workspace, **apdex_parameters(self.threshold), **named}
+    def condition(self) -> tuple[str, dict[str, object]]:
+        """On rows of a table, and its parameters, and those of Apdex."""
+        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS)
+        return condition, parameters | apdex_parameters(self.threshold)
 
 
 def dashboard_statement(store: SpanStore, query: DashboardQuery) -> Statement:
@@ -88,12 +83,13 @@ def dashboard_statement(store: SpanStore, query: DashboardQuery) -> Statement:
     # The beginning of the range parts what is in it from what was before, so no step lies in both.
     found = [*parts(RED, query.previous_start, query.start), *parts(RED, query.start, query.end)]
     period = f"toUInt8(Time >= toDateTime({query.start // SECOND}, 'UTC')) AS Period"
-    source = rows_of(store, found, (period, "ServiceName", "SpanName", *SOURCE_COLUMNS), query.condition)
+    condition, parameters = query.condition
+    source = rows_of(store, found, (period, "ServiceName", "SpanName", *SOURCE_COLUMNS), condition)
     keys = ("Period", "ServiceName", "SpanName")
     grouped = measured(source, keys, [keys[:1], keys[:2], keys])
     return Statement(
         f"SELECT * FROM ({grouped}) ORDER BY Level, Duration DESC, ServiceName, SpanName LIMIT {{limit:UInt64}} BY Level",  # noqa: S608 - names are checked, values are bound
-        {**query.parameters, "limit": 2 * MOST_OPERATIONS + 1},
+        {**parameters, "limit": 2 * MOST_OPERATIONS + 1},
     )
 
 
@@ -130,8 +126,9 @@ def series_statement(store: SpanStore, query: DashboardQuery, step: int) -> Stat
     rollup = of_step(RED, step)
     seconds = step // SECOND
     steps = f"intDiv(toUInt32(Time), {seconds}) * {seconds} AS Step"
-    source = rows_of(store, [Part(rollup, query.previous_start, query.end)], (steps, *SOURCE_COLUMNS), query.condition)
-    return Statement(f"{measured(source, ('Step',), [('Step',)])} ORDER BY Step", query.parameters)
+    condition, parameters = query.condition
+    source = rows_of(store, [Part(rollup, query.previous_start, query.end)], (steps, *SOURCE_COLUMNS), condition)
+    return Statement(f"{measured(source, ('Step',), [('Step',)])} ORDER BY Step", parameters)
 
 
 async def find_dashboard_series(store: SpanStore, query: DashboardQuery, step: int) -> dict[int, Compared]:

@@ -11,21 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from collector.query.percentiles import PERCENTILES
+from collector.query.rollups import MINUTE, QUARTER_HOUR, SECOND, in_range, spans_condition
 from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
 from collector.sketch import MERGE, quantile_expression
 from exporters.clickhouse.schema import table_name
-
-SECOND: Final = 10**9
-MINUTE: Final = 60 * SECOND
-QUARTER_HOUR: Final = 15 * MINUTE
 
 STEPS: Final = tuple(minutes * MINUTE for minutes in (1, 5, 15, 60, 6 * 60, 24 * 60))
 """Steps from which one is chosen where none is asked for, nanoseconds."""
 USUAL_POINTS: Final = 120
 """The shortest step is chosen with which there are no more points."""
-
-_LAST_SECOND: Final = 2**32 - 1
-"""Of a DateTime."""
 
 By = Literal["service", "operation"]
 
@@ -108,30 +102,11 @@ def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     time = "QuarterHour" if is_coarse else "Minute"
     table = table_name("otel_red_quarter_hour" if is_coarse else "otel_red_minute", store.spans_table)
     name = {"service": "ServiceName", "operation": "SpanName"}[query.by]
-    conditions = [
-        "Workspace = {workspace:String}",
-        f"{time} >= toDateTime({{start:UInt32}}, 'UTC')",
-        f"{time} < toDateTime({{end:UInt32}}, 'UTC')",
-    ]
-    parameters: dict[str, object] = {
-        "workspace": query.workspace,
-        "start": min(query.start // SECOND, _LAST_SECOND),
-        "end": min(query.end // SECOND, _LAST_SECOND),
-        "step": query.step // SECOND,
-        "limit": query.limit,
-    }
-    for column, key, value in (
-        ("ServiceName =", "service", query.service),
-        ("SpanName =", "operation", query.operation),
-        (f"{name} >", "after", query.after),
-    ):
-        if value is not None:
-            conditions.append(f"{column} {{{key}:String}}")
-            parameters[key] = value
-    if query.kinds:
-        conditions.append("SpanKind IN {kinds:Array(String)}")
-        parameters["kinds"] = list(query.kinds)
-    where = " AND ".join(conditions)
+    condition, parameters = spans_condition(
+        query.workspace, service=query.service, operation=query.operation, kinds=query.kinds, name=name, after=query.after
+    )
+    parameters |= {"step": query.step // SECOND, "limit": query.limit}
+    where = f"{in_range(time, query.start, query.end)} AND {condition}"
     quantiles = ", ".join(quantile_expression("Sketch", str(percent / 100)) for percent in query.percentiles)
     return Statement(
         f"""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from collector import sketch
 from collector.query.requests import SOURCE_COLUMNS, Requests, apdex_parameters, measured, requests_of
-from collector.query.rollups import RED, parts, rows_of
+from collector.query.rollups import RED, parts, rows_of, spans_condition
 from collector.query.store import SpanStore, Statement
 
 By = Literal["service", "operation"]
@@ -74,26 +74,15 @@ class LatencyQuery:
 def span_latencies_statement(store: SpanStore, query: LatencyQuery) -> Statement:
     """A row for each name, in their order."""
     name = _COLUMNS[query.by]
-    conditions = ["Workspace = {workspace:String}"]
-    parameters: dict[str, object] = {
-        "workspace": query.workspace,
-        "limit": query.limit,
-        **apdex_parameters(query.threshold),
-    }
-    for column, key, value in (
-        ("ServiceName =", "service", query.service),
-        ("SpanName =", "operation", query.operation),
-        (f"{name} >", "after", query.after),
-    ):
-        if value is not None:
-            conditions.append(f"{column} {{{key}:String}}")
-            parameters[key] = value
-    if query.kinds:
-        conditions.append("SpanKind IN {kinds:Array(String)}")
-        parameters["kinds"] = list(query.kinds)
-    source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), " AND ".join(conditions))
+    condition, parameters = spans_condition(
+        query.workspace, service=query.service, operation=query.operation, kinds=query.kinds, name=name, after=query.after
+    )
+    source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), condition)
     found = measured(source, ("Name",), [("Name",)], with_sketch=True)
-    return Statement(f"{found} ORDER BY Name LIMIT {{limit:UInt64}}", parameters)
+    return Statement(
+        f"{found} ORDER BY Name LIMIT {{limit:UInt64}}",
+        {**parameters, **apdex_parameters(query.threshold), "limit": query.limit},
+    )
 
 
 async def find_span_latencies(store: SpanStore, query: LatencyQuery) -> list[SpanLatencies]:

@@ -15,7 +15,8 @@ from collector.api.params import choice
 from collector.api.problems import BadParameter, Problem
 from collector.api.rendering import number
 from collector.api.routing import CALLER, NOW, STORE
-from collector.query.red import MINUTE, SECOND, Measures, RedQuery, Series, find_red, whole_steps
+from collector.query.red import Measures, RedQuery, Series, find_red, whole_steps
+from collector.query.rollups import MINUTE, SECOND
 from collector.query.store import KINDS
 from exporters.clickhouse.client import ClickHouseError
 

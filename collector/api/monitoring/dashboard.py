@@ -10,8 +10,7 @@ from aiohttp import web
 from collector.api import params, rendering, schemas
 from collector.api.monitoring.asked import PREFIX, THRESHOLD, whole_range
 from collector.api.monitoring.rendering import compared
-from collector.api.problems import BadParameter
-from collector.api.red import MOST_POINTS, STEP
+from collector.api.red import STEP, asked_steps
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.query.dashboard import (
     Compared,
@@ -23,7 +22,6 @@ from collector.query.dashboard import (
 )
 from collector.query.health import RULE, STATES, health_of
 from collector.query.percentiles import PERCENTILES
-from collector.query.red import usual_step, whole_steps
 from collector.query.requests import Requests
 from collector.query.rollups import SECOND
 
@@ -72,12 +70,7 @@ async def get_dashboard(request: web.Request) -> web.Response:
 
 async def get_dashboard_series(request: web.Request) -> web.Response:
     """The requests of a time range in steps, each beside that of the range before."""
-    query = request.query
-    asked_start, asked_end = params.time_range(query, request.app[NOW]())
-    step = STEP.read(query) or usual_step(asked_start, asked_end)
-    start, end = whole_steps(asked_start, asked_end, step)
-    if (end - start) // step > MOST_POINTS:
-        raise BadParameter(STEP.name, query.get(STEP.name, ""), f"must leave at most {MOST_POINTS} points in the time range")
+    start, end, step = asked_steps(request)
     asked = _asked(request, start, end)
     points = await find_dashboard_series(request.app[STORE], asked, step)
     return rendering.json_response(
