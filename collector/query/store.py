@@ -102,7 +102,10 @@ class SpanStore:
         )
 
 
-def time_range(start: int, end: int) -> tuple[str, dict[str, object]]:
-    """Condition that `Timestamp` lies in [start, end), nanoseconds, and its parameters."""
-    condition = "Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
-    return condition, {"start": min(start, MAX_TIMESTAMP), "end": min(end, MAX_TIMESTAMP)}
+def time_range(start: int, end: int, prefix: str = "") -> tuple[str, dict[str, object]]:
+    """Condition that `Timestamp` lies in [start, end), nanoseconds, and its parameters `start` and `end` with a prefix."""
+    first, last = f"{prefix}start", f"{prefix}end"
+    condition = (
+        f"Timestamp >= fromUnixTimestamp64Nano({{{first}:Int64}}) AND Timestamp < fromUnixTimestamp64Nano({{{last}:Int64}})"
+    )
+    return condition, {first: min(start, MAX_TIMESTAMP), last: min(end, MAX_TIMESTAMP)}

@@ -193,7 +193,8 @@ def values_statement(store: SpanStore, comparison: Comparison, thresholds: Seque
             SELECT Side, Weight, arrayJoin(arrayConcat([('{_ALL}', '', ''), {fields}], {attributes})) AS pair
             FROM
             (
-                SELECT *, {selected} AS Side, {"AdjustedCount" if comparison.weighted else 1.0} AS Weight
+                SELECT ServiceName, SpanName, SpanKind, StatusCode, StatusMessage, ScopeName, SpanAttributes, ResourceAttributes,
+                    {selected} AS Side, {"AdjustedCount" if comparison.weighted else 1.0} AS Weight
                 FROM {store.spans_table}
                 WHERE {conditions} AND {_HASH} <= if(Side, {{selected_up_to:UInt64}}, {{others_up_to:UInt64}})
                 LIMIT 1 BY {IDENTITY}
@@ -241,10 +242,8 @@ def _sides(store: SpanStore, comparison: Comparison) -> tuple[str, str, dict[str
     wording = Wording(store.spans_table, parameters)
 
     def condition(spans: Spans, name: str) -> str:
-        within, bound = time_range(spans.start, spans.end)
-        for each, value in bound.items():
-            within = within.replace(f"{{{each}:", f"{{{name}_{each}:")
-            parameters[f"{name}_{each}"] = value
+        within, bound = time_range(spans.start, spans.end, f"{name}_")
+        parameters.update(bound)
         return f"({within} AND {wording.condition(spans.where)})"
 
     selected = condition(comparison.selection, "selection")

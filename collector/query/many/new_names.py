@@ -26,8 +26,7 @@ def new_names_statement(
     """One row for each new name, the first ones first: what `Occurrences` has, ids as `Earliest`, and `Names`, their number."""
     names = "ServiceName, SpanName" if operations else "ServiceName"
     spans = spans_statement(store, search, ["ServiceName", "SpanName", "Timestamp", "TraceId", "SpanId"], weighted=weighted)
-    past, bound = time_range(before, search.start)
-    past = past.replace("{start:", "{before:").replace("{end:", "{since:")
+    past, bound = time_range(before, search.start, "before_")
     return Statement(
         f"""
         WITH
@@ -58,8 +57,7 @@ def new_names_statement(
         ORDER BY First, Texts LIMIT {{limit:UInt64}}""",  # noqa: S608 - names are checked, values are bound
         {
             **spans.parameters,
-            "before": bound["start"],
-            "since": bound["end"],
+            **bound,
             # Whole hours between the two.
             "first_hour": min(-(-before // (_HOUR_S * _SECOND)) * _HOUR_S, _LAST_SECOND),
             "end_hour": min(search.start // (_HOUR_S * _SECOND) * _HOUR_S, _LAST_SECOND),
