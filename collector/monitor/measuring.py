@@ -15,7 +15,7 @@ import numpy as np
 from collector.monitor.conditions import MINUTE, Measured
 from collector.monitor.rules import COLUMNS
 from collector.query.predicates import Attribute, Predicate
-from collector.query.red import QUARTER_HOUR, SECOND
+from collector.query.rollups import QUARTER_HOUR, SECOND
 from collector.query.store import DURATION, ERROR, IDENTITY, STATUS_CODES, Limits, SpanStore, Statement, time_range
 from collector.query.wording import Wording
 from collector.sketch import BUCKETS_PER_DOUBLING, MERGE, ZERO_BUCKET, buckets_of, quantile_expression
