@@ -134,7 +134,7 @@ class Daemon:
             explainers = pipeline.explainers()
             sends = outgoing(self._config, store.client if store else None, self._clock.now)
             if sends is not None:
-                self._telemetry.read(metrics.LOAD_TESTS, (), lambda: sends.load_tests.running)
+                sends.watch(self._telemetry)
                 await rooms.enter_async_context(sends.load_tests)
             deliveries = alerting = None
             if store is not None:

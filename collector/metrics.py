@@ -364,6 +364,10 @@ EMBEDDED_REFUSED: Final = Definition(
 )
 
 LOAD_TESTS: Final = Definition("spanhouse_load_tests", "gauge", "Load tests that this collector runs.")
+# States: completed, stopped, cancelled, interrupted, failed; and refused, where the target or a secret is not allowed.
+LOAD_TEST_RUNS: Final = Definition("spanhouse_load_test_runs", "counter", "Runs of load tests that have ended here.", ("state",))
+# Outcomes: success, failure; and refused, where the target or a secret is not allowed.
+REQUEST_EXECUTIONS: Final = Definition("spanhouse_request_executions", "counter", "Saved requests that were sent.", ("outcome",))
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
 # Outcomes: success, failure.
@@ -449,6 +453,8 @@ METRICS: Final = (
     EMBEDDED_RESTARTS,
     EMBEDDED_REFUSED,
     LOAD_TESTS,
+    LOAD_TEST_RUNS,
+    REQUEST_EXECUTIONS,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     CONFIG_RELOADS,

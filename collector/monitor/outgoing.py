@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from yarl import URL
 
+from collector import metrics
 from collector.control.objects import Objects
 from collector.egress.policy import for_targets
 from collector.monitor.load.run_store import RunStore
@@ -15,6 +16,7 @@ from collector.monitor.load.runs import LoadTests
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.secrets import NamedSecrets
+from collector.telemetry import Telemetry
 from config.load_tests import LoadTestsExtension
 from config.model import Config
 from exporters.clickhouse.client import ClickHouseClient
@@ -34,6 +36,16 @@ class Outgoing:
 
     load_tests: LoadTests
     executor: Executor
+
+    def watch(self, telemetry: Telemetry) -> None:
+        """Let metrics tell of both."""
+        telemetry.read(metrics.LOAD_TESTS, (), lambda: self.load_tests.running)
+        telemetry.read_all(metrics.LOAD_TEST_RUNS, lambda: _rows(self.load_tests.outcomes))
+        telemetry.read_all(metrics.REQUEST_EXECUTIONS, lambda: _rows(self.executor.outcomes))
+
+
+def _rows(outcomes: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
+    return [((outcome,), count) for outcome, count in outcomes.items()]
 
 
 def outgoing(config: Config, client: ClickHouseClient | None, now: Callable[[], int]) -> Outgoing | None:

@@ -226,6 +226,9 @@ async def test_nothing_is_sent_where_it_must_not_go(port: Port, client: ClickHou
     assert (await port.ended(run))["result"]["succeeded"] == 3
     assert [path for path, _ in port.target.requests] == ["/redirect"] * 3
 
+    assert port.tester is not None
+    await until(lambda: port.tester is not None and port.tester.outcomes == {"refused": 7, "completed": 1})
+
     # Another workspace finds neither test nor run, and readers start nothing.
     theirs = "/api/v1/workspaces/theirs"
     assert (await port.ask("POST", f"{TESTS}/{allowed.json['id']}/runs", token=RAY)).status == 403

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.support.daemon import Daemon, daemon_in, eventually
@@ -112,6 +113,11 @@ def test_a_run_ends_with_its_daemon_and_keeps_what_it_has(tmp_path: Path) -> Non
         # In order, while somebody follows it.
         run, generator = started(daemon, test)
         assert daemon.metric("spanhouse_load_tests") == 1
+        refused = {"kind": "http", "url": "http://10.0.0.1/"}
+        saved = post(daemon, "/saved-requests", {"name": "away", "request": refused})["id"]
+        with pytest.raises(AssertionError, match="leads to a private address"):
+            post(daemon, f"/saved-requests/{saved}/executions")
+        assert daemon.metric("spanhouse_request_executions_total", outcome="refused") == 1
         follower = http.client.HTTPConnection("127.0.0.1", daemon.ports.query, timeout=30)
         follower.request("GET", f"{WORKSPACE}/load-test-runs/{run}/events")
         assert follower.getresponse().readline() == b"event: progress\n"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -18,7 +19,7 @@ import structlog
 
 from collector.control.objects import Objects
 from collector.control.versions import Stored
-from collector.egress.destination import Destination, read_url
+from collector.egress.destination import Destination, EgressRefused, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, resolve, system_lookup
 from collector.monitor.failures.rules import FailureRule
@@ -30,7 +31,7 @@ from collector.monitor.load.plan import Plan, Rule, rules_of
 from collector.monitor.load.process import GeneratorError, GeneratorProcess
 from collector.monitor.load.run_store import Run, RunStore, State
 from collector.monitor.requests.request import prepare
-from collector.monitor.secrets import NamedSecrets
+from collector.monitor.secrets import NamedSecrets, SecretError
 from config.load_tests import LoadTestsExtension
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
@@ -182,6 +183,9 @@ class LoadTests:
         objects: where failure rules are.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
+
+    Attributes:
+        outcomes: how many runs have ended, by state; and how many were `refused`.
     """
 
     def __init__(
@@ -201,6 +205,7 @@ class LoadTests:
         self._objects = objects
         self._now = now
         self._lookup = lookup
+        self.outcomes: Counter[str] = Counter()
         self._active: dict[uuid.UUID, ActiveRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -245,8 +250,11 @@ class LoadTests:
         try:
             plan = await self._plan(workspace, test, await rules())
             await self._store.write_run(run)
-        except BaseException:
+        except BaseException as error:
             del self._active[run.id]
+            if isinstance(error, EgressRefused | SecretError):
+                self.outcomes["refused"] += 1
+                _log.warning("load_test_refused", workspace=workspace, name=test.name, by=author, reason=str(error))
             raise
         task = asyncio.create_task(active.live(plan), name=f"load test {run.id}")
         self._tasks.add(task)
@@ -270,6 +278,7 @@ class LoadTests:
     def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         del self._active[active.run.id]
+        self.outcomes[active.run.state] += 1
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("load_test_broken", run=str(active.run.id), exc_info=error)
 

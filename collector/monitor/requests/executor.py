@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,10 +13,11 @@ from functools import partial
 from typing import Final
 
 import grpc
+import structlog
 
 from collector.control.objects import Objects
 from collector.control.versions import Stored
-from collector.egress.destination import Destination, read_url
+from collector.egress.destination import Destination, EgressRefused, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, system_lookup
 from collector.monitor.expectations import Judge
@@ -27,9 +29,11 @@ from collector.monitor.requests.execution_store import Execution, ExecutionStore
 from collector.monitor.requests.grpc_call import call, grpc_status
 from collector.monitor.requests.request import GrpcRequest, HttpRequest, prepare, with_secrets
 from collector.monitor.requests.saved import SavedRequest
-from collector.monitor.secrets import NamedSecrets
+from collector.monitor.secrets import NamedSecrets, SecretError
 from collector.tls import current_client_context
 from config.tls import ClientTls
+
+_log = structlog.get_logger(__name__)
 
 _AGENT: Final = "spanhouse-request"
 _AT_ONCE: Final = 16
@@ -47,6 +51,9 @@ class Executor:
         objects: where failure rules are.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
+
+    Attributes:
+        outcomes: how many requests were sent, by `success` and `failure`; and how many were `refused`.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Executor:
         self._objects = objects
         self._now = now
         self._lookup = lookup
+        self.outcomes: Counter[str] = Counter()
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def execute(self, workspace: str, stored: Stored[SavedRequest], author: str) -> Execution:
@@ -85,8 +93,14 @@ class Executor:
         async with self._turns:
             at = self._now()
             injection = await self._injection(workspace, saved, trace_id)
-            told = await self._send_or_fail(workspace, saved, trace_id, span_id, injection)
+            try:
+                told = await self._send_or_fail(workspace, saved, trace_id, span_id, injection)
+            except (EgressRefused, SecretError) as error:
+                self.outcomes["refused"] += 1
+                _log.warning("request_refused", workspace=workspace, name=saved.name, by=author, reason=str(error))
+                raise
         cause = told.cause or await asyncio.to_thread(_fault, saved, told)
+        self.outcomes["failure" if cause else "success"] += 1
         execution = Execution(
             uuid.uuid4(),
             workspace,
