@@ -13,8 +13,10 @@ from collector.api import params, schemas
 from collector.api.params import Parameter
 from collector.api.routing import CALLER, JSON, NOW, OBJECTS, Route
 from collector.api.versioned import answer_json
+from collector.query.store import MAX_TIMESTAMP
 
 LIMIT: Final = params.limit(100, 1000, "changes")
+_FOREIGN: Final = "not a cursor that this server gave out"
 _FIRST: Final = uuid.UUID(int=(1 << 128) - 1)
 
 
@@ -25,10 +27,13 @@ def encode_cursor(at: int, identifier: uuid.UUID) -> str:
 
 def _decode_cursor(text: str) -> tuple[int, uuid.UUID]:
     try:
-        at, write_id = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
-        return int(at), uuid.UUID(write_id)
+        at, identifier = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
+        cursor = int(at), uuid.UUID(identifier)
     except (binascii.Error, ValueError) as error:
-        raise ValueError("not a cursor that this server gave out") from error
+        raise ValueError(_FOREIGN) from error
+    if not 0 <= cursor[0] <= MAX_TIMESTAMP:
+        raise ValueError(_FOREIGN)
+    return cursor
 
 
 CURSOR: Final[Parameter[tuple[int, uuid.UUID] | None]] = Parameter(

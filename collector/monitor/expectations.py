@@ -22,9 +22,12 @@ def _status(text: str) -> str:
 
 def _json_path(text: str) -> str:
     try:
-        jsonpath_rfc9535.compile(text)
+        query = jsonpath_rfc9535.compile(text)
     except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
         raise ValueError(f"must be a JSONPath by RFC 9535, such as $.items[0].id: {error}") from None
+    if not query.singular_query():
+        # Others may look at every value of a body for every other one, or match patterns that take for ever.
+        raise ValueError("must find one value by names and positions alone, such as $.items[0].id")
     return text
 
 
@@ -35,9 +38,9 @@ class JsonValue(ObjectModel):
     """A value that a JSON body must have."""
 
     path: Annotated[str, Field(max_length=500), AfterValidator(_json_path)]
-    """A JSONPath by RFC 9535, such as `$.items[0].id`; one value that it finds must be equal."""
+    """A JSONPath by RFC 9535 of names and positions, such as `$.items[0].id`."""
     equals: Any
-    """What that must be: any JSON value."""
+    """What is found there: any JSON value."""
 
 
 class Expectations(ObjectModel):
@@ -104,7 +107,8 @@ class Judge:
         if self._no_errors and not (isinstance(document, dict) and not document.get("errors")):
             return "GraphQL errors"
         for path, query, wanted in self._paths:
-            if not any(_same(node.value, wanted) for node in query.find(document)):
+            found = query.find_one(document)
+            if found is None or not _same(found.value, wanted):
                 return f"{_quoted(path)} differs"
         return ""
 
