@@ -11,16 +11,15 @@ import numpy as np
 
 from collector import sketch
 from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
-from collector.query.halves import CATCH_UP_S, COLUMNS, calls_of_halves
+from collector.query.call_rows import call_rows, find_is_settled
+from collector.query.halves import COLUMNS
 from collector.query.percentiles import PERCENTILES
-from collector.query.rollups import CALLS, Part, in_range, parts, rows_of, whole_minutes
+from collector.query.rollups import CALLS, parts, whole_minutes
 from collector.query.store import SpanStore, Statement
-from exporters.clickhouse.schema import table_name
 
 SERVICE: Final = "service"
 """The kind of a node that has spans; others are in NODES."""
 
-OF_WORKSPACE: Final = "Workspace = {workspace:String}"
 _SIDES: Final = ("Client", "Server")
 
 Direction = Literal["both", "upstream", "downstream"]
@@ -108,35 +107,14 @@ class Topology:
     complete: bool
 
 
-def call_rows(store: SpanStore, found: Sequence[Part], columns: Sequence[str], condition: str) -> str:
-    """A SELECT of columns of parts of CALLS, as `rows_of`; what is not settled yet is worked out as it would be by now.
+def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str, is_settled: bool) -> Statement:
+    """The calls in [start, end), nanoseconds, whole minutes; at most `limit` pairs of nodes, those with the most calls.
 
-    The parameter `workspace` is the one whose calls they are.
+    Args:
+        is_settled: as `find_is_settled` says.
     """
-    halves, settled = (table_name(f"otel_topology_{name}", store.spans_table) for name in ("halves", "settled"))
-    # Minutes are settled one after the other: what belongs to later ones than the last is not.
-    first = f"(SELECT greatest(max(ArrivalMinute) + 60, toStartOfMinute(now()) - {CATCH_UP_S}) FROM {settled})"  # noqa: S608 - as below
-    unsettled = calls_of_halves(halves, first, "(toStartOfMinute(now()) + 60)", OF_WORKSPACE)
-    selected = f"SELECT rollup.Minute AS Time, {', '.join(columns)} FROM"
-
-    def within(some: Iterable[Part]) -> str:
-        return " OR ".join(f"({in_range('rollup.Minute', start, end)})" for _, start, end in some)
-
-    sources = [
-        rows_of(store, found, columns, f"{OF_WORKSPACE} AND {condition}"),
-        f"{selected} ({unsettled}) AS rollup WHERE ({within(found)}) AND {condition}",
-    ]
-    # The table of hours has what was settled of them as well.
-    of_minutes = [part for part in found if part.rollup is CALLS[-1]]
-    if of_minutes:
-        sources.append(f"{selected} {settled} AS rollup WHERE ({within(of_minutes)}) AND {OF_WORKSPACE} AND {condition}")
-    return " UNION ALL ".join(sources)
-
-
-def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, workspace: str) -> Statement:
-    """The calls in [start, end), nanoseconds, whole minutes; at most `limit` pairs of nodes, those with the most calls."""
     columns = [column for column in COLUMNS if column not in ("Workspace", "ArrivalMinute", "Minute")]
-    source = call_rows(store, parts(CALLS, start, end), columns, "true")
+    source = call_rows(store, parts(CALLS, start, end), columns, "true", is_settled=is_settled)
     durations = [
         f"sum({side}DurationSum) AS {side}Total, {sketch.MERGE}({side}DurationSketch) AS {side}Sketch,"
         f" mapKeys({side}Sketch) AS {side}Buckets, mapValues({side}Sketch) AS {side}Weights"
@@ -173,7 +151,9 @@ async def find_topology(
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     start, end = whole_minutes(start, end)
-    result = await store.fetch(topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace))
+    is_settled = await find_is_settled(store, start, end, workspace)
+    statement = topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace, is_settled=is_settled)
+    result = await store.fetch(statement)
     found = [_edge(row) for row in result.rows()]
     edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth, direction)
     return Topology(start, end, incoming(edges), edges, len(found) <= limit)

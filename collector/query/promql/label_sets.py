@@ -7,32 +7,39 @@ from typing import Final
 
 import orjson
 
+from collector.query.call_rows import OF_WORKSPACE, call_rows, find_is_settled
 from collector.query.promql.expressions import Matcher
 from collector.query.promql.families import LE, Metric
 from collector.query.promql.loading import le_texts, matching_condition, metrics_of
 from collector.query.promql.reading import fits
 from collector.query.promql.vectors import NAME, Labels, labels_of
-from collector.query.rollups import parts, rows_of, whole_minutes
+from collector.query.rollups import RED, parts, rows_of, whole_minutes
 from collector.query.store import SpanStore, Statement
-from collector.query.topology import OF_WORKSPACE, call_rows
 from config.red_metrics import label_of
 
 MOST_ROWS: Final = 100_000
 
 
 def label_sets_statement(
-    store: SpanStore, metric: Metric, matchers: Sequence[Matcher], start: int, end: int, workspace: str
+    store: SpanStore,
+    metric: Metric,
+    matchers: Sequence[Matcher],
+    *,
+    start: int,
+    end: int,
+    workspace: str,
+    is_settled: bool,
 ) -> Statement:
-    """A row for each set of labels, in no order."""
+    """A row for each set of labels in [start, end), whole minutes, in no order; `is_settled` is that of `call_rows`."""
     condition, parameters = matching_condition(metric, matchers)
     names = [f"Label{number}" for number in range(len(metric.labels))]
     columns = [f"toString({expression}) AS {name}" for expression, name in zip(metric.labels.values(), names, strict=True)]
     columns.append(f"{'toString(rollup.Dimensions)' if metric.has_dimensions else repr('')} AS Dimensions")
-    found = parts(metric.rollups, *whole_minutes(start, end))
+    found = parts(metric.rollups, start, end)
     source = (
         rows_of(store, found, columns, f"{OF_WORKSPACE} AND {condition}")
-        if metric.has_dimensions
-        else call_rows(store, found, columns, condition)
+        if metric.rollups is RED
+        else call_rows(store, found, columns, condition, is_settled=is_settled)
     )
     return Statement(
         f"SELECT DISTINCT {', '.join(names)}, Dimensions FROM ({source}) LIMIT {{most:UInt64}}",  # noqa: S608 - all of it is the program's own, values are bound
@@ -48,6 +55,7 @@ async def find_label_sets(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
+    start, end = whole_minutes(start, end)
     found: set[Labels] = set()
     for matchers in selectors:
         # Metrics that are made of the same rows have the same labels.
@@ -55,7 +63,10 @@ async def find_label_sets(
         for metric in metrics_of(matchers):
             alike.setdefault((metric.has_dimensions, *metric.labels), []).append(metric)
         for metrics in alike.values():
-            statement = label_sets_statement(store, metrics[0], matchers, start, end, workspace)
+            is_settled = metrics[0].rollups is RED or await find_is_settled(store, start, end, workspace)
+            statement = label_sets_statement(
+                store, metrics[0], matchers, start=start, end=end, workspace=workspace, is_settled=is_settled
+            )
             for row in (await store.fetch(statement)).rows():
                 texts = {label: row[f"Label{number}"] for number, label in enumerate(metrics[0].labels)}
                 dimensions = orjson.loads(row["Dimensions"]) if row["Dimensions"] else {}

@@ -17,13 +17,13 @@ import orjson
 from numpy.typing import NDArray
 
 from collector import sketch
+from collector.query.call_rows import OF_WORKSPACE, call_rows, find_is_settled
 from collector.query.promql.expressions import Matcher
 from collector.query.promql.families import LE, METRICS, Metric
 from collector.query.promql.reading import fits
 from collector.query.promql.vectors import NAME, EvaluationError, Labels, Mask, Numbers, kept, labels_of
-from collector.query.rollups import SECOND, Part, Rollup, of_step, parts, rows_of
+from collector.query.rollups import RED, SECOND, Part, Rollup, of_step, parts, rows_of
 from collector.query.store import SpanStore, Statement
-from collector.query.topology import OF_WORKSPACE, call_rows
 from config.histogram import BUCKETS
 from config.red_metrics import label_of
 
@@ -126,8 +126,12 @@ class Counted:
         return self._filled_until[:, np.maximum(last, first)] > self._filled_until[:, first]
 
 
-def load_statement(store: SpanStore, load: Load, workspace: str) -> Statement:
-    """A row for each set of labels, with the cells in which something was counted, and how much."""
+def load_statement(store: SpanStore, load: Load, workspace: str, *, is_settled: bool) -> Statement:
+    """A row for each set of labels, with the cells in which something was counted, and how much.
+
+    Args:
+        is_settled: of calls, as `find_is_settled` says.
+    """
     metric = load.metric
     condition, values = matching_condition(metric, load.matchers)
     parameters: dict[str, object] = {"workspace": workspace, "most": MOST_NUMBERS + 1, **values}
@@ -139,10 +143,10 @@ def load_statement(store: SpanStore, load: Load, workspace: str) -> Statement:
         names.append("Dimensions")
     columns.append(f"{metric.value} AS Value")
     found = load.grid.parts(metric.rollups)
-    if metric.rollups[0].template.startswith("otel_red"):
+    if metric.rollups is RED:
         source = rows_of(store, found, columns, f"{OF_WORKSPACE} AND {condition}")
     else:
-        source = call_rows(store, found, columns, condition)
+        source = call_rows(store, found, columns, condition, is_settled=is_settled)
     by = "".join(f"{name}, " for name in names)
     if metric.is_bucket:
         place = f"toInt16(ceil(Bucket / {load.merged}))"
@@ -170,7 +174,9 @@ async def fetch(store: SpanStore, load: Load, workspace: str) -> list[Counted]:
         EvaluationError: it is too much.
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    rows = list((await store.fetch(load_statement(store, load, workspace))).rows())
+    start, *_, end = load.grid.boundaries
+    is_settled = load.metric.rollups is RED or await find_is_settled(store, start, end, workspace)
+    rows = list((await store.fetch(load_statement(store, load, workspace, is_settled=is_settled))).rows())
     if sum(len(row["Cells"]) for row in rows) > MOST_NUMBERS:
         raise EvaluationError(
             f"query processing would load too many samples into memory: {load.metric.name} has more than {MOST_NUMBERS} in this"
