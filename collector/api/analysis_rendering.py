@@ -13,7 +13,7 @@ from collector.api.rendering import identity_members, number, trace_header
 from collector.query.analysis.comparison import Node, Side
 from collector.query.analysis.completion_path import CompletionPath
 from collector.query.analysis.crisp_path import CrispPath
-from collector.query.analysis.critical_path import CriticalPath, Segment
+from collector.query.analysis.critical_path import CriticalPath, Segment, Share
 from collector.query.analysis.longest_chain import Chain
 from collector.query.analysis.statistics import Group, Shape
 from collector.query.analysis.what_if import WhatIf
@@ -30,8 +30,7 @@ def waterfall(view: View, found: Waterfall, shown: Sequence[ShownBar], window: r
     starts = spans.starts
     ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
     items = shown[window.start : window.stop]
-    columns = zip(*(item.bar for item in items), strict=True) if items else ((),) * len(Bar._fields)
-    rows, depths, offsets, _, self_times, descendants, errors_below = columns
+    rows, depths, offsets, _, self_times, descendants, errors_below = _columns([item.bar for item in items], len(Bar._fields))
     parents = taken(tree.parents, rows)
     bars = {
         "index": json_rows.counts(rows),
@@ -97,16 +96,7 @@ def critical_path(view: View, found: CriticalPath, *, tolerance: float, overflow
                         "uncertain": json_rows.flags([segment.uncertain for segment in path.segments]),
                     }
                 ),
-                "spans": json_rows.records(
-                    {
-                        **_named_members(view.spans, [share.row for share in path.shares]),
-                        "onPathNanos": json_rows.nanoseconds([share.on_path for share in path.shares]),
-                        "selfNanos": json_rows.nanoseconds([share.self_time for share in path.shares]),
-                        "dragNanos": json_rows.nanoseconds([share.drag for share in path.shares]),
-                        "slackNanos": json_rows.nanoseconds([share.slack for share in path.shares]),
-                        "savedNanos": json_rows.nanoseconds([share.saving for share in path.shares]),
-                    }
-                ),
+                "spans": json_rows.records(_share_members(view.spans, path.shares)),
             }
             for path in found.roots
         ],
@@ -319,6 +309,23 @@ def _root(view: View, row: int) -> dict[str, Any]:
 
 def _named_members(spans: Skeleton, rows: Sequence[int]) -> dict[str, Member]:
     return {"index": json_rows.counts(rows), "spanId": json_rows.ids(taken(spans.span_ids, rows))}
+
+
+def _share_members(spans: Skeleton, shares: Sequence[Share]) -> dict[str, Member]:
+    rows, on_path, self_times, drags, slacks, savings, _ = _columns(shares, len(Share._fields))
+    return {
+        **_named_members(spans, rows),
+        "onPathNanos": json_rows.nanoseconds(on_path),
+        "selfNanos": json_rows.nanoseconds(self_times),
+        "dragNanos": json_rows.nanoseconds(drags),
+        "slackNanos": json_rows.nanoseconds(slacks),
+        "savedNanos": json_rows.nanoseconds(savings),
+    }
+
+
+def _columns(items: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
+    """The columns of tuples of this length."""
+    return list(zip(*items, strict=True)) if items else [()] * width
 
 
 def _segment_members(spans: Skeleton, segments: Sequence[Segment]) -> dict[str, Member]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Mapping
-from typing import Final
 
+import xxhash
 from aiohttp import ETag, web
 
 from collector.memory import collector_paused
-
-_DIGEST_BYTES: Final = 16
 
 
 async def answer(
@@ -36,4 +33,4 @@ async def answer(
 def _tagged(render: Callable[[], bytes]) -> tuple[bytes, str]:
     with collector_paused():
         body = render()
-    return body, hashlib.blake2b(body, digest_size=_DIGEST_BYTES).hexdigest()
+    return body, xxhash.xxh3_128_hexdigest(body)

@@ -36,6 +36,9 @@ def find_skews(spans: Skeleton, tree: Tree) -> Skews:
     clocks = [host or process for host, process in zip(spans.hosts, spans.processes, strict=True)]
     offsets = _offsets(spans, tree, clocks)
     by_row = [0] * len(spans)
+    if not offsets:
+        # As usual.
+        return Skews(by_row, [])
     warnings = []
     told = set()
     for row, _ in tree.walk():

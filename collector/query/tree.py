@@ -57,7 +57,8 @@ class Tree:
         while stack:
             row, depth = stack.pop()
             yield row, depth
-            stack.extend((child, depth + 1) for child in reversed(self.children[row]))
+            if children := self.children[row]:
+                stack += [(child, depth + 1) for child in reversed(children)]
 
 
 def build_tree(spans: Skeleton) -> Tree:
@@ -68,16 +69,24 @@ def build_tree(spans: Skeleton) -> Tree:
     - A span whose parent is missing is a root, flagged. A span that names itself is a root.
     - A cycle is broken at its earliest start (ties: the smaller span id, then the lower row), which becomes a root.
     """
-    warnings: list[TreeWarning] = []
     rows_by_id: dict[str, list[int]] = {}
     for row, span_id in enumerate(spans.span_ids):
         if span_id:
             rows_by_id.setdefault(span_id, []).append(row)
+    warnings = [
+        TreeWarning(row, "ends-before-start", "The span ends before it starts; its duration counts as 0.")
+        for row, (start, end) in enumerate(zip(spans.starts, spans.ends, strict=True))
+        if end < start
+    ]
+    have_own_ids = len(rows_by_id) == len(spans)
     parents = [ROOT] * len(spans)
     missing = set()
     for row, (span_id, parent_id) in enumerate(zip(spans.span_ids, spans.parent_span_ids, strict=True)):
-        if spans.ends[row] < spans.starts[row]:
-            warnings.append(TreeWarning(row, "ends-before-start", "The span ends before it starts; its duration counts as 0."))
+        candidates = rows_by_id.get(parent_id)
+        if have_own_ids and candidates and parent_id != span_id:
+            # As usual.
+            parents[row] = candidates[0]
+            continue
         client = _client_half(spans, rows_by_id.get(span_id, ()), row)
         if client is not None:
             parents[row] = client
@@ -90,7 +99,6 @@ def build_tree(spans: Skeleton) -> Tree:
         if parent_id == span_id:
             warnings.append(TreeWarning(row, "own-parent", "The span names itself as its parent; it is shown as a root."))
             continue
-        candidates = rows_by_id.get(parent_id)
         if not candidates:
             missing.add(row)
             warnings.append(TreeWarning(row, "missing-parent", f"The parent span {parent_id} is not in the trace."))
