@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 from collector.control.objects import Kind, ObjectModel, Objects
 from collector.control.versions import Stored
-from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, Muting
+from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Muting, Silence
 from collector.monitor.planning import Batch, PlannedRule, batches
 from collector.monitor.rules import ALERT_RULES, AlertRule
 
@@ -61,6 +62,7 @@ class RuleBook:
     def __init__(self, objects: Objects) -> None:
         self._rules = _Followed(objects, ALERT_RULES)
         self._mutes = [_Followed(objects, kind) for kind in (SILENCES, MAINTENANCE_WINDOWS)]
+        self._wanted: defaultdict[str, list[Silence | MaintenanceWindow]] = defaultdict(list)
         self.rules: dict[uuid.UUID, PlannedRule] = {}
         self.batches: list[Batch] = []
 
@@ -79,11 +81,18 @@ class RuleBook:
             await self._plan(self._rules.objects.values())
         if self.rules:
             for each in self._mutes:
-                await each.look()
+                if await each.look():
+                    self._sort_out()
 
     def muting(self, at: int) -> Muting:
         """Which alerts people must not hear of at a time, nanoseconds since 1970."""
-        return Muting(((each.workspace, each.settings) for followed in self._mutes for each in followed.objects.values()), at)
+        return Muting(self._wanted, at)
+
+    def _sort_out(self) -> None:
+        self._wanted = defaultdict(list)
+        for each in self._mutes:
+            for stored in each.objects.values():
+                self._wanted[stored.workspace].append(stored.settings)
 
     async def _plan(self, stored: Iterable[Stored[AlertRule]]) -> None:
         rules = {}

@@ -6,7 +6,7 @@ Neither changes how an alert stands, only who is told. An alert that is still ac
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Any, Final, Self
@@ -73,24 +73,28 @@ class Muting:
     """Which alerts people must not hear of at one time.
 
     Args:
-        wanted: silences and maintenance windows, each with its workspace.
+        wanted: silences and maintenance windows, by workspace.
         at: nanoseconds since 1970.
     """
 
-    def __init__(self, wanted: Iterable[tuple[str, Silence | MaintenanceWindow]], at: int) -> None:
-        time = datetime.fromtimestamp(at // 10**9, UTC)
+    def __init__(self, wanted: Mapping[str, Sequence[Silence | MaintenanceWindow]], at: int) -> None:
+        self._wanted = wanted
+        self._time = datetime.fromtimestamp(at // 10**9, UTC)
         self._holding: dict[str, list[tuple[frozenset[uuid.UUID], dict[str, Any]]]] = {}
-        for workspace, each in wanted:
-            if each.holds(time):
-                globs = {label: _compiled(glob) for label, glob in each.labels.items()}
-                self._holding.setdefault(workspace, []).append((frozenset(each.rules), globs))
 
     def mutes(self, workspace: str, rule_id: uuid.UUID, labels: Mapping[str, str]) -> bool:
         """Whether an alert of a rule, with these labels, is one of them."""
+        # Most workspaces have nothing to tell at most times: only then it matters what holds.
+        if workspace not in self._holding:
+            self._holding[workspace] = [
+                (frozenset(each.rules), {label: _compiled(glob) for label, glob in each.labels.items()})
+                for each in self._wanted.get(workspace, ())
+                if each.holds(self._time)
+            ]
         return any(
             (not rules or rule_id in rules)
             and all(glob.fullmatch(labels.get(label, "")) is not None for label, glob in globs.items())
-            for rules, globs in self._holding.get(workspace, ())
+            for rules, globs in self._holding[workspace]
         )
 
 

@@ -201,7 +201,7 @@ def test_who_is_left_alone_is_said_by_rules_and_labels_of_the_workspace() -> Non
 
     def mutes(said: Silence, rule: uuid.UUID = mine, workspace: str = "a", after_s: int = 0, **labels: str) -> bool:
         at = int((now.astimezone(UTC).timestamp() + after_s) * 1e9)
-        return Muting([("a", said)], at).mutes(workspace, rule, labels)
+        return Muting({"a": [said]}, at).mutes(workspace, rule, labels)
 
     assert mutes(silence(labels={"service": "c?rt*"}), service="cart-eu")
     assert not mutes(silence(labels={"service": "c?rt*"}), service="part")
