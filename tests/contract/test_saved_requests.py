@@ -225,6 +225,13 @@ async def test_https_and_grpc_with_tls_show_a_known_certificate(client: ClickHou
             request = {"kind": "grpc", "url": f"https://allowed.example:{listens}", "method": f"{HEALTH}/Check"}
             assert (await execute(port, request))["body"] == '{"status": "SERVING"}'
             assert (await execute(port, {**request, "url": f"https://127.0.0.1:{listens}"}))["cause"] == "connect"
+            authority.file.unlink()
+            assert (await execute(port, request))["cause"] == "message"
+        secure = {"kind": "http", "url": f"https://allowed.example:{target.port}/json"}
+        made = await port.ask("POST", REQUESTS, {"name": "x", "request": secure})
+        refused = await port.ask("POST", f"{REQUESTS}/{made.json['id']}/executions")
+        assert (refused.status, refused.json["title"]) == (400, "TLS cannot be used")
+        assert "extensions.load_tests.tls.ca_file" in refused.json["detail"]
 
 
 async def test_failures_on_purpose_say_so(port: Port) -> None:

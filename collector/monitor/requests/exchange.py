@@ -17,6 +17,7 @@ from collector.egress.resolving import Lookup, resolve
 from collector.monitor.load.message import head_of
 from collector.monitor.load.response import AnswerReader, MalformedAnswer
 from collector.monitor.requests.request import Prepared
+from collector.tls import TlsError
 
 MOST_REDIRECTS: Final = 10
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -94,12 +95,16 @@ async def exchange(
 
     Raises:
         EgressRefused: it may not be sent there. Redirects to such places are told in the result instead.
+        TlsError: the files for TLS cannot be used.
     """
     began = time.monotonic_ns()
     told = Exchange(Timings())
     try:
         async with asyncio.timeout(timeout_s):
             await _follow(outlet, prepared, trace_context, redirects, told)
+    except TlsError:
+        # Our own files are at fault, of which the other side knows nothing.
+        raise
     except TimeoutError:
         told.cause, told.detail = "timeout", f"There was no whole answer within {timeout_s:g} s."
     except ssl.SSLError as error:

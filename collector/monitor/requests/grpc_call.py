@@ -195,9 +195,11 @@ async def _reflected(
         )(metadata=tuple(metadata))
         try:
             return await _ask(stream, service)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
-                raise Unusable(f"The server's reflection failed: {error.code().name}: {error.details()}.") from None
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
+            # The latter where the stream had ended before it was written to.
+            code = await stream.code()
+            if code is not grpc.StatusCode.UNIMPLEMENTED:
+                raise Unusable(f"The server's reflection failed: {code.name}: {await stream.details()}.") from error
         finally:
             stream.cancel()
     raise Unusable("The server has no reflection; give descriptors.")
@@ -205,6 +207,7 @@ async def _reflected(
 
 async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorProto]:
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    nbytes = 0
     wanted = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
     while wanted:
         await stream.write(wanted.pop())
@@ -214,13 +217,17 @@ async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorP
         if answer.HasField("error_response"):
             raise Unusable(f"The server does not know {service}: {answer.error_response.error_message}")
         for text in answer.file_descriptor_response.file_descriptor_proto:
-            file = descriptor_pb2.FileDescriptorProto.FromString(text)
+            nbytes += len(text)
+            try:
+                file = descriptor_pb2.FileDescriptorProto.FromString(text)
+            except DecodeError:
+                raise Unusable("The server describes itself by what is no FileDescriptorProto.") from None
             files[file.name] = file
         asked = {request.file_by_filename for request in wanted}
         missing = {name for file in files.values() for name in file.dependency} - files.keys() - asked
         wanted += [reflection_pb2.ServerReflectionRequest(file_by_filename=name) for name in sorted(missing)]
-        if len(files) > _MOST_FILES:
-            raise Unusable("The server describes itself in too many files.")
+        if nbytes > _LARGEST_ANSWER or len(wanted) > _MOST_FILES:
+            raise Unusable("The server describes itself at too great length.")
     return list(files.values())
 
 
@@ -240,14 +247,17 @@ def _in_order(files: Sequence[descriptor_pb2.FileDescriptorProto]) -> list[descr
 def _message(method: MethodDescriptor, request: GrpcRequest) -> bytes:
     try:
         message = message_factory.GetMessageClass(method.input_type)()
-        return json_format.ParseDict(dict(request.message), message).SerializeToString()
-    except json_format.ParseError as error:
+        pool = method.containing_service.file.pool
+        return json_format.ParseDict(dict(request.message), message, descriptor_pool=pool).SerializeToString()
+    except (json_format.ParseError, TypeError, RecursionError) as error:
         raise Unusable(f"The message is no {method.input_type.full_name}: {error}.") from None
 
 
 def _as_json(method: MethodDescriptor, answer: bytes) -> bytes:
     try:
         message = message_factory.GetMessageClass(method.output_type).FromString(answer)
-    except DecodeError:
-        raise Unusable(f"The answer is no {method.output_type.full_name}.") from None
-    return json_format.MessageToJson(message, indent=None).encode()
+        pool = method.containing_service.file.pool
+        return json_format.MessageToJson(message, indent=None, descriptor_pool=pool).encode()
+    except (DecodeError, json_format.Error, TypeError, ValueError) as error:
+        # Besides bytes that are none, there are messages within messages of types that nobody has described.
+        raise Unusable(f"The answer cannot be shown as {method.output_type.full_name}: {error}.") from None
