@@ -185,7 +185,10 @@ def walk_back(calls: Calls, cut_ends: list[int], row: int, until: int) -> list[S
             segments.append(Segment(frame.row, end, frame.until, frame.uncertain))
         frame.until = max(calls.starts[child], frame.begin)
         uncertain = frame.uncertain or calls.outlives[child]
-        stack.append(_frame(calls, cut_ends, child, frame.until, uncertain=uncertain))
+        if calls.children[child]:
+            stack.append(_frame(calls, cut_ends, child, frame.until, uncertain=uncertain))
+        elif frame.until < end:
+            segments.append(Segment(child, frame.until, end, uncertain))
     return segments
 
 
@@ -219,6 +222,7 @@ def _shares_of(
     on_path: dict[int, int] = {}
     for segment in segments:
         on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
+    starts, ends, children = calls.starts, calls.ends, calls.children
     # A span is on the path when it or something below it has a segment.
     touched = set(on_path)
     for row in on_path:
@@ -226,15 +230,15 @@ def _shares_of(
         while parent != ROOT and parent not in touched:
             touched.add(parent)
             parent = tree.parents[parent]
-    begin, end = calls.starts[root], calls.ends[root]
+    begin, end = starts[root], ends[root]
     shares = [Share(root, on_path.get(root, 0), self_times[root], end - begin, 0, end - begin, ROOT)]
     stack = [(root, begin, end, end - begin)]
     while stack:
         parent, begin, limit, parent_saving = stack.pop()
         siblings = []
         earliest_start = limit
-        for child in calls.children[parent]:
-            start, stop = max(calls.starts[child], begin), min(calls.ends[child], limit)
+        for child in children[parent]:
+            start, stop = max(starts[child], begin), min(ends[child], limit)
             if start < stop:
                 siblings.append(child)
                 stops[child] = stop
@@ -242,7 +246,7 @@ def _shares_of(
         siblings.sort(key=stops.__getitem__)
         for index in range(len(siblings) - 1, -1, -1):
             child = siblings[index]
-            start, stop = max(calls.starts[child], begin), stops[child]
+            start, stop = max(starts[child], begin), stops[child]
             drag = slack = saving = 0
             rival = ROOT
             if child in touched:
@@ -256,7 +260,7 @@ def _shares_of(
             else:
                 slack = max(limit - (stop - start) - earliest_start, 0)
             shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack, saving, rival))
-            if calls.children[child]:
+            if children[child]:
                 stack.append((child, start, stop, saving))
     shares.sort(key=itemgetter(0))
     return shares
