@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, get_args
 
 import orjson
@@ -17,6 +17,8 @@ from config.problems import alternatives, key_path
 
 M = TypeVar("M", bound=BaseModel)
 
+_MOST_LEVELS: Final = 64
+"""Deeper ones could be taken, but not be shown among others: what writes JSON has a limit."""
 _LONGEST_QUOTE: Final = 200
 
 
@@ -35,7 +37,25 @@ async def read_object(request: web.Request) -> dict[str, Any]:
         raise Problem(400, "Invalid body", f"The body is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise Problem(400, "Invalid body", "The body must be a JSON object.")
+    if _is_deeper(document, _MOST_LEVELS):
+        raise Problem(400, "Invalid body", f"The body must have at most {_MOST_LEVELS} levels of objects and lists.")
     return document
+
+
+def _is_deeper(document: dict[str, Any], levels: int) -> bool:
+    level: list[Any] = [document]
+    for _ in range(levels):
+        level = [item for each in level for item in _items(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+    return ()
 
 
 def validated(model: type[M], document: Mapping[str, Any]) -> M:

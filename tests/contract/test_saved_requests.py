@@ -252,3 +252,17 @@ async def test_failures_on_purpose_say_so(port: Port) -> None:
     call = {"kind": "grpc", "url": "http://allowed.example:9", "method": f"{HEALTH}/Check"}
     assert (await execute(port, call))["cause"] == "status UNAVAILABLE"
     assert (await execute(port, here))["injected"] is None
+
+
+async def test_what_can_be_said_can_be_shown(port: Port) -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        variables: dict[str, Any] = {}
+        for _ in range(levels):
+            variables = {"a": variables}
+        return {"name": "x", "request": {"kind": "graphql", "url": "http://x/", "query": "{a}", "variables": variables}}
+
+    made = await port.ask("POST", REQUESTS, nested(60))
+    assert [each["id"] for each in (await port.ask("GET", REQUESTS)).json["savedRequests"]] == [made.json["id"]]
+    for levels in (70, 300):
+        refused = await port.ask("POST", REQUESTS, nested(levels))
+        assert (refused.status, "at most 64 levels" in refused.json["detail"]) == (400, True)
