@@ -10,6 +10,9 @@ export interface View {
 }
 
 export const VIEWS: readonly View[] = [
+  { path: "/search", name: "Search", load: () => import("../views/search/SearchView") },
+  { path: "/trace", name: "", load: () => import("../views/trace/TraceView") },
+  { path: "/compare", name: "", load: () => import("../views/trace/CompareView") },
   { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
 ];
 

@@ -1,0 +1,115 @@
+// The hits as points: when they started, how long they took, and which failed. Drag over some to search among them only.
+import { useEffect, useRef, useState } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { go, linkTo, setParameters } from "../../app/location";
+import { showTime } from "../../time/range";
+import { resolved } from "../../ui/colors";
+import { showDuration } from "../../ui/format";
+import { theme } from "../../ui/theme";
+
+type Hit = Schemas["Traces"]["traces"][number];
+
+const HEIGHT = 170;
+const LEFT = 64;
+const BOTTOM = 20;
+const NEAR = 8;
+
+interface Point {
+  x: number;
+  y: number;
+  hit: Hit;
+}
+
+export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { start: string; end: string } }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [width, setWidth] = useState(1000);
+  const [over, setOver] = useState<Hit | null>(null);
+  const [drag, setDrag] = useState<[number, number, number, number] | null>(null);
+  const start = BigInt(range.start);
+  const length = Math.max(Number(BigInt(range.end) - start), 1);
+  const durations = traces.map((hit) => Math.max(Number(hit.durationNanos), 1));
+  const low = Math.log10(Math.min(...durations)) - 0.1;
+  const high = Math.log10(Math.max(...durations)) + 0.1;
+  const toX = (ns: bigint): number => LEFT + (Number(ns - start) / length) * (width - LEFT - 10);
+  const toY = (duration: number): number => (HEIGHT - BOTTOM) * (1 - (Math.log10(Math.max(duration, 1)) - low) / (high - low));
+  const points: Point[] = traces.map((hit) => ({ x: toX(BigInt(hit.startTimeUnixNano)), y: toY(Number(hit.durationNanos)), hit }));
+  useEffect(() => {
+    const node = canvas.current?.parentElement;
+    if (!node) return;
+    const observer = new ResizeObserver(() => setWidth(node.clientWidth));
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    const node = canvas.current;
+    const context = node?.getContext("2d");
+    if (!node || !context) return;
+    const scale = window.devicePixelRatio || 1;
+    node.width = width * scale;
+    node.height = HEIGHT * scale;
+    context.scale(scale, scale);
+    context.font = "11px system-ui, sans-serif";
+    context.fillStyle = resolved("--text-soft");
+    context.strokeStyle = resolved("--line");
+    for (let power = Math.ceil(low); power <= high; power++) {
+      const y = toY(10 ** power);
+      context.beginPath();
+      context.moveTo(LEFT, y);
+      context.lineTo(width, y);
+      context.stroke();
+      context.fillText(showDuration(10 ** power), 2, y + 4);
+    }
+    context.fillText(showTime(start).slice(0, 19), LEFT, HEIGHT - 4);
+    context.textAlign = "right";
+    context.fillText(showTime(BigInt(range.end)).slice(0, 19), width - 4, HEIGHT - 4);
+    const [good, bad] = [resolved("--accent"), resolved("--error")];
+    context.globalAlpha = 0.75;
+    for (const { x, y, hit } of points) {
+      context.fillStyle = hit.errorCount ? bad : good;
+      context.beginPath();
+      context.arc(x, y, Math.min(3 + Math.log10(hit.spanCount + 1), 8), 0, 2 * Math.PI);
+      context.fill();
+    }
+  }, [traces, width, theme.value]);
+  const near = (event: MouseEvent): Hit | null => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    let best: Point | null = null;
+    let least = NEAR * NEAR;
+    for (const point of points) {
+      const distance = (point.x - x) ** 2 + (point.y - y) ** 2;
+      if (distance <= least) [best, least] = [point, distance];
+    }
+    return best?.hit ?? null;
+  };
+  const place = (event: PointerEvent): [number, number] => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  const select = ([x1, y1, x2, y2]: [number, number, number, number]): void => {
+    const [left, right] = [Math.min(x1, x2), Math.max(x1, x2)];
+    const [top, bottom] = [Math.min(y1, y2), Math.max(y1, y2)];
+    const timeAt = (x: number): string => String((start + BigInt(Math.round(((x - LEFT) / (width - LEFT - 10)) * length))) / 1_000_000n);
+    const durationAt = (y: number): string => `${Math.max(1, Math.round(10 ** (low + (1 - y / (HEIGHT - BOTTOM)) * (high - low))))}ns`;
+    setParameters({ from: timeAt(Math.max(left, LEFT)), to: timeAt(right), minTraceDuration: durationAt(bottom), maxTraceDuration: durationAt(top) });
+  };
+  return (
+    <div class="scatter">
+      <canvas ref={canvas} role="img" aria-label="Hits by start and duration; the list below has the same" style={{ width: "100%", height: `${HEIGHT}px`, cursor: over ? "pointer" : "crosshair", touchAction: "none" }}
+        onMouseMove={(event) => setOver(near(event))} onMouseLeave={() => setOver(null)}
+        onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); const [x, y] = place(event); setDrag([x, y, x, y]); }}
+        onPointerMove={(event) => drag && setDrag([drag[0], drag[1], ...place(event)])}
+        onPointerUp={(event) => {
+          const hit = near(event);
+          if (drag && Math.hypot(drag[2] - drag[0], drag[3] - drag[1]) > 6) select(drag);
+          else if (hit) go(linkTo(`/trace/${hit.traceId}`));
+          setDrag(null);
+        }} />
+      {drag && <span class="scatter-drag" style={{
+        left: `${Math.min(drag[0], drag[2])}px`, top: `${Math.min(drag[1], drag[3])}px`,
+        width: `${Math.abs(drag[2] - drag[0])}px`, height: `${Math.abs(drag[3] - drag[1])}px`,
+      }} />}
+      <p class="soft scatter-over">{over ? `${over.rootService ?? "?"}: ${over.rootName ?? "?"}, ${showDuration(over.durationNanos)}` : "Drag to search among some of them."}</p>
+    </div>
+  );
+}

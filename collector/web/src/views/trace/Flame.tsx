@@ -1,0 +1,101 @@
+// The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { setParameters } from "../../app/location";
+import { colorIndex, resolved } from "../../ui/colors";
+import { showDuration } from "../../ui/format";
+import type { LoadedTrace } from "./loading";
+import type { Bar } from "./model";
+
+const ROW = 20;
+const LEAST_WIDTH = 0.4;
+
+export function Flame({ trace }: { trace: LoadedTrace }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [root, setRoot] = useState<Bar | null>(null);
+  const [over, setOver] = useState<Bar | null>(null);
+  const [width, setWidth] = useState(1000);
+  const rows = useMemo(() => byDepth(trace.bars), [trace.bars]);
+  const from = root?.offset ?? 0;
+  const length = Math.max(root?.duration ?? Number(trace.header.durationNanos), 1);
+  const top = root?.depth ?? 0;
+  useEffect(() => {
+    const node = canvas.current?.parentElement;
+    if (!node) return;
+    const observer = new ResizeObserver(() => setWidth(node.clientWidth));
+    observer.observe(node);
+    return () => observer.disconnect();
+  }, []);
+  useEffect(() => {
+    const node = canvas.current;
+    if (!node) return;
+    const scale = window.devicePixelRatio || 1;
+    node.width = width * scale;
+    node.height = (rows.length - top) * ROW * scale;
+    const context = node.getContext("2d");
+    if (!context) return;
+    context.scale(scale, scale);
+    context.font = "12px system-ui, sans-serif";
+    context.textBaseline = "middle";
+    const colors = Array.from({ length: 24 }, (_, at) => resolved(`--service-${at}`));
+    const text = resolved("--bg-sunken");
+    const error = resolved("--error");
+    for (let depth = top; depth < rows.length; depth++) {
+      for (const bar of rows[depth] ?? []) {
+        const x = ((bar.offset - from) / length) * width;
+        const w = (bar.duration / length) * width;
+        if (x > width || x + w < 0 || w < LEAST_WIDTH) continue;
+        const y = (depth - top) * ROW;
+        context.fillStyle = colors[colorIndex(bar.service)] ?? "";
+        context.fillRect(x, y, Math.max(w - 0.5, LEAST_WIDTH), ROW - 1);
+        if (bar.failed) {
+          context.fillStyle = error;
+          context.fillRect(x, y + ROW - 4, Math.max(w - 0.5, LEAST_WIDTH), 3);
+        }
+        const left = Math.max(x, 0);
+        if (x + w - left > 30) {
+          context.save();
+          context.beginPath();
+          context.rect(left, y, x + w - left - 2, ROW);
+          context.clip();
+          context.fillStyle = text;
+          context.fillText(bar.name, left + 4, y + ROW / 2);
+          context.restore();
+        }
+      }
+    }
+  }, [rows, width, from, length, top]);
+  const find = (event: MouseEvent): Bar | null => {
+    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
+    const depth = top + Math.floor((event.clientY - box.top) / ROW);
+    const time = from + ((event.clientX - box.left) / width) * length;
+    return rows[depth]?.findLast((bar) => bar.offset <= time && time <= bar.offset + bar.duration) ?? null;
+  };
+  return (
+    <div>
+      <div class="row spread">
+        <p class="soft" role="status">
+          {over ? `${over.service}: ${over.name}, ${showDuration(over.duration)} (self ${showDuration(over.self)})` : "Click a span to look into it, twice to see all of it."}
+        </p>
+        {root && <button type="button" class="button" onClick={() => setRoot(null)}>Whole trace</button>}
+      </div>
+      <div>
+        <canvas
+          ref={canvas}
+          role="img"
+          aria-label="Flame graph; the tab Spans has the same as a table"
+          style={{ width: "100%", height: `${(rows.length - top) * ROW}px`, cursor: "pointer" }}
+          onMouseMove={(event) => setOver(find(event))}
+          onMouseLeave={() => setOver(null)}
+          onClick={(event) => setRoot(find(event))}
+          onDblClick={(event) => { const bar = find(event); if (bar) setParameters({ span: String(bar.index), tab: null }); }}
+        />
+      </div>
+    </div>
+  );
+}
+
+function byDepth(bars: readonly Bar[]): Bar[][] {
+  const rows: Bar[][] = [];
+  for (const bar of bars) (rows[bar.depth] ??= []).push(bar);
+  return rows;
+}

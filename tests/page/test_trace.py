@@ -1,0 +1,76 @@
+"""One trace, as the page shows it: by mouse, and by keys alone."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.support.daemon import Daemon
+
+
+@pytest.fixture
+def trace_id(shown: Daemon) -> str:
+    """A trace that has failed spans."""
+    found = json.loads(shown.get("/api/v1/traces?status=error&sort=spans&limit=1&start=1")[1])
+    trace: str = found["traces"][0]["traceId"]
+    return trace
+
+
+def test_a_span_shows_what_is_known_of_it_and_takes_a_comment(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    page.get_by_role("button", name="Next error").click()
+    row = page.get_by_role("treeitem", selected=True)
+    expect(row).to_have_attribute("aria-label", re.compile("failed"))
+    row.click()
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", name="Resource")).to_be_visible()
+    panel.get_by_role("textbox", name="Comment").fill("<b>cold</b> cache")
+    panel.get_by_role("button", name="Comment", exact=True).click()
+    expect(panel.get_by_text("<b>cold</b> cache", exact=True)).to_be_visible()
+    panel.get_by_role("button", name="Delete the comment").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    expect(panel.get_by_text("<b>cold</b> cache", exact=True)).to_be_hidden()
+
+
+def test_keys_alone_lead_through_a_trace(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    items = page.get_by_role("treeitem")
+    expect(items.first).to_be_visible()
+    chosen = page.get_by_role("treeitem", selected=True)
+    page.keyboard.press("j")
+    expect(chosen).to_have_attribute("aria-level", "1")
+    page.keyboard.press("h")
+    expect(chosen).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("l")
+    expect(chosen).to_have_attribute("aria-expanded", "true")
+    page.keyboard.press("e")
+    expect(chosen).to_have_attribute("aria-label", re.compile("failed"))
+    page.keyboard.press("z")
+    expect(page).to_have_url(re.compile(r"zoom=\d+-\d+"))
+    page.keyboard.press("Shift+Z")
+    expect(page).not_to_have_url(re.compile(r"zoom="))
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("complementary")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+
+
+def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    page.get_by_role("tab", name="Flame graph").click()
+    expect(page.get_by_role("img", name=re.compile("Flame graph"))).to_be_visible()
+    page.get_by_role("tab", name="Spans").click()
+    page.get_by_role("button", name="Sort by Duration").click()
+    expect(page.get_by_role("list", name="Spans").get_by_role("listitem").first).to_be_visible()
+    page.get_by_role("tab", name="Self times").click()
+    expect(page.get_by_role("table", name=re.compile("Self times"))).to_be_visible()
+
+
+def test_a_trace_that_is_not_there_is_said_to_be_missing_and_why_it_may_be(page: Page) -> None:
+    page.goto(f"/trace/{'fe' * 16}")
+    expect(page.get_by_role("heading", name="There is no such trace")).to_be_visible()
