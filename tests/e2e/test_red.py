@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
@@ -53,6 +54,16 @@ def test_all_spans_are_counted_though_a_tenth_is_stored_and_both_ways_of_countin
         by_route = "SELECT JSONExtractString(Dimensions, 'http.route') AS Route, sum(Spans) FROM otel_red_minute GROUP BY Route"
         found = (line.split("\t") for line in daemon.sql(by_route).splitlines())
         assert {route: int(spans) for route, spans in found} == routes
+        of_range = f"time={EPOCH // 10**9 + 3600}"
+        query = quote("sum by (http_route) (increase(traces_span_metrics_calls_total[2h]))")
+        document = json.loads(daemon.get(f"/prometheus/api/v1/query?query={query}&{of_range}")[1])
+        values = {each["metric"].get("http_route", ""): float(each["value"][1]) for each in document["data"]["result"]}
+        assert values == routes
+        query = quote('sum(increase(traces_span_metrics_calls_total{http_route=~".+/cart"}[2h]))')
+        (only,) = json.loads(daemon.get(f"/prometheus/api/v1/query?query={query}&{of_range}")[1])["data"]["result"]
+        assert float(only["value"][1]) == routes["/api/cart"]
+        dashboard = json.loads(daemon.get(f"/api/v1/workspaces/default/dashboard?{RANGE.rpartition('&')[0]}")[1])
+        assert {each["service"] for each in dashboard["services"]} == set(services)
         assert daemon.stop() == 0, daemon.log
 
 

@@ -35,6 +35,7 @@ from collector.processors.probability import NEVER
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.processors.trace_state import read_trace_state
 from collector.processors.transform import Transform
+from collector.query.promql.reading import read_promql, type_of
 from collector.receivers.http_body import decompress, zstd
 from config.ottl import OttlError, read_condition
 from config.ottl_statements import read_flat_statement
@@ -312,6 +313,57 @@ _OTTL_TOKENS: Final = [
 ]
 
 
+_PROMQL: Final = [
+    b'sum by (le, service) (rate(traces_spanmetrics_latency_bucket{service=~"a|b", le!="+Inf"}[5m] offset -1h30m)) > bool 0x1F',
+    b"topk(5, -calls_total ^ 2 / on (client) group_left (server) increase(x_total[1d])) or vector(1e3) unless absent(y) # end",
+    b"histogram_quantile(scalar(vector(0.9)), max without () (a:b)) % Inf <= time() and {__name__='\\x41\\u00e4', b!~`c`}",
+]
+_PROMQL_TOKENS: Final = [
+    *(
+        b" by ",
+        b" without ",
+        b" on ",
+        b" ignoring ",
+        b" group_right ",
+        b" bool ",
+        b" offset ",
+        b"[5m]",
+        b"[5m:1m]",
+        b"(",
+        b")",
+        b"{",
+    ),
+    *(
+        b"}",
+        b",",
+        b"=~",
+        b"!~",
+        b'"',
+        b"'",
+        b"`",
+        b"\\",
+        b"NaN",
+        b"-",
+        b"^",
+        b"@",
+        b"rate(",
+        b"sum(",
+        b"topk(1,",
+        b"le",
+        b"#",
+        b"\n",
+    ),
+]
+
+
+def _read_promql(body: bytes) -> None:
+    try:
+        expression = read_promql(body.decode("utf-8", "surrogateescape"))
+    except OttlError:
+        return
+    assert type_of(expression) in ("scalar", "vector", "matrix", "string")
+
+
 def _read_condition(body: bytes) -> None:
     text = body.decode("utf-8", "surrogateescape")
     try:
@@ -443,6 +495,7 @@ def _sample_traces(body: bytes) -> None:
 
 
 TARGETS: Final[dict[str, Target]] = {
+    "promql": Target(lambda: _PROMQL, _read_promql, _PROMQL_TOKENS),
     "ottl": Target(lambda: _CONDITIONS, _read_condition, _OTTL_TOKENS),
     "ottl-statements": Target(
         lambda: _STATEMENTS_OF_OTTL,
