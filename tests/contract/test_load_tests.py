@@ -12,9 +12,11 @@ from typing import Any
 import orjson
 import pytest
 
+from collector.monitor.load import runs
 from collector.monitor.load.figures import result
 from collector.monitor.load.interval import Summary
-from exporters.clickhouse.client import ClickHouseClient
+from collector.monitor.load.run_store import Run, RunStore
+from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
@@ -261,3 +263,38 @@ async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -
     figures = (await port.ended(run))["result"]
     assert figures["injected"] == [{"type": "error", "count": figures["failed"]}]
     assert figures["failures"] == [{"cause": "injected status 503", "count": figures["failed"], "example": ""}]
+
+
+class Away(RunStore):
+    """A store that is away for a while, at times after it has stored what it was given."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.failures = 0
+
+    async def write_run(self, run: Run) -> None:
+        if run.state != "running":
+            await self._fail(1)
+        await super().write_run(run)
+
+    async def write_progress(self, run: Run, number: int, summary: Summary) -> None:
+        await self._fail(3 * number + 2)
+        await super().write_progress(run, number, summary)
+        await self._fail(3 * number + 3)
+
+    async def _fail(self, until: int) -> None:
+        if self.failures < until:
+            self.failures += 1
+            raise ClickHouseUnavailable("away", sent=True)
+
+
+async def test_a_store_that_is_away_holds_up_nothing_and_has_everything_later(
+    client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_PAUSE_S", 0.01)
+    outgoing = outgoing_of(client)
+    outgoing.load_tests._store = away = Away(client, client.database)
+    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing) as port:
+        found = await port.ended(await port.start("/json", rate=100, duration="2s", concurrency=5))
+    assert away.failures > 3
+    assert (found["state"], found["result"]["sent"]) == ("completed", len(target.requests))

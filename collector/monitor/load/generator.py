@@ -114,7 +114,8 @@ class Generator:
 
     def cancel(self) -> None:
         """End the test now, without waiting for answers."""
-        self._end = End(state="cancelled")
+        if self._end is None:
+            self._end = End(state="cancelled")
         self._finished.set()
 
     async def run(self) -> End:

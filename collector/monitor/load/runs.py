@@ -6,6 +6,7 @@ A store that is slow or away does not hold up the reading, and so not the genera
 from __future__ import annotations
 
 import asyncio
+import math
 import uuid
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -42,7 +43,7 @@ _PAUSE_S: Final = 1.0
 _RULES_S: Final = 1.0
 """So often failure rules are looked at while a test runs."""
 _PATIENCE_S: Final = 30.0
-"""So long what cannot be stored of a run is tried again, ..."""
+"""So long after the end of a test, what could not be stored of it is tried again, ..."""
 _PATIENCE_AT_END_S: Final = 5.0
 """... and so long where the daemon wants to end."""
 
@@ -83,6 +84,7 @@ class ActiveRun:
         self._generator: GeneratorProcess | None = None
         self._waiting: asyncio.Queue[tuple[int, Summary] | None] = asyncio.Queue()
         self._ended_as: tuple[State, str] | None = None
+        self._give_up_at = math.inf
 
     def end(self, state: State, author: str) -> None:
         """End it before its time, as cancelled or interrupted."""
@@ -98,6 +100,9 @@ class ActiveRun:
             watcher = tasks.create_task(self._watch_rules(plan.rules))
             state, reason, unanswered = await self._follow(plan)
             watcher.cancel()
+            interrupted = self._ended_as is not None and self._ended_as[0] == "interrupted"
+            patience_s = _PATIENCE_AT_END_S if interrupted else _PATIENCE_S
+            self._give_up_at = asyncio.get_running_loop().time() + patience_s
             self._waiting.put_nowait(None)
             author = ""
             if self._ended_as is not None and state == "cancelled":
@@ -132,10 +137,9 @@ class ActiveRun:
                 rules = rules_of(await self._rules())
             except (ClickHouseError, ClickHouseUnavailable) as error:
                 # What fails on purpose must have somebody who can end it.
-                _log.warning(
-                    "failure_rules_not_read", run=str(self.run.id), error=str(error), note="no rule counts until they are"
-                )
                 rules = ()
+                if known:
+                    _log.warning("failure_rules_not_read", run=str(self.run.id), error=str(error), note="none counts until then")
             if rules != known and self._generator is not None:
                 known = rules
                 self._generator.tell_rules(rules)
@@ -157,19 +161,21 @@ class ActiveRun:
             await self._store_in_time(partial(self._store.write_progress, self.run, number, summary))
 
     async def _store_in_time(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write, again and again for a while where the store is away; what cannot be written is logged."""
-        try:
-            interrupted = self._ended_as is not None and self._ended_as[0] == "interrupted"
-            async with asyncio.timeout(_PATIENCE_AT_END_S if interrupted else _PATIENCE_S):
-                while True:
-                    try:
-                        await write()
-                        return
-                    except ClickHouseUnavailable as error:
-                        _log.warning("load_test_not_stored", run=str(self.run.id), error=str(error), note="tried again")
-                    await asyncio.sleep(_PAUSE_S)
-        except (TimeoutError, ClickHouseError) as error:
-            _log.error("load_test_not_stored", run=str(self.run.id), error=str(error) or "no time left")
+        """Write, again and again where the store is away, but not for long after the end of the test."""
+        loop, is_first = asyncio.get_running_loop(), True
+        while loop.time() < self._give_up_at:
+            try:
+                await write()
+                return
+            except (ClickHouseError, ClickHouseUnavailable) as error:
+                if isinstance(error, ClickHouseError) and not error.retryable:
+                    _log.error("load_test_not_stored", run=str(self.run.id), error=str(error))
+                    return
+                if is_first:
+                    _log.warning("load_test_not_stored_yet", run=str(self.run.id), error=str(error), note="tried again")
+                is_first = False
+            await asyncio.sleep(_PAUSE_S)
+        _log.error("load_test_not_stored", run=str(self.run.id), error="no time left")
 
 
 class LoadTests:
