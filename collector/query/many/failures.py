@@ -9,7 +9,7 @@ from typing import Final
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import equals
 from collector.query.many.occurrences import Occurrences
-from collector.query.many.reach import FAILED, are_few, spans_statement
+from collector.query.many.reach import FAILED, fetch_by_reach, spans_statement
 from collector.query.store import SpanStore, Statement
 
 _HTTP: Final = ("http.response.status_code", "http.status_code")
@@ -75,10 +75,10 @@ def cause_words(aspect: str, texts: Sequence[str]) -> str | None:
 
 
 def totals_statement(store: SpanStore, search: TraceSearch, *, weighted: bool, each_once: bool) -> Statement:
-    """One row: `Spans`, `Count`, `Errors`."""
+    """One row: `AllSpans`, `Count`, `Errors`."""
     spans = spans_statement(store, search, [f"{FAILED} AS Failed"], weighted=weighted, each_once=each_once)
     return Statement(
-        f"SELECT count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors FROM ({spans.sql})",  # noqa: S608 - names are checked, values are bound
+        f"SELECT count() AS AllSpans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors FROM ({spans.sql})",  # noqa: S608 - names are checked, values are bound
         spans.parameters,
     )
 
@@ -115,8 +115,9 @@ async def find_failures(store: SpanStore, search: TraceSearch, failed: TraceSear
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    each_once = await are_few(store, search)
-    (totals,) = (await store.fetch(totals_statement(store, search, weighted=weighted, each_once=each_once))).rows()
+    (totals,), each_once = await fetch_by_reach(
+        store, lambda each_once: totals_statement(store, search, weighted=weighted, each_once=each_once)
+    )
     causes: dict[str, list[Occurrences]] = {aspect: [] for aspect in ASPECTS}
     counts = dict.fromkeys(ASPECTS, 0)
     statement = causes_statement(store, failed, weighted=weighted, each_once=each_once, limit=limit)
@@ -124,4 +125,4 @@ async def find_failures(store: SpanStore, search: TraceSearch, failed: TraceSear
         cause = Occurrences(tuple(row["Texts"]), row["Spans"], row["Count"], row["First"], row["Last"], *row["Latest"])
         causes[row["Aspect"]].append(cause)
         counts[row["Aspect"]] = row["Causes"]
-    return Failures(totals["Spans"], totals["Count"], totals["Errors"], causes, counts, each_once)
+    return Failures(totals["AllSpans"], totals["Count"], totals["Errors"], causes, counts, each_once)

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key
-from collector.query.many.reach import FAILED, are_few, spans_statement
+from collector.query.many.reach import FAILED, fetch_by_reach, spans_statement
 from collector.query.percentiles import NEIGHBOURS, PERCENTILES, interpolate
 from collector.query.store import DURATION, SpanStore, Statement
 from collector.sketch import MERGE, bucket_expression, quantile_expression
@@ -92,11 +92,11 @@ _ENDS: Final = "min(Duration) AS Minimum, max(Duration) AS Maximum"
 
 
 def latencies_statement(store: SpanStore, query: LatencyQuery, *, exact: bool) -> Statement:
-    """One row for each group: `Texts`, `Spans`, `Count`, `Errors`, `Total`, `Minimum`, `Maximum`, and `Groups`, which is how many
-    there are; with `Neighbours` of the percentiles where they are to be exact, else with `Percentiles`."""
+    """One row for each group: `Texts`, `Spans`, `Count`, `Errors`, `Total`, `Minimum`, `Maximum`; of all groups `Groups`, their
+    number, and `AllSpans`; and `Neighbours` of the percentiles where they are to be exact, else `Percentiles`."""
     columns = [f"{DURATION} AS Duration", f"{FAILED} AS Failed"]
     spans = spans_statement(store, query.search, columns, by=query.by, weighted=query.weighted, each_once=exact)
-    shown = "Texts, Spans, Count, Errors, Total, Minimum, Maximum, count() OVER () AS Groups"
+    shown = "Texts, Spans, Count, Errors, Total, Minimum, Maximum, count() OVER () AS Groups, sum(Spans) OVER () AS AllSpans"
     if exact:
         groups = f"SELECT Texts, count() AS Spans, {_SUMS}, {_ENDS}, {NEIGHBOURS} FROM ({spans.sql}) GROUP BY Texts"  # noqa: S608 - as below
         shown += ", Neighbours"
@@ -124,8 +124,7 @@ async def find_latencies(store: SpanStore, query: LatencyQuery) -> Latencies:
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    exact = await are_few(store, query.search)
-    rows = list((await store.fetch(latencies_statement(store, query, exact=exact))).rows())
+    rows, exact = await fetch_by_reach(store, lambda exact: latencies_statement(store, query, exact=exact))
     return Latencies([_group(row, exact=exact) for row in rows], rows[0]["Groups"] if rows else 0, exact)
 
 

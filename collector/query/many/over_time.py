@@ -10,7 +10,7 @@ from typing import Final
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key
-from collector.query.many.reach import FAILED, are_few, spans_statement
+from collector.query.many.reach import FAILED, fetch_by_reach, spans_statement
 from collector.query.store import DURATION, MAX_DURATION, SpanStore, Statement
 
 _SECOND: Final = 10**9
@@ -94,13 +94,13 @@ def duration_bounds(per_doubling: int) -> tuple[int, ...]:
 def throughput_statement(
     store: SpanStore, search: TraceSearch, by: Sequence[Key], step: int, *, weighted: bool, each_once: bool, limit: int
 ) -> Statement:
-    """One row for each group, those with the most spans first: `Texts`, `Total`, `Failures`, `Points`, and `Groups`, the number
-    of all."""
+    """One row for each group, those with the most spans first: `Texts`, `Total`, `Failures`, `Points`, and of all
+    groups `Groups`, their number, and `AllSpans`."""
     spans = spans_statement(store, search, [_STEP, f"{FAILED} AS Failed"], by=by, weighted=weighted, each_once=each_once)
     return Statement(
         f"""
         SELECT Texts, sum(Count) AS Total, sum(Errors) AS Failures, arraySort(groupArray((Step, Spans, Count, Errors))) AS Points,
-            count() OVER () AS Groups
+            count() OVER () AS Groups, sum(sum(Spans)) OVER () AS AllSpans
         FROM
         (
             SELECT Texts, Step, count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors
@@ -125,9 +125,10 @@ async def find_throughput(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    each_once = await are_few(store, search)
-    statement = throughput_statement(store, search, by, step, weighted=weighted, each_once=each_once, limit=limit)
-    rows = list((await store.fetch(statement)).rows())
+    rows, each_once = await fetch_by_reach(
+        store,
+        lambda each_once: throughput_statement(store, search, by, step, weighted=weighted, each_once=each_once, limit=limit),
+    )
     found = [
         Throughput(
             tuple(row["Texts"]), row["Total"], row["Failures"], [Point(place * step, *rest) for place, *rest in row["Points"]]
@@ -140,12 +141,14 @@ async def find_throughput(
 def heat_map_statement(
     store: SpanStore, search: TraceSearch, step: int, bounds: Sequence[int], *, weighted: bool, each_once: bool
 ) -> Statement:
-    """One row for each cell with spans: `Step`, `Bound`, `Spans`, `Count`, `Errors`."""
+    """One row for each cell with spans: `Step`, `Bound`, `Spans`, `Count`, `Errors`, and `AllSpans` of all cells."""
     columns = [_STEP, f"roundDown({DURATION}, {{bounds:Array(UInt64)}}) AS Bound", f"{FAILED} AS Failed"]
     spans = spans_statement(store, search, columns, weighted=weighted, each_once=each_once)
     return Statement(
-        "SELECT Step, Bound, count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors"  # noqa: S608 - names are checked, values are bound
-        f" FROM ({spans.sql}) GROUP BY Step, Bound ORDER BY Step, Bound",
+        f"""
+        SELECT Step, Bound, count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors,
+            sum(Spans) OVER () AS AllSpans
+        FROM ({spans.sql}) GROUP BY Step, Bound ORDER BY Step, Bound""",  # noqa: S608 - names are checked, values are bound
         {**spans.parameters, "step": step, "bounds": list(bounds)},
     )
 
@@ -165,11 +168,12 @@ async def find_heat_map(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    each_once = await are_few(store, search)
-    statement = heat_map_statement(store, search, step, bounds, weighted=weighted, each_once=each_once)
+    rows, each_once = await fetch_by_reach(
+        store,
+        lambda each_once: heat_map_statement(store, search, step, bounds, weighted=weighted, each_once=each_once),
+    )
     last_of = {bound: after - 1 for bound, after in pairwise((*bounds, MAX_DURATION + 1))}
     cells = [
-        Cell(row["Step"] * step, row["Bound"], last_of[row["Bound"]], row["Spans"], row["Count"], row["Errors"])
-        for row in (await store.fetch(statement)).rows()
+        Cell(row["Step"] * step, row["Bound"], last_of[row["Bound"]], row["Spans"], row["Count"], row["Errors"]) for row in rows
     ]
     return cells, each_once

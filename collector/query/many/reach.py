@@ -1,4 +1,4 @@
-"""How much an analysis of many spans looks at, which is found out before it does.
+"""How much an analysis of many spans looks at.
 
 Up to MOST_EXACT spans are looked at one by one: each once, though its client may have sent it twice, and percentiles are exact.
 More are only added up as they are read, which needs no memory for each.
@@ -6,13 +6,11 @@ More are only added up as they are read, which needs no memory for each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import Key, group_text
-from collector.query.predicates import EVERY_SPAN
 from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
 from collector.query.wording import Wording
 
@@ -39,7 +37,7 @@ def spans_statement(
         columns: expressions over the table's columns, with names.
         by: what the array `Texts` has the texts of; no such column when None.
         weighted: whether a span counts for those that it stands for, or for itself.
-        each_once: whether a span that its client sent twice is there once; it costs memory for each span.
+        each_once: whether a span that its client sent twice is there once; then there are MOST_EXACT and one more at most.
     """
     conditions, parameters = conditions_of(store, search)
     selected = [f"{'AdjustedCount' if weighted else 1.0} AS Weight", *columns]
@@ -47,25 +45,27 @@ def spans_statement(
         wording = Wording(store.spans_table, parameters)
         texts = ", ".join(f"toString({group_text(wording, key.field)})" for key in by)
         selected.append(f"[{texts}]::Array(String) AS Texts")
-    once = f" LIMIT 1 BY {IDENTITY}" if each_once else ""
+    once = f" LIMIT 1 BY {IDENTITY} LIMIT {MOST_EXACT + 1}" if each_once else ""
     return Statement(
         f"SELECT {', '.join(selected)} FROM {store.spans_table} WHERE {' AND '.join(conditions)}{once}",  # noqa: S608 - names are checked, values are bound
         parameters,
     )
 
 
-async def are_few(store: SpanStore, search: TraceSearch) -> bool:
-    """Whether no more than MOST_EXACT spans fit.
+async def fetch_by_reach(store: SpanStore, statement: Callable[[bool], Statement]) -> tuple[list[dict[str, Any]], bool]:
+    """The rows of a statement that looks at spans one by one if they are few, else at all of them.
+
+    Args:
+        statement: makes it of `each_once`; its rows have `AllSpans`, the number of all spans that it has looked at.
+
+    Returns:
+        The rows; and whether each span counts once.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    # What the primary key and the partitions say; conditions beyond that would be worked out, which is what is to be saved.
-    inside = replace(search, where=EVERY_SPAN, attributes=())
-    narrow = spans_statement(store, inside, [], weighted=False)
-    estimate = await store.fetch(Statement(f"EXPLAIN ESTIMATE {narrow.sql}", narrow.parameters))
-    # A table that reads from others says nothing of them.
-    if 0 < sum(estimate.columns.get("rows", ())) <= MOST_EXACT:
-        return True
-    fitting = spans_statement(store, search, ["count() AS Spans"], weighted=False)
-    return int((await store.fetch(fitting)).columns["Spans"][0]) <= MOST_EXACT
+    # Few are usual, and what is read in vain of more is bounded; to count them first would take longer.
+    rows = list((await store.fetch(statement(True))).rows())
+    if not rows or rows[0]["AllSpans"] <= MOST_EXACT:
+        return rows, True
+    return list((await store.fetch(statement(False))).rows()), False
