@@ -138,7 +138,6 @@ TAIL_FAILURES: Final = Definition(
     "Spans and events for which a condition of a policy could not be worked out.",
     (*_PROCESSOR, "policy"),
 )
-# The difference of incoming and outgoing, under the name that dashboards for the Collector ask for.
 # Those of the collector that holds the lease.
 ALERTS_ACTIVE: Final = Definition("spanhouse_alerts_active", "gauge", "Alerts that are active or acknowledged.")
 ALERT_EVALUATIONS: Final = Definition("spanhouse_alert_evaluations", "counter", "Evaluations of alert rules.")
@@ -156,7 +155,7 @@ ALERT_EVALUATION_LAG_SECONDS: Final = Definition(
 )
 # Whats: fired, repeated, acknowledged, resolved, test.
 ALERT_EVENTS: Final = Definition("spanhouse_alert_events", "counter", "Events of alerts that people are to be told.", ("what",))
-# Reasons as of TRACING_CONFIGS_FAILURES.
+# Reasons as of TRACING_CONFIGS_FAILURES, and too_many_groups.
 ALERT_FAILURES: Final = Definition(
     "spanhouse_alert_failures", "counter", "Times that alert rules could not be read or evaluated, by reason.", ("reason",)
 )
@@ -168,8 +167,8 @@ ALERT_DELIVERY_FAILURES: Final = Definition(
 NOTIFICATIONS: Final = Definition(
     "spanhouse_notifications", "counter", "Events of alerts that are done with at a channel.", ("channel_type", "outcome")
 )
-# Reasons: timeout, unreachable, connection_lost, certificate, throttled, server_error, and, after which none is tried again, refused,
-# redirected, rejected; of this collector's configuration unauthenticated, secret.
+# Reasons: timeout, unreachable, connection_lost, certificate, throttled, server_error; refused, redirected, rejected, after which
+# nothing is tried again; unauthenticated and secret, which are of the collector's configuration.
 NOTIFICATION_FAILURES: Final = Definition(
     "spanhouse_notification_failures",
     "counter",
@@ -179,6 +178,7 @@ NOTIFICATION_FAILURES: Final = Definition(
 NOTIFICATIONS_WAITING: Final = Definition(
     "spanhouse_notifications_waiting", "gauge", "Events that are on their way to a channel, or wait for another attempt."
 )
+# The difference of incoming and outgoing, under the name that dashboards for the Collector ask for.
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
 )

@@ -10,7 +10,7 @@ from aiohttp import web
 from collector.api import params, schemas
 from collector.api.bodies import invalid_body, read_object, validated
 from collector.api.objects import ID, ObjectApi
-from collector.api.problems import BadParameter
+from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, NOW, OBJECTS, STORE, Route
 from collector.api.versioned import answer_json
 from collector.control.versions import Stored
@@ -19,6 +19,7 @@ from collector.monitor.actions import test_fire
 from collector.monitor.channels.settings import CHANNELS
 from collector.monitor.dry_run import Moment, dry_run, evaluation_times
 from collector.monitor.log import AlertLog
+from collector.monitor.measuring import TooManyGroups
 from collector.monitor.muting import MaintenanceWindow, Silence
 from collector.monitor.planning import PlannedRule
 from collector.monitor.rules import AlertRule
@@ -77,7 +78,10 @@ async def try_alert_rule(request: web.Request) -> web.Response:
         times = evaluation_times(planned, start, end)
     except ValueError as error:
         raise BadParameter("start", request.query.get("start", ""), str(error)) from None
-    outcome = await dry_run(request.app[STORE], planned, times)
+    try:
+        outcome = await dry_run(request.app[STORE], planned, times)
+    except TooManyGroups as error:
+        raise Problem(422, "Too much to measure", f"The {error}.") from None
     document = {"evaluations": len(times), "withSpans": outcome.with_spans}
     return answer_json({**document, "moments": [_moment(each) for each in outcome.moments]})
 

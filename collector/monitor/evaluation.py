@@ -22,7 +22,7 @@ from collector.monitor.book import RuleBook
 from collector.monitor.conditions import DAY, MINUTE
 from collector.monitor.exemplars import find_exemplars
 from collector.monitor.log import AlertLog, Happening, alert_id_of
-from collector.monitor.measuring import Question, measure
+from collector.monitor.measuring import Question, TooManyGroups, measure
 from collector.monitor.muting import Muting
 from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule, judge
 from collector.monitor.reporting import Told, event_of_person, event_of_step
@@ -173,11 +173,15 @@ class Evaluator:
 
     def _tell(self, batch: Batch, error: Exception) -> None:
         """That a batch could not be evaluated: its alerts stay as they are."""
-        if not isinstance(error, ClickHouseError | ClickHouseUnavailable):
-            self._telemetry.count(metrics.ALERT_FAILURES, ("internal_error",))
-            self._spaced.unexpected("alert_rules_not_evaluated", error)
-            return
-        reason = export_error(error).reason
+        match error:
+            case ClickHouseError() | ClickHouseUnavailable():
+                reason = export_error(error).reason
+            case TooManyGroups():
+                reason = "too_many_groups"
+            case _:
+                self._telemetry.count(metrics.ALERT_FAILURES, ("internal_error",))
+                self._spaced.unexpected("alert_rules_not_evaluated", error)
+                return
         self._telemetry.count(metrics.ALERT_FAILURES, (reason,))
         about = {"workspace": batch.workspace, "columns": batch.columns, "where": batch.where, "rules": len(batch.rules)}
         self._spaced.warning("alert_rules_not_evaluated", reason, **about, error=str(error))

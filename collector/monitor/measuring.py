@@ -21,8 +21,8 @@ from collector.query.wording import Wording
 from collector.sketch import BUCKETS_PER_DOUBLING, MERGE, ZERO_BUCKET, buckets_of, quantile_expression
 from exporters.clickhouse.schema import table_name
 
-MOST_GROUPS: Final = 50_000
-"""So many services, operations or whatever else are measured apart, those with the most spans."""
+MOST_GROUPS: Final = 100_000
+"""So many services, operations or whatever else are measured apart; more is an error, since all of them may be missed."""
 MOST_SPANS: Final = 20_000_000
 """So many spans are read at most, where spans are read; more is an error."""
 
@@ -31,6 +31,13 @@ _MINUTES_ARE_BEST: Final = 2 * 60 * MINUTE
 _LONGEST_LIST: Final = 8192
 """Of names, in characters: parameters travel in the URL."""
 _STORED: Final[Mapping[str, str]] = dict(zip(COLUMNS, ("ServiceName", "SpanName", "SpanKind"), strict=True))
+
+
+class TooManyGroups(Exception):
+    """Spans are too different to be told apart by some columns."""
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        super().__init__(f"spans differ by {', '.join(columns)} in more than {MOST_GROUPS:,} ways; name a service, or less in by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +90,7 @@ def measuring_statement(store: SpanStore, question: Question) -> Statement:
             FROM ({rows})
             {f"GROUP BY {', '.join(labels)}" if labels else ""}
             HAVING Sum > 0
-            ORDER BY Sum DESC
-            LIMIT {MOST_GROUPS}
+            LIMIT {MOST_GROUPS + 1}
         )""",  # noqa: S608 - names are checked, values are bound
         parameters,
     )
@@ -94,11 +100,14 @@ async def measure(store: SpanStore, question: Question) -> dict[tuple[str, ...],
     """What was measured of each group of spans that there are, by its labels in the order of the columns.
 
     Raises:
+        TooManyGroups: there are more than MOST_GROUPS.
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     statement = measuring_statement(store, question)
     bounded = store if question.where is None else replace(store, limits=Limits(rows=MOST_SPANS))
-    rows: Any = (await bounded.fetch(statement)).rows()
+    rows: list[Any] = list((await bounded.fetch(statement)).rows())
+    if len(rows) > MOST_GROUPS:
+        raise TooManyGroups(question.columns)
     return {
         tuple(row["Labels"]): Measured(
             row["Spans"],
