@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -105,14 +106,22 @@ def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, 
     )
 
 
-async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str) -> list[Hit]:
+async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None = None) -> list[Hit]:
     """These traces, summed up, in this order; without those that the workspace does not have.
+
+    Args:
+        search: what their spans are to fit; without one, or where it names no spans, hits do not say which do.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     bounds = await find_bounds(store, trace_ids, workspace)
-    found = await store.fetch(summaries_statement(store, trace_ids, workspace, bounds))
+    summaries = store.fetch(summaries_statement(store, trace_ids, workspace, bounds))
+    matched: dict[str, Matched] | None = None
+    if search is not None and search.matched_spans:
+        found, matched = await asyncio.gather(summaries, _find_matched(store, search, trace_ids, bounds))
+    else:
+        found = await summaries
     rows = {row["TraceId"]: row for row in found.rows()}
     return [
         Hit(
@@ -122,6 +131,7 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str) -> l
             start=row["First"],
             duration=row["Last"] - row["First"],
             services=[ServiceShare(*share) for share in row["Services"]],
+            matched=matched.get(trace_id) if matched is not None else None,
         )
         # A trace whose time to live ended between two queries is no hit any more.
         for trace_id in trace_ids
@@ -129,10 +139,16 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str) -> l
     ]
 
 
-def matched_statement(store: SpanStore, search: TraceSearch, trace_ids: list[str], by: Sequence[Field] = ()) -> Statement:
+def matched_statement(
+    store: SpanStore, search: TraceSearch, trace_ids: list[str], bounds: Bounds | None, by: Sequence[Field] = ()
+) -> Statement:
     """Of each of the traces, and of each group by groupable fields of its spans, how many spans fit, and the earliest of them:
     `TraceId`, `Group`, `Count`, `Spans`."""
     conditions, parameters = conditions_of(store, search)
+    if bounds:
+        # Much less than the time that is searched, where traces that fit are many.
+        conditions.append(bounds.condition)
+        parameters |= bounds.parameters
     wording = Wording(store.spans_table, parameters)
     group = f"[{', '.join(f'toString({group_text(wording, field)})' for field in by)}]::Array(String)"
     return Statement(
@@ -160,18 +176,14 @@ async def find_grouped(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
+    bounds = await find_bounds(store, trace_ids, search.workspace)
     groups: dict[str, list[tuple[tuple[str, ...], Matched]]] = {}
-    for row in (await store.fetch(matched_statement(store, search, trace_ids, by))).rows():
+    for row in (await store.fetch(matched_statement(store, search, trace_ids, bounds, by))).rows():
         matched = Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]])
         groups.setdefault(row["TraceId"], []).append((tuple(row["Group"]), matched))
     return groups
 
 
-async def find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str]) -> dict[str, Matched]:
-    """Which spans of these traces fit, by the id of the trace.
-
-    Raises:
-        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
-    """
-    found = await store.fetch(matched_statement(store, search, trace_ids))
+async def _find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str], bounds: Bounds | None) -> dict[str, Matched]:
+    found = await store.fetch(matched_statement(store, search, trace_ids, bounds))
     return {row["TraceId"]: Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]]) for row in found.rows()}

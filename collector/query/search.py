@@ -7,11 +7,10 @@ of each.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from collector.query.conditions import OfTrace, Sort, TraceSearch, conditions_of
-from collector.query.hits import Hit, Matched, MatchedSpan, ServiceShare, find_hits, find_matched
+from collector.query.hits import Hit, Matched, MatchedSpan, ServiceShare, find_hits
 from collector.query.ranking import MOST_MEASURED, Cursor, decode_cursor, encode_cursor, ranking_statement
 from collector.query.store import SpanStore
 
@@ -74,13 +73,7 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
     trace_ids = row["TraceIds"][: search.limit]
     if not trace_ids:
         return Page(total=total, complete=complete, weighted_total=weighted_total)
-    if search.matched_spans:
-        hits, matched = await asyncio.gather(
-            find_hits(store, trace_ids, search.workspace), find_matched(store, search, trace_ids)
-        )
-        hits = [replace(hit, matched=matched.get(hit.trace_id)) for hit in hits]
-    else:
-        hits = await find_hits(store, trace_ids, search.workspace)
+    hits = await find_hits(store, trace_ids, search.workspace, search)
     more = len(row["TraceIds"]) > search.limit
     last = len(trace_ids) - 1
     after = Cursor(row["Ranks"][last], trace_ids[last], total, complete, weighted_total) if more else None

@@ -94,6 +94,15 @@ def spans_statement(
     )
 
 
+def existence_statement(store: SpanStore, trace_id: str, workspace: str) -> Statement:
+    """A row if the workspace has a span of the trace."""
+    return Statement(
+        f"SELECT 1 AS One FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
+        " WHERE TraceId = {trace_id:String} AND Workspace = {workspace:String} LIMIT 1",
+        {"trace_id": trace_id, "workspace": workspace},
+    )
+
+
 async def find_trace(
     store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = MAX_SPANS, narrowed: Narrowing = ALL_SPANS
 ) -> Spans | None:
@@ -148,6 +157,9 @@ async def _find(
     narrowed: Narrowing,
 ) -> _Found | None:
     bounds = await find_bounds(store, [trace_id], workspace)
+    if bounds is None and not (await store.fetch(existence_statement(store, trace_id, workspace))).row_count:
+        # Known in a third of the time that it takes to look for all that there is of spans.
+        return None
     limit = max_spans + 1
     result = await store.fetch(spans_statement(store, selected, trace_id, workspace, bounds, narrowed, limit))
     if bounds and not result.row_count:
