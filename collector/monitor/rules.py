@@ -77,14 +77,14 @@ class Flapping(ObjectModel):
     changes: Annotated[int, Field(ge=0, le=100)] = 6
     """So many times it became active or resolved; 0 never minds."""
     within: Wait = Duration(HOUR)
-    """In this time. A flapping alert stays active until it has been quiet for so long."""
+    """In this time, a day at most. A flapping alert stays active until it has been quiet for so long."""
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if 0 < self.changes < 3:
             raise ValueError("changes must be 0 or at least 3, since every alert becomes active and is resolved")
-        if self.changes and not self.within:
-            raise ValueError("within must be longer than 0")
+        if not 0 < self.within <= DAY:
+            raise ValueError(f"within must be longer than 0 and at most 24h, found {self.within}")
         return self
 
 

@@ -69,6 +69,7 @@ async def test_a_rule_is_refused_with_all_that_is_wrong_each_by_its_field(port: 
         "channels[0]": "must be a UUID",
         "condition.above": "must be from 0 to less than 1, since a rate cannot be above 1",
     }
+    assert await told(flapping={"within": "25h"}) == {"flapping": "within must be longer than 0 and at most 24h, found 25h"}
     assert await told(channels=[str(uuid.UUID(int=1))]) == {"channels[0]": "the workspace has no such channel"}
     for condition, fault in {
         '{"measure": "latncy"}': "must have one of latency, errorRate, throughput, absence, burnRate, change as measure;"
@@ -82,6 +83,7 @@ async def test_a_rule_is_refused_with_all_that_is_wrong_each_by_its_field(port: 
         assert await told(condition=orjson.loads(condition)) == {"condition": fault}
     for said, fault in (
         ({"alertBy": ["kind"]}, "alertBy must be of what is measured apart: kind is not in by"),
+        ({"alertBy": ["service", "service"]}, "by and alertBy must name everything once, found service again"),
         ({"repeat": "30s"}, "repeat must be 0 or at least every, which is 1m, found 30s"),
         (
             {"by": ["tenant"], "window": "7h"},
