@@ -18,7 +18,7 @@ from collector.sketch import RELATIVE_ERROR
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
-from tests.contract.test_query_api_traces import Api, Running
+from tests.contract.test_query_api_traces import Api, Running, check_against_openapi
 from tests.support.rows import Row, insert_statement, json_lines, rows_of
 from tests.support.search_oracle import attributes, traces_of
 from tests.support.traces import all_traces
@@ -468,6 +468,29 @@ async def test_names_that_were_not_there_before_are_new(api: Api, stored: Stored
     assert filtered["operationCount"] < again["operationCount"]
 
 
+async def test_another_workspace_has_nothing_of_it(api: Api, stored: Stored) -> None:
+    asked: dict[str, Any] = {**stored.range, "q": "service != nil"}
+    nothing: dict[str, Callable[[Any], Any]] = {
+        "latencies": lambda found: found["groups"],
+        "operations": lambda found: found["slowest"] + found["mostTime"],
+        "throughput": lambda found: found["series"],
+        "heat-map": lambda found: found["cells"],
+        "errors": lambda found: found["spans"] or found["by"]["service"]["causes"],
+        "critical-path": lambda found: found["bands"] or found["total"],
+        "new": lambda found: found["services"] + found["operations"],
+        "differences": lambda found: found["selection"]["spans"] + found["baseline"]["spans"] or found["differences"],
+    }
+    for path, told in nothing.items():
+        body = {**asked, **({"selection": "kind = server"} if path == "differences" else {})}
+        for workspace, is_empty in (("default", False), ("other", True)):
+            headers = {"X-Workspace-Id": workspace}
+            async with api.session.post(f"{api.url}/api/v1/analysis/{path}", json=body, headers=headers) as response:
+                document = await response.json()
+                assert response.status == 200, document
+            check_against_openapi(f"/api/v1/analysis/{path}", document)
+            assert (not told(document)) is is_empty, (path, workspace)
+
+
 WRONG: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("latencies", {"by": "duration"}, "by"),
     ("latencies", {"by": list("abcdef")}, "by"),
@@ -493,6 +516,7 @@ WRONG: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("differences", {"baselineStart": "1772370000", "baselineEnd": "1772360000"}, "baselineStart"),
     ("differences", {"selection": "a = 1", "sample": "99"}, "sample"),
     ("new", {"lookback": "0s"}, "lookback"),
+    ("new", {"since": "2026-03-01T12:00:00Z"}, "since"),
 )
 
 
