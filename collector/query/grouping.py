@@ -10,6 +10,7 @@ from typing import Final
 from collector.query.language import read_field
 from collector.query.predicates import Attribute, Column, Field
 from collector.query.wording import Wording
+from config.ottl_grammar import MOST_CHARACTERS
 
 _TEXTS: Final[Mapping[Column, str]] = {
     "name": "SpanName",
@@ -20,8 +21,8 @@ _TEXTS: Final[Mapping[Column, str]] = {
     "scope name": "ScopeName",
     "scope version": "ScopeVersion",
 }
-_MOST_CHARACTERS: Final = 2000
-"""Of a text that is searched for: all that is asked for must fit into a query of the search box."""
+_LONGEST: Final = 2000
+"""Characters of a text that is searched for."""
 
 
 def is_groupable(field: Field) -> bool:
@@ -75,12 +76,13 @@ def search_words(keys: Sequence[Key], texts: Sequence[str]) -> str | None:
             return None
         # A group's text is empty where there is no such attribute.
         terms.append(equal if text or not isinstance(key.field, Attribute) else f"({equal} or {key.words} = nil)")
-    return " and ".join(terms)
+    words = " and ".join(terms)
+    return words if len(words) <= MOST_CHARACTERS else None
 
 
 def equals(words: str, text: str) -> str | None:
     """A condition that a field has this text; None where that cannot be written."""
-    if len(text) > _MOST_CHARACTERS:
+    if len(text) > _LONGEST:
         return None
     try:
         text.encode()

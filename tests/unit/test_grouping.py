@@ -63,6 +63,7 @@ def test_what_words_cannot_say_leads_nowhere() -> None:
     assert search_words([read_key("operation")], ["x" * 2001]) is None
     assert search_words([read_key("operation")], ["\udcff"]) is None
     assert search_words([read_key("kind")], [""]) is None
+    assert search_words([read_key("operation")] * 5, ["x" * 2000] * 5) is None
 
 
 @pytest.mark.parametrize("per_doubling", range(1, 9))

@@ -68,33 +68,34 @@ _OPERATION: Final = (Key("service", "service"), read_key("operation"), Key("kind
 
 async def analyse_latencies(request: web.Request, query: MultiMapping[str]) -> web.Response:
     """Count, errors, mean and percentiles of the durations of spans, in groups."""
-    keys, rank = asked_keys(query), _RANKS[SORT.read(query)]
-    found, answer = await _find(request, query, keys)
+    keys, percentiles, rank = asked_keys(query), _percentiles(query), _RANKS[SORT.read(query)]
+    found, answer = await _find(request, query, keys, percentiles)
     limit = LIMIT.read(query)
     groups = sorted(found.groups, key=lambda group: (-rank(group), group.texts))[:limit]
     complete = found.group_count <= limit
-    because = f"There are {found.group_count} groups, more than limit={limit}; narrow the conditions or raise the limit."
+    because = f"There are {found.group_count} groups, more than limit={limit}; narrow the conditions or raise the limit. "
     return rendering.json_response(
         {
             **answer,
-            "groups": [_group(query, keys, group, _percentiles(query)) for group in groups],
+            "groups": [_group(query, keys, group, percentiles) for group in groups],
             "groupCount": found.group_count,
             "complete": complete,
-            "incompleteBecause": None if complete else because + _unsorted(found),
+            "incompleteBecause": None if complete else f"{because}{_left_out(found)}".strip(),
         }
     )
 
 
 async def analyse_operations(request: web.Request, query: MultiMapping[str]) -> web.Response:
     """The slowest operations, those that fail most often, and those that take the most time together."""
-    found, answer = await _find(request, query, _OPERATION)
+    percentiles = _percentiles(query)
+    found, answer = await _find(request, query, _OPERATION, percentiles)
     limit = OPERATIONS.read(query)
 
     def first(rank: Callable[[GroupLatencies], float]) -> list[dict[str, Any]]:
         ranked = sorted(
             (group for group in found.groups if rank(group) > 0), key=lambda group: (-rank(group), -group.count, group.texts)
         )
-        return [_group(query, _OPERATION, group, _percentiles(query)) for group in ranked[:limit]]
+        return [_group(query, _OPERATION, group, percentiles) for group in ranked[:limit]]
 
     complete = found.group_count <= len(found.groups)
     return rendering.json_response(
@@ -106,16 +107,18 @@ async def analyse_operations(request: web.Request, query: MultiMapping[str]) -> 
             "highestErrorRate": first(_RANKS["errorRate"]),
             "operationCount": found.group_count,
             "complete": complete,
-            "incompleteBecause": None if complete else _unsorted(found).strip(),
+            "incompleteBecause": _left_out(found) or None,
         }
     )
 
 
-async def _find(request: web.Request, query: MultiMapping[str], keys: Sequence[Key]) -> tuple[Latencies, dict[str, Any]]:
+async def _find(
+    request: web.Request, query: MultiMapping[str], keys: Sequence[Key], percentiles: Sequence[float]
+) -> tuple[Latencies, dict[str, Any]]:
     """What was found, and what answers say of it in any case."""
     search = asked_spans(query, request[CALLER].workspace, request.app[NOW]())
     weighted = params.WEIGHTED.read(query)
-    asked = LatencyQuery(search, keys, _percentiles(query), weighted)
+    asked = LatencyQuery(search, keys, percentiles, weighted)
     found = await find_latencies(request.app[STORE], asked)
     return found, {
         "startUnixNano": str(search.start),
@@ -136,10 +139,11 @@ def _percentiles(query: MultiMapping[str]) -> list[float]:
     return percentiles
 
 
-def _unsorted(found: Latencies) -> str:
+def _left_out(found: Latencies) -> str:
+    """What was not looked at; empty where everything was."""
     if found.group_count <= len(found.groups):
         return ""
-    return f" Only the {MOST_GROUPS} groups with the most spans were looked at."
+    return f"Only the {MOST_GROUPS} groups with the most spans were looked at."
 
 
 def _group(query: MultiMapping[str], keys: Sequence[Key], group: GroupLatencies, percentiles: Sequence[float]) -> dict[str, Any]:
