@@ -111,6 +111,10 @@ async def client(embedded_clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
                 span.start_time_unix_nano, span.end_time_unix_nano = EPOCH + number, EPOCH + number + 10**6
             rows = rows_of(data, workspace)
             await client.insert(insert_statement(rows), json_lines(rows))
+        await client.command(
+            "INSERT INTO otel_red_minute (Workspace, ServiceName, Minute, SpanName, SpanKind, StatusCode, Spans, DurationSketch)"
+            f" VALUES ('theirs', '{SECRET}', {EPOCH // 60_000_000_000 * 60}, 'theirs does', 'Server', 'Unset', 3, map(640, 3))"
+        )
         yield client
         await client.command(f"DROP DATABASE {database}", database="default")
 
@@ -167,6 +171,12 @@ async def test_an_attackers_walk_shows_nothing_of_another_workspace(client: Clic
         assert SECRET.encode() in answer.body
 
 
+PROMETHEUS = {
+    "time": str(EPOCH // 10**9 + 600),
+    "start": str(EPOCH // 10**9 - 600),
+    "end": str(EPOCH // 10**9 + 600),
+    "step": "60",
+}
 IN_DIALECTS: dict[str, list[dict[str, str]]] = {
     "/jaeger/": [
         {},
@@ -199,6 +209,14 @@ IN_DIALECTS: dict[str, list[dict[str, str]]] = {
         {"traceIds": f"{MY_TRACE},{SECRET_TRACE}"},
         {"workspace": "theirs"},
     ],
+    "/prometheus/": [
+        {**PROMETHEUS, "query": "traces_spanmetrics_calls_total", "match[]": "traces_spanmetrics_calls_total"},
+        {**PROMETHEUS, "query": f'{{service="{SECRET}"}}', "match[]": f'{{service=~"{SECRET}|x"}}'},
+        {**PROMETHEUS, "query": 'sum by (service) (rate(traces_spanmetrics_calls_total{service!="x"}[1h]))'},
+        {**PROMETHEUS, "query": "traces_span_metrics_calls_total{span_name=~\"' OR Workspace = 'theirs' --|.*\"}"},
+        {**PROMETHEUS, "query": "histogram_quantile(0.5, sum by (le, service) (rate(traces_spanmetrics_latency_bucket[1h])))"},
+        {"workspace": "theirs"},
+    ],
 }
 ALWAYS = {
     "query.startTimeMin": "2000-01-01T00:00:00Z",
@@ -213,7 +231,7 @@ ALWAYS = {
 
 async def test_an_attackers_walk_through_the_dialects_shows_nothing_either(client: ClickHouseClient) -> None:
     paths = {
-        route.path.format(trace_id=trace, service=service, tag="resource.service.name")
+        route.path.format(trace_id=trace, service=service, tag="resource.service.name", label="service")
         for route in dialects.ROUTES
         for trace in (MY_TRACE, SECRET_TRACE)
         for service in ("shop", SECRET)
@@ -236,6 +254,9 @@ async def test_an_attackers_walk_through_the_dialects_shows_nothing_either(clien
         for path in (f"/jaeger/api/traces/{SECRET_TRACE}", f"/zipkin/api/v2/trace/{SECRET_TRACE}", "/tempo/api/search"):
             answer = await query.get(path, bearer(EVERY, x_workspace_id="theirs"))
             assert (answer.status, SECRET.encode() in answer.body) == (200, True)
+        for path, filters in (("query", IN_DIALECTS["/prometheus/"][2]), ("label/service/values", PROMETHEUS)):
+            answer = await query.get(f"/prometheus/api/v1/{path}", bearer(EVERY, x_workspace_id="theirs"), **filters)
+            assert (answer.status, SECRET.encode() in answer.body) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -245,6 +266,7 @@ async def test_an_attackers_walk_through_the_dialects_shows_nothing_either(clien
         ("/jaeger/api/v3/services", '{"error":{"httpCode":401,"message":"'),
         ("/tempo/api/search", "no token came"),
         ("/zipkin/api/v2/services", "no token came"),
+        ("/prometheus/api/v1/labels", '{"status":"error","errorType":"bad_data","error":"'),
     ],
 )
 async def test_each_dialect_is_refused_in_its_own_words(client: ClickHouseClient, path: str, body: str) -> None:

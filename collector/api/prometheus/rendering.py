@@ -15,9 +15,9 @@ from collector.query.promql.evaluation import Steps
 from collector.query.promql.vectors import Labels, Numbers, Vector
 
 _ERROR_TYPES: Final[Mapping[int, str]] = {
-    400: "bad_data",
     404: "not_found",
     422: "execution",
+    429: "unavailable",
     503: "unavailable",
     504: "timeout",
 }
@@ -33,7 +33,7 @@ def error_answer(problem: Problem) -> web.Response:
     text = problem.detail
     if isinstance(problem, BadParameter):
         text = f'invalid parameter "{problem.parameter}": {problem.remedy}'
-    document = {"status": "error", "errorType": _ERROR_TYPES.get(problem.status, "internal"), "error": text}
+    document = {"status": "error", "errorType": _ERROR_TYPES.get(problem.status, "bad_data" if problem.status < 500 else "internal"), "error": text}
     return web.Response(status=problem.status, body=orjson.dumps(document), content_type=JSON)
 
 
