@@ -33,7 +33,11 @@ def error_answer(problem: Problem) -> web.Response:
     text = problem.detail
     if isinstance(problem, BadParameter):
         text = f'invalid parameter "{problem.parameter}": {problem.remedy}'
-    document = {"status": "error", "errorType": _ERROR_TYPES.get(problem.status, "bad_data" if problem.status < 500 else "internal"), "error": text}
+    document = {
+        "status": "error",
+        "errorType": _ERROR_TYPES.get(problem.status, "bad_data" if problem.status < 500 else "internal"),
+        "error": text,
+    }
     return web.Response(status=problem.status, body=orjson.dumps(document), content_type=JSON)
 
 
