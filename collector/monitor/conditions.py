@@ -7,194 +7,29 @@ A condition says which time ranges it needs measured, and judges what was measur
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from collector.control.objects import ObjectModel
 from collector.monitor.events import Unit
+from collector.monitor.measured import DAY, HOUR, MINUTE, SECOND, Measured, Reading, Verdict
 from collector.monitor.states import Seen
+from collector.monitor.thresholds import (
+    ChangeOf,
+    Condition,
+    Latencies,
+    Minutes,
+    Objective,
+    Positive,
+    Rate,
+    Statistic,
+    check_sides,
+    judged,
+    side,
+)
 from config.values import Duration
-
-SECOND: Final = 10**9
-MINUTE: Final = 60 * SECOND
-HOUR: Final = 60 * MINUTE
-DAY: Final = 24 * HOUR
-LONGEST: Final = 31 * DAY
-"""The longest time range that is measured, nanoseconds."""
-_STATISTIC: Final = re.compile(r"p(\d{1,2}(?:\.\d{1,3})?|100)")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A time range that a condition needs measured, in nanoseconds.
-
-    Attributes:
-        length: from its start to its end.
-        back: from its end to the time of the evaluation.
-    """
-
-    length: int
-    back: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What was measured of one group of spans in one time range.
-
-    Attributes:
-        spans, errors: how many, and how many with the status Error, each as many times as the spans that it stands for.
-        duration: the sum of their durations in nanoseconds, weighted likewise.
-        quantiles: from 0 to 1 → the quantile of the durations, nanoseconds.
-        slower: nanoseconds → how many spans took longer.
-    """
-
-    spans: float
-    errors: float = 0.0
-    duration: float = 0.0
-    quantiles: Mapping[float, float] = field(default_factory=dict)
-    slower: Mapping[int, float] = field(default_factory=dict)
-
-    def statistic(self, name: str) -> float:
-        """`mean`, or a percentile such as `p99`, of the durations of some spans, in nanoseconds."""
-        quantile = quantile_of(name)
-        return self.duration / self.spans if quantile is None else self.quantiles[quantile]
-
-
-NOTHING: Final = Measured(0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a condition says of a group.
-
-    Attributes:
-        seen: how it stands.
-        value: what is compared with the threshold; None where that cannot be said.
-        spans: in the newest time range.
-    """
-
-    seen: Seen
-    value: float | None
-    spans: float
-
-
-def quantile_of(statistic: str) -> float | None:
-    """The quantile, from 0 to 1, that `p99` names; None for `mean` and what is no percentile."""
-    named = _STATISTIC.fullmatch(statistic)
-    return None if named is None else float(named[1]) / 100
-
-
-def _statistic(text: str) -> str:
-    if text != "mean" and not quantile_of(text):
-        raise ValueError("must be mean or a percentile above 0, such as p50, p99 or p99.9")
-    return text
-
-
-def _changing(text: str) -> str:
-    if text not in ("errorRate", "throughput", "mean") and not quantile_of(text):
-        raise ValueError("must be errorRate, throughput, mean, or a percentile above 0, such as p50, p99 or p99.9")
-    return text
-
-
-def _positive(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise ValueError("must be a number greater than 0")
-    return value
-
-
-def _rate(value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError("must be from 0 to less than 1, since a rate cannot be above 1")
-    return value
-
-
-def _objective(value: float) -> float:
-    if not 0 < value < 1:
-        raise ValueError("must be between 0 and 1, such as 0.999; an objective of 1 leaves nothing to burn")
-    return value
-
-
-def _length(value: Duration) -> Duration:
-    if not MINUTE <= value <= LONGEST or value % MINUTE:
-        raise ValueError(f"must be whole minutes, from 1m to {Duration(LONGEST)}")
-    return value
-
-
-def _threshold(value: Duration) -> Duration:
-    if not value:
-        raise ValueError("must be longer than 0, or every span would do")
-    return value
-
-
-Statistic = Annotated[str, AfterValidator(_statistic)]
-Positive = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_positive)]
-Rate = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_rate)]
-Objective = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_objective)]
-Latencies = Annotated[Duration, AfterValidator(_threshold)]
-Minutes = Annotated[Duration, AfterValidator(_length)]
-ChangeOf = Annotated[str, AfterValidator(_changing)]
-
-
-def _judged(value: float, above: float | None, below: float | None, recover: float | None) -> Seen:
-    if above is not None:
-        return "breach" if value > above else "clear" if value <= (above if recover is None else recover) else "between"
-    assert below is not None  # noqa: S101 - models have one of them
-    return "breach" if value < below else "clear" if value >= (below if recover is None else recover) else "between"
-
-
-def _check_sides(above: float | None, below: float | None, recover: float | None) -> None:
-    if (above is None) == (below is None):
-        raise ValueError("needs either above or below")
-    if recover is not None and above is not None and recover > above:
-        raise ValueError(f"recover must be at most above, which is {above:g}, found {recover:g}")
-    if recover is not None and below is not None and recover < below:
-        raise ValueError(f"recover must be at least below, which is {below:g}, found {recover:g}")
-
-
-def _side(above: float | None, below: float | None) -> str:
-    return f"above {above:g}" if below is None else f"below {below:g}"
-
-
-class Condition(ObjectModel):
-    """What all conditions have."""
-
-    unit: ClassVar[Unit] = "1"
-    """Of values."""
-
-    @property
-    def words(self) -> tuple[str, str]:
-        """What is measured, and when the rule fires."""
-        raise NotImplementedError
-
-    @property
-    def threshold(self) -> float | None:
-        """At which the rule fires, in the unit of values; None where no number is compared."""
-        raise NotImplementedError
-
-    @property
-    def statistics(self) -> tuple[str, ...]:
-        """Those of durations that have to be measured, such as `p99`."""
-        return ()
-
-    @property
-    def slow_above(self) -> int:
-        """Spans that took longer have to be counted; nanoseconds, 0 for none."""
-        return 0
-
-    def readings(self, window: int) -> tuple[Reading, ...]:
-        """The time ranges that have to be measured, the newest first."""
-        return (Reading(window),)
-
-    def judge(self, measured: Sequence[Measured], window: int) -> Verdict:
-        """What it means that this was measured of a group, one for each of `readings`.
-
-        Where there are no spans in the newest of them, that is for the condition to say too.
-        """
-        raise NotImplementedError
 
 
 class Latency(Condition):
@@ -238,7 +73,7 @@ class Latency(Condition):
             return Verdict("nothing", None, 0.0)
         value = now.statistic(self.of) / SECOND
         recover = None if self.recover is None else self.recover.seconds
-        return Verdict(_judged(value, self.threshold, None, recover), value, now.spans)
+        return Verdict(judged(value, self.threshold, None, recover), value, now.spans)
 
 
 class ErrorRate(Condition):
@@ -252,7 +87,7 @@ class ErrorRate(Condition):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_sides(self.above, None, self.recover)
+        check_sides(self.above, None, self.recover)
         return self
 
     @property
@@ -271,7 +106,7 @@ class ErrorRate(Condition):
         if not now.spans:
             return Verdict("nothing", None, 0.0)
         value = now.errors / now.spans
-        return Verdict(_judged(value, self.above, None, self.recover), value, now.spans)
+        return Verdict(judged(value, self.above, None, self.recover), value, now.spans)
 
 
 class Throughput(Condition):
@@ -291,13 +126,13 @@ class Throughput(Condition):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_sides(self.above, self.below, self.recover)
+        check_sides(self.above, self.below, self.recover)
         return self
 
     @property
     def words(self) -> tuple[str, str]:
         """What is measured, and when the rule fires."""
-        return "spans a second", _side(self.above, self.below)
+        return "spans a second", side(self.above, self.below)
 
     @property
     def threshold(self) -> float | None:
@@ -312,7 +147,7 @@ class Throughput(Condition):
         """See Condition."""
         now = measured[0]
         value = now.spans * SECOND / window
-        return Verdict(_judged(value, self.above, self.below, self.recover), value, now.spans)
+        return Verdict(judged(value, self.above, self.below, self.recover), value, now.spans)
 
 
 class Absence(Condition):
@@ -448,7 +283,7 @@ class Change(Condition):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        _check_sides(self.above, self.below, self.recover)
+        check_sides(self.above, self.below, self.recover)
         if self.above is not None and self.above <= 1:
             raise ValueError(f"above must be greater than 1, where nothing has changed, found {self.above:g}")
         if self.below is not None and self.below >= 1:
@@ -459,7 +294,7 @@ class Change(Condition):
     def words(self) -> tuple[str, str]:
         """What is measured, and when the rule fires."""
         what = {"errorRate": "error rate", "throughput": "spans a second"}.get(self.of, f"{self.of} of durations")
-        return f"{what}, against {self.against} before", f"{_side(self.above, self.below)} times"
+        return f"{what}, against {self.against} before", f"{side(self.above, self.below)} times"
 
     @property
     def threshold(self) -> float | None:
@@ -483,7 +318,7 @@ class Change(Condition):
             return Verdict("nothing", None, now.spans)
         new, old = (self._number(each) for each in (now, before))
         value = new / old if old else math.inf if new else 1.0
-        seen = _judged(value, self.above, self.below, self.recover)
+        seen = judged(value, self.above, self.below, self.recover)
         return Verdict(seen, None if math.isinf(value) else value, now.spans)
 
     def _number(self, measured: Measured) -> float:

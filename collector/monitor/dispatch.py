@@ -15,8 +15,8 @@ import structlog
 from collector import metrics
 from collector.clock import Clock
 from collector.control.trouble import Trouble
-from collector.monitor.conditions import DAY
 from collector.monitor.log import AlertLog, Happening
+from collector.monitor.measured import DAY
 from collector.monitor.notifier import Notifier
 from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from collector.monitor.conditions import MINUTE, Reading
 from collector.monitor.events import What
 from collector.monitor.log import alert_id_of
+from collector.monitor.measured import MINUTE, Reading
 from collector.monitor.measuring import measure
 from collector.monitor.planning import Answer, Group, PlannedRule, batches, judge
 from collector.monitor.states import OPEN, AlertState, Status, step

@@ -19,9 +19,9 @@ from collector.clock import Clock
 from collector.control.trouble import Trouble
 from collector.monitor.alerts import Alerts
 from collector.monitor.book import RuleBook
-from collector.monitor.conditions import DAY, MINUTE
 from collector.monitor.exemplars import find_exemplars
 from collector.monitor.log import AlertLog, Happening, alert_id_of
+from collector.monitor.measured import DAY, MINUTE
 from collector.monitor.measuring import Question, TooManyGroups, measure
 from collector.monitor.muting import Muting
 from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule, judge

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from collector.monitor.conditions import MINUTE, Measured
+from collector.monitor.measured import MINUTE, Measured
 from collector.monitor.rules import COLUMNS
 from collector.query.predicates import Attribute, Predicate
 from collector.query.rollups import QUARTER_HOUR, SECOND

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from collector.control.versions import Stored
-from collector.monitor.conditions import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
+from collector.monitor.measured import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
 from collector.monitor.measuring import Question
 from collector.monitor.rules import AlertRule
 from collector.monitor.states import NoData, Seen

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.monitor.conditions import Verdict
 from collector.monitor.events import AlertEvent, Evidence, What
 from collector.monitor.log import alert_id_of
+from collector.monitor.measured import Verdict
 from collector.monitor.planning import PlannedRule
 from collector.monitor.states import AlertState
 

@@ -9,10 +9,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from collector.control.objects import Kind, ObjectModel
-from collector.monitor.conditions import DAY, HOUR, MINUTE, AnyCondition, Minutes, Reading
+from collector.monitor.conditions import AnyCondition
 from collector.monitor.events import Severity
 from collector.monitor.fields import printable
+from collector.monitor.measured import DAY, HOUR, MINUTE, Reading
 from collector.monitor.states import NoData, Policy
+from collector.monitor.thresholds import Minutes
 from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN, Predicate
 from collector.query.store import KINDS

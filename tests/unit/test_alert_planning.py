@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from collector.api.bodies import validated
 from collector.api.problems import Problem
 from collector.control.versions import Stored
-from collector.monitor.conditions import MINUTE, Measured
+from collector.monitor.measured import MINUTE, Measured
 from collector.monitor.muting import MaintenanceWindow, Muting, Silence
 from collector.monitor.planning import Answer, PlannedRule, batches, judge
 from collector.monitor.rules import AlertRule
