@@ -4,7 +4,7 @@
 
 The other side is a process that answers every packet with the same bytes. The same is done by `wrk`, where it is installed, and
 by a floor in the same language: protocols that write the same request again whenever something comes, and neither read answers
-nor measure anything.
+nor measure anything; and by aiohttp's client, which is what one would usually take.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+import aiohttp
 import uvloop
 
 from bench.processes import Process, free_port, listens, python_module
@@ -67,6 +68,23 @@ async def serve(port: int) -> None:
     """Answer until killed."""
     server = await asyncio.get_running_loop().create_server(_Answering, "127.0.0.1", port)
     await server.serve_forever()
+
+
+async def ask_aiohttp(port: int, connections: int, seconds: float) -> None:
+    """The same with aiohttp's client."""
+    url, count, end_s = f"http://127.0.0.1:{port}/", 0, time.monotonic() + seconds
+    began_s = time.process_time()
+
+    async def one_after_the_other(session: aiohttp.ClientSession) -> None:
+        nonlocal count
+        while time.monotonic() < end_s:
+            async with session.get(url) as answer:
+                await answer.read()
+            count += 1
+
+    async with aiohttp.ClientSession() as session:
+        await asyncio.gather(*(one_after_the_other(session) for _ in range(connections)))
+    print(json.dumps([count, time.process_time() - began_s]))
 
 
 async def ask(port: int, connections: int, seconds: float) -> None:
@@ -128,6 +146,13 @@ def floor(port: int, connections: int, seconds: float) -> Measured:
     return Measured(requests / seconds, cpu_s * 1e6 / requests)
 
 
+def aiohttp_client(port: int, connections: int, seconds: float) -> Measured:
+    """aiohttp's client."""
+    command = python_module("bench.load_tests", "--ask-aiohttp", port, "--connections", connections, "--seconds", seconds)
+    requests, cpu_s = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return Measured(requests / seconds, cpu_s * 1e6 / requests)
+
+
 def children_cpu_s() -> float:
     """CPU seconds of children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -141,18 +166,21 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--serve", type=int, metavar="PORT", help=argparse.SUPPRESS)
     parser.add_argument("--ask", type=int, metavar="PORT", help=argparse.SUPPRESS)
+    parser.add_argument("--ask-aiohttp", type=int, metavar="PORT", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.serve is not None:
         uvloop.run(serve(arguments.serve))
     elif arguments.ask is not None:
         uvloop.run(ask(arguments.ask, arguments.connections, arguments.seconds))
+    elif arguments.ask_aiohttp is not None:
+        uvloop.run(ask_aiohttp(arguments.ask_aiohttp, arguments.connections, arguments.seconds))
     else:
         compare(arguments.connections, arguments.seconds, arguments.repetitions)
 
 
 def compare(connections: int, seconds: float, repetitions: int) -> None:
     """Measure all in turn, and print medians."""
-    senders = {"generator": generator, "floor": floor, **({"wrk": wrk} if shutil.which("wrk") else {})}
+    senders = {"generator": generator, "floor": floor, "aiohttp": aiohttp_client, **({"wrk": wrk} if shutil.which("wrk") else {})}
     found: dict[str, list[Measured]] = {name: [] for name in (*senders, "by the clock")}
     port = free_port()
     with TemporaryDirectory() as directory:
