@@ -99,10 +99,9 @@ class AlertLog:
     async def latest(self, since: int) -> tuple[int, list[Happening]]:
         """The number of the last entry, and the last happening of each alert that is open or has changed since a time."""
         head = await self.head()
-        select = f"SELECT {_COLUMNS} FROM {self._table} WHERE Entry <= {{head:UInt64}}"  # noqa: S608 - values are bound
-        sql = (
-            f"SELECT * FROM ({select} ORDER BY Entry DESC, WriteId LIMIT 1 BY AlertId)"  # noqa: S608 - as above
-            " WHERE Status IN {open:Array(String)} OR AtNs >= {since:Int64}"
+        sql = self._last_of_each(
+            "Entry <= {head:UInt64}",
+            "argMax(Status, Entry) IN {open:Array(String)} OR max(At) >= fromUnixTimestamp64Nano({since:Int64})",
         )
         rows = await self._query(sql, {"head": head, "open": sorted(OPEN), "since": since})
         return head, [_happening(row) for row in rows]
@@ -154,11 +153,11 @@ class AlertLog:
             rule_id: only those of this rule.
         """
         of_rule = "" if rule_id is None else " AND RuleId = {rule:UUID}"
-        select = f"SELECT {_COLUMNS} FROM {self._table} WHERE Workspace = {{workspace:String}}{of_rule}"  # noqa: S608 - values are bound
-        sql = (
-            f"SELECT * FROM ({select} ORDER BY Entry DESC, WriteId LIMIT 1 BY AlertId)"  # noqa: S608 - as above
-            " WHERE Status IN {statuses:Array(String)} AND (Entry, toString(AlertId)) < ({entry:UInt64}, {alert:String})"
-            " ORDER BY Entry DESC, toString(AlertId) DESC LIMIT {limit:UInt32}"
+        sql = self._last_of_each(
+            f"Workspace = {{workspace:String}}{of_rule}",
+            "argMax(Status, Entry) IN {statuses:Array(String)}"
+            " AND (max(Entry), toString(AlertId)) < ({entry:UInt64}, {alert:String})"
+            " ORDER BY max(Entry) DESC, toString(AlertId) DESC LIMIT {limit:UInt32}",
         )
         parameters: dict[str, object] = {"workspace": workspace, "statuses": list(statuses), "limit": limit}
         parameters |= {"entry": before[0], "alert": before[1]}
@@ -216,6 +215,17 @@ class AlertLog:
         else:
             writer = await self._read_back(entry)
         return writer == write_id
+
+    def _last_of_each(self, where: str, having: str) -> str:
+        """SQL for the last happening of each alert that fits, the latest first.
+
+        The texts, which are long, are read of these alone.
+        """
+        last = f"SELECT AlertId, max(Entry) FROM {self._table} WHERE {where} GROUP BY AlertId HAVING {having}"  # noqa: S608 - values are bound
+        return (
+            f"SELECT {_COLUMNS} FROM {self._table} WHERE (AlertId, Entry) IN ({last})"  # noqa: S608 - as above
+            " ORDER BY Entry DESC, toString(AlertId) DESC, WriteId LIMIT 1 BY Entry, AlertId"
+        )
 
     async def _read_back(self, entry: int) -> uuid.UUID:
         """Who has written an entry; another replica may need a moment to know it."""
