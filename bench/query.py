@@ -93,10 +93,10 @@ class Times:
 def measure(question: Question, api: Asker, store: Asker, rounds: int, drop: Callable[[], None] | None) -> dict[str, Times]:
     """Times of each way: `api`, `ours`, and `standard` where there is one."""
     samples = rows(store.sql(question.samples))
-    ways: dict[str, Callable[[Sample], object]] = {
-        "api": lambda sample: api.get(question.path(sample), question.answers),
-        "ours": lambda sample: store.sql(question.ours(sample)),
-    }
+    ways: dict[str, Callable[[Sample], object]] = {}
+    if (path := question.path) is not None:
+        ways["api"] = lambda sample: api.get(path(sample), question.answers)
+    ways["ours"] = lambda sample: store.sql(question.ours(sample))
     if (standard := question.standard) is not None:
         ways["standard"] = lambda sample: store.sql(standard(sample))
     if "standard" in ways:
@@ -136,19 +136,27 @@ def rows(answer: bytes) -> list[Mapping[str, Any]]:
 
 def line(question: Question, times: Mapping[str, Times]) -> str:
     """One line of the report."""
-    api, ours, standard = times["api"], times["ours"], times.get("standard")
-    ratio = (api.typical - TARGET_MS) / ours.typical
-    verdicts = [f"≤ {TARGET_RATIO} + {TARGET_MS:.0f} ms: {_verdict(ratio <= TARGET_RATIO)}"]
-    if question.p95_ms is not None:
-        verdicts.append(f"p95 < {question.p95_ms:.0f} ms: {_verdict(api.p95 < question.p95_ms)}")
-    if question.name.startswith("topology") and standard is not None:
-        verdicts.append(f"≥ {JOIN_TARGET:.0f} x: {_verdict(standard.typical / api.typical >= JOIN_TARGET)}")
-    cold = "".join(f"{median(each.cold):>9.1f}" if each.cold else "" for each in times.values())
-    of_standard = f"{standard.typical:>9.1f}{standard.typical / api.typical:>8.2f}" if standard else f"{'—':>9}{'—':>8}"
-    return (
-        f"{question.name:<33}{api.typical:>9.1f}{api.p95:>9.1f}{ours.typical:>9.1f}{api.typical / ours.typical:>8.2f}"
-        f"{of_standard}  {', '.join(verdicts)}{'  cold' if cold else ''}{cold}"
-    )
+    api, ours, standard = times.get("api"), times["ours"], times.get("standard")
+    columns, verdicts = [question.name], []
+    if api is not None:
+        columns += [f"{api.typical:.1f}", f"{api.p95:.1f}", f"{ours.typical:.1f}", f"{api.typical / ours.typical:.2f}"]
+        verdicts.append(
+            f"≤ {TARGET_RATIO} + {TARGET_MS:.0f} ms: {_verdict((api.typical - TARGET_MS) / ours.typical <= TARGET_RATIO)}"
+        )
+        if question.p95_ms is not None:
+            verdicts.append(f"p95 < {question.p95_ms:.0f} ms: {_verdict(api.p95 < question.p95_ms)}")
+    else:
+        columns += ["—", "—", f"{ours.typical:.1f}", "—"]
+    if standard is not None:
+        ratio = standard.typical / (api or ours).typical
+        columns += [f"{standard.typical:.1f}", f"{ratio:.2f}"]
+        if api is None:
+            verdicts.append(f"≥ {JOIN_TARGET:.0f} x: {_verdict(ratio >= JOIN_TARGET)}")
+    else:
+        columns += ["—", "—"]
+    cold = [f"{way} {median(each.cold):.1f}" for way, each in times.items() if each.cold]
+    widths = f"{columns[0]:<33}" + "".join(f"{column:>9}" for column in columns[1:])
+    return f"{widths}  {', '.join(verdicts)}" + (f"; cold: {', '.join(cold)}" if cold else "")
 
 
 def _verdict(met: bool) -> str:
@@ -185,7 +193,7 @@ def report(directory: Path, arguments: argparse.Namespace) -> None:
     with stored(directory, arguments.spans) as port:
         store = Asker(port)
         print(store.sql("SELECT count() AS spans, uniq(TraceId) AS traces FROM otel.otel_traces").decode().replace("\n", " "))
-        print(f"{'ms':<33}{'api':>9}{'p95':>9}{'sql':>9}{'ratio':>8}{'standard':>9}{'/ api':>8}")
+        print(f"{'ms':<33}" + "".join(f"{title:>9}" for title in ("api", "p95", "sql", "ratio", "standard", "ratio")))
 
         def drop() -> None:
             for cache in _CACHES:

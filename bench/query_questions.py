@@ -19,6 +19,7 @@ from bench.query_sql import (
     has_attribute,
     ids,
     latencies,
+    node_graph,
     of_service,
     one_trace,
     services,
@@ -41,7 +42,7 @@ class Question:
     Attributes:
         name: for the report.
         samples: makes those to ask about; a query, of which each row is one.
-        path: of our API.
+        path: of our API; None for a question that only SQL asks.
         ours: SQL of our tables with the same answer.
         standard: what readers of the standard table ask; None where they have no such question.
         p95_ms: which the API must stay below, warm; None where there is no such bound.
@@ -50,7 +51,7 @@ class Question:
 
     name: str
     samples: str
-    path: Callable[[Sample], str]
+    path: Callable[[Sample], str] | None
     ours: Callable[[Sample], str]
     standard: Callable[[Sample], str] | None = None
     p95_ms: float | None = None
@@ -92,13 +93,11 @@ def _attribute(name: str, which: Literal["rare", "common"], limit_ms: float | No
     )
 
 
-def _topology(name: str, start: int, end: int) -> Question:
-    return Question(
-        name,
-        _ONCE,
-        lambda _: _path("/topology", start=start, end=end),
-        lambda _: edges(start, end),
-        lambda _: standard_edges(start, end),
+def _topology(name: str, start: int, end: int) -> tuple[Question, Question]:
+    """The topology with percentiles, of the API; and what Grafana's node graph shows, which has none."""
+    return (
+        Question(f"topology, {name}", _ONCE, lambda _: _path("/topology", start=start, end=end), lambda _: edges(start, end)),
+        Question(f"node graph, {name}", _ONCE, None, lambda _: node_graph(start, end), lambda _: standard_edges(start, end)),
     )
 
 
@@ -194,8 +193,8 @@ QUESTIONS: Final[Sequence[Question]] = (
             f" WHERE {starts_within('Timestamp', HOUR[1] - 6 * HOUR_NS, HOUR[1])} LIMIT 1000"
         ),
     ),
-    _topology("topology, 1 h", *HOUR),
-    _topology("topology, 1 day", *DAY),
+    *_topology("1 h", *HOUR),
+    *_topology("1 day", *DAY),
     Question(
         "waterfall, 100,000 spans",
         _LARGE,

@@ -127,6 +127,15 @@ def edges(start: int, end: int) -> str:
         FROM ({rows}) GROUP BY Client, Server, ConnectionType, Node ORDER BY Called DESC LIMIT 1001"""
 
 
+def node_graph(start: int, end: int) -> str:
+    """What Grafana's node graph shows of calls, from our tables of calls."""
+    rows = _EDGES.format(start=start // 10**9, end=end // 10**9)
+    return f"""
+        SELECT concat(Client, '->', Server) AS id, Client AS source, Server AS target, sum(Calls) AS mainstat,
+            sum(ServerDurationSum) / mainstat * 0.000001 AS secondarystat, sum(FailedCalls) AS errors
+        FROM ({rows}) GROUP BY source, target ORDER BY mainstat DESC"""
+
+
 def latencies(condition: str, start: int, end: int) -> str:
     return f"""
         SELECT ServiceName, count(), countIf(StatusCode = 'Error'), min(Duration), max(Duration), avg(Duration),

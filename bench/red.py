@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import time
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -71,15 +72,15 @@ async def cost(url: str, way: str, batches: list[SpanBatch], executor: Executor)
 
 def children_cpu_seconds() -> float:
     """CPU time of the processes below this one: of the server, and of what starts and watches it."""
-    ticks, waiting = 0, [os.getpid()]
+    nanoseconds, waiting = 0, [os.getpid()]
     while waiting:
         process = waiting.pop()
         children = [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
         waiting += children
         for child in children:
-            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+            # The kernel's per-process CPU clock; its id is made from the process id (man 2 clock_getres).
+            nanoseconds += time.clock_gettime_ns((~child << 3) | 2)
+    return nanoseconds / 1e9
 
 
 def main() -> None:

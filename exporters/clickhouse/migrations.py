@@ -233,7 +233,7 @@ def _differences(template: str, existing: _Table, settings: SchemaSettings) -> I
         return
     wanted = sorting_key(template)
     if existing.sorting_key and wanted and existing.sorting_key != wanted:
-        yield f"{table} is sorted by {existing.sorting_key}, not by {wanted}: reading one workspace of several takes longer"
+        yield f"{table} is sorted by {existing.sorting_key}, not by {wanted}: it answers the same, most questions more slowly"
     for name, definition in column_definitions(template).items():
         wanted, found = _type(definition), existing.columns.get(name)
         if found is not None and found != wanted:
