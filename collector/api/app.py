@@ -24,6 +24,7 @@ from collector.api import (
     configuration,
     dialects,
     failure_rules,
+    lasting,
     latencies,
     ledger,
     load_test_runs,
@@ -134,7 +135,7 @@ def build_application(
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS, lasting=load_test_runs.EVENTS)
+    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS, lasting=lasting.PATHS)
     application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
@@ -143,8 +144,7 @@ def build_application(
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
         application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
         application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
-        application[load_test_runs.FOLLOWERS] = set()
-        application.on_shutdown.append(load_test_runs.end_followers)
+        lasting.allow_lasting(application)
         application[saved_requests.EXECUTIONS] = ExecutionStore(client, client.database, settings.timeout_s)
         if outgoing is not None:
             application[load_test_runs.LOAD_TESTS] = outgoing.load_tests

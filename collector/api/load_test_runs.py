@@ -12,6 +12,7 @@ from aiohttp import web
 
 from collector.api import params, schemas
 from collector.api.audit import CURSOR, encode_cursor
+from collector.api.lasting import EVENTS, lasting
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, Route
@@ -26,13 +27,9 @@ from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 LOAD_TESTS: Final = web.AppKey("load_tests", LoadTests)
 """Starts load tests; not there where none can be started."""
 RUNS: Final = web.AppKey("load_test_runs", RunStore)
-FOLLOWERS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("followers", set)
-"""Requests that are answered for as long as their clients stay."""
 RUN: Final = "LoadTestRun"
 """How the OpenAPI document calls a run."""
 
-EVENTS: Final = "/events"
-"""How paths end where clients stay to be told of what happens."""
 _EVENT_STREAM: Final = "text/event-stream"
 _MOST_POINTS: Final = 1000
 _POLL_S: Final = 1.0
@@ -153,25 +150,15 @@ async def follow_load_test_run(request: web.Request) -> web.StreamResponse:
     await _state(request, _run_id(request))
     response = web.StreamResponse(headers={"Content-Type": _EVENT_STREAM, "Cache-Control": "no-store"})
     await response.prepare(request)
-    followers, task = request.app[FOLLOWERS], asyncio.current_task()
-    assert task is not None  # noqa: S101 - handlers run in tasks
-    followers.add(task)
-    try:
-        async for event, document in _events(request):
-            await response.write(b"event: %b\ndata: %b\n\n" % (event, orjson.dumps(document)))
-    except (ClickHouseError, ClickHouseUnavailable):
-        # The answer has begun, so that no other one can be given; clients of event streams connect anew.
-        return response
-    finally:
-        followers.discard(task)
+    with lasting(request):
+        try:
+            async for event, document in _events(request):
+                await response.write(b"event: %b\ndata: %b\n\n" % (event, orjson.dumps(document)))
+        except (ClickHouseError, ClickHouseUnavailable):
+            # The answer has begun, so that no other one can be given; clients of event streams connect anew.
+            return response
     await response.write_eof()
     return response
-
-
-async def end_followers(application: web.Application) -> None:
-    """Leave those that are still being answered, when the port closes."""
-    for task in application[FOLLOWERS]:
-        task.cancel()
 
 
 async def _events(request: web.Request) -> AsyncIterator[tuple[bytes, dict[str, Any]]]:

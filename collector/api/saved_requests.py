@@ -10,6 +10,8 @@ from aiohttp import web
 
 from collector.api import params, schemas
 from collector.api.audit import CURSOR, encode_cursor
+from collector.api.lasting import EXECUTIONS as SENDING
+from collector.api.lasting import lasting
 from collector.api.objects import ID, ObjectApi
 from collector.api.params import Parameter
 from collector.api.problems import Problem
@@ -50,7 +52,8 @@ async def execute_saved_request(request: web.Request) -> web.Response:
     stored = await REQUESTS.named(request)
     caller = request[CALLER]
     try:
-        made = await executor.execute(caller.workspace, stored, caller.principal.name)
+        with lasting(request):
+            made = await executor.execute(caller.workspace, stored, caller.principal.name)
     except EgressRefused as error:
         raise Problem(403, "Target not allowed", error.sentence) from None
     except SecretError as error:
@@ -139,7 +142,7 @@ _ALL: Final = "/api/v1/workspaces/{workspace}/request-executions"
 ROUTES: Final = (
     *REQUESTS.routes(),
     Route(
-        f"/api/v1/workspaces/{{workspace}}/saved-requests/{{{ID}}}/executions",
+        f"/api/v1/workspaces/{{workspace}}/saved-requests/{{{ID}}}{SENDING}",
         execute_saved_request,
         "Send a saved request, with a trace of its own",
         {JSON: schemas.reference("RequestExecution")},

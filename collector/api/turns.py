@@ -58,11 +58,11 @@ class Turns:
         """How many requests wait for one."""
         return sum(map(len, self._waiting.values()))
 
-    def middleware(self, *prefixes: str, lasting: str) -> Middleware:
+    def middleware(self, *prefixes: str, lasting: tuple[str, ...]) -> Middleware:
         """Lets requests for paths that begin so wait for their turn; stands behind the guard, which knows the workspace.
 
         Args:
-            lasting: paths that end so are answered for as long as their clients stay, mostly without the store, and need no turn.
+            lasting: paths that end so need no turn: they are answered for long, mostly without the store.
         """
 
         @web.middleware

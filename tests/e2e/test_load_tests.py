@@ -22,11 +22,15 @@ WORKSPACE = "/api/v1/workspaces/default"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers everything with `ok`, over connections that stay open."""
+    """Answers everything with `ok`, over connections that stay open, but `/never` not at all."""
 
     protocol_version = "HTTP/1.1"
+    asked_in_vain = threading.Event()
 
     def do_GET(self) -> None:
+        if self.path == "/never":
+            self.asked_in_vain.set()
+            threading.Event().wait(120)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -121,8 +125,14 @@ def test_a_run_ends_with_its_daemon_and_keeps_what_it_has(tmp_path: Path) -> Non
         follower = http.client.HTTPConnection("127.0.0.1", daemon.ports.query, timeout=30)
         follower.request("GET", f"{WORKSPACE}/load-test-runs/{run}/events")
         assert follower.getresponse().readline() == b"event: progress\n"
+        request = {"kind": "http", "url": f"http://localhost:{port}/never"}
+        saved = post(daemon, "/saved-requests", {"name": "waits", "timeout": "1m", "request": request})["id"]
+        waiter = http.client.HTTPConnection("127.0.0.1", daemon.ports.query, timeout=30)
+        waiter.request("POST", f"{WORKSPACE}/saved-requests/{saved}/executions")
+        assert Handler.asked_in_vain.wait(30)
         assert daemon.stop() == 0
         follower.close()
+        waiter.close()
         assert is_gone(generator)
         said = daemon.event("load_test_ended")
         assert said is not None
