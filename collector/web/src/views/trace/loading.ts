@@ -14,7 +14,6 @@ export interface LoadedTrace {
 }
 
 const FIRST = 1000;
-const THEN = 25_000;
 
 /** The trace of an id, with times as they are or adjusted. */
 export function useTrace(traceId: string, adjust: readonly string[]): { trace?: LoadedTrace; error?: ApiError } {
@@ -36,8 +35,9 @@ async function load(
   traceId: string, workspace: string, adjust: readonly string[], signal: AbortSignal, show: (trace: LoadedTrace) => void,
 ): Promise<void> {
   let bars: readonly Bar[] = [];
-  for (let limit = FIRST; ; limit = THEN) {
-    const query = { offset: bars.length, limit, adjust };
+  for (;;) {
+    // The daemon reads the whole trace for each answer, so what does not fit on a screen is asked for at once.
+    const query = { offset: bars.length, limit: bars.length ? null : FIRST, adjust };
     const path = `/api/v1/traces/${encodeURIComponent(traceId)}/waterfall`;
     const { bars: raw, ...header } = await ask<Schemas["Waterfall"]>(path, { query, workspace, signal });
     bars = [...bars, ...readBars(raw, bars)];
