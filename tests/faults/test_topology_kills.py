@@ -78,4 +78,8 @@ def test_every_call_is_counted_once_however_often_the_daemon_is_killed(tmp_path:
     (edge,) = (edge for edge in answer["edges"] if edge["server"]["name"] == "cart" and edge["client"]["name"] == "web")
     assert edge["calls"] == calls
     assert count(f"SELECT count() FROM {database}.otel_topology_halves") > calls
+    by_minute, settled, by_hour = (
+        count(f"SELECT sum(Calls) FROM {database}.otel_topology_{table}") for table in ("minute", "settled", "hour")
+    )
+    assert by_hour == by_minute + settled
     genuine_clickhouse.execute(f"DROP DATABASE {database} SYNC")
