@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -15,6 +13,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
+from collector.cli import main
 from collector.query.store import ERROR, SpanStore
 from collector.query.trace import find_trace
 from exporters.clickhouse import migrations
@@ -28,7 +27,6 @@ from tests.support.requests import one_span_request
 from tests.support.standard_tables import FORMS, standard_tables
 
 OLD = "0af7651916cd43dd8448eb211c80319c"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -129,7 +127,9 @@ async def test_where_nothing_may_be_created_the_start_says_what_is_missing(click
     assert shape(clickhouse, database) == before
 
 
-def test_the_command_says_what_it_would_do_and_does_it(embedded_clickhouse: ClickHouse, tmp_path: Path) -> None:
+def test_the_command_says_what_it_would_do_and_does_it(
+    embedded_clickhouse: ClickHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     name = f"migrated_{uuid4().hex}"
     file = tmp_path / "collector.yaml"
     configuration = {
@@ -138,12 +138,12 @@ def test_the_command_says_what_it_would_do_and_does_it(embedded_clickhouse: Clic
         "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["clickhouse"]}}},
     }
     file.write_text(yaml.safe_dump(configuration))
+    # It would last for all tests of this process.
+    monkeypatch.setattr("collector.commands.schema.configure_logging", lambda level: None)
 
     def run(action: str) -> tuple[int, str]:
-        command = [sys.executable, "-m", "collector", "schema", action, "-c", str(file)]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        assert ended.stderr == ""
-        return ended.returncode, ended.stdout
+        status = main(["schema", action, "-c", str(file)])
+        return status, capsys.readouterr().out
 
     try:
         status, planned = run("plan")
