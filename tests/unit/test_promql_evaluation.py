@@ -98,6 +98,14 @@ def test_counters_are_known_between_their_steps(growth: list[int], one: int, oth
     assert is_there == any(each and 60 * minute < end and 60 * (minute + 1) > start for minute, each in enumerate(growth))
 
 
+def test_a_query_may_not_read_too_much() -> None:
+    many = " or ".join(f"traces_span_metrics_calls_total{{a!='{number}'}}" for number in range(41))
+    with pytest.raises(EvaluationError, match="41 different selections of metrics; at most 40"):
+        asked(many, Steps(START))
+    with pytest.raises(EvaluationError, match="ask for longer steps"):
+        asked("rate(traces_span_metrics_calls_total[1m])", Steps(START, 60 * 10**9, 30_000))
+
+
 def test_rates_of_several_steps_are_those_of_each_alone() -> None:
     query = "sum by (service_name) (rate(traces_span_metrics_calls_total[5m] offset 2m))"
     steps = Steps(START, 60 * 10**9, 5)

@@ -47,9 +47,12 @@ ENDS_AFTER: Final = HOUR
 """A series is there from the first span until so many nanoseconds after the last."""
 MOST_NUMBERS: Final = 2_000_000
 """Numbers of a result."""
+MOST_LOADS: Final = 40
+"""Metrics that one query may select, each as often as in another way."""
 MERGED: Final = 4
 """So many buckets of sketches are read as one where there are many steps: quantiles are then off by 4.4 % at most."""
 
+_AT_ONCE: Final = 4
 _MOST_FINE_CELLS: Final = 64
 _DAY: Final = 24 * HOUR
 
@@ -78,9 +81,17 @@ async def evaluate(store: SpanStore, expression: Expression, steps: Steps, works
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     loads = list(dict.fromkeys(_needed(expression, steps)))
+    if len(loads) > MOST_LOADS:
+        raise EvaluationError(f"the query reads {len(loads)} different selections of metrics; at most {MOST_LOADS} are served")
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def read(load: Load) -> Sequence[Counted]:
+        async with room:
+            return await fetch(store, load, workspace)
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(fetch(store, load, workspace)) for load in loads]
+            tasks = [group.create_task(read(load)) for load in loads]
     except ExceptionGroup as errors:
         # One is enough to say why there is no answer.
         raise errors.exceptions[0] from None
