@@ -48,7 +48,7 @@ ENDS_AFTER: Final = HOUR
 MOST_NUMBERS: Final = 2_000_000
 """Numbers of a result."""
 MOST_LOADS: Final = 40
-"""Metrics that one query may select, each as often as in another way."""
+"""So many selections of metrics that differ may stand in one query."""
 MERGED: Final = 4
 """So many buckets of sketches are read as one where there are many steps: quantiles are then off by 4.4 % at most."""
 

@@ -6,6 +6,7 @@ counters are taken to grow evenly.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -182,6 +183,11 @@ async def fetch(store: SpanStore, load: Load, workspace: str) -> list[Counted]:
             f"query processing would load too many samples into memory: {load.metric.name} has more than {MOST_NUMBERS} in this"
             " time range; ask for fewer series or a shorter time, or sum them up by labels right around rate"
         )
+    # That takes a while where there is much: not on the event loop.
+    return await asyncio.to_thread(_counted, load, rows)
+
+
+def _counted(load: Load, rows: Sequence[Mapping[str, Any]]) -> list[Counted]:
     sparse = _by_labels(load, rows)
     boundaries = np.array(load.grid.boundaries, np.int64)
     if load.merged:
