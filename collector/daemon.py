@@ -132,7 +132,7 @@ class Daemon:
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
             explainers = pipeline.explainers()
-            sends = outgoing(self._config, store.client if store else None, self._clock.now)
+            sends = outgoing(self._config, store.client if store else None, pipeline.entry, self._clock.now)
             if sends is not None:
                 sends.watch(self._telemetry)
                 await rooms.enter_async_context(sends.load_tests)

@@ -9,10 +9,12 @@ from typing import Final
 from yarl import URL
 
 from collector import metrics
+from collector.consumer import Consumer
 from collector.control.objects import Objects
 from collector.egress.policy import for_targets
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
+from collector.monitor.own_spans import OwnSpans
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.secrets import NamedSecrets
@@ -48,11 +50,12 @@ def _rows(outcomes: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
     return [((outcome,), count) for outcome, count in outcomes.items()]
 
 
-def outgoing(config: Config, client: ClickHouseClient | None, now: Callable[[], int]) -> Outgoing | None:
+def outgoing(config: Config, client: ClickHouseClient | None, consumer: Consumer, now: Callable[[], int]) -> Outgoing | None:
     """What the configuration asks for; None where it asks for nothing, or has no store for what comes of it.
 
     Args:
         client: of the store; the caller closes it.
+        consumer: takes spans of what is sent.
         now: nanoseconds since 1970.
     """
     for name in config.service.extensions:
@@ -66,7 +69,7 @@ def outgoing(config: Config, client: ClickHouseClient | None, now: Callable[[], 
             objects = Objects(client, client.database, _TIMEOUT_S, now)
             executions = ExecutionStore(client, client.database, _TIMEOUT_S)
             return Outgoing(
-                LoadTests(settings, policy, secrets, runs, objects, now),
-                Executor(policy, settings.tls, secrets, executions, objects, now),
+                LoadTests(settings, policy, secrets, runs, objects, OwnSpans(consumer, "spanhouse.load_tests"), now),
+                Executor(policy, settings.tls, secrets, executions, objects, OwnSpans(consumer, "spanhouse.requests"), now),
             )
     return None

@@ -21,6 +21,7 @@ from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.clickhouse import ClickHouse
+from tests.support.receivers import ListConsumer
 from tests.support.sending_port import EVE, RAY, RUNS, TESTS, WORKSPACE, Port, outgoing_of, port_of
 from tests.support.targets import serving_target
 from tests.support.waiting import until
@@ -37,8 +38,9 @@ async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseCli
 
 @pytest.fixture
 async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
-    outgoing = outgoing_of(client)
-    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing) as port:
+    taken = ListConsumer()
+    outgoing = outgoing_of(client, taken)
+    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing, taken) as port:
         yield port
 
 
@@ -246,7 +248,7 @@ async def test_nothing_is_sent_where_it_must_not_go(port: Port, client: ClickHou
 
 
 async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -> None:
-    await port.let_fail({"type": "error", "status": 503})
+    rule = await port.let_fail({"type": "error", "status": 503})
     run = await port.start("/json", service="shop", duration="30s", concurrency=2)
     unconcerned = await port.start("/json", requests=5)
     assert (await port.ended(unconcerned))["result"]["injected"] == []
@@ -263,6 +265,18 @@ async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -
     figures = (await port.ended(run))["result"]
     assert figures["injected"] == [{"type": "error", "count": figures["failed"]}]
     assert figures["failures"] == [{"cause": "injected status 503", "count": figures["failed"], "example": ""}]
+    spans = {span.trace_id.hex(): span for span in port.own_spans}
+    assert {each["traceId"] for each in (*figures["slowest"], *figures["failedTraces"])} <= spans.keys()
+    marked = {
+        trace_id: span
+        for trace_id, span in spans.items()
+        if any(each.key == "spanhouse.failure.rule" and each.value.string_value == rule for each in span.attributes)
+    }
+    assert {each["traceId"] for each in figures["failedTraces"]} <= marked.keys()
+    assert {span.status.message for span in marked.values()} == {"injected status 503"}
+    headers = {sent["traceparent"] for _, sent in port.target.requests if "traceparent" in sent}
+    reached = {trace_id: span for trace_id, span in spans.items() if trace_id not in marked}
+    assert {f"00-{trace_id}-{span.span_id.hex()}-01" for trace_id, span in reached.items()} <= headers
 
 
 class Away(RunStore):

@@ -16,12 +16,14 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse
+from tests.support.receivers import ListConsumer
 from tests.support.sending_port import EVE, EXECUTIONS, RAY, REQUESTS, Port, outgoing_of, port_of
 from tests.support.targets import serving_target
 
@@ -39,7 +41,8 @@ async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseCli
 
 @pytest.fixture
 async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
-    async with serving_target() as target, port_of(client, target, outgoing_of(client)) as port:
+    taken = ListConsumer()
+    async with serving_target() as target, port_of(client, target, outgoing_of(client, taken), taken) as port:
         yield port
 
 
@@ -247,11 +250,20 @@ async def test_failures_on_purpose_say_so(port: Port) -> None:
         expected = {"maxDuration": "20ms"}
         made = await execute(port, here, service=service, timeout="100ms" if service == "d" else "10s", expectations=expected)
         assert (made["cause"], made["status"], made["injected"]) == (cause, status, {"rule": rule, "type": failure["type"]})
+        span = port.own_spans[-1]
+        assert (span.trace_id.hex(), span.name, span.status.message) == (made["traceId"], "GET /json", cause)
+        marks = {each.key: each.value.string_value for each in span.attributes if each.key.startswith("spanhouse.failure.")}
+        assert marks == {"spanhouse.failure.rule": rule, "spanhouse.failure.type": failure["type"]}
     assert [path for path, _ in port.target.requests] == ["/json"]
     rule = await port.let_fail({"type": "error", "status": 503}, "allowed.example")
     call = {"kind": "grpc", "url": "http://allowed.example:9", "method": f"{HEALTH}/Check"}
     assert (await execute(port, call))["cause"] == "status UNAVAILABLE"
-    assert (await execute(port, here))["injected"] is None
+    made = await execute(port, here)
+    assert made["injected"] is None
+    span = port.own_spans[-1]
+    assert (span.trace_id.hex(), span.status.code) == (made["traceId"], Status.STATUS_CODE_UNSET)
+    assert port.target.requests[-1][1]["traceparent"] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
+    assert not [each.key for each in span.attributes if each.key.startswith("spanhouse.failure.")]
 
 
 async def test_what_can_be_said_can_be_shown(port: Port) -> None:

@@ -14,6 +14,8 @@ import aiohttp
 import orjson
 from aiohttp import web
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # publishes no types
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.access import Gate
 from collector.api.app import build_application, build_runner
@@ -28,6 +30,7 @@ from collector.egress.policy import for_targets
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.monitor.outgoing import Outgoing
+from collector.monitor.own_spans import OwnSpans
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.secrets import NamedSecrets
@@ -35,7 +38,9 @@ from collector.tokens import Tokens
 from config.access import TokensExtension
 from config.load_tests import LoadTestsExtension
 from exporters.clickhouse.client import ClickHouseClient
+from proto.otlp_encode import encode_request
 from tests.support.answers import Answer
+from tests.support.receivers import ListConsumer
 from tests.support.targets import Target
 from tests.support.waiting import until
 
@@ -64,6 +69,7 @@ class Port:
     Attributes:
         stored: where runs are.
         tester: what runs load tests there; None where none can be started.
+        taken: spans that the daemon itself has sent.
     """
 
     url: str
@@ -71,6 +77,13 @@ class Port:
     target: Target
     stored: RunStore
     tester: LoadTests | None
+    taken: ListConsumer
+
+    @property
+    def own_spans(self) -> list[Span]:
+        """The spans that the daemon itself has sent."""
+        requests = [ExportTraceServiceRequest.FromString(encode_request(batch)) for batch in self.taken.batches]
+        return [span for request in requests for span in request.resource_spans[0].scope_spans[0].spans]
 
     async def ask(self, method: str, path: str, body: Any = None, token: str = ANN, version: int = 0, **options: str) -> Answer:
         headers = {"Authorization": f"Bearer {token}", **({"If-Match": f'"{version}"'} if version else {})}
@@ -152,23 +165,33 @@ async def _lookup(host: str, port: int) -> list[str]:
 
 
 @asynccontextmanager
-async def port_of(client: ClickHouseClient, target: Target, outgoing: Outgoing | None) -> AsyncIterator[Port]:
+async def port_of(
+    client: ClickHouseClient, target: Target, outgoing: Outgoing | None, taken: ListConsumer | None = None
+) -> AsyncIterator[Port]:
     runner = build_runner(build_application(client, guard=Guard(gate()), outgoing=outgoing))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        yield Port(url, session, target, RunStore(client, client.database), outgoing and outgoing.load_tests)
+        yield Port(
+            url, session, target, RunStore(client, client.database), outgoing and outgoing.load_tests, taken or ListConsumer()
+        )
     await runner.cleanup()
 
 
-def outgoing_of(client: ClickHouseClient, **settings: Any) -> Outgoing:
-    """What sends, within LIMITS."""
+def outgoing_of(client: ClickHouseClient, taken: ListConsumer | None = None, **settings: Any) -> Outgoing:
+    """What sends, within LIMITS.
+
+    Args:
+        taken: keeps the spans of what is sent.
+    """
+    taken = taken or ListConsumer()
     limits = LoadTestsExtension.model_validate({**LIMITS, **settings})
     policy = for_targets(limits.allowed_targets, "extensions.load_tests.allowed_targets")
     secrets = NamedSecrets(limits.secrets, "extensions.load_tests.secrets")
-    objects = Objects(client, client.database)
+    objects, spans = Objects(client, client.database), OwnSpans(taken, "tests")
+    runs, executions = RunStore(client, client.database), ExecutionStore(client, client.database)
     return Outgoing(
-        LoadTests(limits, policy, secrets, RunStore(client, client.database), objects, time.time_ns, _lookup),
-        Executor(policy, limits.tls, secrets, ExecutionStore(client, client.database), objects, time.time_ns, _lookup),
+        LoadTests(limits, policy, secrets, runs, objects, spans, time.time_ns, _lookup),
+        Executor(policy, limits.tls, secrets, executions, objects, spans, time.time_ns, _lookup),
     )

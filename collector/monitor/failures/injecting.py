@@ -63,7 +63,12 @@ class Injection:
     @property
     def attributes(self) -> dict[str, str]:
         """What marks the span of the request."""
-        return {RULE_ATTRIBUTE: str(self.rule), TYPE_ATTRIBUTE: self.failure.type}
+        return marks(str(self.rule), self.failure.type)
+
+
+def marks(rule: str, failure: str) -> dict[str, str]:
+    """What marks the span of a request that failed on purpose: attributes with the rule and the type of the failure."""
+    return {RULE_ATTRIBUTE: rule, TYPE_ATTRIBUTE: failure}
 
 
 class Injector:

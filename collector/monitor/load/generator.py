@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -18,9 +19,9 @@ from yarl import URL
 from collector.control.versions import Stored
 from collector.monitor.expectations import SLOWER, Judge
 from collector.monitor.failures.injecting import Injection, Injector
-from collector.monitor.failures.rules import ErrorAnswer, Failure, TimeOut
+from collector.monitor.failures.rules import ErrorAnswer, TimeOut
 from collector.monitor.failures.standing import described
-from collector.monitor.load.interval import Recorder, Summary
+from collector.monitor.load.interval import Fate, Recorder, Summary
 from collector.monitor.load.lane import Lane, Route
 from collector.monitor.load.message import Message
 from collector.monitor.load.plan import Plan, Rule
@@ -151,19 +152,17 @@ class Generator:
         now = time.monotonic_ns()
         reader, service = lane.reader, now - lane.sent_at
         cause = self._judge.judge(reader.status, service, reader.body)
-        if lane.struck:
-            self._recorder.injected[lane.struck] += 1
-            cause = _injected(cause) if cause == SLOWER else cause
-        self._recorder.answered(now - lane.due, service, reader.status, reader.nbytes, lane.trace_id, cause)
+        if lane.struck is not None and cause == SLOWER:
+            cause = _injected(cause)
+        fate = Fate(lane.trace_id, cause, lane.struck)
+        self._recorder.answered(now - lane.due, service, reader.status, reader.nbytes, fate)
         self._in_flight -= 1
         self._next(lane, now)
 
     def failed(self, lane: Lane, cause: str, example: str = "") -> None:
         """A lane has none."""
         now = time.monotonic_ns()
-        if lane.struck:
-            self._recorder.injected[lane.struck] += 1
-        self._recorder.failed(cause, lane.trace_id, now - lane.due, example)
+        self._recorder.failed(now - lane.due, Fate(lane.trace_id, cause, lane.struck), example)
         self._in_flight -= 1
         if cause in ("connect", "tls") and not self._is_over():
             asyncio.get_running_loop().call_later(_PAUSE_S, self._start, lane)
@@ -174,19 +173,19 @@ class Generator:
         """What goes wrong on purpose in a trace."""
         return None if self._injector is None else self._injector.draw(bytes.fromhex(trace_id.decode()))
 
-    def injected(self, lane: Lane, failure: Failure) -> None:
+    def injected(self, lane: Lane, injection: Injection) -> None:
         """A lane's request has ended on purpose."""
         now = time.monotonic_ns()
         response, service = now - lane.due, now - lane.sent_at
-        self._recorder.injected[lane.struck] += 1
-        match failure:
-            case ErrorAnswer():
-                cause = _injected(self._judge.judge(failure.status, service, failure.message.encode()))
-                self._recorder.answered(response, service, failure.status, 0, lane.trace_id, cause)
+        fate = Fate(lane.trace_id, _injected(injection.failure.type), injection)
+        match injection.failure:
+            case ErrorAnswer(status=status, message=message):
+                cause = _injected(self._judge.judge(status, service, message.encode()))
+                self._recorder.answered(response, service, status, 0, replace(fate, cause=cause))
             case TimeOut():
-                self._recorder.timed_out(response, service, lane.trace_id, _injected("timeout"))
+                self._recorder.timed_out(response, service, fate)
             case _:
-                self._recorder.failed(_injected(failure.type), lane.trace_id, response)
+                self._recorder.failed(response, fate)
         self._in_flight -= 1
         self._next(lane, now)
 
@@ -200,7 +199,7 @@ class Generator:
                 self._finished.set()
         elif self._arrivals is None:
             self._begin_paced(lane, now)
-        elif self._due <= now:
+        elif self._is_due(now):
             self._begin_due(lane, now)
         else:
             self._idle.append(lane)
@@ -229,11 +228,15 @@ class Generator:
         self._recorder.sent += 1
         lane.begin(due, now, self._timeout)
 
+    def _is_due(self, now: int) -> bool:
+        """Whether another request is; what would be due at the end of the test, or later, is not part of it."""
+        return self._due <= now and self._due - self._started < self._plan.duration_s * _SECOND
+
     def _wake(self) -> None:
         """Give idle lanes what is due."""
         self._alarm = None
         now = time.monotonic_ns()
-        while self._idle and self._due <= now and not self._is_over():
+        while self._idle and self._is_due(now) and not self._is_over():
             # The one that was busy last, so that of many connections no more are open than needed.
             self._begin_due(self._idle.pop(), now)
         if self._idle and not self._is_over():
@@ -259,10 +262,8 @@ class Generator:
                 if lane.busy and lane.deadline < now:
                     waited = now - lane.due
                     lane.give_up()
-                    cause = _injected("timeout") if lane.struck else "timeout"
-                    if lane.struck:
-                        self._recorder.injected[lane.struck] += 1
-                    self._recorder.timed_out(waited, now - lane.sent_at if lane.sent_at else waited, lane.trace_id, cause)
+                    fate = Fate(lane.trace_id, _injected("timeout") if lane.struck else "timeout", lane.struck)
+                    self._recorder.timed_out(waited, now - lane.sent_at if lane.sent_at else waited, fate)
                     self._in_flight -= 1
                     self._next(lane, now)
 

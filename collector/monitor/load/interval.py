@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
+import time
 from array import array
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
@@ -14,11 +16,14 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from collector import sketch
+from collector.monitor.failures.injecting import Injection
 
 K = TypeVar("K")
 
 SLOWEST: Final = 20
 """So many of the slowest requests are named, in each interval and in a result."""
+STRUCK: Final = 100
+"""So many requests of an interval that something went wrong with on purpose get a span."""
 FAILED: Final = 5
 """So many failed requests of an interval are named."""
 
@@ -39,6 +44,14 @@ class Named(BaseModel):
     """The response time, nanoseconds."""
     cause: str
     """Why it failed; empty when it did not."""
+    ended_at: int = 0
+    """Nanoseconds since 1970; 0 where it is read from the store."""
+    status: int = 0
+    """Of HTTP; 0 without an answer."""
+    rule: str = ""
+    """Id of the failure rule that struck it; empty for none."""
+    failure: str = ""
+    """Type of that failure."""
 
 
 class Summary(BaseModel):
@@ -78,6 +91,8 @@ class Summary(BaseModel):
     service_max: int = 0
     slowest: list[Named] = []
     failed: list[Named] = []
+    struck: list[Named] = []
+    """Some of those with which something went wrong on purpose, of the last interval only."""
 
     @property
     def failed_count(self) -> int:
@@ -92,6 +107,7 @@ class Summary(BaseModel):
         self.succeeded += later.succeeded
         self.received_bytes += later.received_bytes
         self.in_flight = later.in_flight
+        self.struck = later.struck
         self.measured += later.measured
         self.response_sum += later.response_sum
         self.response_max = max(self.response_max, later.response_max)
@@ -107,6 +123,35 @@ class Summary(BaseModel):
         self.failed = (self.failed + later.failed)[:MOST_FAILED]
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of a request.
+
+    Attributes:
+        trace_id: 32 hexadecimal digits.
+        cause: why it failed; empty when it did not.
+        injection: what went wrong with it on purpose.
+    """
+
+    trace_id: bytes
+    cause: str = ""
+    injection: Injection | None = None
+
+    def named(self, response: int, status: int, at: int) -> Named:
+        """The request by its name.
+
+        Args:
+            response: time, nanoseconds.
+            status: of HTTP; 0 without an answer.
+            at: its end, nanoseconds since 1970.
+        """
+        rule, failure = ("", "") if self.injection is None else (str(self.injection.rule), self.injection.failure.type)
+        trace_id = self.trace_id.decode()
+        return Named(
+            trace_id=trace_id, duration=response, cause=self.cause, ended_at=at, status=status, rule=rule, failure=failure
+        )
+
+
 class Recorder:
     """Records requests of the current interval, a few numbers each."""
 
@@ -120,46 +165,60 @@ class Recorder:
         self._received_bytes = 0
         self._failures: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
-        self._slowest: list[tuple[int, bytes, str]] = []
+        self._slowest: list[tuple[int, int, Named]] = []
         self._slow_from = -1
         self._failed: list[Named] = []
+        self._struck: list[Named] = []
 
-    def answered(self, response: int, service: int, status: int, nbytes: int, trace_id: bytes, cause: str) -> None:
+    def answered(self, response: int, service: int, status: int, nbytes: int, fate: Fate) -> None:
         """An answer came; see Summary.
 
         Args:
             response, service: times, nanoseconds.
-            cause: why it is a failure all the same; empty for a success.
         """
         self._statuses[status] += 1
         self._received_bytes += nbytes
-        if not cause:
-            self._succeeded += 1
+        if fate.cause:
+            self._fail(fate, response, status)
         else:
-            self.failed(cause, trace_id, response)
-        self._measured(response, service, trace_id, cause)
+            self._succeeded += 1
+        self._measure(response, service, fate, status)
+        self._note_injection(fate, response, status)
 
-    def timed_out(self, response: int, service: int, trace_id: bytes, cause: str = "timeout") -> None:
+    def timed_out(self, response: int, service: int, fate: Fate) -> None:
         """No answer came in time; the times are how long was waited."""
-        self.failed(cause, trace_id, response)
-        self._measured(response, service, trace_id, cause)
+        self._fail(fate, response)
+        self._measure(response, service, fate)
+        self._note_injection(fate, response)
 
-    def failed(self, cause: str, trace_id: bytes, response: int, example: str = "") -> None:
-        """A request failed."""
-        self._failures[cause] += 1
+    def failed(self, response: int, fate: Fate, example: str = "") -> None:
+        """A request failed without an answer."""
+        self._fail(fate, response)
         if example:
-            self._examples.setdefault(cause, example)
-        if len(self._failed) < FAILED:
-            self._failed.append(Named(trace_id=trace_id.decode(), duration=response, cause=cause))
+            self._examples.setdefault(fate.cause, example)
+        self._note_injection(fate, response)
 
-    def _measured(self, response: int, service: int, trace_id: bytes, cause: str) -> None:
+    def _fail(self, fate: Fate, response: int, status: int = 0) -> None:
+        self._failures[fate.cause] += 1
+        if len(self._failed) < FAILED:
+            self._failed.append(fate.named(response, status, time.time_ns()))
+
+    def _measure(self, response: int, service: int, fate: Fate, status: int = 0) -> None:
         self.response_times.append(response)
         self.service_times.append(service)
         if response > self._slow_from:
-            heapq.heappush(self._slowest, (response, trace_id, cause))
+            # The number of the request tells apart those that are equally slow: what became of them has no order.
+            entry = (response, len(self.response_times), fate.named(response, status, time.time_ns()))
+            heapq.heappush(self._slowest, entry)
             if len(self._slowest) > SLOWEST:
                 heapq.heappop(self._slowest)
                 self._slow_from = self._slowest[0][0]
+
+    def _note_injection(self, fate: Fate, response: int, status: int = 0) -> None:
+        if fate.injection is not None:
+            self.injected[fate.injection.failure.type] += 1
+            if len(self._struck) < STRUCK:
+                self._struck.append(fate.named(response, status, time.time_ns()))
 
     def summary(self, at_s: float, seconds: float, in_flight: int) -> Summary:
         """The sums of what was recorded."""
@@ -182,11 +241,9 @@ class Recorder:
             service=_buckets(service),
             service_sum=int(service.sum()),
             service_max=int(service.max(initial=0)),
-            slowest=[
-                Named(trace_id=trace_id.decode(), duration=duration, cause=cause)
-                for duration, trace_id, cause in sorted(self._slowest, reverse=True)
-            ],
+            slowest=[named for _, _, named in sorted(self._slowest, reverse=True)],
             failed=self._failed,
+            struck=self._struck,
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol, cast
 
 from collector.monitor.failures.injecting import Injection
-from collector.monitor.failures.rules import Failure, Latency
+from collector.monitor.failures.rules import Latency
 from collector.monitor.load.message import Message
 from collector.monitor.load.response import AnswerReader, MalformedAnswer
 
@@ -28,7 +28,7 @@ class Owner(Protocol):
     def injection(self, trace_id: bytes) -> Injection | None:
         """What goes wrong on purpose with the request of a trace, 32 hexadecimal digits."""
 
-    def injected(self, lane: Lane, failure: Failure) -> None:
+    def injected(self, lane: Lane, injection: Injection) -> None:
         """The request ends by a failure on purpose, and was not sent."""
 
 
@@ -74,7 +74,7 @@ class Lane:
         sent_at: when it was sent; 0 while the connection is being made.
         deadline: when it is given up.
         busy: whether there is one.
-        struck: type of the failure on purpose that has struck it; empty for none.
+        struck: what goes wrong with it on purpose; None for nothing.
     """
 
     def __init__(self, owner: Owner, message: Message, route: Route, reader: AnswerReader) -> None:
@@ -87,7 +87,7 @@ class Lane:
         self.trace_id = b""
         self.due = self.sent_at = self.deadline = 0
         self.busy = False
-        self.struck = ""
+        self.struck: Injection | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, due: int, now: int, timeout: int) -> None:
@@ -95,7 +95,7 @@ class Lane:
         message, self.trace_id = self._message.copy()
         self.due, self.sent_at, self.deadline = due, now, now + timeout
         self.busy = True
-        self.struck = ""
+        self.struck = None
         self.reader.begin()
         if (injection := self._owner.injection(self.trace_id)) is not None:
             self._strike(injection, message)
@@ -107,14 +107,14 @@ class Lane:
 
     def _strike(self, injection: Injection, message: bytes) -> None:
         """Let go wrong what should: as if it were the server's doing, so that the times have it too."""
-        self.struck = injection.failure.type
+        self.struck = injection
         # Not at once even where nothing is waited for: answers of a server would not come that soon either.
         delay_s = max(injection.delay / 1e9, _SOONEST_S)
         timer = asyncio.get_running_loop().call_later
         if isinstance(injection.failure, Latency):
             self._timer = timer(delay_s, self._send_late, message)
         else:
-            self._timer = timer(delay_s, self._end_struck, injection.failure)
+            self._timer = timer(delay_s, self._end_struck, injection)
 
     def _send_late(self, message: bytes) -> None:
         self._timer = None
@@ -123,10 +123,10 @@ class Lane:
         else:
             self._connecting = asyncio.create_task(self._connect(message))
 
-    def _end_struck(self, failure: Failure) -> None:
+    def _end_struck(self, injection: Injection) -> None:
         self._timer = None
         self.busy = False
-        self._owner.injected(self, failure)
+        self._owner.injected(self, injection)
 
     def give_up(self) -> None:
         """Wait no longer for the answer. The connection ends, since an answer may still come over it."""

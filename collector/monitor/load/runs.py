@@ -31,6 +31,8 @@ from collector.monitor.load.interval import Summary
 from collector.monitor.load.plan import Plan, Rule, rules_of
 from collector.monitor.load.process import GeneratorError, GeneratorProcess
 from collector.monitor.load.run_store import Run, RunStore, State
+from collector.monitor.load.spans import spans_of
+from collector.monitor.own_spans import OwnSpans
 from collector.monitor.requests.request import prepare
 from collector.monitor.secrets import NamedSecrets, SecretError
 from config.load_tests import LoadTestsExtension
@@ -62,6 +64,7 @@ class ActiveRun:
         run: as it was stored at the start.
         store: where to write.
         rules: reads the failure rules of its workspace.
+        spans: takes those of some of its requests.
         now: nanoseconds since 1970.
 
     Attributes:
@@ -72,7 +75,9 @@ class ActiveRun:
         news: is set, and replaced by another, when any of these changes.
     """
 
-    def __init__(self, run: Run, store: RunStore, rules: Callable[[], Awaitable[Rules]], now: Callable[[], int]) -> None:
+    def __init__(
+        self, run: Run, store: RunStore, rules: Callable[[], Awaitable[Rules]], spans: OwnSpans, now: Callable[[], int]
+    ) -> None:
         self.run = run
         self.total = Summary(at=0, seconds=0)
         self.latest: tuple[int, Summary] | None = None
@@ -80,6 +85,7 @@ class ActiveRun:
         self.news = asyncio.Event()
         self._store = store
         self._rules = rules
+        self._spans = spans
         self._now = now
         self._generator: GeneratorProcess | None = None
         self._waiting: asyncio.Queue[tuple[int, Summary] | None] = asyncio.Queue()
@@ -158,6 +164,7 @@ class ActiveRun:
     async def _write(self) -> None:
         while (interval := await self._waiting.get()) is not None:
             number, summary = interval
+            await self._spans.tell(self.run.workspace, spans_of(self.run, summary))
             await self._store_in_time(partial(self._store.write_progress, self.run, number, summary))
 
     async def _store_in_time(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -187,6 +194,7 @@ class LoadTests:
         secrets: that requests may name.
         store: of runs.
         objects: where failure rules are.
+        spans: takes those of some requests.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
 
@@ -201,6 +209,7 @@ class LoadTests:
         secrets: NamedSecrets,
         store: RunStore,
         objects: Objects,
+        spans: OwnSpans,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -209,6 +218,7 @@ class LoadTests:
         self._policy = policy
         self._store = store
         self._objects = objects
+        self._spans = spans
         self._now = now
         self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
@@ -252,7 +262,7 @@ class LoadTests:
             author,
         )
         rules = partial(standing_rules, self._objects, workspace)
-        active = self._active[run.id] = ActiveRun(run, self._store, rules, self._now)
+        active = self._active[run.id] = ActiveRun(run, self._store, rules, self._spans, self._now)
         try:
             plan = await self._plan(workspace, test, await rules())
             await self._store.write_run(run)

@@ -24,6 +24,7 @@ from collector.monitor.expectations import Judge
 from collector.monitor.failures.injecting import Injection, Injector
 from collector.monitor.failures.rules import ErrorAnswer, Latency, TimeOut
 from collector.monitor.failures.standing import described, standing_rules
+from collector.monitor.own_spans import OwnSpan, OwnSpans
 from collector.monitor.requests.exchange import Exchange, Outlet, Timings, exchange
 from collector.monitor.requests.execution_store import Execution, ExecutionStore
 from collector.monitor.requests.grpc_call import call, grpc_status
@@ -49,6 +50,7 @@ class Executor:
         secrets: that requests may name.
         store: of executions.
         objects: where failure rules are.
+        spans: takes that of each request.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
 
@@ -63,6 +65,7 @@ class Executor:
         secrets: NamedSecrets,
         store: ExecutionStore,
         objects: Objects,
+        spans: OwnSpans,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -71,6 +74,7 @@ class Executor:
         self._secrets = secrets
         self._store = store
         self._objects = objects
+        self._spans = spans
         self._now = now
         self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
@@ -115,6 +119,7 @@ class Executor:
             replace(told, cause=cause),
             None if injection is None else (injection.rule, injection.failure.type),
         )
+        await self._spans.tell(workspace, [_span(execution, saved, injection)])
         await self._store.write(execution)
         return execution
 
@@ -173,6 +178,25 @@ class Executor:
         prepared = prepare(saved.request, secret, _AGENT)
         outlet = Outlet(self._policy, self._lookup, partial(current_client_context, self._tls, "extensions.load_tests.tls"))
         return await exchange(outlet, prepared, context, timeout_s, saved.follow_redirects)
+
+
+def _span(execution: Execution, saved: SavedRequest, injection: Injection | None) -> OwnSpan:
+    """The request as its client saw it, which is where its trace begins."""
+    asked, told = saved.request, execution.exchange
+    url = read_url(asked.url)
+    attributes: dict[str, str | int] = {"server.address": url.host or "", "server.port": url.port or 0}
+    if isinstance(asked, GrpcRequest):
+        name = asked.method
+        attributes |= {"rpc.system": "grpc", "rpc.method": asked.method, "rpc.grpc.status_code": told.status}
+    else:
+        method = asked.method if isinstance(asked, HttpRequest) else "POST"
+        name = f"{method} {url.path}"
+        attributes |= {"http.request.method": method, "url.full": asked.url}
+        attributes |= {"http.response.status_code": told.status} if told.status else {}
+    attributes |= {"spanhouse.request.execution": str(execution.id), "spanhouse.request.name": execution.name}
+    attributes |= injection.attributes if injection is not None else {}
+    end = execution.at + told.timings.total
+    return OwnSpan(execution.trace_id, execution.span_id, name, execution.at, end, attributes, execution.cause)
 
 
 def _fault(saved: SavedRequest, told: Exchange) -> str:
