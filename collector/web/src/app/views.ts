@@ -13,6 +13,9 @@ export const VIEWS: readonly View[] = [
   { path: "/search", name: "Search", load: () => import("../views/search/SearchView") },
   { path: "/trace", name: "", load: () => import("../views/trace/TraceView") },
   { path: "/compare", name: "", load: () => import("../views/trace/CompareView") },
+  { path: "/services", name: "Services", load: () => import("../views/services/ServicesView") },
+  { path: "/topology", name: "Topology", load: () => import("../views/topology/TopologyView") },
+  { path: "/dashboard", name: "Dashboard", load: () => import("../views/dashboard/DashboardView") },
   { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
 ];
 

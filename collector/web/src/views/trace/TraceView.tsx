@@ -49,7 +49,7 @@ export default function TraceView() {
       <Warnings header={trace.header} />
       <div class="row" role="tablist" aria-label="Ways to look at the trace">
         {TABS.map(([name, label]) => (
-          <button key={name} type="button" role="tab" class="button" aria-selected={tab === name} aria-pressed={tab === name}
+          <button key={name} type="button" role="tab" class="button" aria-selected={tab === name}
             onClick={() => setParameters({ tab: name === "waterfall" ? null : name })}>
             {label}
           </button>

@@ -1,0 +1,67 @@
+// Who calls a service, and whom it calls.
+import type { Schemas } from "../../api/client";
+import { useAnswer } from "../../api/useAnswer";
+import { linkTo } from "../../app/location";
+import { inWorkspace } from "../../app/workspace";
+import { rangeQuery, type TimeRange } from "../../time/range";
+import { serviceColor } from "../../ui/colors";
+import { showDuration, showRate, showShare } from "../../ui/format";
+import { ErrorNote, Loading } from "../../ui/notes";
+
+type Edge = Schemas["TopologyEdge"];
+
+export function Dependencies({ service, range }: { service: string; range: TimeRange }) {
+  const query = { ...rangeQuery(range), service, depth: 1 };
+  const { data, error, again } = useAnswer<Schemas["Topology"]>(inWorkspace("topology"), { query });
+  const isThis = (node: Edge["client"]): boolean => node.kind === "service" && node.name === service;
+  return (
+    <section class="card stack" aria-label="Dependencies">
+      <h2>Dependencies</h2>
+      {error && <ErrorNote error={error} onRetry={again} />}
+      {!data && !error && <Loading what="dependencies" />}
+      {data && data.edges.length === 0 && <p class="soft">No calls to or from this service are known.</p>}
+      {data && data.edges.length > 0 && (
+        <>
+          <Calls title="Called by" end="client" edges={data.edges.filter((edge) => isThis(edge.server))} />
+          <Calls title="Calls" end="server" edges={data.edges.filter((edge) => isThis(edge.client))} />
+        </>
+      )}
+    </section>
+  );
+}
+
+function Calls({ title, end, edges }: { title: string; end: "client" | "server"; edges: readonly Edge[] }) {
+  if (!edges.length) return null;
+  return (
+    <div class="scroll-x">
+      <table class="data calls">
+        <thead>
+          <tr>
+            <th scope="col">{title}</th>
+            <th scope="col" class="number">Calls</th>
+            <th scope="col" class="number">Failed</th>
+            <th scope="col" class="number">95 % within</th>
+          </tr>
+        </thead>
+        <tbody>
+          {edges.map((edge) => {
+            const { name, kind } = edge[end];
+            const durations = edge.serverDurations ?? edge.clientDurations;
+            return (
+              <tr key={`${kind} ${name} ${edge.connectionType}`}>
+                <th scope="row" class="wrapped">
+                  {kind === "service"
+                    ? <><span class="dot" style={{ background: serviceColor(name) }} /> <a href={linkTo(`/services/${encodeURIComponent(name)}`)}>{name}</a></>
+                    : <>{name} <span class="badge plain">{kind}</span></>}
+                </th>
+                <td class="number">{showRate(edge.callsPerSecond)}</td>
+                <td class={`number ${Number(edge.failedCalls) ? "error-text" : ""}`}>{showShare(edge.errorRate)}</td>
+                <td class="number">{durations ? showDuration(Number(durations.p95Nanos)) : "–"}</td>
+              </tr>
+            );
+          })}
+        </tbody>
+      </table>
+    </div>
+  );
+}

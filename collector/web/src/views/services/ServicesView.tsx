@@ -1,0 +1,113 @@
+// All services of a time range: how much is asked of them, what fails, how long it takes, and how that changes.
+import { useMemo } from "preact/hooks";
+import type { Schemas } from "../../api/client";
+import { useAnswer } from "../../api/useAnswer";
+import { linkTo, parameter, path, setParameters } from "../../app/location";
+import { inWorkspace } from "../../app/workspace";
+import { nowNs, rangeQuery } from "../../time/range";
+import { useRange } from "../../time/useRange";
+import { serviceColor } from "../../ui/colors";
+import { Change } from "../../ui/Figure";
+import { showDuration, showRate, showShare } from "../../ui/format";
+import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { SortHead } from "../../ui/SortHead";
+import { Spark } from "../../ui/Spark";
+import { columnOf, stepStarts } from "../../ui/steps";
+import { HealthBadge } from "./health";
+import { NothingCounted } from "./NothingCounted";
+import { rowsOf, SORTS, type Row, type SortName } from "./rows";
+import { ServiceView } from "./ServiceView";
+import "./services.css";
+import { useAllSeries } from "./useAllSeries";
+
+const AGAIN_MS = 30_000;
+
+export default function ServicesView() {
+  const name = decodeURIComponent(path.value.slice("/services/".length));
+  return name ? <ServiceView key={name} name={name} /> : <ServiceList />;
+}
+
+function ServiceList() {
+  const range = useRange(AGAIN_MS);
+  const dashboard = useAnswer<Schemas["Dashboard"]>(inWorkspace("dashboard"), { query: { ...rangeQuery(range), limit: 1 } });
+  const red = useAllSeries(range);
+  const text = parameter("name");
+  const wanted = parameter("sort", "health") as SortName;
+  const sort = SORTS.includes(wanted) ? wanted : "health";
+  const starts = useMemo(() => (red.data ? stepStarts(range, BigInt(red.data.stepNanos), nowNs()) : []), [red.data]);
+  const rows = useMemo(() => rowsOf(dashboard.data?.services ?? [], red.data?.series ?? [], text, sort), [dashboard.data, red.data, text, sort]);
+  const error = dashboard.error ?? red.error;
+  const isThere = dashboard.data && red.data;
+  const onSort = (name: SortName): void => setParameters({ sort: name === "health" ? null : name }, true);
+  return (
+    <div class="stack">
+      <div class="row spread">
+        <h1>Services</h1>
+        <label class="row">
+          Name
+          <input type="search" value={text} placeholder="any" onInput={(event) => setParameters({ name: event.currentTarget.value }, true)} />
+        </label>
+      </div>
+      {error && <ErrorNote error={error} onRetry={dashboard.again} />}
+      {!isThere && !error && <Loading what="services" />}
+      {isThere && (dashboard.data?.complete === false || red.data?.nextCursor) && (
+        <Incomplete reason="there are more services than can be shown. Look for one by its name, or choose a shorter time range." />
+      )}
+      {isThere && rows.length === 0 && (text ? <p class="empty">No service has “{text}” in its name.</p> : <NothingCounted range={range} />)}
+      {isThere && rows.length > 0 && (
+        <div class="scroll-x">
+          <table class="data" aria-label="Services">
+            <thead>
+              <tr>
+                <SortHead name="name" sort={sort} onSort={onSort} label="Service" number={false} />
+                <SortHead name="health" sort={sort} onSort={onSort} label="Health" number={false} />
+                <SortHead name="rate" sort={sort} onSort={onSort} label="Requests" />
+                <SortHead name="errors" sort={sort} onSort={onSort} label="Failed" />
+                <SortHead name="p95" sort={sort} onSort={onSort} label="95 % within" />
+                <th scope="col">Spans over time</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => <ServiceRow key={row.name} row={row} starts={starts} />)}
+            </tbody>
+          </table>
+        </div>
+      )}
+      {isThere && rows.length > 0 && (
+        <p class="soft">
+          Requests are spans with which work enters a service; of those that serve nobody, all spans are told. Percentages say how much changed since the range before. In the trend, red is what failed.
+        </p>
+      )}
+    </div>
+  );
+}
+
+function ServiceRow({ row: { name, service, series }, starts }: { row: Row; starts: readonly number[] }) {
+  const { current: now, previous: before } = service ?? { current: null, previous: null };
+  // What serves nobody is told by all of its spans.
+  const rate = now?.perSecond ?? series?.spansPerSecond;
+  const errorRate = now?.errorRate ?? series?.errorRate;
+  const p95 = now?.p95Nanos ?? series?.p95Nanos;
+  return (
+    <tr class={now ? "" : "soft"}>
+      <th scope="row">
+        <span class="dot" style={{ background: serviceColor(name) }} /> <a href={linkTo(`/services/${encodeURIComponent(name)}`)}>{name || "(no name)"}</a>
+      </th>
+      <td>{service ? <HealthBadge health={service.health} reasons={service.reasons} /> : "serves nobody"}</td>
+      <td class="number">
+        {rate === undefined ? "–" : showRate(rate)} <Small now={now?.perSecond} before={before?.perSecond} more="neither" />
+      </td>
+      <td class={`number ${Number(errorRate) ? "error-text" : ""}`}>{errorRate === undefined ? "–" : showShare(errorRate)}</td>
+      <td class="number">
+        {p95 === undefined ? "–" : showDuration(Number(p95))} <Small now={now?.p95Nanos} before={before?.p95Nanos} more="worse" />
+      </td>
+      <td>
+        {series && <Spark values={columnOf(series.points, starts, (point) => point.spansPerSecond, 0)} failed={columnOf(series.points, starts, (point) => Number(point.spansPerSecond) * Number(point.errorRate), 0)} />}
+      </td>
+    </tr>
+  );
+}
+
+function Small({ now, before, more }: { now: number | string | undefined; before: number | string | undefined; more: "worse" | "neither" }) {
+  return <span class="figure-before change"><Change now={now} before={before} more={more} /></span>;
+}
