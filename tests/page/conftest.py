@@ -43,6 +43,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     for file in files:
         file.write_bytes(read_trace(file.stem).body)
     with daemon_in(directory) as daemon:
+        daemon.configure(processors={"red_metrics": None, "topology": None})
         daemon.start()
         daemon.await_ready()
         for request in requests_of(files, move_to_now=True):
