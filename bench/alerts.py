@@ -25,9 +25,9 @@ import orjson
 from bench.red import TIMEOUT_S, children_cpu_seconds
 from collector.clock import Clock
 from collector.control.objects import Objects
-from collector.monitor.book import RuleBook
-from collector.monitor.evaluation import Evaluator
-from collector.monitor.log import AlertLog
+from collector.monitor.alerts.book import RuleBook
+from collector.monitor.alerts.evaluation import Evaluator
+from collector.monitor.alerts.log import AlertLog
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseClient

@@ -22,8 +22,8 @@ from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
 from collector.memory import spare_the_collector
+from collector.monitor.alerts.opening import open_alerting
 from collector.monitor.channels.opening import open_deliveries
-from collector.monitor.opening import open_alerting
 from collector.monitor.outgoing import outgoing
 from collector.pipeline.build import Pipeline, build
 from collector.pipeline.registry import clickhouse_client, schema_settings

@@ -14,15 +14,15 @@ from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, NOW, OBJECTS, STORE, Route
 from collector.api.versioned import answer_json
 from collector.control.versions import Stored
-from collector.monitor import muting, rules
-from collector.monitor.actions import test_fire
+from collector.monitor.alerts import muting, rules
+from collector.monitor.alerts.actions import test_fire
+from collector.monitor.alerts.dry_run import Moment, dry_run, evaluation_times
+from collector.monitor.alerts.log import AlertLog
+from collector.monitor.alerts.measuring import TooManyGroups
+from collector.monitor.alerts.muting import MaintenanceWindow, Silence
+from collector.monitor.alerts.planning import PlannedRule
+from collector.monitor.alerts.rules import AlertRule
 from collector.monitor.channels.settings import CHANNELS
-from collector.monitor.dry_run import Moment, dry_run, evaluation_times
-from collector.monitor.log import AlertLog
-from collector.monitor.measuring import TooManyGroups
-from collector.monitor.muting import MaintenanceWindow, Silence
-from collector.monitor.planning import PlannedRule
-from collector.monitor.rules import AlertRule
 
 ALERT_LOG: Final = web.AppKey("alert_log", AlertLog)
 

@@ -19,10 +19,10 @@ from collector.api.problems import Problem
 from collector.api.routing import CALLER, JSON, NOW, Route
 from collector.api.versioned import answer_json, path_id
 from collector.control.objects import ObjectModel
-from collector.monitor.actions import NotPossible, act
-from collector.monitor.events import AlertEvent
-from collector.monitor.log import Happening
-from collector.monitor.states import AlertState, Status, Step, acknowledge, resolve
+from collector.monitor.alerts.actions import NotPossible, act
+from collector.monitor.alerts.events import AlertEvent
+from collector.monitor.alerts.log import Happening
+from collector.monitor.alerts.states import AlertState, Status, Step, acknowledge, resolve
 
 _STATUSES: Final[tuple[Status, ...]] = get_args(Status)
 _SHOWN: Final[tuple[Status, ...]] = ("active", "acknowledged")

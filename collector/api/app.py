@@ -55,10 +55,10 @@ from collector.control.objects import Objects
 from collector.control.strategies import Strategies
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
+from collector.monitor.alerts.log import AlertLog
 from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.outcomes import Outcomes
 from collector.monitor.load.run_store import RunStore
-from collector.monitor.log import AlertLog
 from collector.monitor.outgoing import Outgoing
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.processors.tail_sampling.recent import Explainer

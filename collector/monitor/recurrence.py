@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator
 
 from collector.control.objects import ObjectModel
-from collector.monitor.measured import DAY, MINUTE
+from collector.monitor.alerts.measured import DAY, MINUTE
 from config.problems import nearest
 from config.values import Duration
 

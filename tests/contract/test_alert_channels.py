@@ -19,12 +19,12 @@ from collector.api import alert_deliveries, channels
 from collector.clock import Clock
 from collector.control.objects import Objects, ObjectStore
 from collector.egress.policy import for_notifications
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.http_sending import HttpSender
 from collector.monitor.channels.outcomes import Delivery, Outcomes
 from collector.monitor.channels.sender import Sender
 from collector.monitor.channels.settings import CHANNELS, ChannelSettings
-from collector.monitor.events import AlertEvent
 from collector.monitor.secrets import NamedSecrets
 from collector.telemetry import Telemetry
 from config.secrets import Secret

@@ -14,11 +14,11 @@ import orjson
 import pytest
 
 from collector import metrics
-from collector.monitor.alerting import Alerting
-from collector.monitor.dry_run import dry_run, evaluation_times
-from collector.monitor.measuring import Question, measure
-from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Silence
-from collector.monitor.planning import PlannedRule
+from collector.monitor.alerts.alerting import Alerting
+from collector.monitor.alerts.dry_run import dry_run, evaluation_times
+from collector.monitor.alerts.measuring import Question, measure
+from collector.monitor.alerts.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Silence
+from collector.monitor.alerts.planning import PlannedRule
 from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN
 from collector.sketch import RELATIVE_ERROR
@@ -358,7 +358,7 @@ async def test_a_rule_that_reads_too_much_fails_alone_and_changes_nothing(shop: 
     collector = await shop.collector().open()
     await collector.minute()
     assert sorted(event.rule_name for event in shop.inbox.events) == ["of rates", "of spans"]
-    monkeypatch.setattr("collector.monitor.measuring.MOST_SPANS", 1)
+    monkeypatch.setattr("collector.monitor.alerts.measuring.MOST_SPANS", 1)
     shop.now = (shop.now // MINUTE + 1) * MINUTE
     end = shop.now
     begun = await collector.evaluator.due()
@@ -368,7 +368,7 @@ async def test_a_rule_that_reads_too_much_fails_alone_and_changes_nothing(shop: 
     assert [collector.telemetry.value(metrics.ALERT_FAILURES, reason) for reason in ("too_many_rows", "internal_error")] == [1, 0]
     assert collector.telemetry.value(metrics.ALERT_EVALUATIONS) == 3
     assert collector.evaluator.alerts.active == 2
-    monkeypatch.setattr("collector.monitor.measuring.MOST_GROUPS", 0)
+    monkeypatch.setattr("collector.monitor.alerts.measuring.MOST_GROUPS", 0)
     (of_rates,) = [batch for batch in collector.book.batches if batch.where is None]
     await collector.evaluator.evaluate_safely(of_rates, end)
     assert collector.telemetry.value(metrics.ALERT_FAILURES, "too_many_groups") == 1

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 
-from collector.monitor.actions import NotPossible, act
-from collector.monitor.lease import Lease
-from collector.monitor.log import Happening
-from collector.monitor.states import AlertState, Step, acknowledge, resolve
+from collector.monitor.alerts.actions import NotPossible, act
+from collector.monitor.alerts.lease import Lease
+from collector.monitor.alerts.log import Happening
+from collector.monitor.alerts.states import AlertState, Step, acknowledge, resolve
 from tests.support.alerts import (
     MINUTE,
     SECOND,

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from collector.monitor.events import SEVERITIES, AlertEvent, Evidence
+from collector.monitor.alerts.events import SEVERITIES, AlertEvent, Evidence
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 AT = 1_795_000_000_123_456_789

@@ -13,12 +13,12 @@ import orjson
 
 from collector.clock import Clock
 from collector.control.objects import Objects, ObjectStore
-from collector.monitor.book import RuleBook
-from collector.monitor.dispatch import Dispatcher
-from collector.monitor.evaluation import Evaluator
-from collector.monitor.events import AlertEvent
-from collector.monitor.log import AlertLog
-from collector.monitor.rules import ALERT_RULES, AlertRule
+from collector.monitor.alerts.book import RuleBook
+from collector.monitor.alerts.dispatch import Dispatcher
+from collector.monitor.alerts.evaluation import Evaluator
+from collector.monitor.alerts.events import AlertEvent
+from collector.monitor.alerts.log import AlertLog
+from collector.monitor.alerts.rules import ALERT_RULES, AlertRule
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseClient

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from collector.api.bodies import validated
 from collector.api.problems import Problem
 from collector.control.versions import Stored
-from collector.monitor.measured import MINUTE, Measured
-from collector.monitor.muting import MaintenanceWindow, Muting, Silence
-from collector.monitor.planning import Answer, PlannedRule, batches, judge
-from collector.monitor.rules import AlertRule
+from collector.monitor.alerts.measured import MINUTE, Measured
+from collector.monitor.alerts.muting import MaintenanceWindow, Muting, Silence
+from collector.monitor.alerts.planning import Answer, PlannedRule, batches, judge
+from collector.monitor.alerts.rules import AlertRule
 
 SERVICES, OPERATIONS, KINDS = ["cart", "shop-a", "shop-b"], ["GET /", "PUT /"], ["Server", "Client"]
 durations = st.sampled_from(["1s", "0", "5m", "1h", "90s", "-1s", "8h", "x", 5, None])

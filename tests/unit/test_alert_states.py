@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from collector.monitor.states import ACTIVE, AlertState, Policy, Step, acknowledge, resolve, state_of, step
+from collector.monitor.alerts.states import ACTIVE, AlertState, Policy, Step, acknowledge, resolve, state_of, step
 
 MINUTE = 60 * 10**9
 BREACH: dict[str, str] = {"keep": "", "clear": "clear", "breach": "breach"}

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from standardwebhooks.webhooks import Webhook
 
+from collector.monitor.alerts.events import AlertEvent, Evidence
 from collector.monitor.channels.alertmanager import alertmanager_request
 from collector.monitor.channels.mail import mail_message
 from collector.monitor.channels.pagerduty import pagerduty_requests
 from collector.monitor.channels.slack import slack_request
 from collector.monitor.channels.webhook import webhook_request
 from collector.monitor.channels.wording import iso, wording
-from collector.monitor.events import AlertEvent, Evidence
 from tests.support.alert_events import ALERT_EVENTS, AT, TRACE, alert_event
 from tests.support.channel_receivers import ALERTMANAGER, PAGERDUTY, SLACK
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import orjson
 
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.request import HttpRequest
 from collector.monitor.channels.wording import iso, wording
-from collector.monitor.events import AlertEvent
 
 _NO_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)
 _TEST_LASTS_NS: Final = 300 * 10**9

@@ -18,12 +18,12 @@ from collector.clock import Clock
 from collector.component_telemetry import Counts
 from collector.control.objects import ObjectStore
 from collector.control.versions import Stored
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.outcomes import Delivery, Outcome, Outcomes
 from collector.monitor.channels.request import Attempt
 from collector.monitor.channels.sender import Sender
 from collector.monitor.channels.settings import ChannelSettings
 from collector.monitor.channels.trial import trial
-from collector.monitor.events import AlertEvent
 from collector.spaced_log import SpacedLog
 from exporters.send import RetryPolicy
 
@@ -50,7 +50,7 @@ class _Course:
 
 
 class Deliveries:
-    """What `collector.monitor.notifier.Notifier` asks for. Belongs to one event loop.
+    """What `collector.monitor.alerts.notifier.Notifier` asks for. Belongs to one event loop.
 
     Events of one incident reach a channel in the order in which they are given: its end does not overtake its beginning.
 

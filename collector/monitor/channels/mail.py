@@ -15,8 +15,8 @@ from email.utils import parseaddr
 from html import escape
 from typing import Final
 
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.wording import Line, Wording, cut, wording
-from collector.monitor.events import AlertEvent
 
 _MOST_SUBJECT: Final = 200
 

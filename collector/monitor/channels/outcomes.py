@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, get_args
 
 import orjson
 
-from collector.monitor.events import AlertEvent
+from collector.monitor.alerts.events import AlertEvent
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 

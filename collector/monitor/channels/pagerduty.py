@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.request import HttpRequest
 from collector.monitor.channels.wording import cut, iso, wording
-from collector.monitor.events import AlertEvent
 
 _MOST_SUMMARY: Final = 1024
 _MOST_KEY: Final = 255

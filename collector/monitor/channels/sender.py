@@ -10,6 +10,7 @@ from typing import Final
 from collector.egress.destination import Destination, EgressRefused, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, resolve, system_lookup
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.alertmanager import alertmanager_request
 from collector.monitor.channels.http_sending import HttpSender
 from collector.monitor.channels.mail import mail_message
@@ -29,7 +30,6 @@ from collector.monitor.channels.slack import slack_request
 from collector.monitor.channels.smtp_sending import SmtpSender
 from collector.monitor.channels.trial import trial
 from collector.monitor.channels.webhook import webhook_request
-from collector.monitor.events import AlertEvent
 from collector.monitor.secrets import MASK, NamedSecrets, SecretError
 from config.patterns import compile_globs
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from collector.control.objects import Kind, ObjectModel
-from collector.monitor.events import SEVERITIES, AlertEvent, Severity
+from collector.monitor.alerts.events import SEVERITIES, AlertEvent, Severity
 from collector.monitor.fields import Url, printable
 from config.secrets import SecretName
 

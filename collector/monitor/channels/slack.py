@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import orjson
 
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.request import HttpRequest
 from collector.monitor.channels.wording import Line, Wording, cut, wording
-from collector.monitor.events import AlertEvent
 
 _MOST_HEADER: Final = 150
 _MOST_TEXT: Final = 3000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from collector.monitor.events import AlertEvent
+from collector.monitor.alerts.events import AlertEvent
 
 _MINUTE_NS = 60 * 10**9
 

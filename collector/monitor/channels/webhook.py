@@ -15,9 +15,9 @@ from typing import Final
 
 import orjson
 
+from collector.monitor.alerts.events import AlertEvent
 from collector.monitor.channels.request import HttpRequest
 from collector.monitor.channels.wording import iso, wording
-from collector.monitor.events import AlertEvent
 
 _KEY_PREFIX: Final = "whsec_"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from collector.monitor.events import AlertEvent, Evidence, Unit, What
+from collector.monitor.alerts.events import AlertEvent, Evidence, Unit, What
 
 HAPPENED: Final[Mapping[What, str]] = {
     "fired": "Firing",

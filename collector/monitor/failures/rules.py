@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from collector.control.objects import Kind, ObjectModel
+from collector.monitor.alerts.rules import Glob, Label
 from collector.monitor.recurrence import Recurrence
-from collector.monitor.rules import Glob, Label
 from config.values import Duration, Share
 
 _SECOND: Final = 10**9

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from collector.monitor.measured import MINUTE, Measured
-from collector.monitor.rules import COLUMNS
+from collector.monitor.alerts.measured import MINUTE, Measured
+from collector.monitor.alerts.rules import COLUMNS
 from collector.query.predicates import Attribute, Predicate
 from collector.query.rollups import QUARTER_HOUR, SECOND
 from collector.query.store import DURATION, ERROR, IDENTITY, STATUS_CODES, Limits, SpanStore, Statement, time_range

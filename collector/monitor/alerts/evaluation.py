@@ -17,16 +17,16 @@ import structlog
 from collector import metrics
 from collector.clock import Clock
 from collector.control.trouble import Trouble
-from collector.monitor.alerts import Alerts
-from collector.monitor.book import RuleBook
-from collector.monitor.exemplars import find_exemplars
-from collector.monitor.log import AlertLog, Happening, alert_id_of
-from collector.monitor.measured import DAY, MINUTE
-from collector.monitor.measuring import Question, TooManyGroups, measure
-from collector.monitor.muting import Muting
-from collector.monitor.planning import Answer, Batch, Found, Group, PlannedRule, judge
-from collector.monitor.reporting import Told, event_of_person, event_of_step
-from collector.monitor.states import AlertState, Step, resolve, step
+from collector.monitor.alerts.book import RuleBook
+from collector.monitor.alerts.exemplars import find_exemplars
+from collector.monitor.alerts.log import AlertLog, Happening, alert_id_of
+from collector.monitor.alerts.measured import DAY, MINUTE
+from collector.monitor.alerts.measuring import Question, TooManyGroups, measure
+from collector.monitor.alerts.muting import Muting
+from collector.monitor.alerts.planning import Answer, Batch, Found, Group, PlannedRule, judge
+from collector.monitor.alerts.reporting import Told, event_of_person, event_of_step
+from collector.monitor.alerts.standing import Alerts
+from collector.monitor.alerts.states import AlertState, Step, resolve, step
 from collector.query.store import SpanStore
 from collector.spaced_log import SpacedLog
 from collector.telemetry import Telemetry

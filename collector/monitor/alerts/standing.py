@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 
-from collector.monitor.log import Happening
-from collector.monitor.states import ACTIVE, OPEN, AlertState
+from collector.monitor.alerts.log import Happening
+from collector.monitor.alerts.states import ACTIVE, OPEN, AlertState
 
 _NONE: Mapping[uuid.UUID, Happening] = {}
 

@@ -9,9 +9,9 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field
 
 from collector.control.objects import ObjectModel
-from collector.monitor.events import Unit
-from collector.monitor.measured import LONGEST, MINUTE, Measured, Reading, Verdict, quantile_of
-from collector.monitor.states import Seen
+from collector.monitor.alerts.events import Unit
+from collector.monitor.alerts.measured import LONGEST, MINUTE, Measured, Reading, Verdict, quantile_of
+from collector.monitor.alerts.states import Seen
 from config.values import Duration
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from collector.monitor.events import AlertEvent, Evidence, What
-from collector.monitor.log import alert_id_of
-from collector.monitor.measured import Verdict
-from collector.monitor.planning import PlannedRule
-from collector.monitor.states import AlertState
+from collector.monitor.alerts.events import AlertEvent, Evidence, What
+from collector.monitor.alerts.log import alert_id_of
+from collector.monitor.alerts.measured import Verdict
+from collector.monitor.alerts.planning import PlannedRule
+from collector.monitor.alerts.states import AlertState
 
 MOST_EVIDENCE: Final = 10
 Series = tuple[tuple[Mapping[str, str], Verdict], ...]

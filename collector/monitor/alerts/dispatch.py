@@ -15,9 +15,9 @@ import structlog
 from collector import metrics
 from collector.clock import Clock
 from collector.control.trouble import Trouble
-from collector.monitor.log import AlertLog, Happening
-from collector.monitor.measured import DAY
-from collector.monitor.notifier import Notifier
+from collector.monitor.alerts.log import AlertLog, Happening
+from collector.monitor.alerts.measured import DAY
+from collector.monitor.alerts.notifier import Notifier
 from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 

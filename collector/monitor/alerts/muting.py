@@ -14,8 +14,8 @@ from typing import Annotated, Any, Final, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from collector.control.objects import Kind, ObjectModel
+from collector.monitor.alerts.rules import Glob, Label
 from collector.monitor.recurrence import Recurrence
-from collector.monitor.rules import Glob, Label
 from config.patterns import compile_globs
 
 

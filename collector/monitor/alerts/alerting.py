@@ -13,12 +13,12 @@ from collector import metrics
 from collector.clock import Clock
 from collector.control.objects import Objects
 from collector.control.trouble import Trouble, lacks_tables
-from collector.monitor.book import RuleBook
-from collector.monitor.dispatch import OLDEST, Dispatcher
-from collector.monitor.evaluation import Evaluator
-from collector.monitor.lease import Lease
-from collector.monitor.log import AlertLog
-from collector.monitor.notifier import Notifier
+from collector.monitor.alerts.book import RuleBook
+from collector.monitor.alerts.dispatch import OLDEST, Dispatcher
+from collector.monitor.alerts.evaluation import Evaluator
+from collector.monitor.alerts.lease import Lease
+from collector.monitor.alerts.log import AlertLog
+from collector.monitor.alerts.notifier import Notifier
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from exporters.clickhouse.schema import SchemaSettings

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from collector.monitor.states import Seen
+from collector.monitor.alerts.states import Seen
 
 SECOND: Final = 10**9
 MINUTE: Final = 60 * SECOND

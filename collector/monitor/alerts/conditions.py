@@ -13,10 +13,10 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from collector.control.objects import ObjectModel
-from collector.monitor.events import Unit
-from collector.monitor.measured import DAY, HOUR, MINUTE, SECOND, Measured, Reading, Verdict
-from collector.monitor.states import Seen
-from collector.monitor.thresholds import (
+from collector.monitor.alerts.events import Unit
+from collector.monitor.alerts.measured import DAY, HOUR, MINUTE, SECOND, Measured, Reading, Verdict
+from collector.monitor.alerts.states import Seen
+from collector.monitor.alerts.thresholds import (
     ChangeOf,
     Condition,
     Latencies,

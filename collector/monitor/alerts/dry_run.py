@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from collector.monitor.events import What
-from collector.monitor.log import alert_id_of
-from collector.monitor.measured import MINUTE, Reading
-from collector.monitor.measuring import measure
-from collector.monitor.planning import Answer, Group, PlannedRule, batches, judge
-from collector.monitor.states import OPEN, AlertState, Status, step
+from collector.monitor.alerts.events import What
+from collector.monitor.alerts.log import alert_id_of
+from collector.monitor.alerts.measured import MINUTE, Reading
+from collector.monitor.alerts.measuring import measure
+from collector.monitor.alerts.planning import Answer, Group, PlannedRule, batches, judge
+from collector.monitor.alerts.states import OPEN, AlertState, Status, step
 from collector.query.store import SpanStore
 
 MOST_EVALUATIONS: Final = 1500

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from collector.monitor.conditions import BurnRate, Change, ErrorRate, Latency, Throughput
-from collector.monitor.planning import PlannedRule
-from collector.monitor.rules import COLUMNS
+from collector.monitor.alerts.conditions import BurnRate, Change, ErrorRate, Latency, Throughput
+from collector.monitor.alerts.planning import PlannedRule
+from collector.monitor.alerts.rules import COLUMNS
 from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Predicate
 from collector.query.store import DURATION, KINDS, SpanStore, Statement, time_range
 from collector.query.wording import Wording

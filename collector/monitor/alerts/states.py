@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from collector.monitor.events import What
+from collector.monitor.alerts.events import What
 
 Status = Literal["inactive", "pending", "active", "acknowledged", "resolved"]
 Seen = Literal["breach", "between", "clear", "nothing"]

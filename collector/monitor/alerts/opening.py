@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collector.clock import Clock
-from collector.monitor.alerting import Alerting
-from collector.monitor.notifier import Notifier
+from collector.monitor.alerts.alerting import Alerting
+from collector.monitor.alerts.notifier import Notifier
 from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from config.alerting import AlertingExtension

@@ -9,12 +9,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from collector.control.objects import Kind, ObjectModel
-from collector.monitor.conditions import AnyCondition
-from collector.monitor.events import Severity
+from collector.monitor.alerts.conditions import AnyCondition
+from collector.monitor.alerts.events import Severity
+from collector.monitor.alerts.measured import DAY, HOUR, MINUTE, Reading
+from collector.monitor.alerts.states import NoData, Policy
+from collector.monitor.alerts.thresholds import Minutes
 from collector.monitor.fields import printable
-from collector.monitor.measured import DAY, HOUR, MINUTE, Reading
-from collector.monitor.states import NoData, Policy
-from collector.monitor.thresholds import Minutes
 from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN, Predicate
 from collector.query.store import KINDS

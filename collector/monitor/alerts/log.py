@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import orjson
 
-from collector.monitor.events import AlertEvent, Severity, event_of
-from collector.monitor.states import OPEN, AlertState, state_of
+from collector.monitor.alerts.events import AlertEvent, Severity, event_of
+from collector.monitor.alerts.states import OPEN, AlertState, state_of
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
 

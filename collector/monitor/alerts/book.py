@@ -10,9 +10,9 @@ from typing import Any, Final, TypeVar
 
 from collector.control.objects import Kind, ObjectModel, Objects
 from collector.control.versions import Stored
-from collector.monitor.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Muting, Silence
-from collector.monitor.planning import Batch, PlannedRule, batches
-from collector.monitor.rules import ALERT_RULES, AlertRule
+from collector.monitor.alerts.muting import MAINTENANCE_WINDOWS, SILENCES, MaintenanceWindow, Muting, Silence
+from collector.monitor.alerts.planning import Batch, PlannedRule, batches
+from collector.monitor.alerts.rules import ALERT_RULES, AlertRule
 
 _FEW: Final = 100
 """So many that have changed are read by their ids."""

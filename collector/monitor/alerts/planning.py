@@ -15,10 +15,10 @@ from functools import cached_property
 from typing import Any, Final
 
 from collector.control.versions import Stored
-from collector.monitor.measured import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
-from collector.monitor.measuring import Question
-from collector.monitor.rules import AlertRule
-from collector.monitor.states import NoData, Seen
+from collector.monitor.alerts.measured import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
+from collector.monitor.alerts.measuring import Question
+from collector.monitor.alerts.rules import AlertRule
+from collector.monitor.alerts.states import NoData, Seen
 from collector.query.store import KINDS
 from config.patterns import compile_globs, is_glob
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from collector.monitor.log import AlertLog, Happening, alert_id_of
-from collector.monitor.planning import PlannedRule
-from collector.monitor.reporting import Told, event_of_person, event_of_step
-from collector.monitor.states import AlertState, Step
+from collector.monitor.alerts.log import AlertLog, Happening, alert_id_of
+from collector.monitor.alerts.planning import PlannedRule
+from collector.monitor.alerts.reporting import Told, event_of_person, event_of_step
+from collector.monitor.alerts.states import AlertState, Step
 from exporters.clickhouse.client import ClickHouseUnavailable
 
 _MOST_ATTEMPTS: Final = 20

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from collector.monitor.log import INSERT_SETTINGS
+from collector.monitor.alerts.log import INSERT_SETTINGS
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from collector.monitor.events import AlertEvent
+from collector.monitor.alerts.events import AlertEvent
 
 
 class Notifier(Protocol):
