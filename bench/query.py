@@ -58,20 +58,25 @@ class Asker:
 
     def get(self, path: str, status: int) -> bytes:
         """An answer of the API. Raises RuntimeError for another status."""
-        self._connection.request("GET", path)
-        return self._read(path, status)
+        return self._ask("GET", path, None, path, status)
 
     def sql(self, statement: str) -> bytes:
         """An answer of ClickHouse. Raises RuntimeError for an error."""
-        self._connection.request("POST", f"/?{urlencode(_SETTINGS)}", body=statement.encode())
-        return self._read(statement, http.client.OK)
+        return self._ask("POST", f"/?{urlencode(_SETTINGS)}", statement.encode(), statement, http.client.OK)
 
-    def _read(self, asked: str, status: int) -> bytes:
-        response = self._connection.getresponse()
-        body = response.read()
+    def _ask(self, method: str, target: str, body: bytes | None, asked: str, status: int) -> bytes:
+        try:
+            self._connection.request(method, target, body)
+            response = self._connection.getresponse()
+        except http.client.RemoteDisconnected:
+            # It was closed while somebody else was asked for longer than it is kept.
+            self._connection.close()
+            self._connection.request(method, target, body)
+            response = self._connection.getresponse()
+        answer = response.read()
         if response.status != status:
-            raise RuntimeError(f"{response.status} for {asked}: {body[:1000].decode(errors='replace')}")
-        return body
+            raise RuntimeError(f"{response.status} for {asked}: {answer[:1000].decode(errors='replace')}")
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
