@@ -80,7 +80,7 @@ function Cells({ map, service }: { map: Schemas["HeatMap"]; service: string }) {
 
 function tell(cell: Placed["cell"]): string {
   const failed = Number(cell.errors) ? `, ${showCount(cell.errors)} failed` : "";
-  return `${showTime(BigInt(cell.startUnixNano)).slice(0, 19)}, ${showDuration(cell.minNanos)} to ${showDuration(cell.maxNanos)}: ${showCount(cell.count)} spans${failed}`;
+  return `${showTime(BigInt(cell.startUnixNano)).slice(0, 19)}, ${showDuration(cell.minNanos)} to ${showDuration(cell.maxNanos)}: ${showCount(cell.count)} ${Number(cell.count) === 1 ? "span" : "spans"}${failed}`;
 }
 
 function tracesOf(cell: Placed["cell"], service: string): string {

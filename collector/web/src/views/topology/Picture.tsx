@@ -1,5 +1,5 @@
-// The graph as a picture: scroll or drag to move it, click on a part to keep its numbers.
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+// The graph as a picture: scroll or drag to move it, Ctrl and the wheel to change its size, click on a part to keep its numbers.
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parameter, parameters, setParameters } from "../../app/location";
 import { urlOf, type Query } from "../../api/client";
 import { SvgLink } from "../../ui/SvgLink";
@@ -7,42 +7,26 @@ import { Facts } from "./Facts";
 import { BOX_HEIGHT, layoutOf } from "./layout";
 import type { Edge, Graph } from "./model";
 import { Box, Line, told } from "./parts";
+import { useZoom } from "./useZoom";
 
 const ZOOM_STEP = 1.25;
-const [SMALLEST, LARGEST] = [0.2, 3];
-/** Below this, names cannot be read: rather scroll. */
-const READABLE = 0.8;
-/** Of the window, as the style sheet has it. */
-const HIGHEST = 0.72;
+/** Per pixel of a wheel, or of two fingers that part. */
+const WHEEL_STEP = 1.004;
 
 export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boolean }) {
   // Places follow from names, so numbers that change leave them alone.
   const names = [...graph.nodes, ...graph.edges].map((part) => part.id).join("\n");
   const layout = useMemo(() => layoutOf(graph), [names]);
   const scroller = useRef<HTMLDivElement>(null);
-  const [fit, setFit] = useState(1);
   const [over, setOver] = useState("");
   const chosen = parameter("part");
-  const zoom = Number(parameter("zoom")) || fit;
-  useLayoutEffect(() => {
-    const node = scroller.current;
-    if (!node) return;
-    const measure = (): void => {
-      const high = window.innerHeight * HIGHEST;
-      setFit(Math.max(Math.min(1, (node.clientWidth - 4) / layout.width, high / layout.height), READABLE));
-    };
-    const observer = new ResizeObserver(measure);
-    observer.observe(node);
-    measure();
-    return () => observer.disconnect();
-  }, [layout]);
+  const { zoom, fit, by, reset } = useZoom(scroller, layout);
   // What one looks around, or has chosen, is in sight from the start.
   useEffect(() => {
     const box = layout.boxes.get(chosen) ?? layout.boxes.get(`service:${parameter("service")}`);
     const node = scroller.current;
     if (box && node) node.scrollTo(box.x * zoom - node.clientWidth / 2, box.y * zoom - node.clientHeight / 2);
   }, [layout, fit]);
-  const to = (value: number | null): void => setParameters({ zoom: value === null ? null : Math.min(Math.max(value, SMALLEST), LARGEST).toFixed(2) }, true);
   const shown = over || chosen;
   const near = useMemo(() => nearOf(graph, shown), [graph, shown]);
   const dim = (id: string): string => (near && !near.has(id) ? "dim" : "");
@@ -55,12 +39,18 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
           ref={scroller} class="topology-scroller" tabIndex={0} role="group" aria-label="The graph; plus, minus and 0 change its size, arrow keys move it. The table below has the same."
           onKeyDown={(event) => {
             if (event.ctrlKey || event.metaKey) return;
-            if (event.key === "+" || event.key === "=") to(zoom * ZOOM_STEP);
-            else if (event.key === "-") to(zoom / ZOOM_STEP);
-            else if (event.key === "0") to(null);
+            if (event.key === "+" || event.key === "=") by(ZOOM_STEP);
+            else if (event.key === "-") by(1 / ZOOM_STEP);
+            else if (event.key === "0") reset();
             else if (event.key === "Escape" && chosen) setParameters({ part: null }, true);
           }}
           onMouseLeave={() => setOver("")} onMouseDown={drag}
+          onWheel={(event) => {
+            if (!event.ctrlKey && !event.metaKey) return;
+            event.preventDefault();
+            const edge = event.currentTarget.getBoundingClientRect();
+            by(WHEEL_STEP ** -event.deltaY, { x: event.clientX - edge.left, y: event.clientY - edge.top });
+          }}
         >
           <svg width={layout.width * zoom} height={layout.height * zoom} viewBox={`0 0 ${layout.width} ${layout.height}`} role="group" aria-label="Services and calls">
             {graph.edges.map((edge) => {
@@ -82,9 +72,9 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
           </svg>
         </div>
         <div class="row topology-zoom" role="group" aria-label="Size">
-          <button type="button" class="button" aria-label="Smaller" onClick={() => to(zoom / ZOOM_STEP)}>−</button>
-          <button type="button" class="button" aria-label="Larger" onClick={() => to(zoom * ZOOM_STEP)}>+</button>
-          <button type="button" class="button" aria-pressed={!parameters.value.has("zoom")} onClick={() => to(null)}>Fit</button>
+          <button type="button" class="button" aria-label="Smaller" onClick={() => by(1 / ZOOM_STEP)}>−</button>
+          <button type="button" class="button" aria-label="Larger" onClick={() => by(ZOOM_STEP)}>+</button>
+          <button type="button" class="button" aria-pressed={!parameters.value.has("zoom")} onClick={() => reset()}>Fit</button>
         </div>
       </div>
       <Facts graph={graph} id={shown} isKept={shown !== "" && shown === chosen} isCompared={isCompared} />
@@ -126,8 +116,11 @@ function drag(event: MouseEvent): void {
   const end = (ended: MouseEvent): void => {
     document.removeEventListener("mousemove", move);
     document.removeEventListener("mouseup", end);
-    const isDrag = Math.hypot(ended.clientX - event.clientX, ended.clientY - event.clientY) > DRAGGED;
-    if (isDrag) scroller.addEventListener("click", (click) => { click.preventDefault(); click.stopPropagation(); }, { capture: true, once: true });
+    if (Math.hypot(ended.clientX - event.clientX, ended.clientY - event.clientY) <= DRAGGED) return;
+    // The click that ends a drag follows at once, if there is one, and is meant for nothing.
+    const ignore = (click: MouseEvent): void => { click.preventDefault(); click.stopPropagation(); };
+    scroller.addEventListener("click", ignore, { capture: true });
+    setTimeout(() => scroller.removeEventListener("click", ignore, { capture: true }));
   };
   document.addEventListener("mousemove", move);
   document.addEventListener("mouseup", end);
