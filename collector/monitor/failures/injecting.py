@@ -17,7 +17,7 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from collector.control.versions import Stored
-from collector.monitor.failures.rules import Failure, FailureRule, Latency, TimeOut
+from collector.monitor.failures.rules import AddedLatency, Failure, FailureRule, TimeOut
 from config.patterns import compile_globs
 
 RULE_ATTRIBUTE: Final = "spanhouse.failure.rule"
@@ -142,12 +142,12 @@ def _delay(failure: Failure, drawn: float) -> int:
     match failure:
         case TimeOut():
             return int(failure.after)
-        case Latency():
+        case AddedLatency():
             return min(max(round(_added(failure, drawn)), 0), failure.at_most)
     return 0
 
 
-def _added(latency: Latency, drawn: float) -> float:
+def _added(latency: AddedLatency, drawn: float) -> float:
     """The quantile of the distribution, nanoseconds."""
     mean, spread = int(latency.mean), int(latency.spread)
     match latency.distribution:

@@ -59,7 +59,7 @@ class ConnectionReset(ObjectModel):
     type: Literal["reset"] = "reset"
 
 
-class Latency(ObjectModel):
+class AddedLatency(ObjectModel):
     """The answer comes, but later."""
 
     type: Literal["latency"] = "latency"
@@ -84,7 +84,7 @@ class Latency(ObjectModel):
         return self
 
 
-Failure = Annotated[TimeOut | ErrorAnswer | Unavailable | ConnectionReset | Latency, Field(discriminator="type")]
+Failure = Annotated[TimeOut | ErrorAnswer | Unavailable | ConnectionReset | AddedLatency, Field(discriminator="type")]
 """What goes wrong."""
 
 

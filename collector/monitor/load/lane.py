@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Protocol, cast
 
 from collector.monitor.failures.injecting import Injection
-from collector.monitor.failures.rules import Latency
+from collector.monitor.failures.rules import AddedLatency
 from collector.monitor.load.message import Message
 from collector.monitor.load.response import AnswerReader, MalformedAnswer
 
@@ -111,7 +111,7 @@ class Lane:
         # Not at once even where nothing is waited for: answers of a server would not come that soon either.
         delay_s = max(injection.delay / 1e9, _SOONEST_S)
         timer = asyncio.get_running_loop().call_later
-        if isinstance(injection.failure, Latency):
+        if isinstance(injection.failure, AddedLatency):
             self._timer = timer(delay_s, self._send_late, message)
         else:
             self._timer = timer(delay_s, self._end_struck, injection)

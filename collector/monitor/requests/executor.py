@@ -22,7 +22,7 @@ from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, system_lookup
 from collector.monitor.expectations import Judge
 from collector.monitor.failures.injecting import Injection, Injector
-from collector.monitor.failures.rules import ErrorAnswer, Latency, TimeOut
+from collector.monitor.failures.rules import AddedLatency, ErrorAnswer, TimeOut
 from collector.monitor.failures.standing import described, standing_rules
 from collector.monitor.own_spans import OwnSpan, OwnSpans
 from collector.monitor.requests.exchange import Exchange, Outlet, Timings, exchange
@@ -148,10 +148,10 @@ class Executor:
         await asyncio.sleep(delay / 1e9)
         told = Exchange(Timings(total=delay), urls=(saved.request.url,))
         match injection.failure:
-            case Latency() if delay < timeout:
+            case AddedLatency() if delay < timeout:
                 told = await self._send(workspace, saved, trace_id, span_id)
                 told.timings.total += delay
-            case Latency() | TimeOut():
+            case AddedLatency() | TimeOut():
                 told.cause = "timeout"
             case ErrorAnswer(status=status, message=message):
                 told.status, told.body = status, message.encode()
