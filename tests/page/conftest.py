@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from collector.replay.files import requests_of
@@ -44,6 +45,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         file.write_bytes(read_trace(file.stem).body)
     with daemon_in(directory) as daemon:
         daemon.configure(processors={"red_metrics": None, "topology": None})
+        _extend(daemon, "alerting", "load_tests")
         daemon.start()
         daemon.await_ready()
         for request in requests_of(files, move_to_now=True):
@@ -51,6 +53,13 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "spans that are all stored", 60.0)
         yield daemon
         assert daemon.stop() == 0, daemon.log
+
+
+def _extend(daemon: Daemon, *extensions: str) -> None:
+    document = yaml.safe_load(daemon.file.read_text())
+    document["extensions"].update(dict.fromkeys(extensions))
+    document["service"]["extensions"] += extensions
+    daemon.file.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 @pytest.fixture

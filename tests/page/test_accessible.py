@@ -21,6 +21,11 @@ VIEWS: Final = {
     "topology": "/topology?service=rest-service-3&depth=2&table=open&compare=before&part=service:rest-service-3",
     "dashboard": "/dashboard",
     "nothing": "/dashboard?from=now-2d&to=now-1d",
+    "alerts": "/alerts",
+    "alert-rule": "/alerts?tab=rules&edit=new",
+    "channel": "/alerts?tab=channels&edit=new",
+    "silence": "/alerts?tab=silences&edit=new",
+    "deliveries": "/alerts?tab=deliveries",
     "health": "/health",
 }
 

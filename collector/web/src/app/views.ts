@@ -16,6 +16,7 @@ export const VIEWS: readonly View[] = [
   { path: "/services", name: "Services", load: () => import("../views/services/ServicesView") },
   { path: "/topology", name: "Topology", load: () => import("../views/topology/TopologyView") },
   { path: "/dashboard", name: "Dashboard", load: () => import("../views/dashboard/DashboardView") },
+  { path: "/alerts", name: "Alerts", load: () => import("../views/alerts/AlertsView") },
   { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
 ];
 

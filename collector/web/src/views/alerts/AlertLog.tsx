@@ -1,0 +1,51 @@
+// What has happened to alerts, the latest first.
+import type { Schemas } from "../../api/client";
+import { linkTo } from "../../app/location";
+import { useList } from "../../objects/useList";
+import { currentRange, rangeQuery, showTime } from "../../time/range";
+import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { Labels, Severity, Status } from "./badges";
+
+type Happening = Schemas["AlertHistory"]["happenings"][number];
+
+const MINUTE = 60_000_000_000n;
+
+/** All that happened in the time range. */
+export function AlertLog() {
+  return <Happenings path="alert-history" ranged />;
+}
+
+export function Happenings({ path, ranged = false }: { path: string; ranged?: boolean }) {
+  // To the minute, so that what is asked stays the same from one look to the next.
+  const { start, end } = currentRange();
+  const range = ranged ? rangeQuery({ start: (start / MINUTE) * MINUTE, end: (end / MINUTE + 1n) * MINUTE }) : {};
+  const { items, error, more, again } = useList<Happening>(path, "happenings", { limit: 50, ...range });
+  if (error) return <ErrorNote error={error} onRetry={again} />;
+  if (!items) return <Loading what="what happened" />;
+  if (!items.length) return <Empty title="Nothing happened"><p>No alert changed in this time range.</p></Empty>;
+  return (
+    <>
+      <div class="scroll-x">
+        <table class="data">
+          <caption class="visually-hidden">What happened to alerts</caption>
+          <thead>
+            <tr>{["When", "Alert", "Of", "Became", "By", "Note"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
+          </thead>
+          <tbody>
+            {items.map((each) => (
+              <tr key={`${each.id} ${each.entry}`}>
+                <td class="when">{showTime(BigInt(each.atUnixNano)).slice(0, 19)}</td>
+                <td><a href={linkTo("/alerts", { alert: each.id })}>{each.ruleName}</a> <Severity severity={each.severity} /></td>
+                <td><Labels labels={each.group} /></td>
+                <td><Status status={each.status} flapping={each.flapping} /></td>
+                <td>{each.by}</td>
+                <td class="said">{each.event?.note}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {more && <button type="button" class="button" onClick={more}>More</button>}
+    </>
+  );
+}
