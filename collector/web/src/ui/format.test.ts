@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { showCount, showDuration, showShare } from "./format";
+import { showCount, showDuration, showRate, showShare } from "./format";
 
 test("durations have three digits and the unit that fits", () => {
   const shown = [0, 999, 1000, 12_345, 1_234_567, 999_400_000, 1_500_000_000, 61e9, 3_720e9, -5000, Number.NaN].map(showDuration);
@@ -11,4 +11,10 @@ test("durations have three digits and the unit that fits", () => {
 test("counts and shares are short", () => {
   expect([0, 1234, 9999, 12_345, 4_560_000, 2.5].map(showCount)).toEqual(["0", "1,234", "9,999", "12.3 k", "4.56 M", "2.5"]);
   expect([0, 0.00001, 0.0123, 0.5, 1].map(showShare)).toEqual(["0 %", "<0.01 %", "1.23 %", "50.0 %", "100.0 %"]);
+});
+
+test("rates of rare things are told by longer times", () => {
+  expect([0, 12_345, 250, 34.26, 0.456, 0.044, 0.0063, 0.000023, "NaN"].map(showRate)).toEqual([
+    "0/s", "12.3 k/s", "250/s", "34.3/s", "0.46/s", "2.6/min", "22.7/h", "2/d", "–",
+  ]);
 });

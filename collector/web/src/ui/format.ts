@@ -33,11 +33,16 @@ export function showCount(value: number | string): string {
   return String(number);
 }
 
-/** A rate per second. */
+/** A rate, which is given per second: that of rare things is told by the minute, the hour or the day. */
 export function showRate(value: number | string): string {
   const number = Number(value);
   if (!Number.isFinite(number)) return "–";
-  return `${number >= 100 ? number.toFixed(0) : number >= 1 ? number.toFixed(1) : number.toPrecision(2)}/s`;
+  if (number >= 100) return `${showCount(Math.round(number))}/s`;
+  if (number >= 0.1 || number <= 0) return `${number >= 1 ? number.toFixed(1) : Number(number.toPrecision(2))}/s`;
+  for (const [unit, seconds] of [["min", 60], ["h", 3600]] as const) {
+    if (number * seconds >= 1) return `${(number * seconds).toFixed(1)}/${unit}`;
+  }
+  return `${Number((number * 86_400).toPrecision(2))}/d`;
 }
 
 /** A share from 0 to 1 as per cent. */

@@ -1,18 +1,22 @@
 import { expect, test } from "vitest";
-import { columnOf, growth, stepStarts } from "./steps";
+import { columnOf, growth, ratesOf, stepsOf } from "./steps";
 
 const MINUTE = 60_000_000_000n;
 
-test("every step has a place, but the one that is not over", () => {
-  expect(stepStarts({ start: 61n * MINUTE + 5n, end: 64n * MINUTE }, MINUTE, 70n * MINUTE)).toEqual([3660, 3720, 3780]);
-  expect(stepStarts({ start: 60n * MINUTE, end: 64n * MINUTE }, MINUTE, 63n * MINUTE + 30n)).toEqual([3600, 3660, 3720]);
-  expect(stepStarts({ start: 60n * MINUTE, end: 62n * MINUTE }, MINUTE, 60n * MINUTE)).toEqual([3600, 3660]);
+test("every step that has begun has a place", () => {
+  expect(stepsOf({ start: 61n * MINUTE + 5n, end: 64n * MINUTE }, MINUTE, 70n * MINUTE)).toEqual({ starts: [3660, 3720, 3780], over: 1 });
+  const half = (63n * MINUTE) + MINUTE / 2n;
+  expect(stepsOf({ start: 60n * MINUTE, end: 64n * MINUTE }, MINUTE, half)).toEqual({ starts: [3600, 3660, 3720, 3780], over: 0.5 });
+  expect(stepsOf({ start: 60n * MINUTE, end: 64n * MINUTE }, MINUTE, half - 1n)).toEqual({ starts: [3600, 3660, 3720], over: 1 });
+  expect(stepsOf({ start: 60n * MINUTE, end: 62n * MINUTE }, MINUTE, 60n * MINUTE)).toEqual({ starts: [3600, 3660], over: 1 });
 });
 
-test("what did not happen counts as told", () => {
+test("what did not happen counts as told, and what goes on is not taken for less", () => {
   const points = [{ startUnixNano: String(61n * MINUTE), rate: 2 }, { startUnixNano: String(62n * MINUTE), rate: "NaN" }];
-  expect(columnOf(points, [3600, 3660, 3720], (point) => point.rate, 0)).toEqual([0, 2, 0]);
-  expect(columnOf(points, [3600, 3660, 3720], (point) => point.rate, null)).toEqual([null, 2, null]);
+  const steps = { starts: [3600, 3660, 3720], over: 1 };
+  expect(columnOf(points, steps, (point) => point.rate, null)).toEqual([null, 2, null]);
+  expect(ratesOf(points, steps, (point) => point.rate)).toEqual([0, 2, 0]);
+  expect(ratesOf(points, { starts: [3600, 3660], over: 0.25 }, (point) => point.rate)).toEqual([0, 8]);
 });
 
 test("growth is a share of what was before, where there was something", () => {

@@ -19,9 +19,9 @@ export function ServicesHealth({ services }: { services: readonly Service[] }) {
           return (
             <li key={service.service} class={`card ${health}`}>
               <div class="row spread">
-                <a href={linkTo(`/services/${encodeURIComponent(service.service)}`)}>
-                  <span class="dot" style={{ background: serviceColor(service.service) }} /> {service.service || "(no name)"}
-                </a>
+                <span>
+                  <span class="dot" style={{ background: serviceColor(service.service) }} /> <a href={linkTo(`/services/${encodeURIComponent(service.service)}`)}>{service.service || "(no name)"}</a>
+                </span>
                 <HealthBadge health={health} reasons={reasons} />
               </div>
               {now && <div class="small">{showRate(now.perSecond)} · {showShare(now.errorRate)} failed · 95 % in {showDuration(Number(now.p95Nanos))}</div>}

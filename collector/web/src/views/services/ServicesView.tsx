@@ -12,7 +12,7 @@ import { showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 import { Spark } from "../../ui/Spark";
-import { columnOf, stepStarts } from "../../ui/steps";
+import { ratesOf, stepsOf, type Steps } from "../../ui/steps";
 import { HealthBadge } from "./health";
 import { NothingCounted } from "./NothingCounted";
 import { rowsOf, SORTS, type Row, type SortName } from "./rows";
@@ -34,7 +34,7 @@ function ServiceList() {
   const text = parameter("name");
   const wanted = parameter("sort", "health") as SortName;
   const sort = SORTS.includes(wanted) ? wanted : "health";
-  const starts = useMemo(() => (red.data ? stepStarts(range, BigInt(red.data.stepNanos), nowNs()) : []), [red.data]);
+  const steps = useMemo(() => (red.data ? stepsOf(range, BigInt(red.data.stepNanos), nowNs()) : { starts: [], over: 1 }), [red.data]);
   const rows = useMemo(() => rowsOf(dashboard.data?.services ?? [], red.data?.series ?? [], text, sort), [dashboard.data, red.data, text, sort]);
   const error = dashboard.error ?? red.error;
   const isThere = dashboard.data && red.data;
@@ -68,7 +68,7 @@ function ServiceList() {
               </tr>
             </thead>
             <tbody>
-              {rows.map((row) => <ServiceRow key={row.name} row={row} starts={starts} />)}
+              {rows.map((row) => <ServiceRow key={row.name} row={row} steps={steps} />)}
             </tbody>
           </table>
         </div>
@@ -82,7 +82,7 @@ function ServiceList() {
   );
 }
 
-function ServiceRow({ row: { name, service, series }, starts }: { row: Row; starts: readonly number[] }) {
+function ServiceRow({ row: { name, service, series }, steps }: { row: Row; steps: Steps }) {
   const { current: now, previous: before } = service ?? { current: null, previous: null };
   // What serves nobody is told by all of its spans.
   const rate = now?.perSecond ?? series?.spansPerSecond;
@@ -102,7 +102,7 @@ function ServiceRow({ row: { name, service, series }, starts }: { row: Row; star
         {p95 === undefined ? "–" : showDuration(Number(p95))} <Small now={now?.p95Nanos} before={before?.p95Nanos} more="worse" />
       </td>
       <td>
-        {series && <Spark values={columnOf(series.points, starts, (point) => point.spansPerSecond, 0)} failed={columnOf(series.points, starts, (point) => Number(point.spansPerSecond) * Number(point.errorRate), 0)} />}
+        {series && <Spark values={ratesOf(series.points, steps, (point) => point.spansPerSecond)} failed={ratesOf(series.points, steps, (point) => Number(point.spansPerSecond) * Number(point.errorRate))} />}
       </td>
     </tr>
   );
