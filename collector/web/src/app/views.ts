@@ -17,6 +17,7 @@ export const VIEWS: readonly View[] = [
   { path: "/topology", name: "Topology", load: () => import("../views/topology/TopologyView") },
   { path: "/dashboard", name: "Dashboard", load: () => import("../views/dashboard/DashboardView") },
   { path: "/alerts", name: "Alerts", load: () => import("../views/alerts/AlertsView") },
+  { path: "/load-tests", name: "Load tests", load: () => import("../views/load-tests/LoadTestsView") },
   { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
 ];
 

@@ -1,0 +1,47 @@
+// All runs, the latest first.
+import type { Schemas } from "../../api/client";
+import { linkTo } from "../../app/location";
+import { useList } from "../../objects/useList";
+import { showTime } from "../../time/range";
+import { showDuration } from "../../ui/format";
+import { Empty, ErrorNote, Loading } from "../../ui/notes";
+
+type Run = Schemas["LoadTestRun"];
+
+const AGAIN_MS = 5000;
+const BADGES: Record<Run["state"], string> = { running: "warn", completed: "good", stopped: "error", cancelled: "plain", interrupted: "error", failed: "error" };
+
+export function State({ run }: { run: Pick<Run, "state" | "reason"> }) {
+  return <><span class={`badge ${BADGES[run.state]}`}>{run.state}</span> {run.reason}</>;
+}
+
+export function Runs() {
+  const { items, error, more, again } = useList<Run>("load-test-runs", "runs", { limit: 50 }, AGAIN_MS);
+  if (error) return <ErrorNote error={error} onRetry={again} />;
+  if (!items) return <Loading what="runs" />;
+  if (!items.length) return <Empty title="Nothing has run yet"><p>Run a <a href={linkTo("/load-tests")}>load test</a>; what came of it is kept here.</p></Empty>;
+  return (
+    <>
+      <div class="scroll-x">
+        <table class="data">
+          <caption class="visually-hidden">Runs</caption>
+          <thead>
+            <tr>{["Test", "Started", "Took", "State", "By"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
+          </thead>
+          <tbody>
+            {items.map((run) => (
+              <tr key={run.id}>
+                <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
+                <td class="when">{showTime(BigInt(run.startedAtUnixNano)).slice(0, 19)}</td>
+                <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
+                <td><State run={run} /></td>
+                <td>{run.startedBy}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {more && <button type="button" class="button" onClick={more}>More</button>}
+    </>
+  );
+}
