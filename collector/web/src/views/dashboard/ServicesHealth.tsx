@@ -1,7 +1,7 @@
 import { linkTo } from "../../app/location";
-import { serviceColor } from "../../ui/colors";
 import { showDuration, showRate, showShare } from "../../ui/format";
 import { HealthBadge, type Service } from "../services/health";
+import { ServiceLink } from "../services/ServiceLink";
 
 const SHOWN = 12;
 
@@ -20,7 +20,7 @@ export function ServicesHealth({ services }: { services: readonly Service[] }) {
             <li key={service.service} class={`card ${health}`}>
               <div class="row spread">
                 <span>
-                  <span class="dot" style={{ background: serviceColor(service.service) }} /> <a href={linkTo(`/services/${encodeURIComponent(service.service)}`)}>{service.service || "(no name)"}</a>
+                  <ServiceLink name={service.service} />
                 </span>
                 <HealthBadge health={health} reasons={reasons} />
               </div>

@@ -1,12 +1,11 @@
 // Who calls a service, and whom it calls.
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
-import { linkTo } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
-import { serviceColor } from "../../ui/colors";
 import { showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
+import { ServiceLink } from "./ServiceLink";
 
 type Edge = Schemas["TopologyEdge"];
 
@@ -51,7 +50,7 @@ function Calls({ title, end, edges }: { title: string; end: "client" | "server";
               <tr key={`${kind} ${name} ${edge.connectionType}`}>
                 <th scope="row" class="wrapped">
                   {kind === "service"
-                    ? <><span class="dot" style={{ background: serviceColor(name) }} /> <a href={linkTo(`/services/${encodeURIComponent(name)}`)}>{name}</a></>
+                    ? <ServiceLink name={name} />
                     : <>{name} <span class="badge plain">{kind}</span></>}
                 </th>
                 <td class="number">{showRate(edge.callsPerSecond)}</td>

@@ -2,11 +2,10 @@
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
-import { linkTo, parameter, path, setParameters } from "../../app/location";
+import { parameter, path, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { nowNs, rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
-import { serviceColor } from "../../ui/colors";
 import { Change } from "../../ui/Figure";
 import { showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
@@ -16,6 +15,7 @@ import { ratesOf, stepsOf, type Steps } from "../../ui/steps";
 import { HealthBadge } from "./health";
 import { NothingCounted } from "./NothingCounted";
 import { rowsOf, SORTS, type Row, type SortName } from "./rows";
+import { ServiceLink } from "./ServiceLink";
 import { ServiceView } from "./ServiceView";
 import "./services.css";
 import { useAllSeries } from "./useAllSeries";
@@ -91,7 +91,7 @@ function ServiceRow({ row: { name, service, series }, steps }: { row: Row; steps
   return (
     <tr class={now ? "" : "soft"}>
       <th scope="row">
-        <span class="dot" style={{ background: serviceColor(name) }} /> <a href={linkTo(`/services/${encodeURIComponent(name)}`)}>{name || "(no name)"}</a>
+        <ServiceLink name={name} />
       </th>
       <td>{service ? <HealthBadge health={service.health} reasons={service.reasons} /> : "serves nobody"}</td>
       <td class="number">

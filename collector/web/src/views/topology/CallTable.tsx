@@ -1,7 +1,8 @@
 // The same as the picture, in rows.
-import { linkTo, parameter, setParameters } from "../../app/location";
+import { parameter, setParameters } from "../../app/location";
 import { Change } from "../../ui/Figure";
 import { showDuration, showRate, showShare } from "../../ui/format";
+import { ServiceLink } from "../services/ServiceLink";
 import { tracesOf } from "./Facts";
 import type { Edge, Graph } from "./model";
 
@@ -54,5 +55,5 @@ function CallRow({ edge, isCompared }: { edge: Edge; isCompared: boolean }) {
 }
 
 function End({ id, name }: { id: string; name: string }) {
-  return id.startsWith("service:") ? <a href={linkTo(`/services/${encodeURIComponent(name)}`)}>{name || "(no name)"}</a> : <>{name} <span class="badge plain">{id.split(":")[0]}</span></>;
+  return id.startsWith("service:") ? <ServiceLink name={name} /> : <>{name} <span class="badge plain">{id.split(":")[0]}</span></>;
 }

@@ -51,7 +51,7 @@ function NodeFacts({ node, isCompared }: { node: Node; isCompared: boolean }) {
       <Numbers now={node.now} before={node.before} isCompared={isCompared} />
       {isService && (
         <p class="row">
-          <a class="button" href={linkTo(`/services/${encodeURIComponent(node.name)}`)}>Service</a>
+          {node.name && <a class="button" href={linkTo(`/services/${encodeURIComponent(node.name)}`)}>Service</a>}
           <a class="button" href={linkTo("/search", { service: node.name })}>Traces</a>
           <a class="button" href={linkTo("/search", { service: node.name, status: "error" })}>Failed</a>
           <button type="button" class="button" onClick={() => setParameters({ service: node.name, part: null, zoom: null })}>Around it</button>
