@@ -26,6 +26,8 @@ VIEWS: Final = {
     "channel": "/alerts?tab=channels&edit=new",
     "silence": "/alerts?tab=silences&edit=new",
     "deliveries": "/alerts?tab=deliveries",
+    "alerts": "/alerts",
+    "load-tests": "/load-tests",
     "health": "/health",
 }
 
