@@ -26,8 +26,10 @@ VIEWS: Final = {
     "channel": "/alerts?tab=channels&edit=new",
     "silence": "/alerts?tab=silences&edit=new",
     "deliveries": "/alerts?tab=deliveries",
-    "alerts": "/alerts",
     "load-tests": "/load-tests",
+    "load-test": "/load-tests?edit=new",
+    "request": "/requests?edit=new",
+    "failure-rule": "/failures?edit=new",
     "health": "/health",
 }
 

@@ -18,6 +18,9 @@ export const VIEWS: readonly View[] = [
   { path: "/dashboard", name: "Dashboard", load: () => import("../views/dashboard/DashboardView") },
   { path: "/alerts", name: "Alerts", load: () => import("../views/alerts/AlertsView") },
   { path: "/load-tests", name: "Load tests", load: () => import("../views/load-tests/LoadTestsView") },
+  { path: "/requests", name: "Requests", load: () => import("../views/requests/RequestsView") },
+  { path: "/failures", name: "Failures", load: () => import("../views/failures/FailuresView") },
+  { path: "/tracing", name: "Tracing", load: () => import("../views/tracing/TracingView") },
   { path: "/health", name: "Health", load: () => import("../views/health/HealthView") },
 ];
 
