@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import uuid
-from typing import Final
+from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from collector.api import params, schemas
+from collector.api.cursors import cursor, next_cursor, whole
 from collector.api.params import Parameter
 from collector.api.routing import CALLER, JSON, NOW, Route
 from collector.api.versioned import answer_json
@@ -21,31 +18,13 @@ DELIVERED: Final = web.AppKey("outcomes", Outcomes)
 LIMIT: Final = params.limit(100, 1000, "deliveries")
 
 
-def _decode_cursor(text: str) -> Place:
-    try:
-        at, key, channel = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return int(at), str(key), str(channel)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValueError("not a cursor that this server gave out") from error
+def _place(at: Any, key: Any, channel: Any) -> Place:
+    return whole(at), str(key), str(channel)
 
 
-def _uuid(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise ValueError("must be a UUID") from None
-
-
-def _id(name: str, what: str) -> Parameter[uuid.UUID | None]:
-    schema = {"type": "string", "format": "uuid"}
-    return Parameter(name, f"Only those {what} of this id.", schema, _uuid, None, example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7")
-
-
-CURSOR: Final[Parameter[Place | None]] = Parameter(
-    "cursor", "`nextCursor` of the page before.", {"type": "string"}, _decode_cursor, None
-)
-CHANNEL: Final = _id("channel", "at the channel")
-ALERT: Final = _id("alert", "about the alert")
+CURSOR: Final = cursor(_place)
+CHANNEL: Final = params.optional_id("channel", "Only those at the channel of this id.")
+ALERT: Final = params.optional_id("alert", "Only those about the alert of this id.")
 OUTCOME: Final[Parameter[str | None]] = Parameter(
     "outcome", "Only those that stand so.", {"type": "string", "enum": list(OUTCOMES)}, params.choice(OUTCOMES), None
 )
@@ -66,12 +45,8 @@ async def list_alert_deliveries(request: web.Request) -> web.Response:
         alert=str(ALERT.read(query) or ""),
         outcome=OUTCOME.read(query) or "",
     )
-    cursor = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        place = orjson.dumps((last.at, last.event_key, last.channel_id))
-        cursor = base64.urlsafe_b64encode(place).decode().rstrip("=")
-    return answer_json({"deliveries": [each.as_json() for each in found[:limit]], "nextCursor": cursor})
+    after = next_cursor(found, limit, lambda last: (last.at, last.event_key, last.channel_id))
+    return answer_json({"deliveries": [each.as_json() for each in found[:limit]], "nextCursor": after})
 
 
 ROUTES: Final = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, get_args
@@ -14,6 +12,7 @@ from pydantic import Field
 from collector.api import params, schemas
 from collector.api.alert_rules import ALERT_LOG, LABELS, STATUS
 from collector.api.bodies import read_object, validated
+from collector.api.cursors import cursor, next_cursor, whole
 from collector.api.params import Parameter
 from collector.api.problems import Problem
 from collector.api.routing import CALLER, JSON, NOW, Route
@@ -30,12 +29,8 @@ _FIRST: Final = (1 << 62, "")
 LIMIT: Final = params.limit(100, 1000, "alerts")
 
 
-def _decode_cursor(text: str) -> tuple[int, str]:
-    try:
-        entry, alert = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
-        return int(entry), str(uuid.UUID(alert))
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("not a cursor that this server gave out") from error
+def _place(entry: Any, alert: Any) -> tuple[int, str]:
+    return whole(entry), str(uuid.UUID(alert))
 
 
 def _statuses(text: str) -> tuple[Status, ...]:
@@ -45,9 +40,7 @@ def _statuses(text: str) -> tuple[Status, ...]:
     return tuple(wanted)
 
 
-CURSOR: Final[Parameter[tuple[int, str] | None]] = Parameter(
-    "cursor", "`nextCursor` of the page before.", {"type": "string"}, _decode_cursor, None
-)
+CURSOR: Final = cursor(_place)
 STATUSES: Final[Parameter[tuple[Status, ...]]] = Parameter(
     "status",
     "Only alerts that stand so: one or more of `pending`, `active`, `acknowledged`, `resolved` and `inactive`, with commas"
@@ -57,14 +50,7 @@ STATUSES: Final[Parameter[tuple[Status, ...]]] = Parameter(
     _SHOWN,
     example="pending,active",
 )
-RULE: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "rule",
-    "Only alerts of the rule of this id.",
-    {"type": "string", "format": "uuid"},
-    uuid.UUID,
-    None,
-    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
-)
+RULE: Final = params.optional_id("rule", "Only alerts of the rule of this id.")
 
 
 class _Remark(ObjectModel):
@@ -176,10 +162,7 @@ def _history(found: Sequence[Happening], limit: int) -> web.Response:
 
 
 def _cursor(found: Sequence[Happening], limit: int) -> str | None:
-    if len(found) <= limit:
-        return None
-    last = found[limit - 1]
-    return base64.urlsafe_b64encode(f"{last.entry} {last.alert_id}".encode()).decode().rstrip("=")
+    return next_cursor(found, limit, lambda last: (last.entry, last.alert_id))
 
 
 def _unknown() -> Problem:

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
 from typing import Final
 
 from aiohttp import web
 
 from collector.api import params, schemas
-from collector.api.params import Parameter
+from collector.api.cursors import BY_TIME, next_cursor
 from collector.api.routing import CALLER, JSON, NOW, OBJECTS, Route
 from collector.api.versioned import answer_json
-from collector.query.store import MAX_TIMESTAMP
 
 LIMIT: Final = params.limit(100, 1000, "changes")
-_FOREIGN: Final = "not a cursor that this server gave out"
 _FIRST: Final = uuid.UUID(int=(1 << 128) - 1)
-
-
-def encode_cursor(at: int, identifier: uuid.UUID) -> str:
-    """An opaque text for clients: nanoseconds since 1970, and what tells apart what has the same time."""
-    return base64.urlsafe_b64encode(f"{at} {identifier}".encode()).decode().rstrip("=")
-
-
-def _decode_cursor(text: str) -> tuple[int, uuid.UUID]:
-    try:
-        at, identifier = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode("ascii").split(" ")
-        cursor = int(at), uuid.UUID(identifier)
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(_FOREIGN) from error
-    if not 0 <= cursor[0] <= MAX_TIMESTAMP:
-        raise ValueError(_FOREIGN)
-    return cursor
-
-
-CURSOR: Final[Parameter[tuple[int, uuid.UUID] | None]] = Parameter(
-    "cursor", "`nextCursor` of the page before.", {"type": "string"}, _decode_cursor, None
-)
 
 
 async def list_changes(request: web.Request) -> web.Response:
@@ -46,12 +21,8 @@ async def list_changes(request: web.Request) -> web.Response:
     query = request.query
     start, end = params.time_range(query, request.app[NOW]())
     limit = LIMIT.read(query)
-    before = CURSOR.read(query) or (end - 1, _FIRST)
+    before = BY_TIME.read(query) or (end - 1, _FIRST)
     found = await request.app[OBJECTS].changes(request[CALLER].workspace, start, before, limit + 1)
-    cursor = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        cursor = encode_cursor(last.at, last.write_id)
     changes = [
         {
             "kind": each.kind,
@@ -64,7 +35,7 @@ async def list_changes(request: web.Request) -> web.Response:
         }
         for each in found[:limit]
     ]
-    return answer_json({"changes": changes, "nextCursor": cursor})
+    return answer_json({"changes": changes, "nextCursor": next_cursor(found, limit, lambda last: (last.at, last.write_id))})
 
 
 ROUTES: Final = (
@@ -73,7 +44,7 @@ ROUTES: Final = (
         list_changes,
         "Who has changed what in a workspace, the latest first",
         {JSON: schemas.reference("Changes")},
-        (params.START, params.END, LIMIT, CURSOR),
+        (params.START, params.END, LIMIT, BY_TIME),
     ),
 )
 

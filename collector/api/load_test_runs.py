@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
 from collector.api import params, schemas
-from collector.api.audit import CURSOR, encode_cursor
+from collector.api.cursors import BY_TIME, next_cursor
 from collector.api.lasting import EVENTS, lasting
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
@@ -44,14 +45,7 @@ def _whole_seconds(text: str) -> int:
     return step // 10**9
 
 
-LOAD_TEST: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "loadTest",
-    "Only runs of the load test of this id.",
-    {"type": "string", "format": "uuid"},
-    uuid.UUID,
-    None,
-    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
-)
+LOAD_TEST: Final = params.optional_id("loadTest", "Only runs of the load test of this id.")
 STEP: Final[Parameter[int | None]] = Parameter(
     "step",
     f"Length of time of a point, in whole seconds, such as `5s`. Default: the shortest with at most {_MOST_POINTS} points.",
@@ -60,15 +54,7 @@ STEP: Final[Parameter[int | None]] = Parameter(
     None,
     example="5s",
 )
-BASE: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "base",
-    "The id of the run that is compared with.",
-    {"type": "string", "format": "uuid"},
-    uuid.UUID,
-    None,
-    required=True,
-    example="5e0c4c1d-62a4-4b0e-8c39-1b8a53f0d7a2",
-)
+BASE: Final = replace(params.optional_id("base", "The id of the run that is compared with."), required=True)
 
 
 def run_as_json(run: Run) -> dict[str, Any]:
@@ -95,12 +81,9 @@ async def list_load_test_runs(request: web.Request) -> web.Response:
     query = request.query
     limit = LIMIT.read(query)
     found = await request.app[RUNS].page(
-        request[CALLER].workspace, limit + 1, before=CURSOR.read(query), load_test=LOAD_TEST.read(query)
+        request[CALLER].workspace, limit + 1, before=BY_TIME.read(query), load_test=LOAD_TEST.read(query)
     )
-    cursor = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        cursor = encode_cursor(last.started_at, last.id)
+    cursor = next_cursor(found, limit, lambda last: (last.started_at, last.id))
     return answer_json({"runs": [run_as_json(run) for run in found[:limit]], "nextCursor": cursor})
 
 
@@ -210,7 +193,7 @@ ROUTES: Final = (
         list_load_test_runs,
         "Runs of load tests, the latest first",
         {JSON: schemas.reference("LoadTestRuns")},
-        (LOAD_TEST, LIMIT, CURSOR),
+        (LOAD_TEST, LIMIT, BY_TIME),
     ),
     Route(_ONE, get_load_test_run, "A run and its result", {JSON: schemas.reference("LoadTestRunResult")}, unknown=_UNKNOWN),
     Route(

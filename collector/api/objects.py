@@ -7,20 +7,17 @@ COMPONENTS: Final = RULES.components()
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-import orjson
 import structlog
 from aiohttp import web
 
 from collector.api import params, schemas
 from collector.api.bodies import read_object, validated
-from collector.api.params import Parameter
+from collector.api.cursors import cursor, next_cursor
 from collector.api.problems import Problem, Refusal
 from collector.api.routing import CALLER, JSON, OBJECTS, Role, Route
 from collector.api.versioned import answer_json, answer_with, named_version, outdated, path_id
@@ -38,17 +35,11 @@ CONTAINS: Final = params.optional_text("contains", "Only those with this in what
 _BEFORE: Final = params.optional_whole_number("before", "Only versions below this one.", 1, 999_999_999)
 
 
-def _decode_cursor(text: str) -> tuple[str, uuid.UUID]:
-    try:
-        label, identifier = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        return str(label), uuid.UUID(identifier)
-    except (binascii.Error, ValueError, TypeError, AttributeError) as error:
-        raise ValueError("not a cursor that this server gave out") from error
+def _place(label: Any, identifier: Any) -> tuple[str, uuid.UUID]:
+    return str(label), uuid.UUID(identifier)
 
 
-CURSOR: Final[Parameter[tuple[str, uuid.UUID] | None]] = Parameter(
-    "cursor", "`nextCursor` of the page before.", {"type": "string"}, _decode_cursor, None
-)
+CURSOR: Final = cursor(_place)
 
 
 async def _anything(_: web.Request, __: Any) -> None:
@@ -202,12 +193,8 @@ class ObjectApi(Generic[S]):
 
     def page(self, found: list[Stored[S]], limit: int) -> web.Response:
         """The answer of a list: the first `limit` of the objects that were found, and where the next page begins."""
-        last = found[limit - 1] if len(found) > limit else None
-        cursor = None
-        if last is not None:
-            text = orjson.dumps([self.kind.label(last.settings), str(last.id)])
-            cursor = base64.urlsafe_b64encode(text).decode().rstrip("=")
-        return answer_json({self.plural: [each.as_json() for each in found[:limit]], "nextCursor": cursor})
+        after = next_cursor(found, limit, lambda last: (self.kind.label(last.settings), last.id))
+        return answer_json({self.plural: [each.as_json() for each in found[:limit]], "nextCursor": after})
 
     async def _list(self, request: web.Request) -> web.Response:
         query = request.query

@@ -7,6 +7,7 @@ definition, so that the document cannot say anything else than the code does.
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -150,6 +151,18 @@ def parse_attribute(text: str) -> tuple[str, str]:
     return key, value
 
 
+def parse_uuid(text: str) -> uuid.UUID:
+    """An id.
+
+    Raises:
+        ValueError: it is no UUID.
+    """
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise ValueError("must be a UUID") from None
+
+
 def parse_tolerance(text: str) -> Fraction:
     """A share from 0 to 1.
 
@@ -205,6 +218,12 @@ _TIME_TEXT: Final = (
 def optional_text(name: str, description: str, example: str = "") -> Parameter[str | None]:
     """A text of any kind."""
     return Parameter(name, description, {"type": "string"}, str, None, example=example)
+
+
+def optional_id(name: str, description: str) -> Parameter[uuid.UUID | None]:
+    """The id of something."""
+    schema = {"type": "string", "format": "uuid"}
+    return Parameter(name, description, schema, parse_uuid, None, example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7")
 
 
 def flag(name: str, description: str) -> Parameter[bool | None]:

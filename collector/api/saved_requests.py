@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
 from collector.api import params, schemas
-from collector.api.audit import CURSOR, encode_cursor
+from collector.api.cursors import BY_TIME, next_cursor
 from collector.api.lasting import EXECUTIONS as SENDING
 from collector.api.lasting import lasting
 from collector.api.objects import ID, ObjectApi
-from collector.api.params import Parameter
 from collector.api.problems import Problem
 from collector.api.routing import CALLER, JSON, STORE, Route
 from collector.api.versioned import answer_json, path_id
@@ -30,16 +28,7 @@ EXECUTOR: Final = web.AppKey("executor", Executor)
 EXECUTIONS: Final = web.AppKey("executions", ExecutionStore)
 
 LIMIT: Final = params.limit(100, 1000, "executions")
-
-
-REQUEST: Final[Parameter[uuid.UUID | None]] = Parameter(
-    "request",
-    "Only executions of the saved request of this id.",
-    {"type": "string", "format": "uuid"},
-    uuid.UUID,
-    None,
-    example="8d1c7a52-0f3e-4c55-9a8b-6a0f5de2c1b7",
-)
+REQUEST: Final = params.optional_id("request", "Only executions of the saved request of this id.")
 REQUESTS: Final = ObjectApi(SAVED_REQUESTS, "saved-requests", "SavedRequest", "saved request")
 
 
@@ -69,12 +58,9 @@ async def list_request_executions(request: web.Request) -> web.Response:
     query = request.query
     limit = LIMIT.read(query)
     found = await request.app[EXECUTIONS].page(
-        request[CALLER].workspace, limit + 1, before=CURSOR.read(query), request=REQUEST.read(query)
+        request[CALLER].workspace, limit + 1, before=BY_TIME.read(query), request=REQUEST.read(query)
     )
-    cursor = None
-    if len(found) > limit:
-        last = found[limit - 1]
-        cursor = encode_cursor(last.at, last.id)
+    cursor = next_cursor(found, limit, lambda last: (last.at, last.id))
     arrived = await _arrived(request, found[:limit])
     return answer_json({"executions": [_head(each, arrived) for each in found[:limit]], "nextCursor": cursor})
 
@@ -156,7 +142,7 @@ ROUTES: Final = (
         list_request_executions,
         "Executions of saved requests, the latest first",
         {JSON: schemas.reference("RequestExecutions")},
-        (REQUEST, LIMIT, CURSOR),
+        (REQUEST, LIMIT, BY_TIME),
     ),
     Route(
         f"{_ALL}/{{execution_id}}",

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from collector.api import audit, params, schemas
+from collector.api import params, schemas
 from collector.api.bodies import invalid_body
+from collector.api.cursors import BY_TIME, next_cursor
 from collector.api.objects import ID, ObjectApi
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
@@ -82,10 +83,9 @@ async def list_annotations(request: web.Request) -> web.Response:
         start=start or 0,
         end=ENDLESS if end is None else end,
     )
-    limit, before = LIMIT.read(query), audit.CURSOR.read(query)
+    limit, before = LIMIT.read(query), BY_TIME.read(query)
     found = await find_annotations(API.store(request), request[CALLER].workspace, wanted, limit + 1, before)
-    last = found[limit - 1] if len(found) > limit else None
-    cursor = None if last is None else audit.encode_cursor(last.created_at, last.id)
+    cursor = next_cursor(found, limit, lambda last: (last.created_at, last.id))
     return answer_json({"annotations": [each.as_json() for each in found[:limit]], "nextCursor": cursor})
 
 
@@ -116,7 +116,7 @@ ROUTES: Final = (
         _LISTING,
         handler=list_annotations,
         summary="Annotations of a workspace, the latest first",
-        parameters=(TRACE, SPAN, AUTHOR, TEXT, START, END, LIMIT, audit.CURSOR),
+        parameters=(TRACE, SPAN, AUTHOR, TEXT, START, END, LIMIT, BY_TIME),
     ),
     *_OTHERS,
     Route(

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from collector.api.params import parse_uuid
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import JSON
 from collector.control.versions import Stored
@@ -24,9 +25,9 @@ def path_id(request: web.Request, name: str) -> uuid.UUID:
     """
     text = request.match_info[name]
     try:
-        return uuid.UUID(text)
-    except ValueError:
-        raise BadParameter(name, text, "must be a UUID") from None
+        return parse_uuid(text)
+    except ValueError as error:
+        raise BadParameter(name, text, str(error)) from None
 
 
 def named_version(request: web.Request) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -130,6 +131,9 @@ async def test_alerts_are_listed_looked_after_and_resolved_by_those_who_may(shop
     await collector.minute()
     pages: list[Any] = [await port.ask("GET", "alerts", limit=2)]
     pages.append(await port.ask("GET", "alerts", limit=2, cursor=pages[0].json["nextCursor"]))
+    for entry in (b"-1", b"18446744073709551615", b"1.5", b"true", b'"1"', b"[]"):
+        wrong = base64.urlsafe_b64encode(b'[%b,"%b"]' % (entry, str(uuid.UUID(int=0)).encode())).decode()
+        assert (await port.ask("GET", "alerts", cursor=wrong)).json["parameter"] == "cursor"
     listed = [alert for page in pages for alert in page.json["alerts"]]
     assert pages[1].json["nextCursor"] is None
     assert sorted(alert["group"]["service"] for alert in listed) == ["cart", "payment", "stock"]
