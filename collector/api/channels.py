@@ -9,6 +9,7 @@ from aiohttp import web
 
 from collector.api import schemas
 from collector.api.bodies import invalid_body
+from collector.api.lasting import TEST, lasting
 from collector.api.objects import ID, ObjectApi
 from collector.api.problems import Problem
 from collector.api.routing import CALLER, JSON, Route
@@ -39,7 +40,8 @@ async def test_channel(request: web.Request) -> web.Response:
         raise Problem(403, "Alerting is off", _NOTHING_IS_SENT)
     channel = await API.named(request)
     started_s = time.monotonic()
-    attempt = await deliveries.test(channel)
+    with lasting(request):
+        attempt = await deliveries.test(channel)
     document: dict[str, Any] = {
         "delivered": attempt.delivered,
         "reason": attempt.reason,
@@ -53,7 +55,7 @@ async def test_channel(request: web.Request) -> web.Response:
 ROUTES: Final = (
     *API.routes(),
     Route(
-        f"/api/v1/workspaces/{{workspace}}/channels/{{{ID}}}/test",
+        f"/api/v1/workspaces/{{workspace}}/channels/{{{ID}}}{TEST}",
         test_channel,
         "Send a test by a channel, enabled or not, and tell what the other side says",
         {JSON: schemas.reference("ChannelTest")},

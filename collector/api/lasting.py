@@ -15,8 +15,10 @@ from aiohttp import web
 EVENTS: Final = "/events"
 """How paths end where clients stay to be told of what happens, ..."""
 EXECUTIONS: Final = "/executions"
-"""... and where something is sent, and its answer awaited."""
-PATHS: Final = (EVENTS, EXECUTIONS)
+"""... and where something is sent, and its answer awaited: a request, ..."""
+TEST: Final = "/test"
+"""... or a notification."""
+PATHS: Final = (EVENTS, EXECUTIONS, TEST)
 
 _TASKS: Final[web.AppKey[set[asyncio.Task[Any]]]] = web.AppKey("lasting", set)
 
