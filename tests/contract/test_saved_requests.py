@@ -194,7 +194,12 @@ async def test_grpc_is_called_by_reflection_or_descriptors(port: Port) -> None:
         unknown = call(listens, message={"service": "other"})
         assert (await execute(port, unknown))["cause"] == "status NOT_FOUND"
         assert (await execute(port, {**unknown, "expectedStatus": "NOT_FOUND"}))["cause"] == ""
+        many = descriptor_pb2.FileDescriptorSet(file=[descriptor_pb2.FileDescriptorProto(name=f"{n}") for n in range(1001)])
         for request, said in (
+            (
+                call(listens, descriptors=base64.b64encode(many.SerializeToString()).decode()),
+                "What descriptors holds has more than 1000 files.",
+            ),
             (call(listens, message={"servic": "x"}), "The message is no grpc.health.v1.HealthCheckRequest"),
             (call(listens, f"{HEALTH}/Chek"), "The service grpc.health.v1.Health has no method Chek; it has "),
             (call(listens, f"{HEALTH}/Watch"), "The method Watch is a stream; only unary methods can be called."),

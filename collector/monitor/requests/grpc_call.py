@@ -45,6 +45,7 @@ _OF_HTTP: Final = {
 """Mapping of gRPC's doc/http-grpc-status-mapping.md; others are UNKNOWN."""
 _MOST_FILES: Final = 1000
 _LARGEST_ANSWER: Final = 4 << 20
+_TOO_LONG: Final = "The server describes itself at too great length."
 
 
 def grpc_status(status: int) -> int:
@@ -117,18 +118,20 @@ async def _call(
         before = time.monotonic_ns()
         await _connected(channel)
         told.timings.connect = time.monotonic_ns() - before
-        method = await _method(channel, request, metadata)
-        message = _message(method, request)
+        files = await _files(channel, request, metadata)
+        # In a thread, as below: what is long to read must not keep the event loop from others.
+        method, message = await asyncio.to_thread(_prepared, files, request)
         unary = channel.unary_unary(f"/{request.method}")
         before = time.monotonic_ns()
         try:
             answer = await unary(message, metadata=tuple(metadata))
         except grpc.aio.AioRpcError as error:
+            told.timings.first_byte = time.monotonic_ns() - before
             told.status, told.detail = error.code().value[0], error.details() or ""
         else:
+            told.timings.first_byte = time.monotonic_ns() - before
             told.nbytes = len(answer)
-            told.body = _as_json(method, answer)
-        told.timings.first_byte = time.monotonic_ns() - before
+            told.body = await asyncio.to_thread(_as_json, method, answer)
 
 
 def _channel(target: str, url: URL, tls: ClientTls) -> grpc.aio.Channel:
@@ -159,15 +162,29 @@ async def _connected(channel: grpc.aio.Channel) -> None:
         state = channel.get_state(try_to_connect=True)
 
 
-async def _method(channel: grpc.aio.Channel, request: GrpcRequest, metadata: Sequence[tuple[str, str]]) -> MethodDescriptor:
+async def _files(
+    channel: grpc.aio.Channel, request: GrpcRequest, metadata: Sequence[tuple[str, str]]
+) -> list[descriptor_pb2.FileDescriptorProto]:
+    """The files that describe what is called."""
+    if not request.descriptors:
+        return await _reflected(channel, request.method.rpartition("/")[0], metadata)
+    try:
+        files = list(descriptor_pb2.FileDescriptorSet.FromString(request.descriptors).file)
+    except DecodeError:
+        raise Unusable("What descriptors holds is no FileDescriptorSet.") from None
+    if len(files) > _MOST_FILES:
+        raise Unusable(f"What descriptors holds has more than {_MOST_FILES} files.")
+    return files
+
+
+def _prepared(files: Sequence[descriptor_pb2.FileDescriptorProto], request: GrpcRequest) -> tuple[MethodDescriptor, bytes]:
+    """The method that is called, and the message as protobuf."""
+    method = _method(files, request)
+    return method, _message(method, request)
+
+
+def _method(files: Sequence[descriptor_pb2.FileDescriptorProto], request: GrpcRequest) -> MethodDescriptor:
     service, _, name = request.method.rpartition("/")
-    if request.descriptors:
-        try:
-            files = list(descriptor_pb2.FileDescriptorSet.FromString(request.descriptors).file)
-        except DecodeError:
-            raise Unusable("What descriptors holds is no FileDescriptorSet.") from None
-    else:
-        files = await _reflected(channel, service, metadata)
     pool = DescriptorPool()
     try:
         for file in _in_order(files):
@@ -223,11 +240,13 @@ async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorP
             except DecodeError:
                 raise Unusable("The server describes itself by what is no FileDescriptorProto.") from None
             files[file.name] = file
+            if nbytes > _LARGEST_ANSWER or len(files) > _MOST_FILES:
+                raise Unusable(_TOO_LONG)
         asked = {request.file_by_filename for request in wanted}
         missing = {name for file in files.values() for name in file.dependency} - files.keys() - asked
         wanted += [reflection_pb2.ServerReflectionRequest(file_by_filename=name) for name in sorted(missing)]
-        if nbytes > _LARGEST_ANSWER or len(wanted) > _MOST_FILES:
-            raise Unusable("The server describes itself at too great length.")
+        if len(wanted) > _MOST_FILES:
+            raise Unusable(_TOO_LONG)
     return list(files.values())
 
 
