@@ -8,11 +8,11 @@ STAMP := $(VENV)/.installed
 .PHONY: run test check kernels soak audit page environment
 environment: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml sdk/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spanhouse needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run"; exit 1; }
 	@echo "spanhouse: making the environment in $(VENV) (first time only, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./sdk
 	@touch $@
 
 run: $(STAMP)

@@ -1,0 +1,101 @@
+"""A middleware for ASGI: FastAPI, Starlette, Quart and others.
+
+    app.add_middleware(spanhouse_sdk.asgi.TraceMiddleware)
+
+Answers tell their trace in X-Trace-ID and X-Span-ID, and where failures are let in, requests fail by the failure rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any, TypeAlias
+
+from opentelemetry import context
+
+from spanhouse_sdk.failures import Injection
+from spanhouse_sdk.serving import Serving, with_new
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class TraceMiddleware:
+    """See the module. Inside of OpenTelemetry's middleware it uses that one's span; without it, it makes spans itself.
+
+    Args:
+        app: that works on requests.
+    """
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Work on one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        method, path = scope.get("method", "GET"), scope.get("path", "")
+        attributes = {"http.request.method": method, "url.path": path, "url.scheme": scope.get("scheme", "http")}
+        serving = Serving(method, partial(_headers, scope), attributes)
+        added = [(name.encode(), value.encode()) for name, value in serving.response_headers()]
+
+        async def send_with_ids(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                message["headers"] = with_new(list(message.get("headers", ())), added)
+                if serving.is_own:
+                    _tell_route(serving, method, scope)
+                    serving.answered(message.get("status", 101))
+            await send(message)
+
+        injection = serving.injection(path)
+        if not serving.is_own and injection is None:
+            await self._app(scope, receive, send_with_ids)
+            return
+        failed: BaseException | None = None
+        token = context.attach(serving.context)
+        try:
+            if injection is not None and injection.delay:
+                await asyncio.sleep(injection.delay / 1e9)
+            if injection is not None and injection.ends:
+                await _fail(injection, scope, send_with_ids)
+            else:
+                await self._app(scope, receive, send_with_ids)
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            context.detach(token)
+            serving.finish(failed)
+
+
+async def _fail(injection: Injection, scope: Scope, send: Send) -> None:
+    if scope["type"] == "websocket":
+        # Before a connection is accepted, this refuses it.
+        await send({"type": "websocket.close", "code": 1011, "reason": injection.failure.message[:100]})
+        return
+    body = injection.failure.message.encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": injection.failure.status, "headers": headers})
+    # A server closes the connection of an answer whose promised body does not come.
+    if injection.failure.type != "reset":
+        await send({"type": "http.response.body", "body": body})
+
+
+def _tell_route(serving: Serving, method: str, scope: Scope) -> None:
+    """Name a span of ours by its route, which is known once the application has found it."""
+    route = getattr(scope.get("route"), "path", None)
+    if isinstance(route, str):
+        serving.span.update_name(f"{method} {route}")
+        serving.span.set_attribute("http.route", route)
+
+
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in scope.get("headers", ()):
+        headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return headers

@@ -1,0 +1,101 @@
+"""What interceptors of gRPC share: metadata, and what failures are as codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import grpc
+from opentelemetry import propagate
+
+from spanhouse_sdk.failures import Failure
+from spanhouse_sdk.serving import Serving, with_new
+from spanhouse_sdk.xtrace import SPAN_ID, TRACE_ID
+
+_CODES: Final = {
+    400: grpc.StatusCode.INTERNAL,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.UNIMPLEMENTED,
+    429: grpc.StatusCode.UNAVAILABLE,
+    502: grpc.StatusCode.UNAVAILABLE,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.UNAVAILABLE,
+}
+"""The mapping of HTTP statuses that gRPC itself has; all others are UNKNOWN."""
+SERVER_ERRORS: Final = frozenset(
+    {
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+"""Codes with which a server's span is an error, by OpenTelemetry's conventions."""
+
+
+def code_of(failure: Failure) -> grpc.StatusCode:
+    """With which code a failure on purpose ends a call."""
+    return grpc.StatusCode.DEADLINE_EXCEEDED if failure.type == "timeout" else _CODES.get(failure.status, grpc.StatusCode.UNKNOWN)
+
+
+def response_ids(metadata: Iterable[Any] | None) -> tuple[str, str] | None:
+    """The ids of trace and span that a server has told in its metadata: `response_ids(call.initial_metadata())`."""
+    found = dict(metadata or ())
+    return (found[TRACE_ID], found[SPAN_ID]) if TRACE_ID in found and SPAN_ID in found else None
+
+
+def outgoing(metadata: Iterable[Any] | None) -> list[tuple[str, Any]]:
+    """The metadata of a call with the current trace context, unless it has one."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return with_new([(name, value) for name, value in metadata or ()], [(name.lower(), value) for name, value in carrier.items()])
+
+
+def begin(details: grpc.HandlerCallDetails) -> Serving:
+    """Begin to work on a call."""
+    method: str = details.method
+    service, _, called = method.removeprefix("/").partition("/")
+
+    def headers() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, value in details.invocation_metadata or ():
+            if isinstance(value, str):
+                found.setdefault(name, []).append(value)
+        return found
+
+    return Serving(method.removeprefix("/"), headers, {"rpc.system": "grpc", "rpc.service": service, "rpc.method": called})
+
+
+class Outcome:
+    """How a call ends, and that it was told of its ids.
+
+    Attributes:
+        code: with which it ends, as far as is known.
+        told: whether initial metadata was sent.
+    """
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+        self.code = grpc.StatusCode.OK
+        self.told = False
+        self._error: Exception | None = None
+
+    def failed(self, error: Exception) -> None:
+        """An exception ends the call. Those that follow from `abort` say nothing new."""
+        if self.code is grpc.StatusCode.OK:
+            self.code = grpc.StatusCode.UNKNOWN
+            self._error = error
+
+    def ended(self, _: Any = None) -> None:
+        """The call has ended while somebody was still at work on it, as by being cancelled."""
+        if self.code is grpc.StatusCode.OK:
+            self.code = grpc.StatusCode.CANCELLED
+        self.finish()
+
+    def finish(self) -> None:
+        """End the span, which says how the call has ended."""
+        failed = self.code.name if self.code in SERVER_ERRORS else ""
+        self.serving.finish(self._error, attributes={"rpc.grpc.status_code": self.code.value[0]}, failed=failed)

@@ -1,0 +1,133 @@
+"""An interceptor for servers of gRPC with threads: calls join the trace of whoever makes them, and answers tell which it is.
+
+    grpc.server(executor, interceptors=[ServerInterceptor()])
+
+Where OpenTelemetry's own instrumentation stands in front, its spans are used. Ids are in the initial metadata of answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+import grpc
+
+from spanhouse_sdk.grpc_metadata import Outcome, begin, code_of
+from spanhouse_sdk.serving import with_new
+
+_STEP_S: Final = 0.1
+_END: Final = object()
+
+
+class ServerInterceptor(grpc.ServerInterceptor):
+    """See the module."""
+
+    def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Find who works on a call, and stand in front."""
+        handler = continuation(handler_call_details)
+        return None if handler is None else wrapped(handler, handler_call_details, unary, stream)
+
+
+Behavior = Callable[[Any, Any], Any]
+Wrapper = Callable[[Behavior, grpc.HandlerCallDetails], Behavior]
+
+
+def wrapped(handler: Any, details: grpc.HandlerCallDetails, one: Wrapper, many: Wrapper) -> Any:
+    """A handler of any of the four kinds, with something in front of what it does.
+
+    Args:
+        one, many: make what stands in front, for one response and for many.
+    """
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
+    wrap = many if handler.response_streaming else one
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    return make(wrap(getattr(handler, kind), details), handler.request_deserializer, handler.response_serializer)
+
+
+def unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+    """What answers a call with one response, in the call's context."""
+
+    def call(request: Any, context: Any) -> Any:
+        told = _Context(context, Outcome(begin(details)))
+        try:
+            return told.outcome.serving.run(_worked_on, behavior, request, told, details.method)
+        except Exception as error:
+            told.outcome.failed(error)
+            raise
+        finally:
+            told.tell()
+            told.outcome.finish()
+
+    return call
+
+
+def stream(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+    """What answers a call with many responses, in the call's context."""
+
+    def call(request: Any, context: Any) -> Iterator[Any]:
+        told = _Context(context, Outcome(begin(details)))
+        run = told.outcome.serving.run
+        # Of a call that is cancelled half-way, nobody asks for another response.
+        context.add_callback(told.outcome.ended)
+        try:
+            responses = iter(run(_worked_on, behavior, request, told, details.method))
+            # The context is attached for one step at a time: who goes on is another thread, maybe.
+            while (response := run(next, responses, _END)) is not _END:
+                told.tell()
+                yield response
+        except Exception as error:
+            told.outcome.failed(error)
+            raise
+        finally:
+            told.tell()
+            told.outcome.finish()
+
+    return call
+
+
+def _worked_on(behavior: Behavior, request: Any, context: _Context, method: str) -> Any:
+    injection = context.outcome.serving.injection(method)
+    if injection is not None:
+        until = time.monotonic() + injection.delay / 1e9
+        while (left := until - time.monotonic()) > 0 and context.is_active():
+            time.sleep(min(left, _STEP_S))
+        if injection.ends:
+            context.abort(code_of(injection.failure), injection.failure.message)
+    return behavior(request, context)
+
+
+class _Context:
+    """A call's context as those see it who work on the call: what they send has the ids with it."""
+
+    def __init__(self, context: Any, outcome: Outcome) -> None:
+        self._context = context
+        self.outcome = outcome
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def send_initial_metadata(self, initial_metadata: Any) -> None:
+        self.outcome.told = True
+        self._context.send_initial_metadata(with_new(list(initial_metadata), self.outcome.serving.response_headers()))
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.outcome.code = code
+        self._context.set_code(code)
+
+    def abort(self, code: grpc.StatusCode, details: str, trailing_metadata: Any = ()) -> None:
+        self.outcome.code = code
+        # Only the contexts of grpc.aio take metadata here.
+        self._context.abort(code, details, *([trailing_metadata] if trailing_metadata else []))
+
+    def abort_with_status(self, status: Any) -> None:
+        self.outcome.code = status.code
+        self._context.abort_with_status(status)
+
+    def tell(self) -> None:
+        """Send the ids, if nothing was sent yet and somebody is there."""
+        if not self.outcome.told:
+            # grpc raises bare exceptions for calls that have ended: then nobody is there to be told.
+            with suppress(Exception):
+                self.send_initial_metadata(())

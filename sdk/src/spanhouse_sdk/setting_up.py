@@ -1,0 +1,92 @@
+"""Everything in one line: `spanhouse_sdk.setup(service="cart")`, before the application is made."""
+
+from __future__ import annotations
+
+import logging
+import os
+from importlib.metadata import entry_points
+from typing import Final
+
+from opentelemetry import propagate, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from spanhouse_sdk.sampler import SpanhouseSampler
+from spanhouse_sdk.settings import Settings
+from spanhouse_sdk.state import follow
+from spanhouse_sdk.xtrace import XTracePropagator, XTraceResponsePropagator
+
+_log = logging.getLogger("spanhouse_sdk")
+_EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+"""Exporters by OTEL_EXPORTER_OTLP_PROTOCOL."""
+
+
+def setup(
+    service: str | None = None,
+    *,
+    instrument: bool = True,
+    fault_injection: bool | None = None,
+    exporter: SpanExporter | None = None,
+) -> TracerProvider:
+    """Make spans of this service, sampled as its tracing config says, and send them to the collector. Call it once.
+
+    Args:
+        service: its name; otherwise the environment says it, as for all settings.
+        instrument: whether all of OpenTelemetry's instrumentations that are installed are switched on.
+        fault_injection: whether failure rules are followed; otherwise the environment says it.
+        exporter: what sends spans; otherwise one for OTLP, if it is installed.
+
+    Returns:
+        What makes spans: global, unless there was a global one already. It sends what is left when the process ends.
+    """
+    settings = Settings.from_environment(service, fault_injection=fault_injection)
+    if not os.environ.get("OTEL_PROPAGATORS"):
+        parts = [TraceContextTextMapPropagator(), W3CBaggagePropagator(), XTracePropagator()]
+        propagate.set_global_textmap(CompositePropagator(parts))
+    following = follow(settings)
+    provider = TracerProvider(
+        sampler=SpanhouseSampler(lambda: following.config), resource=Resource.create({SERVICE_NAME: settings.service})
+    )
+    exporter = exporter or _exporter()
+    if exporter is not None:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    _answer_with_ids()
+    if instrument:
+        _instrument()
+    return provider
+
+
+def _exporter() -> SpanExporter | None:
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL") or "grpc"
+    found = {each.name: each for each in entry_points(group="opentelemetry_traces_exporter")}
+    for name in (_EXPORTERS.get(protocol, protocol), *_EXPORTERS.values()):
+        if name in found:
+            made: SpanExporter = found[name].load()()
+            return made
+    _log.warning("no exporter for OTLP is installed, so no spans are sent: pip install 'spanhouse-sdk[otlp]'")
+    return None
+
+
+def _answer_with_ids() -> None:
+    """Let OpenTelemetry's instrumentations tell ids in their answers, if there are any instrumentations."""
+    try:
+        from opentelemetry.instrumentation.propagators import set_global_response_propagator
+    except ImportError:
+        return
+    set_global_response_propagator(XTraceResponsePropagator())  # type: ignore[no-untyped-call]  # it publishes no types
+
+
+def _instrument() -> None:
+    disabled = {name.strip() for name in os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")}
+    for each in entry_points(group="opentelemetry_instrumentor"):
+        if each.name in disabled:
+            continue
+        try:
+            each.load()().instrument()
+        except Exception as error:  # noqa: BLE001 - of others, whatever they raise; the service goes on without
+            _log.warning("the instrumentation %s cannot be switched on: %s", each.name, error)

@@ -1,0 +1,82 @@
+"""Sampling probabilities as 56-bit thresholds, and where spans carry them: the member `ot` of their trace state.
+
+Source: the OpenTelemetry specification, "TraceState: Probability Sampling". A trace is kept if its randomness, from 0 to
+2**56 - 1, is at least the threshold. Arithmetic and precision are those of the collector, so that both keep the same traces.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from opentelemetry.trace import TraceState
+
+NEVER: Final = 1 << 56
+"""A threshold that no randomness reaches. It has no text: never is not a probability."""
+
+_MEMBER: Final = "ot"
+_DIGITS: Final = 14
+_PRECISION: Final = 4
+"""Hexadecimal digits of thresholds, as the Collector has by default."""
+_SMALLEST: Final = 2.0**-56
+_LONGEST: Final = 256
+_ENTRY: Final = re.compile(r"(?P<key>[a-z][a-z0-9]*):(?P<value>[A-Za-z0-9._\-]*)")
+_THRESHOLD: Final = re.compile(r"[0-9a-f]{1,14}")
+_RANDOMNESS: Final = re.compile(r"[0-9a-f]{14}")
+
+
+def threshold(rate: float) -> int:
+    """The threshold of a rate from 0 to 1; NEVER for rates that are too small to be one."""
+    if rate < _SMALLEST:
+        return NEVER
+    exact = NEVER - math.floor(rate * NEVER + 0.5)
+    # Digits count behind leading zeros or fs: a rate of 2**-4 has one more leading f than one of 1.
+    leading = -min(math.frexp(rate)[1], math.frexp(1 - rate)[1], 0) // 4
+    unit: int = 16 ** (_DIGITS - min(_DIGITS, _PRECISION + leading))
+    return (exact + unit // 2) // unit * unit
+
+
+def threshold_text(threshold: int) -> str:
+    """A threshold below NEVER as the value of `th`."""
+    return f"{threshold:0{_DIGITS}x}".rstrip("0") or "0"
+
+
+def randomness(trace_id: int, state: TraceState | None) -> int:
+    """The randomness of a trace: `rv` of its trace state, else the lower 56 bits of its id."""
+    entries = _entries(state)
+    value = entries.get("rv") if entries else None
+    return trace_id & (NEVER - 1) if value is None else int(value, 16)
+
+
+def with_threshold(state: TraceState | None, threshold: int | None) -> TraceState | None:
+    """The trace state with this threshold, or without one if it is None; a member `ot` that cannot be read is left alone."""
+    entries = _entries(state)
+    if entries is None:
+        return state
+    others = [f"{key}:{value}" for key, value in entries.items() if key != "th"]
+    own = others if threshold is None else [f"th:{threshold_text(threshold)}", *others]
+    while len(value := ";".join(own)) > _LONGEST:
+        own.pop()
+    rest = [(key, member) for key, member in state.items() if key != _MEMBER] if state else []
+    # What has changed comes first, and what there is no room for any more is left out from the end, as W3C wants it.
+    return TraceState([*([(_MEMBER, value)] if value else []), *rest][:32])
+
+
+def _entries(state: TraceState | None) -> dict[str, str] | None:
+    """What the member `ot` says; None where it is not well formed."""
+    text = state.get(_MEMBER) if state else None
+    if text is None:
+        return {}
+    if len(text) > _LONGEST:
+        return None
+    entries: dict[str, str] = {}
+    for part in text.split(";"):
+        entry = _ENTRY.fullmatch(part)
+        if entry is None or entry["key"] in entries:
+            return None
+        entries[entry["key"]] = entry["value"]
+    for key, form in (("th", _THRESHOLD), ("rv", _RANDOMNESS)):
+        if key in entries and not form.fullmatch(entries[key]):
+            return None
+    return entries
