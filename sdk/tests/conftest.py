@@ -22,6 +22,11 @@ from spanhouse_sdk.settings import Settings
 from spanhouse_sdk.tracing_config import TracingConfig
 from spanhouse_sdk.xtrace import XTracePropagator
 
+# An eye on what a test leaves behind.
+from tests.conftest import no_task_left, no_thread_left
+
+__all__ = ["no_task_left", "no_thread_left"]
+
 _EXPORTER = InMemorySpanExporter()
 
 
