@@ -45,17 +45,16 @@ function Inner(props: FieldProps) {
   }
 }
 
-/** The fields of an object, one below the other. */
+/** The fields of an object, one below the other: those of `only`, in its order, or all. */
 export function ObjectFields({ shape, path, value, onChange, faults, pickers, only }: FieldProps & { shape: Shape & { kind: "object" }; only?: readonly string[] }) {
   const members = (value as Members | undefined) ?? {};
+  const fields = only ? only.flatMap((wanted) => shape.fields.filter(([name]) => name === wanted)) : shape.fields;
   return (
     <>
-      {shape.fields
-        .filter(([name]) => !only || only.includes(name))
-        .map(([name, inner]) => (
-          <Field key={name} shape={inner} label={nameInWords(name)} path={path ? `${path}.${name}` : name} value={members[name] ?? undefined} faults={faults} pickers={pickers}
-            onChange={(changed) => onChange(withMember(members, name, changed))} />
-        ))}
+      {fields.map(([name, inner]) => (
+        <Field key={name} shape={inner} label={nameInWords(name)} path={path ? `${path}.${name}` : name} value={members[name] ?? undefined} faults={faults} pickers={pickers}
+          onChange={(changed) => onChange(withMember(members, name, changed))} />
+      ))}
     </>
   );
 }

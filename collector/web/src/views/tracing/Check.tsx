@@ -31,7 +31,7 @@ function Answer({ check }: { check: Schemas["TracingCheck"] }) {
     <div role="status">
       <span class={`badge ${check.traced ? "good" : "warn"}`}>{check.traced ? "traced" : "not traced"}</span>{" "}
       {check.traced && <>{showShare(check.samplingRate)} of the traces of <code>{check.service}</code> are kept</>}
-      {check.excludedPaths.length > 0 && <>, without {check.excludedPaths.map((path) => <code key={path}>{path} </code>)}</>}
+      {check.excludedPaths.length > 0 && <>, without {check.excludedPaths.map((path, at) => <>{at > 0 && ", "}<code key={path}>{path}</code></>)}</>}
       {". "}
       {check.config ? (
         <>
