@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -38,7 +39,8 @@ async def instant(request: web.Request, query: Query) -> web.Response:
     if type_of(expression) == "matrix":
         raise BadParameter("query", required(query, "query"), "a range vector is served within rate and increase only")
     found = await evaluate(request.app[STORE], expression, steps, request[CALLER].workspace)
-    return answer(at_a_time(_limited(_ordered(expression, found), query) if isinstance(found, Vector) else found, steps))
+    shown = _limited(_ordered(expression, found), query) if isinstance(found, Vector) else found
+    return await asyncio.to_thread(lambda: answer(at_a_time(shown, steps)))
 
 
 async def ranged(request: web.Request, query: Query) -> web.Response:
@@ -59,7 +61,9 @@ async def ranged(request: web.Request, query: Query) -> web.Response:
         raise BadParameter("query", required(query, "query"), words)
     steps = Steps(start, step, count)
     found = await evaluate(request.app[STORE], expression, steps, request[CALLER].workspace)
-    return answer(over_time(_limited(found, query) if isinstance(found, Vector) else found, steps))
+    shown = _limited(found, query) if isinstance(found, Vector) else found
+    # Millions of numbers as text take seconds.
+    return await asyncio.to_thread(lambda: answer(over_time(shown, steps)))
 
 
 def time_of(query: Query, name: str) -> int:
