@@ -32,6 +32,7 @@ import orjson
 from pydantic import BaseModel
 
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.schema import instant
 
 S = TypeVar("S", bound=BaseModel)
 
@@ -304,13 +305,9 @@ def _common_row(version: Stored[Any]) -> dict[str, Any]:
         "Id": str(version.id),
         "Version": version.version,
         "Deleted": version.deleted,
-        "CreatedAt": _seconds(version.created_at),
+        "CreatedAt": instant(version.created_at),
         "CreatedBy": version.created_by,
-        "UpdatedAt": _seconds(version.updated_at),
+        "UpdatedAt": instant(version.updated_at),
         "UpdatedBy": version.updated_by,
         "WriteId": str(version.write_id),
     }
-
-
-def _seconds(nanoseconds: int) -> str:
-    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"

@@ -111,6 +111,11 @@ def quoted(name: str) -> str:
     return f"`{escaped}`"
 
 
+def instant(nanoseconds: int) -> str:
+    """Nanoseconds since 1970 as ClickHouse reads them in JSON: seconds, exactly."""
+    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"
+
+
 def text(value: str) -> str:
     """A text as ClickHouse reads it whatever its characters."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

@@ -20,7 +20,7 @@ import orjson
 
 from collector.monitor.alerts.log import INSERT_SETTINGS
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings
+from exporters.clickhouse.schema import SchemaSettings, instant
 
 RENEW_S: Final = 10.0
 """A holder makes the next claim after so long."""
@@ -119,7 +119,7 @@ class Lease:
         row = {
             "Subject": self._name,
             "Number": number,
-            "At": f"{at // 10**9}.{at % 10**9:09}",
+            "At": instant(at),
             "Done": is_released,
             "Holder": str(self.holder),
             "WriteId": str(write_id),

@@ -19,7 +19,7 @@ import orjson
 from collector.monitor.alerts.events import AlertEvent, Severity, event_of
 from collector.monitor.alerts.states import OPEN, AlertState, state_of
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
-from exporters.clickhouse.schema import SchemaSettings
+from exporters.clickhouse.schema import SchemaSettings, instant
 
 _SENT: Final = "sent"
 """The subject of claims that say which entries were sent."""
@@ -128,7 +128,7 @@ class AlertLog:
     async def sent(self, entries: Iterable[int], at: int) -> None:
         """Write down that everybody has been told of some entries; at a time, nanoseconds since 1970."""
         nobody = str(uuid.UUID(int=0))
-        row = {"Subject": _SENT, "At": _seconds(at), "Done": True, "Holder": nobody, "WriteId": nobody}
+        row = {"Subject": _SENT, "At": instant(at), "Done": True, "Holder": nobody, "WriteId": nobody}
         body = b"\n".join(orjson.dumps({**row, "Number": entry}) for entry in entries)
         sql = f"INSERT INTO {self._claims} FORMAT JSONEachRow"
         await self._client.insert(sql, body, settings={"insert_deduplicate": 0, "async_insert": 0}, timeout_s=self._timeout_s)
@@ -250,7 +250,7 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
     return {
         "Workspace": happening.workspace,
         "Entry": entry,
-        "At": _seconds(happening.at),
+        "At": instant(happening.at),
         "RuleId": str(happening.rule_id),
         "RuleName": happening.rule_name,
         "Severity": happening.severity,
@@ -263,10 +263,6 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
         "Channels": happening.channels,
         "WriteId": str(write_id),
     }
-
-
-def _seconds(nanoseconds: int) -> str:
-    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"
 
 
 def _happening(row: Mapping[str, Any]) -> Happening:

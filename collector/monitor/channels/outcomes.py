@@ -11,7 +11,7 @@ import orjson
 
 from collector.monitor.alerts.events import AlertEvent
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import SchemaSettings
+from exporters.clickhouse.schema import SchemaSettings, instant
 
 Outcome = Literal["delivered", "retrying", "failed", "disabled", "gone"]
 """The other side has taken it; it is tried again; it was given up; the channel is not enabled; there is no such channel."""
@@ -106,8 +106,8 @@ class Outcomes:
         """Write down how an event fares at a channel. What is done is written once."""
         row = {
             "Workspace": workspace,
-            "At": _seconds(delivery.at),
-            "StartedAt": _seconds(delivery.started_at),
+            "At": instant(delivery.at),
+            "StartedAt": instant(delivery.started_at),
             "EventKey": delivery.event_key,
             "RuleId": str(delivery.rule_id),
             "AlertId": str(delivery.alert_id),
@@ -177,10 +177,6 @@ class Outcomes:
 
     async def _query(self, sql: str, parameters: Mapping[str, object]) -> Iterable[dict[str, Any]]:
         return (await self._client.query(sql, parameters, timeout_s=self._timeout_s)).rows()
-
-
-def _seconds(nanoseconds: int) -> str:
-    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"
 
 
 def _delivery(row: Mapping[str, Any]) -> Delivery:

@@ -15,7 +15,7 @@ import orjson
 
 from collector.monitor.load.interval import MOST_FAILED, SLOWEST, Named, Summary
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import quoted
+from exporters.clickhouse.schema import instant, quoted
 
 SILENT_S: Final = 15
 """A running test writes every second; one that has not for so many seconds was interrupted."""
@@ -96,13 +96,13 @@ class RunStore:
                 "LoadTestVersion": run.load_test_version,
                 "Name": run.name,
                 "Body": orjson.dumps(run.test).decode(),
-                "StartedAt": _seconds(run.started_at),
+                "StartedAt": instant(run.started_at),
                 "StartedBy": run.started_by,
                 "State": run.state,
                 "Reason": run.reason,
                 "Unanswered": run.unanswered,
                 "EndedBy": run.ended_by,
-                **({"EndedAt": _seconds(run.ended_at)} if run.ended_at is not None else {}),
+                **({"EndedAt": instant(run.ended_at)} if run.ended_at is not None else {}),
             },
         )
 
@@ -223,10 +223,6 @@ class RunStore:
 
     async def _query(self, sql: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         return list((await self._client.query(sql, parameters, timeout_s=self._timeout_s)).rows())
-
-
-def _seconds(nanoseconds: int) -> str:
-    return f"{nanoseconds // 10**9}.{nanoseconds % 10**9:09}"
 
 
 def _run(row: Mapping[str, Any]) -> Run:

@@ -11,7 +11,7 @@ import orjson
 
 from collector.monitor.requests.exchange import Exchange, Timings
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.schema import quoted
+from exporters.clickhouse.schema import instant, quoted
 
 KEPT_BYTES: Final = 64 << 10
 """So much of an answer's body is kept."""
@@ -77,7 +77,7 @@ class ExecutionStore:
             "RequestId": str(execution.request),
             "RequestVersion": execution.request_version,
             "Name": execution.name,
-            "ExecutedAt": f"{execution.at // 10**9}.{execution.at % 10**9:09}",
+            "ExecutedAt": instant(execution.at),
             "ExecutedBy": execution.by,
             "TraceId": execution.trace_id,
             "SpanId": execution.span_id,
