@@ -294,8 +294,9 @@ class LoadTests:
     def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         del self._active[active.run.id]
-        self.outcomes[active.run.state] += 1
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        self.outcomes["failed" if error is not None else active.run.state] += 1
+        if error is not None:
             _log.error("load_test_broken", run=str(active.run.id), exc_info=error)
 
     async def __aenter__(self) -> Self:
