@@ -13,7 +13,8 @@ interface Props {
   /** The element of the rows, for those who listen to keys. */
   element?: RefObject<HTMLDivElement | null>;
   role?: "tree" | "table" | "list";
-  row: (at: number) => ComponentChildren;
+  /** One row. `key` stays with its elements, which are used again for other rows as the list is scrolled. */
+  row: (at: number, key: number) => ComponentChildren;
 }
 
 const BEYOND = 8;
@@ -44,7 +45,7 @@ export function Windowed({ count, rowHeight, height, reveal, label, element, rol
   const start = Math.max(0, Math.min(first, count - 1) - BEYOND);
   const end = Math.min(count, start + shown);
   const rows = [];
-  for (let at = start; at < end; at++) rows.push(row(at));
+  for (let at = start; at < end; at++) rows.push(row(at, at % shown));
   return (
     <div
       ref={scroller}

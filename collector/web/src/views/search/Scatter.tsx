@@ -57,7 +57,7 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
       context.moveTo(LEFT, y);
       context.lineTo(width, y);
       context.stroke();
-      context.fillText(showDuration(10 ** power), 2, y + 4);
+      context.fillText(showDuration(10 ** power), 2, Math.max(y + 4, 10));
     }
     context.fillText(showTime(start).slice(0, 19), LEFT, HEIGHT - 4);
     context.textAlign = "right";

@@ -52,11 +52,11 @@ function Compared({ data }: { data: Comparison }) {
         <label class="row"><input type="checkbox" checked={changed} onChange={(event) => setChanged(event.currentTarget.checked)} /> Only what differs</label>
       </div>
       <div class="compare-row head soft" aria-hidden="true"><span>Service and operation</span><span>State</span><span class="number">Left</span><span class="number">Right</span><span class="number">Difference</span></div>
-      <Windowed count={nodes.length} rowHeight={ROW} height="70vh" label="Spans of both traces" row={(at) => {
+      <Windowed count={nodes.length} rowHeight={ROW} height="70vh" label="Spans of both traces" row={(at, key) => {
         const node = nodes[at] as Comparison["nodes"][number];
         const difference = Number(node.differenceNanos);
         return (
-          <div key={at} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
+          <div key={key} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
             <span class="ellipsis" style={{ paddingLeft: `${Math.min(node.depth, 24) * 14}px` }}>
               <span class="dot" style={{ background: serviceColor(node.service) }} /> <b>{node.service}</b> {node.name}
             </span>

@@ -40,10 +40,10 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
           </button>
         ))}
       </div>
-      <Windowed count={sorted.length} rowHeight={ROW} height="70vh" label="Spans" row={(at) => {
+      <Windowed count={sorted.length} rowHeight={ROW} height="70vh" label="Spans" row={(at, key) => {
         const bar = sorted[at] as Bar;
         return (
-          <div key={bar.at} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
+          <div key={key} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
             <span class="ellipsis"><span class="dot" style={{ background: serviceColor(bar.service) }} /> {bar.service}</span>
             <button type="button" class="button plain ellipsis left" onClick={() => setParameters({ span: String(bar.index), tab: null })}>
               {bar.name}

@@ -48,7 +48,7 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
   const rows = useRef<HTMLDivElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
   const shown = useMemo(() => visible(bars, end, collapsed, focus), [bars, end, collapsed, focus]);
-  const path = usePath(traceId, header, showPath);
+  const path = usePath(traceId, header, showPath && !trace.more);
   const byIndex = useMemo(() => new Map(bars.map((bar) => [bar.index, bar.at])), [bars]);
   const chosen = byIndex.get(Number(parameter("span", "-1"))) ?? -1;
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
@@ -137,10 +137,10 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
           <TimeAxis zoom={zoom} />
           <Windowed element={rows} count={shown.length} rowHeight={ROW} height="calc(100vh - 15rem)" reveal={chosenRow} role="tree"
             label="Spans of the trace, each below the one that called it"
-            row={(at) => {
+            row={(at, key) => {
               const bar = bars[shown[at] as number] as Bar;
               return (
-                <WaterfallRow key={bar.at} bar={bar} zoom={zoom} path={path?.get(bar.index)} chosen={bar.at === chosen}
+                <WaterfallRow key={key} bar={bar} zoom={zoom} path={path?.get(bar.index)} chosen={bar.at === chosen}
                   collapsed={collapsed.has(bar.at)} hit={Boolean(search) && matches(bar, search)} indent={focus < 0 ? 0 : (bars[focus]?.depth ?? 0)}
                   onToggle={toggle} onChoose={(place) => { choose(place); setPanel(true); }} />
               );
@@ -159,6 +159,7 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
   );
 }
 
+/** The critical path, asked for once all spans are here: it is as large as they are, and would hold them up. */
 function usePath(traceId: string, header: LoadedTrace["header"], wanted: boolean): Map<number, OnPath> | undefined {
   const query = { adjust: parameter("adjust").split(",").filter(Boolean) };
   const { data } = useAnswer<Schemas["CriticalPath"]>(wanted ? `/api/v1/traces/${traceId}/critical-path` : null, { query, workspace: currentWorkspace() });
