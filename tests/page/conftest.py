@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import yaml
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from collector.replay.files import requests_of
-from tests.support.daemon import Daemon, daemon_in, eventually
-from tests.support.traces import all_traces, read_trace
+from tests.page.shown import showing_real_traces
+from tests.support.daemon import Daemon
 
-_LARGE: Final = ("otel-demo", "next-build")
-"""Beginnings of the names of files that would take long and show nothing that others do not."""
 CHROMIUM: Final = shutil.which("chromium")
 
 
@@ -39,27 +35,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that holds all real traces, moved to the last minutes."""
-    directory = tmp_path_factory.mktemp("shown")
-    files = [directory / f"{trace.name}.pb" for trace in all_traces() if not trace.name.startswith(_LARGE)]
-    for file in files:
-        file.write_bytes(read_trace(file.stem).body)
-    with daemon_in(directory) as daemon:
-        daemon.configure(processors={"red_metrics": None, "topology": None})
-        _extend(daemon, "alerting", "load_tests")
-        daemon.start()
-        daemon.await_ready()
-        for request in requests_of(files, move_to_now=True):
-            daemon.export(request.body)
-        eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "spans that are all stored", 60.0)
+    with showing_real_traces(tmp_path_factory.mktemp("shown")) as daemon:
         yield daemon
-        assert daemon.stop() == 0, daemon.log
-
-
-def _extend(daemon: Daemon, *extensions: str) -> None:
-    document = yaml.safe_load(daemon.file.read_text())
-    document["extensions"].update(dict.fromkeys(extensions))
-    document["service"]["extensions"] += extensions
-    daemon.file.write_text(yaml.safe_dump(document, sort_keys=False))
 
 
 @pytest.fixture
