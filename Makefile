@@ -1,22 +1,26 @@
-# `make run` starts the daemon. `make test` runs all checks, and all tests but those that take long; `make soak` runs those.
-# `make audit` looks for known vulnerabilities. All set up .venv on first use.
+# `make run` starts the daemon, `make shop` an example whose spans it gets. `make test` runs all checks, and all tests but those
+# that take long; `make soak` runs those. `make audit` looks for known vulnerabilities. All set up .venv on first use.
 PYTHON ?= python3
+CONFIG ?= collector.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test check kernels soak audit page environment
+.PHONY: run shop test check kernels soak audit page environment
 environment: $(STAMP)
 
-$(STAMP): pyproject.toml sdk/pyproject.toml
+$(STAMP): pyproject.toml sdk/pyproject.toml examples/shop/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spanhouse needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run"; exit 1; }
 	@echo "spanhouse: making the environment in $(VENV) (first time only, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./sdk
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./sdk --editable ./examples/shop
 	@touch $@
 
 run: $(STAMP)
-	@$(BIN)/spanhouse run -c collector.yaml
+	@$(BIN)/spanhouse run -c $(CONFIG)
+
+shop: $(STAMP)
+	@$(BIN)/python -m shop
 
 check: $(STAMP)
 	@$(BIN)/ruff check .

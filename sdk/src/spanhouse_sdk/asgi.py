@@ -87,10 +87,11 @@ async def _fail(injection: Injection, scope: Scope, send: Send) -> None:
 
 
 def _tell_route(serving: Serving, method: str, scope: Scope) -> None:
-    """Name a span of ours by its route, which is known once the application has found it."""
+    """Name a span of ours by its route, which is known once the application has found it, unless somebody has named it better."""
     route = getattr(scope.get("route"), "path", None)
     if isinstance(route, str):
-        serving.span.update_name(f"{method} {route}")
+        if getattr(serving.span, "name", "") == method:
+            serving.span.update_name(f"{method} {route}")
         serving.span.set_attribute("http.route", route)
 
 
