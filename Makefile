@@ -4,19 +4,27 @@ PYTHON ?= python3
 CONFIG ?= collector.yaml
 VENV := .venv
 BIN := $(VENV)/bin
+# What running needs, and what working on it needs besides.
+RUNTIME := $(VENV)/.installed-runtime
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: run shop test check kernels soak audit page environment
 environment: $(STAMP)
 
-$(STAMP): pyproject.toml sdk/pyproject.toml examples/shop/pyproject.toml
+$(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spanhouse needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run"; exit 1; }
 	@echo "spanhouse: making the environment in $(VENV) (first time only, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' --editable ./sdk --editable ./examples/shop
+	@$(PIP) --editable .
 	@touch $@
 
-run: $(STAMP)
+$(STAMP): $(RUNTIME) sdk/pyproject.toml examples/shop/pyproject.toml
+	@echo "spanhouse: installing what checks, tests and the example need (first time only, a few minutes)"
+	@$(PIP) --editable '.[dev]' --editable ./sdk --editable ./examples/shop
+	@touch $@
+
+run: $(RUNTIME)
 	@$(BIN)/spanhouse run -c $(CONFIG)
 
 shop: $(STAMP)
