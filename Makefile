@@ -16,7 +16,7 @@ $(RUNTIME): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spanhouse needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run"; exit 1; }
 	@echo "spanhouse: making the environment in $(VENV) (first time only, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[embedded,demo]'
 	@touch $@
 
 $(STAMP): $(RUNTIME) sdk/pyproject.toml examples/shop/pyproject.toml
