@@ -18,3 +18,11 @@ def made(daemon: Daemon, path: str, document: dict[str, Any]) -> dict[str, Any]:
     with urllib.request.urlopen(request, timeout=30) as response:
         answer: dict[str, Any] = json.load(response)
     return answer
+
+
+def removed(daemon: Daemon, path: str, kept: dict[str, Any]) -> None:
+    """Deletes an object as it was made."""
+    url = f"http://127.0.0.1:{daemon.ports.query}{WORKSPACE}/{path}/{kept['id']}"
+    request = urllib.request.Request(url, method="DELETE", headers={"If-Match": f'"{kept["version"]}"'})
+    with urllib.request.urlopen(request, timeout=30):
+        pass

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.page.made import made
+from tests.page.made import made, removed
 from tests.page.odd_traces import BROKEN, HOSTILE, LARGE, MARKUP, SENTINEL, broken_trace, hostile_trace, large_trace
 from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
@@ -64,13 +64,15 @@ INTRUDERS: Final = """document.querySelectorAll(
 
 
 @pytest.fixture(scope="module", autouse=True)
-def odd(shown: Daemon) -> None:
+def odd(shown: Daemon) -> Iterator[None]:
     """The traces are stored, and so is what somebody has written who wants to do harm."""
     for request in (hostile_trace(), broken_trace(), *large_trace(SPANS)):
         shown.export(request)
     await_stored(shown)
-    for path, document in OBJECTS.items():
-        made(shown, path, document)
+    kept = {path: made(shown, path, document) for path, document in OBJECTS.items()}
+    yield
+    for path, each in kept.items():
+        removed(shown, path, each)
 
 
 @pytest.fixture
