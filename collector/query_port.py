@@ -149,6 +149,7 @@ class Ports:
                 hosts=settings.allowed_hosts,
                 checks_hosts=is_loopback(settings.address.host),
                 metrics_without_auth=settings.metrics_without_auth,
+                serves_page=True,
                 refused=partial(self.telemetry.query_refused, name),
                 monotonic=self.clock.monotonic,
             ),

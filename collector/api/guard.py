@@ -56,6 +56,7 @@ class Guard:
         hosts: names by which the port is known, besides those of loopback.
         checks_hosts: whether requests for any other name are refused.
         metrics_without_auth: whether `/metrics` answers everybody.
+        serves_page: whether the page and its files are there, which everybody may have.
         refused: called with the reason of each refusal.
         monotonic: seconds of a clock that never goes back; spaces log lines.
     """
@@ -67,6 +68,7 @@ class Guard:
         hosts: Iterable[str] = (),
         checks_hosts: bool = False,
         metrics_without_auth: bool = False,
+        serves_page: bool = False,
         refused: Callable[[str], None] = _count_nothing,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,6 +76,7 @@ class Guard:
         self._hosts = frozenset(host.lower() for host in hosts)
         self._checks_hosts = checks_hosts
         self._metrics_without_auth = metrics_without_auth
+        self._serves_page = serves_page
         self._refused = refused
         self._log = SpacedLog(structlog.get_logger(__name__), monotonic)
 
@@ -86,7 +89,7 @@ class Guard:
                 return await handler(request)
             try:
                 self._check_host(request)
-                if is_page(request.path):
+                if self._serves_page and is_page(request.path):
                     return await handler(request)
                 caller = self._admitted(request)
                 if caller is not None:

@@ -15,6 +15,8 @@ from tests.support.clickhouse import ClickHouse
 from tests.support.daemon import ROOT, Daemon, daemon_in, eventually
 from tests.support.requests import Shape, generated_request
 
+pytestmark = pytest.mark.soak
+
 POISON = "poison"
 SPANS = 100
 BAD = (7, 8, 63)

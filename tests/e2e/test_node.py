@@ -16,6 +16,8 @@ import pytest
 
 from tests.support.daemon import ROOT, Daemon, eventually
 
+pytestmark = pytest.mark.soak
+
 NODE = ROOT / "tests" / "node"
 BY_ENVIRONMENT = "@opentelemetry/auto-instrumentations-node/register"
 WITH_PROPAGATOR = str(ROOT / "docs" / "runtimes" / "xtrace.cjs")

@@ -17,6 +17,8 @@ from tests.support.daemon import Daemon, daemon_in
 from tests.support.mail_server import MailServer, mail_server
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.soak
+
 PATH = "/api/v1/workspaces/default"
 
 

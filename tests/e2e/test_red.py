@@ -13,6 +13,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from tests.support.daemon import daemon_in, eventually
 from tests.support.requests import EPOCH, Shape, generated_request, spans_of
 
+pytestmark = pytest.mark.soak
+
 RANGE = f"start={EPOCH - 3600 * 10**9}&end={EPOCH + 3600 * 10**9}&step=15m"
 
 

@@ -19,6 +19,9 @@ from tests.support.requests import EPOCH, key_values
 
 RELOADS = 100
 SPANS = 20
+BATCH = {"send_batch_size": 64, "timeout": "5ms"}
+UNWATCHED = {"config_check_interval": "0"}
+"""Of a daemon that does not look at its file by itself."""
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def shown(daemon: Daemon) -> dict[str, Any]:
 
 def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daemon) -> None:
     """A hundred times while spans come: each span has both marks of one configuration."""
-    daemon.configure(processors=marks(0), journal={}, batch={"send_batch_size": 64, "timeout": "5ms"})
+    daemon.configure(processors=marks(0), journal={}, batch=BATCH, service=UNWATCHED)
     daemon.start()
     over = threading.Event()
     sent: list[int] = []
@@ -83,7 +86,9 @@ def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daem
     sender.start()
     try:
         for number in range(1, RELOADS + 1):
-            daemon.configure(processors=marks(number), journal={}, batch={"send_batch_size": 64, "timeout": "5ms"})
+            daemon.configure(
+                processors=marks(number), journal={}, batch={"send_batch_size": 64, "timeout": "5ms"}, service=UNWATCHED
+            )
             status, answer = reload(daemon)
             assert (status, answer["atRestart"]) == (200, [])
             assert len(answer["applied"]) == 2

@@ -22,6 +22,8 @@ from tests.support.channel_receivers import receiving
 from tests.support.daemon import ROOT, Daemon, daemon_in, eventually, free_ports
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.soak
+
 SHOP = ROOT / "examples" / "shop"
 WORKSPACE = "/api/v1/workspaces/default"
 ALL = ["shop-catalog", "shop-stock", "shop-storefront"]

@@ -384,7 +384,7 @@ def test_every_table_shows_the_rows_of_her_workspace_alone(house: House, table: 
         # Rows of 1970 would have had their time.
         times = f"SELECT name FROM system.columns WHERE database = 'otel' AND table = '{table}' AND type LIKE 'DateTime%'"
         columns = house.owner.execute(times).decode().split()
-        row = ", ".join(["Workspace", *columns]), ", now()" * len(columns)
+        row = ", ".join(["Workspace", *columns]), ", now() + INTERVAL 1 HOUR" * len(columns)
         house.owner.execute(f"INSERT INTO otel.{table} ({row[0]}) VALUES ('alpha'{row[1]}), ('beta'{row[1]})")
     assert house.owner.execute(f"SELECT uniqExact(Workspace) FROM otel.{table}") == b"2\n"
     assert house.ann.execute(f"SELECT groupUniqArray(Workspace) FROM otel.{table}") == b"['alpha']\n"

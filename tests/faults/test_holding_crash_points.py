@@ -15,6 +15,8 @@ from tests.support.held_lines import WAIT_S, Killed, is_kept, kept, line, trace_
 from tests.support.journals import Deposit
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.soak
+
 SPANS = 60
 PER_REQUEST = 5
 CUT_SMALL = BatchLimits(min_spans=5, max_spans=8, max_bytes=1 << 20, timeout_s=0.0)

@@ -25,6 +25,8 @@ from tests.support.crashes import Crash, Crashes
 from tests.support.journals import Deposit, journal_in, line_in
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.soak
+
 SPANS = 60
 PER_REQUEST = 3
 MORE = 1000

@@ -11,12 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from exporters.base import Outlook
 from exporters.clickhouse.errors import OF_CONTENT, OUTLOOKS, STATUS_OUTLOOKS, TOO_LARGE
 from tests.support.clickhouse import ClickHouse
 from tests.support.clocks import RunningClock
 from tests.support.proxy import Fault, Proxy, Request, exception, proxy_to, status
 from tests.support.ways import Way, assert_stored_once, way_to
+
+pytestmark = pytest.mark.soak
 
 UNKNOWN = 12_345
 """A code that the table does not have."""

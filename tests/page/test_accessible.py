@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.page.axe import violations
 from tests.support.daemon import Daemon
 
+pytestmark = pytest.mark.soak
+
 VIEWS: Final = {
     "search": "/search?from=now-24h",
     "search-fault": "/search?q=duration%20%3E%3E%205ms",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.page.axe import violations
 from tests.page.made import made
 from tests.page.target import answering
 from tests.support.daemon import Daemon
+
+pytestmark = pytest.mark.soak
 
 
 def test_a_load_test_is_made_and_run_by_keyboard_and_two_runs_are_compared(page: Page) -> None:

@@ -15,6 +15,8 @@ from tests.page.odd_traces import BROKEN, HOSTILE, LARGE, MARKUP, SENTINEL, brok
 from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
 
+pytestmark = pytest.mark.soak
+
 SPANS: Final = 100_000
 SERVICE: Final = f"{MARKUP} one"
 NAMED: Final = quote(SERVICE, safe="")

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -158,7 +159,10 @@ def clickhouse(request: pytest.FixtureRequest) -> ClickHouse:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "clickhouse" in metafunc.fixturenames:
-        kinds = ["embedded"] if _why_not_genuine() else ["embedded", "genuine"]
+        kinds: list[Any] = ["embedded"]
+        if not _why_not_genuine():
+            # The same once more, so it waits for those who have the time.
+            kinds.append(pytest.param("genuine", marks=pytest.mark.soak))
         kinds += ["reader"] if getattr(metafunc.module, "READERS_TOO", False) else []
         metafunc.parametrize("clickhouse", kinds, indirect=True, scope="session")
 
@@ -175,7 +179,7 @@ def pytest_report_collectionfinish(items: list[pytest.Item]) -> str | None:
     reason = _why_not_genuine()
     if reason:
         return f"ClickHouse tests run against the embedded server ALONE: {reason}"
-    return "ClickHouse tests run against the embedded and a genuine server"
+    return "ClickHouse tests run against the embedded server, and with -m soak against a genuine one"
 
 
 def _why_not_genuine() -> str:

@@ -51,7 +51,8 @@ def http(config: Config) -> OtlpHttp:
 def test_every_file_that_comes_with_spanhouse_is_valid(file: Path) -> None:
     server = {"CLICKHOUSE_ENDPOINT": "http://clickhouse:8123", "CLICKHOUSE_PASSWORD": "secret"}
     tokens = {"METRICS_TOKEN": "secret-of-16-or-more", "GRAFANA_PASSWORD": "secret", "COLLECTOR_TOKEN": "secret"}
-    config = load(file, {**server, **tokens})
+    channels = {"SLACK_OPS_URL": "https://hooks.slack.com/services/T/B/x", "PAGERDUTY_KEY": "secret", "SMTP_PASSWORD": "secret"}
+    config = load(file, {**server, **tokens, **channels})
     assert config.service.pipelines.traces.exporters in (("clickhouse",), ("loadbalancing",))
 
 

@@ -1,5 +1,5 @@
 // The waterfall: a row for each span, as far as it can be seen; a map of the whole trace above; keys for everything.
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { parameter, setParameters } from "../../app/location";
@@ -98,7 +98,8 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
     }
     event.preventDefault();
   };
-  useEffect(() => {
+  // Before the rows are seen, so that no key is lost.
+  useLayoutEffect(() => {
     document.addEventListener("keydown", onKey);
     return () => document.removeEventListener("keydown", onKey);
   });
