@@ -26,6 +26,8 @@ pytestmark = pytest.mark.soak
 
 SHOP = ROOT / "examples" / "shop"
 WORKSPACE = "/api/v1/workspaces/default"
+CALLER = "00f067aa0ba902b7"
+"""The span that calls the shop."""
 ALL = ["shop-catalog", "shop-stock", "shop-storefront"]
 ADDED = "300ms"
 ADDED_NS = 300_000_000
@@ -81,6 +83,11 @@ class Shop:
     async def has(self, trace_id: str, service: str) -> bool:
         """Whether a span of a service in a trace is stored."""
         return service in await self.services_of(trace_id)
+
+    async def has_child_of(self, span_id: str, trace_id: str) -> bool:
+        """Whether a span of a trace is stored that another one has called."""
+        condition = f"TraceId = '{trace_id}' AND ParentSpanId = '{span_id}'"
+        return await asyncio.to_thread(self.daemon.stored, condition) > 0
 
     async def is_whole(self, trace_id: str) -> bool:
         """Whether all services have sent their spans of a trace."""
@@ -143,11 +150,13 @@ async def shop(running: tuple[Daemon, int]) -> AsyncIterator[Shop]:
 
 
 async def test_one_trace_crosses_all_three_protocols(shop: Shop) -> None:
-    caller = {"traceparent": f"00-{uuid.uuid4().hex}-00f067aa0ba902b7-01"}
+    caller = {"traceparent": f"00-{uuid.uuid4().hex}-{CALLER}-01"}
     status, trace_id = await shop.visit("POST", "/orders", {"product": "tea", "quantity": 2}, caller)
     assert status == 201
     assert trace_id == caller["traceparent"].split("-")[1]
     await until(lambda: shop.is_whole(trace_id))
+    # The first of its spans is the last that ends.
+    await until(lambda: shop.has_child_of(CALLER, trace_id))
     spans = {}
     for resource in (await asyncio.to_thread(shop.daemon.trace, trace_id)).resource_spans:
         [service] = (each.value.string_value for each in resource.resource.attributes if each.key == "service.name")
@@ -159,7 +168,7 @@ async def test_one_trace_crosses_all_three_protocols(shop: Shop) -> None:
         way.append((service, span.name, Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_").lower()))
         parent = last.parent_span_id
         last = spans[parent][1] if parent in spans else None
-    assert parent.hex() == "00f067aa0ba902b7"
+    assert parent.hex() == CALLER
     reserve = "/spanhouse.shop.stock.v1.Stock/Reserve"
     assert way[::-1] == [
         ("shop-storefront", "POST /orders", "server"),
