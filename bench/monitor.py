@@ -153,9 +153,9 @@ def questions(store: SpanStore) -> list[Question]:
         groups += [((service, ""), compared) for service, compared in found.services.items()]
         groups += [((operation.service, operation.name), compared) for operation, compared in found.operations.items()]
         return {
-            (now, *key): figures_of(requests)
+            (is_current, *key): figures_of(requests)
             for key, compared in groups
-            for now, requests in ((1, compared.current), (0, compared.previous))
+            for is_current, requests in ((1, compared.current), (0, compared.previous))
             if requests is not None
         }
 

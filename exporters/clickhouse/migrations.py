@@ -147,7 +147,7 @@ async def apply(client: ClickHouseClient, settings: SchemaSettings) -> Plan:
                 raise
             _log.warning("schema_not_changed", change=change.why, error=str(error))
         else:
-            _log.info("schema_changed", change=change.why)
+            _log.info("schema_changed", because=change.why)
     for note in planned.notes:
         _log.warning("schema_differs", note=note)
     return planned

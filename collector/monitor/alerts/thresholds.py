@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar
 
@@ -89,21 +90,21 @@ def side(above: float | None, below: float | None) -> str:
     return f"above {above:g}" if below is None else f"below {below:g}"
 
 
-class Condition(ObjectModel):
+class Condition(ObjectModel, ABC):
     """What all conditions have."""
 
     unit: ClassVar[Unit] = "1"
     """Of values."""
 
     @property
+    @abstractmethod
     def words(self) -> tuple[str, str]:
         """What is measured, and when the rule fires."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def threshold(self) -> float | None:
         """At which the rule fires, in the unit of values; None where no number is compared."""
-        raise NotImplementedError
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -119,9 +120,9 @@ class Condition(ObjectModel):
         """The time ranges that have to be measured, the newest first."""
         return (Reading(window),)
 
+    @abstractmethod
     def judge(self, measured: Sequence[Measured], window: int) -> Verdict:
         """What it means that this was measured of a group, one for each of `readings`.
 
         Where there are no spans in the newest of them, that is for the condition to say too.
         """
-        raise NotImplementedError
