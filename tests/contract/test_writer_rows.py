@@ -216,7 +216,7 @@ async def test_tables_that_remember_too_few_inserts_are_told_to_remember_more(
         with capture_logs() as lines:
             await writer.open()
         window = int(setting.rpartition(" ")[2] or 0)
-        (told,) = [line["change"] for line in lines if "remembers" in line.get("change", "")]
+        (told,) = [line["because"] for line in lines if "remembers" in line.get("because", "")]
         assert told.startswith(f"`{database}`.`otel_traces` remembers {window} inserts")
         for _ in range(2):
             for insert in await writer.prepare(numbered(0, 10), "the same"):
