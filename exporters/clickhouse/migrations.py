@@ -25,6 +25,7 @@ from exporters.clickhouse.schema import (
     column_definitions,
     database_statement,
     index_definitions,
+    primary_key,
     quoted,
     remembers_inserts,
     sorting_key,
@@ -41,7 +42,7 @@ WINDOW_CHANGE: Final = f"MODIFY SETTING non_replicated_deduplication_window = {D
 """What is done about tables that remember fewer inserts: those of earlier versions, and of other writers."""
 
 _TABLES: Final = """
-SELECT name, engine, sorting_key,
+SELECT name, engine, sorting_key, primary_key,
     toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = ([0-9]+)')) AS remembered
 FROM system.tables WHERE database = {database:String} AND has({names:Array(String)}, name)
 """
@@ -83,6 +84,7 @@ class _Table:
 
     engine: str
     sorting_key: str
+    primary_key: str
     window: int
     columns: dict[str, str] = field(default_factory=dict)
     indexes: set[str] = field(default_factory=set)
@@ -179,7 +181,7 @@ async def _tables(client: ClickHouseClient, settings: SchemaSettings) -> Mapping
     }
     tables: dict[str, _Table] = {}
     for row in await _rows(client, _TABLES, parameters):
-        tables[row["name"]] = _Table(row["engine"], row["sorting_key"], int(row["remembered"]))
+        tables[row["name"]] = _Table(row["engine"], row["sorting_key"], row["primary_key"], int(row["remembered"]))
     for row in await _rows(client, _COLUMNS, parameters):
         if row["table"] in tables:
             tables[row["table"]].columns[row["name"]] = row["type"]
@@ -231,9 +233,13 @@ def _differences(template: str, existing: _Table, settings: SchemaSettings) -> I
     if existing.engine == "View":
         yield f"{table} is a view: what it lacks is to be added to what it reads"
         return
-    wanted = sorting_key(template)
-    if existing.sorting_key and wanted and existing.sorting_key != wanted:
-        yield f"{table} is sorted by {existing.sorting_key}, not by {wanted}: it answers the same, most questions more slowly"
+    for what, key, wanted in (
+        ("is sorted by", existing.sorting_key, sorting_key(template)),
+        ("is searched by", existing.primary_key, primary_key(template)),
+    ):
+        if key and wanted and key != wanted:
+            yield f"{table} {what} {key}, not by {wanted}: it answers the same, most questions more slowly"
+            break
     for name, definition in column_definitions(template).items():
         wanted, found = _type(definition), existing.columns.get(name)
         if found is not None and found != wanted:

@@ -63,6 +63,7 @@ _FIELD: Final = re.compile(r"\{(\w+)\}(\w*)")
 _COLUMN: Final = re.compile(r"^    `(?P<name>[^`]+)` (?P<definition>.+?),?$", re.MULTILINE)
 _INDEX: Final = re.compile(r"^    INDEX (?P<name>\w+) (?P<definition>.+?),?$", re.MULTILINE)
 _TARGET: Final = re.compile(r"^TO \{(?P<field>\w+)\}(?P<suffix>\w*)$", re.MULTILINE)
+_PRIMARY_KEY: Final = re.compile(r"^PRIMARY KEY \((?P<key>.+)\)$", re.MULTILINE)
 _SORTING_KEY: Final = re.compile(r"^ORDER BY \((?P<key>.+)\)$", re.MULTILINE)
 
 
@@ -210,6 +211,12 @@ def sorting_key(name: str) -> str:
     """What the rows of one of TEMPLATES are sorted by, as ClickHouse tells it; empty for a view."""
     found = _SORTING_KEY.search(_template(name))
     return found["key"] if found else ""
+
+
+def primary_key(name: str) -> str:
+    """What ranges of rows of one of TEMPLATES are found by, as ClickHouse tells it: the sorting key, or its beginning."""
+    found = _PRIMARY_KEY.search(_template(name))
+    return found["key"] if found else sorting_key(name)
 
 
 def remembers_inserts(name: str) -> bool:

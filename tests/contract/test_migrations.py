@@ -100,6 +100,28 @@ async def test_tables_of_every_age_are_brought_up_to_date_and_their_rows_are_rea
         assert (old.kinds, old.status_codes) == ([2], [ERROR])
 
 
+async def test_who_asks_about_an_hour_reads_little_of_the_other_hours(clickhouse: ClickHouse, database: str) -> None:
+    async with connected(clickhouse, database) as (client, settings):
+        await migrations.apply(client, settings)
+    rows = (
+        "toDateTime64('2026-03-01 00:00:00', 9) + 0.8 * number, toString(number % 7), toString(number % 11) FROM numbers(100000)"
+    )
+    clickhouse.execute(f"INSERT INTO {database}.otel_traces (Timestamp, ServiceName, SpanName) SELECT {rows}")
+    hour = "Timestamp >= '2026-03-01 12:00:00' AND Timestamp < '2026-03-01 13:00:00'"
+    count = f"SELECT countIf(TraceId = '') FROM {database}.otel_traces WHERE {hour}"
+    assert clickhouse.execute(count, max_rows_to_read="25000").strip() == b"4500"
+
+
+async def test_a_table_with_another_primary_key_is_told(clickhouse: ClickHouse, database: str) -> None:
+    async with connected(clickhouse, database) as (client, settings):
+        statements = [change.statement for change in (await migrations.plan(client, settings)).changes]
+        for statement in statements:
+            lines = [line for line in statement.splitlines() if not line.startswith("PRIMARY KEY")]
+            clickhouse.execute("\n".join(lines))
+        (note,) = (await migrations.plan(client, settings)).notes
+    assert note.startswith(f"`{database}`.`otel_traces` is searched by Workspace, ")
+
+
 async def test_nothing_becomes_everything_and_what_goes_missing_is_made_again(clickhouse: ClickHouse, database: str) -> None:
     async with connected(clickhouse, database) as (client, settings):
         applied = await migrations.apply(client, settings)

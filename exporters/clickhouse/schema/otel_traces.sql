@@ -64,6 +64,8 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
 ENGINE = {engine}
 PARTITION BY toDate(Timestamp)
 -- Five minutes after five minutes: the spans of a trace, and those of a time range, stand together, and of these those of a service.
+-- Were Timestamp itself in the primary key, conditions on it would be looked up there alone, behind all else, and skip nothing.
+PRIMARY KEY (Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName)
 ORDER BY (Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName, Timestamp)
 {ttl_by_timestamp}
 SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1{deduplication}
