@@ -10,6 +10,7 @@ ZERO_BUCKET for 0.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -91,10 +92,21 @@ def quantile(buckets: NDArray[np.int64], weights: NDArray[np.float64], q: float)
         buckets, weights: in rising order of the buckets.
         q: from 0 to 1.
     """
+    found = quantiles(buckets, weights, [q])
+    return found[0] if found else None
+
+
+def quantiles(buckets: NDArray[np.int64], weights: NDArray[np.float64], qs: Sequence[float]) -> list[float]:
+    """Several quantiles of one sketch; none of them where it counts nothing.
+
+    Args:
+        buckets, weights, qs: as of `quantile`.
+    """
     cumulated = np.cumsum(weights)
     if not len(cumulated) or cumulated[-1] <= 0:
-        return None
-    return estimate(float(buckets[np.searchsorted(cumulated, q * cumulated[-1])]))
+        return []
+    places = np.searchsorted(cumulated, np.multiply(qs, cumulated[-1]))
+    return [estimate(float(bucket)) for bucket in buckets[places].tolist()]
 
 
 def bucket_expression(value: str) -> str:

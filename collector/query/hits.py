@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import group_text
 from collector.query.predicates import Field
-from collector.query.store import DURATION, ERROR, IDENTITY, START, STATUS_CODES, UNSIGNED_DURATION, SpanStore, Statement
+from collector.query.store import ALIKE, DURATION, ERROR, IDENTITY, START, STATUS_CODES, UNSIGNED_DURATION, SpanStore, Statement
 from collector.query.wording import Wording
 
 
@@ -70,20 +70,23 @@ class Hit:
         return sum(service.error_count for service in self.services)
 
 
-def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, bounds: Bounds | None) -> Statement:
-    """One row for each of the traces, over all their spans, each span once."""
+def summaries_statement(
+    store: SpanStore, trace_ids: list[str], workspace: str, bounds: Bounds | None, identity: str
+) -> Statement:
+    """One row for each of the traces, over all their spans, each once; `Alike` is how many are not told apart by `identity`."""
     within = f" AND {bounds.condition}" if bounds else ""
     return Statement(
         f"""
         WITH
             {START} AS SpanStart,
             if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + {UNSIGNED_DURATION}) AS SpanEnd,
-            {IDENTITY} AS identity
+            {identity} AS identity
         SELECT
             TraceId,
             min(FirstOfService) AS First,
             max(LastOfService) AS Last,
             arraySort(groupArray((ServiceName, SpanCount, ErrorCount))) AS Services,
+            sum(AlikeOfService) AS Alike,
             sum(RootsOfService) AS RootCount,
             argMinIf((ServiceName, RootOfService.3), RootOfService, RootsOfService > 0) AS Root
         FROM
@@ -94,6 +97,7 @@ def summaries_statement(store: SpanStore, trace_ids: list[str], workspace: str, 
                 min(SpanStart) AS FirstOfService,
                 max(greatest(SpanStart, SpanEnd)) AS LastOfService,
                 uniqExact(identity) AS SpanCount,
+                count() - SpanCount AS AlikeOfService,
                 uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
                 countIf(ParentSpanId = '') AS RootsOfService,
                 minIf((SpanStart, SpanId, SpanName), ParentSpanId = '') AS RootOfService
@@ -116,13 +120,15 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, sear
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     bounds = await find_bounds(store, trace_ids, workspace)
-    summaries = store.fetch(summaries_statement(store, trace_ids, workspace, bounds))
+    summaries = _fetch_each_once(
+        store, trace_ids, lambda ids, identity: summaries_statement(store, ids, workspace, bounds, identity)
+    )
     matched: dict[str, Matched] | None = None
     if search is not None and search.matched_spans:
         found, matched = await asyncio.gather(summaries, _find_matched(store, search, trace_ids, bounds))
     else:
         found = await summaries
-    rows = {row["TraceId"]: row for row in found.rows()}
+    rows = {row["TraceId"]: row for row in found}
     return [
         Hit(
             trace_id=trace_id,
@@ -140,10 +146,15 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, sear
 
 
 def matched_statement(
-    store: SpanStore, search: TraceSearch, trace_ids: list[str], bounds: Bounds | None, by: Sequence[Field] = ()
+    store: SpanStore,
+    search: TraceSearch,
+    trace_ids: list[str],
+    bounds: Bounds | None,
+    by: Sequence[Field],
+    identity: str,
 ) -> Statement:
     """Of each of the traces, and of each group by groupable fields of its spans, how many spans fit, and the earliest of them:
-    `TraceId`, `Group`, `Count`, `Spans`."""
+    `TraceId`, `Group`, `Count`, `Spans`; and `Alike`, how many are not told apart by `identity`."""
     conditions, parameters = conditions_of(store, search)
     if bounds:
         # Much less than the time that is searched, where traces that fit are many.
@@ -156,7 +167,8 @@ def matched_statement(
         SELECT
             TraceId,
             {group} AS Group,
-            uniqExact({IDENTITY}) AS Count,
+            uniqExact({identity}) AS Count,
+            count() - Count AS Alike,
             arraySlice(
                 arraySort(groupUniqArray(({START}, SpanId, ServiceName, SpanName, {DURATION}, StatusCode))), 1, {{most:UInt64}}
             ) AS Spans
@@ -178,12 +190,32 @@ async def find_grouped(
     """
     bounds = await find_bounds(store, trace_ids, search.workspace)
     groups: dict[str, list[tuple[tuple[str, ...], Matched]]] = {}
-    for row in (await store.fetch(matched_statement(store, search, trace_ids, bounds, by))).rows():
+    found = await _fetch_each_once(
+        store, trace_ids, lambda ids, identity: matched_statement(store, search, ids, bounds, by, identity)
+    )
+    for row in found:
         matched = Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]])
         groups.setdefault(row["TraceId"], []).append((tuple(row["Group"]), matched))
     return groups
 
 
 async def _find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str], bounds: Bounds | None) -> dict[str, Matched]:
-    found = await store.fetch(matched_statement(store, search, trace_ids, bounds))
-    return {row["TraceId"]: Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]]) for row in found.rows()}
+    found = await _fetch_each_once(
+        store, trace_ids, lambda ids, identity: matched_statement(store, search, ids, bounds, (), identity)
+    )
+    return {row["TraceId"]: Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]]) for row in found}
+
+
+async def _fetch_each_once(
+    store: SpanStore, trace_ids: list[str], statement: Callable[[list[str], str], Statement]
+) -> Sequence[Mapping[str, Any]]:
+    """Rows about traces, of a statement that tells spans apart by an expression, and says how many are `Alike`.
+
+    Attributes are read of those traces alone in which spans agree in all else, as those that a client sent twice.
+    """
+    rows = list((await store.fetch(statement(trace_ids, f"cityHash64({ALIKE})"))).rows())
+    alike = {row["TraceId"] for row in rows if row["Alike"]}
+    if not alike:
+        return rows
+    looked_at = (await store.fetch(statement(sorted(alike), IDENTITY))).rows()
+    return [*(row for row in rows if row["TraceId"] not in alike), *looked_at]

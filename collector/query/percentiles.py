@@ -16,7 +16,11 @@ PERCENTILES: Final = (50, 95, 99)
 
 NEIGHBOURS: Final = """
     arraySort(groupArray(Duration)) AS Durations,
-    arrayCumSum(arraySort((weight, duration) -> duration, groupArray(Weight), groupArray(Duration))) AS Reached,
+    if(
+        min(Weight) = 1 AND max(Weight) = 1,
+        range(1, count() + 1)::Array(Float64),
+        arrayCumSum(arraySort((weight, duration) -> duration, groupArray(Weight), groupArray(Duration)))
+    ) AS Reached,
     arrayMap(quantile -> (Reached[-1] - 1) * quantile, {quantiles:Array(Float64)}) AS Ranks,
     arrayMap(rank -> arrayFirstIndex(reached -> reached > rank, Reached), Ranks) AS Places,
     arrayMap(

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key
-from collector.query.many.reach import FAILED, fetch_by_reach, spans_statement
+from collector.query.many.reach import FAILED, fetch_by_reach, group_columns, spans_statement
 from collector.query.percentiles import NEIGHBOURS, PERCENTILES, interpolate
 from collector.query.store import DURATION, SpanStore, Statement
 from collector.sketch import MERGE, bucket_expression, quantile_expression
@@ -96,22 +96,26 @@ def latencies_statement(store: SpanStore, query: LatencyQuery, *, exact: bool) -
     number, and `AllSpans`; and `Neighbours` of the percentiles where they are to be exact, else `Percentiles`."""
     columns = [f"{DURATION} AS Duration", f"{FAILED} AS Failed"]
     spans = spans_statement(store, query.search, columns, by=query.by, weighted=query.weighted, each_once=exact)
-    shown = "Texts, Spans, Count, Errors, Total, Minimum, Maximum, count() OVER () AS Groups, sum(Spans) OVER () AS AllSpans"
+    keys, texts = group_columns(query.by)
+    shown = (
+        f"{texts} AS Texts, Spans, Count, Errors, Total, Minimum, Maximum, count() OVER () AS Groups,"
+        " sum(Spans) OVER () AS AllSpans"
+    )
     if exact:
-        groups = f"SELECT Texts, count() AS Spans, {_SUMS}, {_ENDS}, {NEIGHBOURS} FROM ({spans.sql}) GROUP BY Texts"  # noqa: S608 - as below
+        groups = f"SELECT {keys}, count() AS Spans, {_SUMS}, {_ENDS}, {NEIGHBOURS} FROM ({spans.sql}) GROUP BY {keys}"  # noqa: S608 - as below
         shown += ", Neighbours"
     else:
         quantiles = ", ".join(quantile_expression("Sketch", str(percent / 100)) for percent in query.percentiles)
         groups = f"""
-            SELECT Texts, sum(buckets.Spans) AS Spans, sum(buckets.Count) AS Count, sum(buckets.Errors) AS Errors,
+            SELECT {keys}, sum(buckets.Spans) AS Spans, sum(buckets.Count) AS Count, sum(buckets.Errors) AS Errors,
                 sum(buckets.Total) AS Total, min(buckets.Minimum) AS Minimum, max(buckets.Maximum) AS Maximum,
                 {MERGE}(map(Bucket, buckets.Count)) AS Sketch
             FROM
             (
-                SELECT Texts, {bucket_expression("Duration")} AS Bucket, count() AS Spans, {_SUMS}, {_ENDS}
-                FROM ({spans.sql}) GROUP BY Texts, Bucket
+                SELECT {keys}, {bucket_expression("Duration")} AS Bucket, count() AS Spans, {_SUMS}, {_ENDS}
+                FROM ({spans.sql}) GROUP BY {keys}, Bucket
             ) AS buckets
-            GROUP BY Texts"""  # noqa: S608 - as below
+            GROUP BY {keys}"""  # noqa: S608 - as below
         shown += f", [{quantiles}]::Array(Float64) AS Percentiles"
     order = "Texts" if query.order == "texts" else "Count DESC, Texts"
     parameters = {**spans.parameters, "quantiles": [percent / 100 for percent in query.percentiles], "limit": query.limit}

@@ -10,7 +10,7 @@ from typing import Final
 
 from collector.query.conditions import TraceSearch
 from collector.query.grouping import Key
-from collector.query.many.reach import FAILED, fetch_by_reach, spans_statement
+from collector.query.many.reach import FAILED, fetch_by_reach, group_columns, spans_statement
 from collector.query.store import DURATION, MAX_DURATION, SpanStore, Statement
 
 _SECOND: Final = 10**9
@@ -97,16 +97,18 @@ def throughput_statement(
     """One row for each group, those with the most spans first: `Texts`, `Total`, `Failures`, `Points`, and of all
     groups `Groups`, their number, and `AllSpans`."""
     spans = spans_statement(store, search, [_STEP, f"{FAILED} AS Failed"], by=by, weighted=weighted, each_once=each_once)
+    keys, texts = group_columns(by)
     return Statement(
         f"""
-        SELECT Texts, sum(Count) AS Total, sum(Errors) AS Failures, arraySort(groupArray((Step, Spans, Count, Errors))) AS Points,
+        SELECT {texts} AS Texts, sum(Count) AS Total, sum(Errors) AS Failures,
+            arraySort(groupArray((Step, Spans, Count, Errors))) AS Points,
             count() OVER () AS Groups, sum(sum(Spans)) OVER () AS AllSpans
         FROM
         (
-            SELECT Texts, Step, count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors
-            FROM ({spans.sql}) GROUP BY Texts, Step
+            SELECT {keys}, Step, count() AS Spans, sum(Weight) AS Count, sumIf(Weight, Failed) AS Errors
+            FROM ({spans.sql}) GROUP BY {keys}, Step
         )
-        GROUP BY Texts ORDER BY Total DESC, Texts LIMIT {{limit:UInt64}}""",  # noqa: S608 - names are checked, values are bound
+        GROUP BY {keys} ORDER BY Total DESC, Texts LIMIT {{limit:UInt64}}""",  # noqa: S608 - names are checked, values are bound
         {**spans.parameters, "step": step, "limit": limit},
     )
 

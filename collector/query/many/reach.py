@@ -11,14 +11,16 @@ from typing import Any, Final
 
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import Key, group_text
-from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
+from collector.query.store import ALIKE, ERROR, STATUS_CODES, SpanStore, Statement
 from collector.query.wording import Wording
 
 MOST_EXACT: Final = 1_000_000
 
 # Receiver contract DATA-24. Attributes are left out, unlike where a trace is read: reading them costs more than all the rest, and
 # two spans that agree to the nanosecond in everything else are the same to an analysis anyway.
-IDENTITY: Final = "cityHash64(TraceId, SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName)"
+IDENTITY: Final = f"cityHash64(TraceId, {ALIKE})"
+_ONE_GROUP: Final = "''"
+"""What all spans are grouped by where they are one group."""
 FAILED: Final = f"StatusCode = '{STATUS_CODES[ERROR]}'"
 
 
@@ -35,7 +37,7 @@ def spans_statement(
 
     Args:
         columns: expressions over the table's columns, with names.
-        by: what the array `Texts` has the texts of; no such column when None.
+        by: a column of texts for each, of which `group_columns` has the names; no such columns when None.
         weighted: whether a span counts for those that it stands for, or for itself.
         each_once: whether a span that its client sent twice is there once; then there are MOST_EXACT and one more at most.
     """
@@ -43,13 +45,26 @@ def spans_statement(
     selected = [f"{'AdjustedCount' if weighted else 1.0} AS Weight", *columns]
     if by is not None:
         wording = Wording(store.spans_table, parameters)
-        texts = ", ".join(f"toString({group_text(wording, key.field)})" for key in by)
-        selected.append(f"[{texts}]::Array(String) AS Texts")
+        texts = [f"toString({group_text(wording, key.field)})" for key in by] or [_ONE_GROUP]
+        selected += [f"{text} AS {name}" for text, name in zip(texts, _names(by), strict=True)]
     once = f" LIMIT 1 BY {IDENTITY} LIMIT {MOST_EXACT + 1}" if each_once else ""
     return Statement(
         f"SELECT {', '.join(selected)} FROM {store.spans_table} WHERE {' AND '.join(conditions)}{once}",  # noqa: S608 - names are checked, values are bound
         parameters,
     )
+
+
+def group_columns(by: Sequence[Key]) -> tuple[str, str]:
+    """Of the spans of `spans_statement`: the columns to group by, and an expression for the array of a group's texts.
+
+    An array of each span's texts would be hashed as a whole, which takes several times as long as a name that has a code.
+    """
+    names = ", ".join(_names(by))
+    return names, f"[{names if by else ''}]::Array(String)"
+
+
+def _names(by: Sequence[Key]) -> list[str]:
+    return [f"Text{place}" for place in range(max(len(by), 1))]
 
 
 async def fetch_by_reach(store: SpanStore, statement: Callable[[bool], Statement]) -> tuple[list[dict[str, Any]], bool]:
