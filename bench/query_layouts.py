@@ -35,6 +35,7 @@ from collector.query.spans import SELECTED
 from exporters.clickhouse.schema import SchemaSettings, table_statement
 
 KEY: Final = "(Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName, Timestamp)"
+PRIMARY_KEY: Final = "PRIMARY KEY (Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName)\n"
 VALUES: Final = "INDEX idx_span_attr_value mapValues(SpanAttributes) TYPE bloom_filter(0.01) GRANULARITY 1"
 IDS: Final = "INDEX idx_trace_id TraceId TYPE bloom_filter(0.001) GRANULARITY 1"
 ITEMS: Final = "arrayMap((key, value) -> concat(key, '=', value), mapKeys(SpanAttributes), mapValues(SpanAttributes))"
@@ -75,17 +76,18 @@ def _with(line: str) -> tuple[str, str]:
 
 def layouts(common_keys: list[str]) -> dict[str, Layout]:
     """Layout by name."""
-    service_first = (KEY, "(Workspace, ServiceName, SpanName, toDateTime(Timestamp))")
+    service_first = (PRIMARY_KEY, ""), (KEY, "(Workspace, ServiceName, SpanName, toDateTime(Timestamp))")
     promoted = ",\n    ".join(
         f"`promoted.{key}` LowCardinality(String) MATERIALIZED SpanAttributes[{sql_text(key)}] CODEC(ZSTD(1))"
         for key in common_keys
     )
     return {
         "as it is": Layout(),
-        "service first": Layout((service_first,)),
-        "service first, granules of 1024": Layout((service_first, _granules(1024))),
+        "service first": Layout(service_first),
+        "service first, granules of 1024": Layout((*service_first, _granules(1024))),
+        "time in the primary key": Layout(((PRIMARY_KEY, ""),)),
         "granules of 2048": Layout((_granules(2048),)),
-        "a quarter of an hour": Layout(((KEY, KEY.replace("FiveMinutes", "FifteenMinutes")),)),
+        "a quarter of an hour": Layout((("toStartOfFiveMinutes", "toStartOfFifteenMinutes"),)),
         "no index of values": Layout(((f"{VALUES},\n", ""),)),
         "text index of values": Layout(((VALUES, f"INDEX idx_span_attr_value mapValues(SpanAttributes) {TEXT}"),)),
         "text index of keys and values": Layout((_with(f"INDEX idx_items {ITEMS} {TEXT}"),), _in_items),

@@ -110,30 +110,37 @@ def found(condition: str, start: int, end: int) -> str:
         GROUP BY TraceId"""
 
 
-_EDGES: Final = " UNION ALL ".join(
-    "SELECT Client, Server, ConnectionType, Node, Calls, FailedCalls, ClientDurationSum, ServerDurationSum, ClientDurationSketch,"
-    f" ServerDurationSketch FROM {DATABASE}.otel_topology_{name} WHERE Workspace = 'default' AND Minute >= toDateTime({{start}})"
-    " AND Minute < toDateTime({end})"
-    for name in ("minute", "settled")
-)
+def _calls(start: int, end: int) -> str:
+    """Calls of whole hours from the table of hours, else of minutes, those that came later from a table of their own."""
+    sources = {"hour": "Hour"} if start % HOUR_NS == end % HOUR_NS == 0 else {"minute": "Minute", "settled": "Minute"}
+    columns = (
+        "Client, Server, ConnectionType, Node, Calls, FailedCalls, ClientDurationSum, ServerDurationSum, ClientDurationSketch,"
+        " ServerDurationSketch"
+    )
+    return " UNION ALL ".join(
+        f"SELECT {columns} FROM {DATABASE}.otel_topology_{name} WHERE Workspace = 'default'"
+        f" AND {time} >= toDateTime({start // 10**9}) AND {time} < toDateTime({end // 10**9})"
+        for name, time in sources.items()
+    )
 
 
 def edges(start: int, end: int) -> str:
     """Calls between services from our tables of calls."""
-    rows = _EDGES.format(start=start // 10**9, end=end // 10**9)
+    sketches = ", ".join(
+        f"sumMap(mapKeys({side}DurationSketch), mapValues({side}DurationSketch))" for side in ("Client", "Server")
+    )
     return f"""
         SELECT Client, Server, ConnectionType, Node, sum(Calls) AS Called, sum(FailedCalls), sum(ClientDurationSum),
-            sum(ServerDurationSum), sumMap(ClientDurationSketch), sumMap(ServerDurationSketch)
-        FROM ({rows}) GROUP BY Client, Server, ConnectionType, Node ORDER BY Called DESC LIMIT 1001"""
+            sum(ServerDurationSum), {sketches}
+        FROM ({_calls(start, end)}) GROUP BY Client, Server, ConnectionType, Node ORDER BY Called DESC LIMIT 1001"""
 
 
 def node_graph(start: int, end: int) -> str:
     """What Grafana's node graph shows of calls, from our tables of calls."""
-    rows = _EDGES.format(start=start // 10**9, end=end // 10**9)
     return f"""
         SELECT concat(Client, '->', Server) AS id, Client AS source, Server AS target, sum(Calls) AS mainstat,
             sum(ServerDurationSum) / mainstat * 0.000001 AS secondarystat, sum(FailedCalls) AS errors
-        FROM ({rows}) GROUP BY source, target ORDER BY mainstat DESC"""
+        FROM ({_calls(start, end)}) GROUP BY source, target ORDER BY mainstat DESC"""
 
 
 def latencies(condition: str, start: int, end: int) -> str:

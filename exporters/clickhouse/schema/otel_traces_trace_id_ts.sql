@@ -10,4 +10,5 @@ ENGINE = {engine}
 PARTITION BY toDate(Start)
 ORDER BY (TraceId, Start)
 {ttl_by_start}
-SETTINGS index_granularity = 8192, ttl_only_drop_parts = 1{deduplication}
+-- A look-up reads whole granules of each part, of which it wants one row.
+SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1{deduplication}
