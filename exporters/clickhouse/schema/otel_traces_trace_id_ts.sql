@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS {spans_table}_trace_id_ts{on_cluster}
 )
 ENGINE = {engine}
 PARTITION BY toDate(Start)
+-- A look-up reads whole granules of each part, of which it wants one row: they are small.
 ORDER BY (TraceId, Start)
 {ttl_by_start}
--- A look-up reads whole granules of each part, of which it wants one row.
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1{deduplication}
