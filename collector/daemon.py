@@ -112,17 +112,21 @@ class Daemon:
                 await rooms.enter_async_context(journal)
             control = TracingControl(self._config, store.client if store else None, self._telemetry, self._clock)
             pipeline = await rooms.enter_async_context(
-                build(self._config, self._telemetry, pool, self._clock, journal, control.obeyed)
+                build(self._config, self._telemetry, pool, self._clock, journal, control.feed)
             )
-            self._running = running = RunningConfig(self._config, self._file, pipeline.use)
+
+            def use(config: Config) -> None:
+                control.use(config)
+                pipeline.use(config)
+
+            self._running = running = RunningConfig(self._config, self._file, use)
             self._watch_queues(pipeline)
             self._watch_reloads(running)
             with_metrics = self._config.service.telemetry.metrics.level != "none"
             checks = self._exporter_checks(pipeline, store)
             if journal is not None:
                 checks["journal"] = journal.check
-            if pipeline.entry.limiter is not None:
-                checks["memory_limiter"] = pipeline.entry.limiter.trouble
+            checks["memory_limiter"] = pipeline.entry.memory_trouble
             health = Health(self._telemetry, checks, with_metrics=with_metrics)
             gates = Gates(self._config, self._clock)
             receivers = Receivers(
@@ -131,7 +135,6 @@ class Daemon:
             self._telemetry.read(metrics.IN_FLIGHT_BYTES, (), lambda: receivers.in_flight.held_bytes)
             # Before the kernels, which may take a minute to compile and cannot be interrupted.
             receivers.check_free()
-            explainers = pipeline.explainers()
             sends = outgoing(self._config, store.client if store else None, pipeline.entry, self._clock.now)
             if sends is not None:
                 sends.watch(self._telemetry)
@@ -147,7 +150,7 @@ class Daemon:
                 store,
                 health,
                 pipeline.ledger,
-                explainers,
+                pipeline.explainers,
                 running,
                 control,
                 gates,

@@ -135,7 +135,7 @@ class Ports:
             timeout_s=limits.timeout.seconds,
             limits=Limits(limits.max_rows_to_read, limits.max_bytes_to_read, limits.max_memory_usage),
             max_spans=limits.max_spans_per_trace,
-            default_policy=self.control.default,
+            default_policy=lambda: self.control.strategies.default,
         )
         if self.store is not None:
             exporter = self.store.exporter

@@ -17,7 +17,7 @@ import structlog
 from collector.reloading import fingerprint
 from config.model import Config
 from config.problems import ConfigError, KeyPath, key_path
-from config.processors import FIXED_PROCESSORS
+from config.service_policy import ServicePolicyProcessor
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -124,7 +124,7 @@ def merged(running: Config, wanted: Config) -> tuple[Config, Reloaded]:
     """What can run at once of a configuration, and what is new about it."""
     changed = list(_differences((), running.model_dump(), wanted.model_dump()))
     live = [path for path in changed if path[0] == "processors" or path == _ORDER]
-    if _fixed(running) != _fixed(wanted):
+    if not running.stores and _asks_the_store(wanted):
         # Half of a change may be worse than none.
         live = []
     reloaded = Reloaded(tuple(key_path(path) for path in live), tuple(key_path(path) for path in changed if path not in live))
@@ -135,9 +135,9 @@ def merged(running: Config, wanted: Config) -> tuple[Config, Reloaded]:
     return running.model_copy(update={"processors": wanted.processors, "service": service}), reloaded
 
 
-def _fixed(config: Config) -> list[tuple[str, Any]]:
+def _asks_the_store(config: Config) -> bool:
     names = config.service.pipelines.traces.processors
-    return [(name, config.processors[name]) for name in names if isinstance(config.processors[name], FIXED_PROCESSORS)]
+    return any(isinstance(config.processors[name], ServicePolicyProcessor) for name in names)
 
 
 def _differences(path: KeyPath, old: Any, new: Any) -> Iterator[KeyPath]:

@@ -38,8 +38,7 @@ class TracingControl:
         clock: the time.
 
     Attributes:
-        default: what becomes of spans of services for which no config speaks.
-        obeyed: follows the configs for the processor that does what they say; None without such a processor.
+        feed: what the configs say; None without a store.
         strategies: what SDKs are told.
 
     Raises:
@@ -47,21 +46,16 @@ class TracingControl:
     """
 
     def __init__(self, config: Config, client: ClickHouseClient | None, telemetry: Telemetry, clock: Clock) -> None:
-        processors = (config.processors[name] for name in config.service.pipelines.traces.processors)
-        policy = next((each for each in processors if isinstance(each, ServicePolicyProcessor)), None)
-        settings = policy or ServicePolicyProcessor()
+        settings, obeys = _service_policy(config)
         self._telemetry = telemetry
-        self._feed = None
+        self.feed = None
         if client is not None:
             store = ConfigStore(client, client.database, _TIMEOUT_S, clock.now)
-            self._feed = PolicyFeed(
-                store,
-                settings.refresh_interval.seconds,
-                clock.monotonic,
-                partial(self._failed, metrics.TRACING_CONFIGS_FAILURES),
-            )
-        self.default = Policy(settings.default.enabled, settings.default.sampling_rate)
-        self.obeyed = self._feed if policy is not None else None
+            failed = partial(self._failed, metrics.TRACING_CONFIGS_FAILURES)
+            self.feed = PolicyFeed(store, settings.refresh_interval.seconds, clock.monotonic, failed)
+        self._obeyed = asyncio.Event()
+        if obeys:
+            self._obeyed.set()
         self._rounds, file = None, None
         for name in config.service.extensions:
             extension = config.extensions[name]
@@ -71,17 +65,23 @@ class TracingControl:
                     schema = schema_settings(next(iter(config.stores.values())))
                     failed = partial(self._failed, metrics.ADAPTIVE_SAMPLING_FAILURES)
                     self._rounds = AdaptiveRounds(client, schema, extension.adaptive, clock.now, failed)
-        self.strategies = Strategies(self._feed, file, self.default, self._rounds)
+        self.strategies = Strategies(self.feed, file, _default(settings), self._rounds)
+
+    def use(self, config: Config) -> None:
+        """Go by another configuration, which differs in processors alone."""
+        settings, obeys = _service_policy(config)
+        self.strategies.default = _default(settings)
+        if self.feed is not None:
+            self.feed.interval_s = settings.refresh_interval.seconds
+        if obeys:
+            self._obeyed.set()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[list[asyncio.Task[None]]]:
         """The tasks that follow what is in the store, as far as they are needed, while the context lasts."""
         tasks = []
-        feed = self.obeyed
-        if feed is not None:
-            self._telemetry.read(metrics.TRACING_CONFIGS, (), lambda: feed.configs)
-            self._telemetry.read(metrics.TRACING_CONFIGS_AGE_SECONDS, (), lambda: feed.age_s)
-            tasks.append(asyncio.create_task(feed.run(), name="tracing configs"))
+        if self.feed is not None:
+            tasks.append(asyncio.create_task(self._follow(self.feed), name="tracing configs"))
         if self._rounds is not None:
             tasks.append(asyncio.create_task(self._rounds.run(), name="adaptive sampling"))
         try:
@@ -91,8 +91,27 @@ class TracingControl:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _follow(self, feed: PolicyFeed) -> None:
+        """Follow the configs from when a processor first does what they say."""
+        await self._obeyed.wait()
+        self._telemetry.read(metrics.TRACING_CONFIGS, (), lambda: feed.configs)
+        self._telemetry.read(metrics.TRACING_CONFIGS_AGE_SECONDS, (), lambda: feed.age_s)
+        await feed.run()
+
     def _failed(self, metric: metrics.Definition, reason: str) -> None:
         self._telemetry.count(metric, (reason,))
+
+
+def _service_policy(config: Config) -> tuple[ServicePolicyProcessor, bool]:
+    """The settings of the processor that does what tracing configs say, or what they would be; and whether there is one."""
+    processors = (config.processors[name] for name in config.service.pipelines.traces.processors)
+    policy = next((each for each in processors if isinstance(each, ServicePolicyProcessor)), None)
+    return policy or ServicePolicyProcessor(), policy is not None
+
+
+def _default(settings: ServicePolicyProcessor) -> Policy:
+    """What becomes of spans of services for which no config speaks."""
+    return Policy(settings.default.enabled, settings.default.sampling_rate)
 
 
 def _strategy_file(key: str, source: SamplingSource, clock: Clock) -> Reloading[StrategyFile] | None:

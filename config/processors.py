@@ -96,7 +96,3 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "metricstransform": "spanhouse takes spans only",
 }
 """Processors of the OpenTelemetry Collector that this release has not: what to do without them."""
-
-FIXED_PROCESSORS = (BatchProcessor, MemoryLimiterProcessor, TailSamplingProcessor, TopologyProcessor, ServicePolicyProcessor)
-"""Those that are more than something that is done to a batch: around them stand tasks, spans that wait, and limits. They cannot
-change while spans pass."""

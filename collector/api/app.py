@@ -159,7 +159,7 @@ def build_application(
         application[RUNNING] = running
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
-    application[EXPLAINERS] = explainers or {}
+    application[EXPLAINERS] = {} if explainers is None else explainers
     application[NOW] = now
     # With what is read, its head can be asked for.
     application.router.add_routes(

@@ -36,14 +36,14 @@ class QuerySettings:
         limits: what else one query to the store may take.
         max_spans: of a larger trace only the earliest so many spans are read.
         spans_ttl_s: how long the store keeps spans, in seconds; 0 for ever.
-        default_policy: what becomes of spans of services for which no tracing config speaks.
+        default_policy: tells what becomes of spans of services for which no tracing config speaks.
     """
 
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
     max_spans: int = 100_000
-    default_policy: Policy = field(default_factory=Policy)
+    default_policy: Callable[[], Policy] = Policy
     spans_ttl_s: int = 0
 
 

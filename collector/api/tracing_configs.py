@@ -87,7 +87,7 @@ async def check_tracing(request: web.Request) -> web.Response:
     """Whether spans of a service are kept, at what rate, and what says so."""
     service, workspace = _service(request), request[CALLER].workspace
     policies = Policies(await request.app[CONFIGS].all(workspace))
-    policy = policies.policy(workspace, service) or request.app[SETTINGS].default_policy
+    policy = policies.policy(workspace, service) or request.app[SETTINGS].default_policy()
     config = policy.config
     rule = "default" if config is None else "glob" if config.settings.is_glob else "exact"
     return answer_json(

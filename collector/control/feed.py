@@ -25,9 +25,12 @@ class PolicyFeed:
 
     Args:
         store: where they are.
-        interval_s: seconds between two looks at them.
+        interval_s: see below.
         monotonic: seconds of a clock that never goes back.
         failed: called with the reason of each look that failed.
+
+    Attributes:
+        interval_s: seconds between two looks at them; may change.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class PolicyFeed:
         failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._store = store
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._monotonic = monotonic
         self._trouble = Trouble("tracing_configs", failed)
         self._looking = asyncio.Lock()
@@ -67,12 +70,12 @@ class PolicyFeed:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - whatever it is, the configs have to be followed
                 self._trouble.tell(error)
-            await asyncio.sleep(self._interval_s)
+            await asyncio.sleep(self.interval_s)
 
     async def fresh(self) -> Policies | None:
         """The policies, looked at within the last interval; None where the store has never said which there are."""
         async with self._looking:
-            if self._monotonic() - self._looked_s >= self._interval_s:
+            if self._monotonic() - self._looked_s >= self.interval_s:
                 await self._look()
         return self._policies if self.known.is_set() else None
 

@@ -20,7 +20,10 @@ class Strategies:
         feed: what the tracing configs say; None where there is no store.
         file: what a file says, if there is one.
         adaptive: what is reckoned for services of which neither speaks by name, if that is wanted.
-        default: what holds where nothing else does.
+        default: see below.
+
+    Attributes:
+        default: what holds where nothing else does; may change.
     """
 
     def __init__(
@@ -32,7 +35,7 @@ class Strategies:
     ) -> None:
         self._feed = feed
         self._file = file
-        self._default = default
+        self.default = default
         self._adaptive = adaptive
 
     async def strategy(self, workspace: str, service: str) -> Strategy:
@@ -53,5 +56,5 @@ class Strategies:
                 return file.strategy(service)
         if policy is None and self._adaptive is not None:
             return self._adaptive.strategy(workspace, service)
-        policy = policy or self._default
+        policy = policy or self.default
         return probabilistic(policy.sampling_rate if policy.enabled else 0.0)

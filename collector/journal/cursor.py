@@ -79,7 +79,7 @@ class Cursor:
         self.log = log
         self.decisions = decisions
         self.holds_back = False
-        """Whether what is cut from now on is held back until something is decided about it."""
+        """Whether what is taken from now on is held back until something is decided about it."""
         self.next_span = log.next_span
         """Position of the next span to be taken; `log.next_span` follows once the cut is written."""
         self._store = store
@@ -139,6 +139,9 @@ class Cursor:
         if not self._closed and waiting.spans < spans and waiting.nbytes < nbytes:
             await self._demand.wait(spans, nbytes, timeout_s)
 
+    def look_again(self) -> None:
+        self._demand.wake()
+
     # What goes.
 
     async def take(self, max_spans: float, max_bytes: float) -> JournalTaken | None:
@@ -150,6 +153,7 @@ class Cursor:
             taken = await self._take_from_disk(max_spans, max_bytes)
         else:
             taken = self._take_from_memory(max_spans, max_bytes)
+        taken.held = self.holds_back
         self._taken.append(taken)
         return taken
 
@@ -235,7 +239,7 @@ class Cursor:
         return cut.name
 
     async def _write_cut(self, taken: JournalTaken, cuts: Sequence[slice]) -> Cut:
-        write = partial(self.log.cut, taken.start, taken.stop, taken.bounds(cuts), held=self.holds_back)
+        write = partial(self.log.cut, taken.start, taken.stop, taken.bounds(cuts), held=taken.held)
         return await until_written(write, self.log.path, self._keeper.make_room)
 
     def held_back(self) -> HeldBack:

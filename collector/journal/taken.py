@@ -33,6 +33,7 @@ class JournalTaken(Taken):
         firsts, counts: position of the first span of each batch, and its number of spans.
         records: what `load` decodes; empty when the batches were still in memory.
         cut: as which it is known already.
+        held: whether it is to be held back, if it is not cut yet.
         lost: owner → spans in the range that cannot be read.
         renamed: as in `Delivery`, for records from before services were told apart.
     """
@@ -43,6 +44,7 @@ class JournalTaken(Taken):
     counts: list[int]
     records: list[Record] = field(default_factory=list)
     cut: Cut | None = None
+    held: bool = False
     lost: Counter[str] = field(default_factory=Counter)
     renamed: Counter[str] = field(default_factory=Counter)
 

@@ -34,6 +34,10 @@ class Remainder:
 class Holder(Protocol):
     """A destination that holds spans back: what becomes of them is said later (`Delivery.later`)."""
 
+    @property
+    def awaits(self) -> bool:
+        """Whether it waits for spans that a former process held back."""
+
     def resume(self) -> None:
         """All that a former process had begun to hand on was handed on again; what is handed on from now on is new."""
 
@@ -50,6 +54,9 @@ class Batcher:
     A request that is put costs it nothing: no task, no timer. While all `in_flight` places are taken, what comes
     gathers, so batches grow with the load, up to the limits. A batch leaves its place when it is handed on; what was taken is
     committed when everything is known that became of it, which may be much later.
+
+    Limits and destination may change. A batch goes to the destination that there is when it is taken, with all its pieces; what a
+    former process had cut goes to the first.
 
     Args:
         queue: holds the spans until the destination has them.
@@ -79,6 +86,12 @@ class Batcher:
         self._deadline: float | None = None
         self._time_limit: asyncio.Timeout | None = None
         self._stopped = asyncio.Event()
+
+    def use(self, limits: BatchLimits, destination: Destination) -> None:
+        """Have batches that are taken from now on made by other limits, and go elsewhere."""
+        self._limits = limits
+        self._destination = destination
+        self._queue.look_again()
 
     @property
     def queue(self) -> Queue[Any]:
@@ -122,7 +135,7 @@ class Batcher:
             await self._due()
             taken = await self._queue.take(self._limits.most_spans, self._limits.max_bytes)
             if taken is not None:
-                tasks.create_task(self._hand_on(taken))
+                tasks.create_task(self._hand_on(taken, self._limits, self._destination))
             elif self._queue.closed:
                 self._free.release()
                 break
@@ -134,15 +147,16 @@ class Batcher:
 
     async def _hand_on_again(self, tasks: asyncio.TaskGroup) -> None:
         """Hand on what a former process had cut and did not commit, before anything that it had not."""
+        destination = self._destination
         while self._queue.unfinished:
             await self._free.acquire()
             taken = await self._queue.take(self._limits.most_spans, self._limits.max_bytes)
             if taken is not None:
-                tasks.create_task(self._hand_on(taken))
-        if self._holders:
+                tasks.create_task(self._hand_on(taken, self._limits, destination))
+        if any(holder.awaits for holder in self._holders):
             await self._all_handed_on()
-            for holder in self._holders:
-                holder.resume()
+        for holder in self._holders:
+            holder.resume()
 
     async def _all_handed_on(self) -> None:
         """Return when nothing that was taken is still being handed on."""
@@ -163,9 +177,9 @@ class Batcher:
                 left_s = self._limits.timeout_s - waiting.age_s
                 await self._queue.wait(self._limits.wanted_spans, self._limits.max_bytes, left_s)
 
-    async def _hand_on(self, taken: Taken) -> None:
+    async def _hand_on(self, taken: Taken, limits: BatchLimits, destination: Destination) -> None:
         try:
-            batch, cuts = await asyncio.get_running_loop().run_in_executor(self._executor, self._assemble, taken)
+            batch, cuts = await asyncio.get_running_loop().run_in_executor(self._executor, _assembled, taken, limits)
             name = await self._queue.cut(taken, cuts)
             pieces = [(batch.select(cut), f"{name}-{number}") for number, cut in enumerate(cuts) if cut.start < cut.stop]
             del batch
@@ -173,7 +187,7 @@ class Batcher:
             delivery = Delivery()
             while pieces:
                 # Popped, so that the destination alone decides how long the piece stays in memory.
-                delivery.add(await self._destination.deliver(*pieces.pop()))
+                delivery.add(await destination.deliver(*pieces.pop()))
         finally:
             self._free.release()
         await delivery.complete()
@@ -181,9 +195,10 @@ class Batcher:
         if delivery.afterwards and await self._queue.lasts():
             delivery.forget()
 
-    def _assemble(self, taken: Taken) -> tuple[SpanBatch, Sequence[slice]]:
-        """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""
-        batches, cuts = taken.load()
-        # Nothing is left of what was taken where a queue has lost it all.
-        batch = concatenate(batches or [decode(b"").batch])
-        return batch, list(self._limits.cuts(stored_bytes(batch))) if cuts is None else cuts
+
+def _assembled(taken: Taken, limits: BatchLimits) -> tuple[SpanBatch, Sequence[slice]]:
+    """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""
+    batches, cuts = taken.load()
+    # Nothing is left of what was taken where a queue has lost it all.
+    batch = concatenate(batches or [decode(b"").batch])
+    return batch, list(limits.cuts(stored_bytes(batch))) if cuts is None else cuts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -16,27 +17,16 @@ from collector.journal.journal import Journal
 from collector.ledger import Ledger
 from collector.pipeline.batcher import Remainder
 from collector.pipeline.connections import Outlet, PipelineTelemetry, Surroundings
+from collector.pipeline.course import Course, course_of
 from collector.pipeline.memory_limiter import MemoryLimiter
-from collector.pipeline.registry import (
-    EXPORTERS,
-    batch_limits,
-    default_batching,
-    memory_limiter,
-    new_processor,
-    queue_limits,
-)
+from collector.pipeline.registry import EXPORTERS
 from collector.pipeline.settling import Settling
-from collector.pipeline.way import Way, WayBuilder
-from collector.processors.base import Processor
+from collector.pipeline.way import Way
 from collector.processors.tail_sampling.recent import Explainer
 from collector.queues.contract import Entrance, Queue, QueueStatistics
 from collector.queues.memory import MemoryQueue
-from config.memory_limit import MemoryLimiterProcessor
 from config.model import Config
-from config.processors import BatchProcessor
 from config.sending import SendingQueue
-from config.tail_sampling import TailSamplingProcessor
-from config.topology import TopologyProcessor
 from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
@@ -77,19 +67,23 @@ class Entry:
     """The pipeline as receivers see it.
 
     Attributes:
-        limiter: bounds the memory of the process, where that is configured.
+        limiter: bounds the memory of the process, while that is configured.
     """
 
-    def __init__(self, entrance: Entrance, ledger: Ledger, limiter: MemoryLimiter | None = None) -> None:
+    def __init__(self, entrance: Entrance, ledger: Ledger) -> None:
         self._entrance = entrance
         self._ledger = ledger
-        self.limiter = limiter
+        self.limiter: MemoryLimiter | None = None
 
     def check_open(self) -> None:
         """Raises as `Entrance.check_open` and `MemoryLimiter.check`."""
         self._entrance.check_open()
         if self.limiter is not None:
             self.limiter.check()
+
+    async def memory_trouble(self) -> str:
+        """Why no request may come in now for want of memory, as a sentence; empty when one may."""
+        return "" if self.limiter is None else await self.limiter.trouble()
 
     def refused(self, owner: str, reason: str, spans: int) -> None:
         """Keep account of spans that receivers refused."""
@@ -115,6 +109,7 @@ class Pipeline:
             queue, under the id of the first.
         exporters: the ways out, by the id of their exporter.
         ledger: what became of every span.
+        explainers: who decides about traces, by the id of the exporter; changes with the configuration.
     """
 
     def __init__(
@@ -126,7 +121,7 @@ class Pipeline:
         closers: Sequence[Callable[[], Awaitable[None]]],
         ledger: Ledger,
         settlings: Sequence[Settling],
-        use: Callable[[Config], None],
+        course_by: Callable[[Config], Course],
     ) -> None:
         self.queues: Mapping[str, Queue[Any]] = {name: way.batcher.queue for name, way in ways.items()}
         self.ledger = ledger
@@ -137,9 +132,8 @@ class Pipeline:
         self._ways = ways
         self._closers = closers
         self._settlings = settlings
-        self.use = use
-        """Have batches that come from now on meet the processors of another configuration, which differs in nothing else. Each is
-        processed by one of the two from its beginning to its end, or to where traces are held back."""
+        self._course_by = course_by
+        self.explainers: dict[str, Explainer] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,7 +146,7 @@ class Pipeline:
         """Store what comes in, until `drain`. Tables are created as soon as there is a server, spans or not."""
         async with asyncio.TaskGroup() as tasks:
             others = [tasks.create_task(outlet.open()) for outlet in self.exporters.values()]
-            others += [tasks.create_task(way.holding.run()) for way in self._ways.values() if way.holding is not None]
+            others += [tasks.create_task(way.holding.run()) for way in self._ways.values()]
             others += [tasks.create_task(settling.run()) for settling in self._settlings]
             await asyncio.gather(*(tasks.create_task(way.batcher.run()) for way in self._ways.values()))
             for other in others:
@@ -164,9 +158,29 @@ class Pipeline:
         left = await asyncio.gather(*(way.batcher.drain(deadline_s) for way in self._ways.values()))
         return sum(left, Remainder(0, 0))
 
-    def explainers(self) -> dict[str, Explainer]:
-        """Who decides about traces, by the id of the exporter."""
-        return {name: way.holding for name, way in self._ways.items() if way.holding is not None}
+    def use(self, config: Config) -> None:
+        """Have spans follow another configuration, which differs in processors alone.
+
+        Each is processed by one of the two from its beginning to its end, and what is held back is decided by the new one. What
+        is for all spans together, the memory of the process and the bounds of a queue, goes by the new one at once.
+        """
+        course = self._course_by(config)
+        for way in self._ways.values():
+            way.use(course)
+        self.follow(course)
+
+    def follow(self, course: Course) -> None:
+        """Let all that is beside the ways follow a course."""
+        self.entry.limiter = course.limiter
+        if isinstance(self._entrance, MemoryQueue):
+            self._entrance.limits = course.queue
+        if course.finds_calls:
+            # What was found is settled, even if no more is to be found later.
+            for settling in self._settlings:
+                settling.wanted.set()
+        self.explainers.clear()
+        if course.sampling is not None:
+            self.explainers.update((name, way.holding) for name, way in self._ways.items())
 
     def statistics(self) -> QueueStatistics:
         """What was acknowledged and is not stored yet, by the exporter that has most of it before it."""
@@ -193,7 +207,7 @@ def build(
         executor: threads for joining, encoding and compressing batches.
         clock: for ages, deadlines and durations.
         journal: what holds the spans; without one they are held in memory.
-        feed: what follows the tracing configs, if a processor does what they say.
+        feed: what follows the tracing configs, for a processor that does what they say.
     """
     names = config.service.pipelines.traces
     settings = {name: config.exporters[name] for name in names.exporters}
@@ -202,44 +216,32 @@ def build(
     outlets: dict[str, Outlet] = {name: connection.outlet for name, connection in connections.items()}
     # There is one queue in memory, in front of all exporters, so the tightest of their settings count.
     sending = min((each.sending_queue for each in settings.values()), key=lambda queue: queue.max_bytes)
-    configured = [config.processors[name] for name in names.processors]
-    batching = next((each for each in configured if isinstance(each, BatchProcessor)), default_batching(sending))
-
-    def processors_of(config: Config) -> dict[str, Processor | TailSamplingProcessor]:
-        return {
-            name: each if isinstance(each, TailSamplingProcessor) else new_processor(each, surroundings)
-            for name in config.service.pipelines.traces.processors
-            if not isinstance(each := config.processors[name], BatchProcessor | MemoryLimiterProcessor)
-        }
-
-    def measures(exporter: str) -> bool:
-        return exporter == names.exporters[0]
-
-    builder = WayBuilder(processors_of(config), batch_limits(batching), telemetry, executor, clock, feed.known if feed else None)
+    course_by = partial(course_of, surroundings=surroundings, sending=sending, known=feed.known if feed else None)
+    course = course_by(config)
 
     def way(queue: Queue[Any], name: str, destination: Destination, in_front: SendingQueue) -> Way:
         in_flight = in_front.num_consumers if in_front.enabled else 1
-        return builder.build(name, queue, destination, in_flight, measures=measures(name))
+        measures = name == names.exporters[0]
+        return Way(name, queue, destination, in_flight, measures=measures, course=course, surroundings=surroundings)
 
     entrance: Entrance
     if journal is None:
         ledger = Ledger()
-        entrance = queue = MemoryQueue(queue_limits(sending, batching.send_batch_size), clock.monotonic)
+        entrance = queue = MemoryQueue(course.queue, clock.monotonic)
         destination = FanOut(list(outlets.values())) if len(outlets) > 1 else next(iter(outlets.values()))
         ways = {names.exporters[0]: way(queue, names.exporters[0], destination, sending)}
     else:
         entrance, ledger = journal, journal.ledger
         ways = {name: way(journal.cursors[name], name, outlets[name], each.sending_queue) for name, each in settings.items()}
-    finds_calls = any(isinstance(each, TopologyProcessor) for each in configured)
-    settlings = [each.settling for each in connections.values() if finds_calls and each.settling is not None]
-
-    def use(changed: Config) -> None:
-        processors = processors_of(changed)
-        stretches = {name: builder.stretches(processors, name, measures=measures(name)) for name in ways}
-        for name, way in ways.items():
-            way.use(stretches[name])
-
-    limiter = next((memory_limiter(each) for each in configured if isinstance(each, MemoryLimiterProcessor)), None)
-    entry = Entry(entrance, ledger, limiter)
-    closers = [each.close for each in connections.values()]
-    return Pipeline(entry, entrance, ways, outlets, closers, ledger, settlings, use)
+    pipeline = Pipeline(
+        Entry(entrance, ledger),
+        entrance,
+        ways,
+        outlets,
+        [each.close for each in connections.values()],
+        ledger,
+        [each.settling for each in connections.values() if each.settling is not None],
+        course_by,
+    )
+    pipeline.follow(course)
+    return pipeline

@@ -5,6 +5,9 @@ and then the sampler decides about traces, which may have spans in many pieces. 
 down (`collector/queues/held.py`), then what is kept is sent under the emission's own name. A piece is delivered when all of its
 spans are dropped, or sent and stored.
 
+Other settings may come while spans are held. A sampler by those settings is then given all that is held, and decides about it
+from then on. What a piece meets behind this place is settled when it comes here.
+
 After a restart the batcher hands on again what was cut and not committed. When all of that is back, the emissions of the former
 process are carried out anew in their order, each on the pieces that had come when it was decided. So each is made of the same
 spans as before, and is sent again if it may not have been stored. What then is still held goes on waiting for its decision.
@@ -25,26 +28,23 @@ from typing import Final, TypeVar
 import structlog
 
 from collector.clock import Clock
-from collector.pipeline.batching import BatchLimits
+from collector.pipeline.holding_settings import HoldingSettings
 from collector.pipeline.plans import Plan, planned, stops
 from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
-from collector.processors.base import INTERNAL_ERROR, ProcessorTelemetry
+from collector.processors.base import INTERNAL_ERROR
 from collector.processors.tail_sampling.decided import Decided
 from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.queues.held import Emission, HeldLog, Recorded, new_name
 from collector.spaced_log import SpacedLog
 from collector.trace_decisions import HeldReaders, TraceDecisions
-from exporters.base import Delivery, DerivedRows, Destination
+from exporters.base import Delivery, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
 
-_LEAST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 1.0
-"""Between two decisions lies as much time as between two batches, within these bounds."""
 _OVERFULL: Final = "more is held than num_traces or max_bytes allow"
 _NS: Final = 1_000_000_000
 
@@ -58,12 +58,14 @@ class _Piece:
     Attributes:
         name: of the piece.
         spans: number of its spans of which nothing is known yet.
+        behind: where those go that are kept.
         settled: is told what became of all of them.
         delivery: what became of the others.
     """
 
     name: str
     spans: int
+    behind: Destination
     settled: asyncio.Future[Delivery]
     delivery: Delivery = field(default_factory=Delivery)
 
@@ -86,47 +88,30 @@ class _Sending:
 
 
 class Holding:
-    """A destination, and a `collector.pipeline.batcher.Holder`; `run` must be running.
+    """A `collector.pipeline.batcher.Holder`; `run` must be running.
 
     Args:
-        name: id of the processor, under which what it drops is counted.
-        sampler: holds spans and decides; nobody else may use it.
+        settings: how traces are held back, until there are others.
         log: where decisions are written down.
-        behind: where what is kept goes.
-        limits: how large batches become.
-        in_flight: how many of them are on their way at once. While they are, nothing is decided and no piece is taken.
+        in_flight: how many batches are on their way at once. While they are, nothing is decided and no piece is taken.
         executor: threads for the sampler's work.
-        telemetry: where to count.
         clock: the time.
-        decides_at_end: when all is over, decide what is not decided; otherwise it is left to the next process.
+        lasts: whether what is not decided when all is over is there for the next process; else it is decided then.
     """
 
     def __init__(
-        self,
-        name: str,
-        sampler: TailSampler,
-        log: HeldLog,
-        behind: Destination,
-        limits: BatchLimits,
-        in_flight: int,
-        executor: Executor,
-        telemetry: ProcessorTelemetry,
-        clock: Clock,
-        *,
-        decides_at_end: bool,
+        self, settings: HoldingSettings, log: HeldLog, in_flight: int, executor: Executor, clock: Clock, *, lasts: bool
     ) -> None:
-        self._name = name
-        self._sampler = sampler
+        self._settings = settings
+        self._wanted = settings
+        """What is to be in force from the next decision on."""
+        self._sampler = TailSampler(settings.sampler())
         self._log = log
-        self._behind = behind
-        self._limits = limits
         self._places = asyncio.Semaphore(in_flight)
         self._executor = executor
-        self._telemetry = telemetry
-        telemetry.holds(HeldReaders(lambda: sampler.pending_traces, lambda: sampler.pending_spans, lambda: sampler.pending_bytes))
         self._clock = clock
-        self._decides_at_end = decides_at_end
-        self._pause_s = min(max(limits.timeout_s, _LEAST_PAUSE_S), _LONGEST_PAUSE_S)
+        self._lasts = lasts
+        self._show()
         self._turn = asyncio.Condition()
         """Held by whoever changes what the sampler holds, until that is carried out."""
         self._in_use = asyncio.Lock()
@@ -144,6 +129,15 @@ class Holding:
         self._unnamed: list[str] = []
         """Names of pieces that are in no emission yet; their numbers are the last before the next one."""
 
+    def use(self, settings: HoldingSettings) -> None:
+        """Have what is held, and what comes, decided by other settings, as soon as what was decided before is on its way."""
+        self._wanted = settings
+        self._show()
+
+    @property
+    def awaits(self) -> bool:
+        return self._log.unfinished
+
     def resume(self) -> None:
         self._all_back.set()
 
@@ -153,19 +147,20 @@ class Holding:
     def finish(self) -> None:
         self._over.set()
 
-    async def deliver(self, batch: SpanBatch, name: str) -> Delivery:
-        """Hold the spans; the caller waits only for there to be room."""
+    async def hold(self, batch: SpanBatch, name: str, behind: Destination) -> Delivery:
+        """Hold the spans of a piece; those that are kept go on to `behind`. The caller waits only for there to be room."""
         if not self._log.is_held(name):
-            return await self._behind.deliver(batch, name)
-        piece = _Piece(name, len(batch), asyncio.get_running_loop().create_future())
+            return await behind.deliver(batch, name)
+        piece = _Piece(name, len(batch), behind, asyncio.get_running_loop().create_future())
         if not self._all_back.is_set():
             self._back[name] = piece, batch
-        elif self._closed and not self._decides_at_end:
+        elif self._closed and self._leaves:
             # The next process gets it, and more to decide by.
             piece.settled.cancel()
         else:
             async with self._turn:
                 await self._turn.wait_for(lambda: self._restored and (self._sampler.has_room or self._closed))
+                await self._take_over()
                 await self._add(piece, batch)
         return Delivery(later=[piece.settled])
 
@@ -179,10 +174,6 @@ class Holding:
         pending = await self._in_thread(partial(self._sampler.holds, key))
         return Explanation(pending, tuple(self._recent.of(key)))
 
-    async def deliver_rows(self, rows: DerivedRows, name: str) -> None:
-        """Hand on what was derived from spans before they are decided."""
-        await self._behind.deliver_rows(rows, name)
-
     async def run(self) -> None:
         """Decide and send until `finish` was called and all is stored that is decided."""
         await self._all_back.wait()
@@ -190,9 +181,9 @@ class Holding:
             await self._restore(sends)
             while not self._over.is_set():
                 await self._pause()
-                await self._decide(self._sampler.decide, sends)
-            if self._decides_at_end:
-                await self._decide(self._sampler.decide_all, sends)
+                await self._decide(sends)
+            if not self._leaves:
+                await self._decide(sends, at_end=True)
         for piece in self._pieces.values():
             piece.settled.cancel()
 
@@ -208,7 +199,36 @@ class Holding:
                 over.cancel()
                 came.cancel()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), self._pause_s)
+            await asyncio.wait_for(self._over.wait(), self._settings.pause_s)
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether what is not decided when all is over is left to the next process."""
+        return self._lasts and self._wanted.sampling is not None
+
+    # When other settings come.
+
+    def _show(self) -> None:
+        """Tell `/metrics` what is held, where anything is to be."""
+        if self._wanted.sampling is not None:
+            traces, spans, nbytes = (
+                lambda: self._sampler.pending_traces,
+                lambda: self._sampler.pending_spans,
+                lambda: self._sampler.pending_bytes,
+            )
+            self._wanted.telemetry.holds(HeldReaders(traces, spans, nbytes))
+
+    async def _take_over(self) -> None:
+        """Go over to the settings that are wanted, if they are others; to be called in turn."""
+        before, self._settings = self._settings, self._wanted
+        if self._settings.sampler() == before.sampler():
+            return
+        predecessor = self._sampler
+        successor = await self._in_thread(partial(predecessor.successor, self._settings.sampler()))
+        for held in await self._in_thread(predecessor.held):
+            await self._into(successor, held.piece, held.batch, held.came_ns)
+        successor.handed_over(predecessor)
+        self._sampler = successor
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Do something with the sampler; it is over when this returns, even when that is because of a cancellation."""
@@ -230,25 +250,37 @@ class Holding:
             self._next_piece += 1
             self._unnamed.append(piece.name)
         self._pieces[number] = piece
-        self._telemetry.processed(len(batch), 0)
-        try:
-            await self._in_thread(partial(self._sampler.add, batch, number, self._now_ns()))
-        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            _log.exception("processor_failed", processor=self._name, spans=len(batch))
-            self._telemetry.failed(INTERNAL_ERROR, len(batch))
-            self._settle(number, Delivery(dropped={f"{self._name}: error": Counter(spans_by_owner(batch))}))
+        self._settings.telemetry.processed(len(batch), 0)
+        await self._into(self._sampler, number, batch, self._now_ns())
         self._came.set()
 
-    async def _decide(self, work: Callable[[int], Decided | None], sends: asyncio.TaskGroup) -> None:
-        """Let the sampler decide, and carry out what it does."""
+    async def _into(self, sampler: TailSampler, number: int, batch: SpanBatch, came_ns: int) -> None:
+        """Give spans to a sampler; where it fails, they are dropped, for nobody can decide about them."""
+        try:
+            await self._in_thread(partial(sampler.add, batch, number, came_ns))
+        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+            name = self._settings.name
+            _log.exception("processor_failed", processor=name, spans=len(batch))
+            self._settings.telemetry.failed(INTERNAL_ERROR, len(batch))
+            self._settle(number, Delivery(dropped={f"{name}: error": Counter(spans_by_owner(batch))}))
+
+    async def _decide(self, sends: asyncio.TaskGroup, *, at_end: bool = False) -> None:
+        """Let the sampler decide what is due, or all if it is the end or nothing is to be held, and carry out what it does."""
         async with self._turn:
+            await self._take_over()
+            all_is_due = at_end or self._settings.sampling is None
+            work = self._sampler.decide_all if all_is_due else self._sampler.decide
             while (plan := await self._in_thread(partial(self._next_plan, work, self._now_ns()))) is not None:
                 await self._emit(plan, sends)
             self._turn.notify_all()
 
     def _next_plan(self, work: Callable[[int], Decided | None], now_ns: int) -> Plan | None:
         decided = work(now_ns)
-        return None if decided is None else planned(decided, stops(decided.kept, self._limits))
+        return None if decided is None else planned(decided, stops(decided.kept, self._settings.limits, self._behind))
+
+    def _behind(self, number: int) -> Destination:
+        """Where kept spans of a piece go."""
+        return self._pieces[number].behind
 
     async def _emit(self, plan: Plan, sends: asyncio.TaskGroup) -> None:
         """Write a decision down, and carry it out."""
@@ -273,9 +305,9 @@ class Holding:
 
     async def _carry_out(self, plan: Plan, name: str, sends: asyncio.TaskGroup) -> None:
         """Drop what is not kept, and send the rest."""
-        self._telemetry.processed(0, sum(len(part.spans) for part in plan.decided.kept))
+        self._settings.telemetry.processed(0, sum(len(part.spans) for part in plan.decided.kept))
         for number, owners in plan.dropped.items():
-            self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
+            self._settle(number, Delivery(dropped={self._settings.name: Counter(owners)}))
         batches = plan.batches()
         if plan.stops and not batches:
             # All that it kept is lost to damage.
@@ -291,7 +323,8 @@ class Holding:
     async def _send(self, sending: _Sending, index: int, batch: SpanBatch, pieces: Mapping[int, Mapping[str, int]]) -> None:
         """Store one batch of an emission; with the last of them, the emission is done."""
         try:
-            delivery = await self._behind.deliver(batch, f"{sending.name}-{index}")
+            # After a restart all pieces of a former process go to the same place, whatever its batches are made of.
+            delivery = await self._behind(next(iter(pieces))).deliver(batch, f"{sending.name}-{index}")
             await delivery.complete()
         finally:
             self._places.release()
@@ -320,11 +353,12 @@ class Holding:
                 piece.settled.set_result(piece.delivery)
 
     def _count(self, decided: Decided, counts: TraceDecisions) -> None:
-        self._telemetry.traces_decided(counts)
+        name = self._settings.name
+        self._settings.telemetry.traces_decided(counts)
         if counts.early:
-            self._warnings.warning("traces_decided_early", self._name, traces=counts.early, note=_OVERFULL)
+            self._warnings.warning("traces_decided_early", name, traces=counts.early, note=_OVERFULL)
         for policy, reason in decided.reasons.items():
-            self._warnings.warning("rule_not_evaluated", f"{self._name}: {policy}", error=reason)
+            self._warnings.warning("rule_not_evaluated", f"{name}: {policy}", error=reason)
 
     # What a former process has left.
 
@@ -353,6 +387,6 @@ class Holding:
             await self._carry_out(plan, recorded.emission.name, sends)
             return
         for number, owners in plan.dropped.items():
-            self._settle(number, Delivery(dropped={self._name: Counter(owners)}))
+            self._settle(number, Delivery(dropped={self._settings.name: Counter(owners)}))
         for number, owners in plan.kept.items():
             self._settle(number, recorded.shares.get(self._pieces[number].name, Delivery(Counter(owners))))

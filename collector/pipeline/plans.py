@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from collector.pipeline.batching import BatchLimits
@@ -41,11 +41,12 @@ def planned(decided: Decided, stops: Sequence[int]) -> Plan:
     return Plan(decided, stops, _owners_by_piece(decided.kept), _owners_by_piece(decided.dropped))
 
 
-def stops(parts: Sequence[Part], limits: BatchLimits) -> list[int]:
+def stops(parts: Sequence[Part], limits: BatchLimits, behind: Callable[[int], object]) -> list[int]:
     """Numbers of pieces behind which batches end, so that each keeps within the limits, or holds what is of one piece.
 
     Args:
         parts: what is kept, by pieces in growing order.
+        behind: where the spans of a piece go, by its number; a batch goes to one place.
     """
     sizes: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
     for part in parts:
@@ -54,7 +55,8 @@ def stops(parts: Sequence[Part], limits: BatchLimits) -> list[int]:
     ends: list[int] = []
     spans = nbytes = 0
     for piece, (more_spans, more_bytes) in sizes.items():
-        if ends and spans + more_spans <= limits.most_spans and nbytes + more_bytes <= limits.max_bytes:
+        fits = spans + more_spans <= limits.most_spans and nbytes + more_bytes <= limits.max_bytes
+        if ends and fits and behind(ends[-1]) is behind(piece):
             ends[-1] = piece
             spans += more_spans
             nbytes += more_bytes

@@ -42,6 +42,9 @@ class Settling:
         make_ready: makes its tables, where that is to be done; raises ExportError.
         client: connections to its servers.
         schema: its tables.
+
+    Attributes:
+        wanted: whether there may be anything to settle; nothing is asked of the store before.
     """
 
     def __init__(self, make_ready: Callable[[], Awaitable[None]], client: ClickHouseClient, schema: SchemaSettings) -> None:
@@ -49,11 +52,13 @@ class Settling:
         self._client = client
         self._halves = schema.table_of("otel_topology_halves")
         self._settled = schema.table_of("otel_topology_settled")
+        self.wanted = asyncio.Event()
         self._is_troubled = False
         self._next: int | None = None
 
     async def run(self) -> None:
         """Settle minute after minute, until it is cancelled. What cannot be done now is tried again."""
+        await self.wanted.wait()
         while True:
             await asyncio.sleep(INTERVAL_S)
             try:

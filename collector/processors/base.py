@@ -117,11 +117,8 @@ class Stage:
 class Processing:
     """A destination that lets processors work on each batch, and gives the next destination what they leave of it.
 
-    Attributes:
-        stages: the processors, in their order. Others may take their place: each batch meets those that there are when it comes.
-
     Args:
-        stages: see above.
+        stages: the processors, in their order.
         destination: where the rest goes, under the name that the batch had.
         executor: threads in which processors work.
         monotonic: seconds of a clock that never goes back.
@@ -134,7 +131,7 @@ class Processing:
         executor: Executor,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.stages = tuple(stages)
+        self._stages = tuple(stages)
         self._destination = destination
         self._executor = executor
         self._failures = SpacedLog(_log, monotonic)
@@ -144,7 +141,7 @@ class Processing:
         delivery = Delivery()
         # Rows of other tables are on their way while the next processors work.
         async with asyncio.TaskGroup() as rows_on_their_way:
-            for stage in self.stages:
+            for stage in self._stages:
                 if not len(batch):
                     break
                 processed = await self._run(stage, batch, delivery)

@@ -122,6 +122,9 @@ class Queue(Protocol[TakenT]):
     async def wait(self, spans: float, nbytes: float, timeout_s: float | None = None) -> None:
         """Return when at least so many spans or bytes wait, when the queue is closed, or after `timeout_s` seconds."""
 
+    def look_again(self) -> None:
+        """End the wait: something else is waited for now."""
+
     async def take(self, max_spans: float, max_bytes: float) -> TakenT | None:
         """The oldest batches that keep within both limits, at least one; None when nothing waits."""
 

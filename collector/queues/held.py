@@ -68,6 +68,10 @@ class HeldLog(Protocol):
     def next_piece(self) -> int:
         """Number of the next piece; greater than that of any piece in a recorded emission."""
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether pieces are still to come that a former process held back."""
+
     def is_held(self, piece: str) -> bool:
         """Whether a piece was cut to be held back. Others may have been sent as they are, and must be sent as they are."""
 
@@ -85,6 +89,7 @@ class NothingLasts:
     """Where the queue is lost with the process, and decisions with it."""
 
     next_piece = 1
+    unfinished = False
 
     def is_held(self, piece: str) -> bool:
         return True

@@ -59,13 +59,16 @@ class _Arrival:
 class MemoryQueue:
     """The queue in memory; what it holds is lost with the process.
 
+    Attributes:
+        limits: the bounds; others may take their place.
+
     Args:
-        limits: the bounds.
+        limits: the bounds at first.
         monotonic: seconds of a clock that never goes back.
     """
 
     def __init__(self, limits: QueueLimits, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._limits = limits
+        self.limits = limits
         self._monotonic = monotonic
         self._entries: deque[_Entry] = deque()
         self._taken: list[Taken] = []
@@ -95,10 +98,10 @@ class MemoryQueue:
     async def put(self, batch: SpanBatch) -> None:
         self.check_open()
         spans, nbytes = len(batch), batch.nbytes
-        if nbytes > self._limits.max_bytes:
+        if nbytes > self.limits.max_bytes:
             self._refused_spans += spans
             raise Refused(
-                f"the request's spans take {nbytes} bytes in memory, more than the whole queue ({self._limits.max_bytes} bytes); "
+                f"the request's spans take {nbytes} bytes in memory, more than the whole queue ({self.limits.max_bytes} bytes); "
                 "send smaller batches",
                 "too_large",
             )
@@ -111,20 +114,20 @@ class MemoryQueue:
         self._arrivals.append(arrival)
         try:
             # Unlike a time-out that cancels, this cannot strike between admission and return.
-            await asyncio.wait((arrival.admitted,), timeout=self._limits.wait_s)
+            await asyncio.wait((arrival.admitted,), timeout=self.limits.wait_s)
         finally:
             if not arrival.admitted.done():
                 self._arrivals.remove(arrival)
                 self._admit()
         if not arrival.admitted.done():
             self._refused_spans += arrival.spans
-            raise Retryable(f"the queue is full: {self._held_bytes} of {self._limits.max_bytes} bytes wait to be stored")
+            raise Retryable(f"the queue is full: {self._held_bytes} of {self.limits.max_bytes} bytes wait to be stored")
         arrival.admitted.result()
 
     def _has_room(self, spans: int, nbytes: int) -> bool:
-        if self._held_bytes + nbytes > self._limits.max_bytes:
+        if self._held_bytes + nbytes > self.limits.max_bytes:
             return False
-        most = self._limits.max_spans
+        most = self.limits.max_spans
         return most is None or not self._held_spans or self._held_spans + spans <= most
 
     def _append(self, batch: SpanBatch, spans: int, nbytes: int) -> None:
@@ -150,6 +153,9 @@ class MemoryQueue:
     async def wait(self, spans: float, nbytes: float, timeout_s: float | None = None) -> None:
         if not self._closed and self._waiting_spans < spans and self._waiting_bytes < nbytes:
             await self._demand.wait(spans, nbytes, timeout_s)
+
+    def look_again(self) -> None:
+        self._demand.wake()
 
     async def take(self, max_spans: float, max_bytes: float) -> Taken | None:
         if not self._entries:
@@ -191,7 +197,7 @@ class MemoryQueue:
             spans=self._held_spans,
             nbytes=self._held_bytes,
             batches=len(self._entries) + sum(taken.count for taken in self._taken),
-            capacity_bytes=self._limits.max_bytes,
+            capacity_bytes=self.limits.max_bytes,
             peak_bytes=self._peak_bytes,
             oldest_age_s=self._monotonic() - min(ages) if ages else 0.0,
             refused_spans=self._refused_spans,

@@ -245,7 +245,7 @@ async def test_lists_are_paged_and_narrowed(port: Port) -> None:
 
 
 async def test_a_check_says_what_decides(client: ClickHouseClient) -> None:
-    async with serving(client, QuerySettings(default_policy=Policy(sampling_rate=0.125))) as port:
+    async with serving(client, QuerySettings(default_policy=lambda: Policy(sampling_rate=0.125))) as port:
         made = await port.create("cart*", samplingRate=0.5, excludedPaths=["/healthz"], propagateContext=False)
         exact = await port.create("cart-admin", enabled=False)
 

@@ -16,8 +16,10 @@ from collector.journal.settings import JournalSettings
 from collector.ledger import Account
 from collector.pipeline.batcher import Batcher
 from collector.pipeline.batching import BatchLimits
-from collector.pipeline.holding import Holding
-from collector.pipeline.way import WayBuilder
+from collector.pipeline.connections import Surroundings
+from collector.pipeline.course import Course
+from collector.pipeline.way import Way
+from collector.processors.base import Processor
 from collector.processors.tail_sampling.recent import Explanation
 from collector.queues.memory import MemoryQueue, QueueLimits
 from collector.telemetry import Telemetry
@@ -93,15 +95,20 @@ class Line:
     """
 
     queue: Any
-    batcher: Batcher
-    holding: Holding | None
+    way: Way
     clock: RunningClock
+    telemetry: Telemetry
     journal: Journal | None = None
     numbers: list[int] = field(default_factory=list)
 
     async def put(self, first: int, count: int, **shape: Any) -> None:
         self.numbers.extend(range(first, first + count))
         await (self.journal or self.queue).put(numbered(first, count, trace_of=trace_of, **shape))
+
+    @property
+    def batcher(self) -> Batcher:
+        """What takes from the queue."""
+        return self.way.batcher
 
     @property
     def account(self) -> Account:
@@ -111,13 +118,11 @@ class Line:
     @property
     def held_spans(self) -> int:
         """Spans that wait for a decision."""
-        assert self.holding is not None
-        return self.holding.held_spans
+        return self.way.holding.held_spans
 
     async def explain(self, key: bytes) -> Explanation:
         """What is known of a trace."""
-        assert self.holding is not None
-        return await self.holding.explain(key)
+        return await self.way.holding.explain(key)
 
     async def until_held(self, spans: int) -> None:
         await until(lambda: self.held_spans == spans)
@@ -135,6 +140,26 @@ class Line:
     def check(self) -> None:
         """The account adds up."""
         assert self.account.waiting() == self.batcher.statistics().spans >= 0
+
+
+def course(
+    sampling: Mapping[str, Any] | None = None,
+    *,
+    samples: bool = True,
+    limits: BatchLimits = SMALL,
+    front: Mapping[str, Processor] | None = None,
+    behind: Mapping[str, Processor] | None = None,
+) -> Course:
+    """What happens to spans on a line.
+
+    Args:
+        sampling: settings of the sampler.
+        samples: whether there is a sampler.
+        front, behind: processors on both sides of it, by their ids.
+    """
+    settings = {"policies": [HALF], "decision_wait": f"{WAIT_S}s", **(sampling or {})}
+    middle = {"tail_sampling": TailSamplingProcessor.model_validate(settings)} if samples else {}
+    return Course({**(front or {}), **middle, **(behind or {})}, limits)
 
 
 @asynccontextmanager
@@ -158,7 +183,6 @@ async def line(
         sampling: settings of the sampler.
     """
     telemetry, clock = Telemetry("test"), RunningClock()
-    settings = {"policies": [HALF], "decision_wait": f"{WAIT_S}s", **(sampling or {})}
     async with AsyncExitStack() as rooms:
         executor = rooms.enter_context(ThreadPoolExecutor(2))
         journal, queue = None, MemoryQueue(QueueLimits(1 << 30))
@@ -166,17 +190,16 @@ async def line(
             kept = JournalSettings(directory, **journal_settings)
             journal = await rooms.enter_async_context(Journal(kept, [exporter], executor, telemetry, clock.clock))
             queue = journal.cursors[exporter]
-        processors = {"tail_sampling": TailSamplingProcessor.model_validate(settings)} if samples else {}
-        builder = WayBuilder(processors, limits, telemetry, executor, clock.clock)
-        way = builder.build(exporter, queue, destination, 2, measures=True)
+        surroundings = Surroundings(executor, telemetry, clock.clock)
+        first = course(sampling, samples=samples, limits=limits)
+        way = Way(exporter, queue, destination, 2, measures=True, course=first, surroundings=surroundings)
         tasks = await rooms.enter_async_context(asyncio.TaskGroup())
-        deciding = tasks.create_task(way.holding.run()) if way.holding else None
+        deciding = tasks.create_task(way.holding.run())
         batching = tasks.create_task(way.batcher.run())
-        yield Line(queue, way.batcher, way.holding, clock, journal)
+        yield Line(queue, way, clock, telemetry, journal)
         await way.batcher.drain(drain_s)
         await batching
-        if deciding:
-            deciding.cancel()
+        deciding.cancel()
 
 
 def kept(numbers: list[int]) -> list[int]:

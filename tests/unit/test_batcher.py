@@ -58,6 +58,8 @@ class HoldingBack(Destination):
         await self.over.wait()
         return delivery
 
+    awaits = True
+
     def resume(self) -> None:
         self.events.append("resume")
 

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from collector.journal.decisions import DecisionLog
 from collector.ledger import Account
 from collector.pipeline.batcher import Remainder
 from collector.pipeline.batching import BatchLimits
+from collector.pipeline.course import Course
 from collector.processors.tail_sampling.decided import trace_key
 from collector.processors.tail_sampling.recent import Explanation
 from collector.processors.tail_sampling.sampler import TailSampler
@@ -25,7 +27,7 @@ from collector.queues.held import Emission
 from exporters.base import Delivery
 from proto.spans import SpanBatch
 from proto.warm import warm
-from tests.support.held_lines import ALL, EXPORTER, OWNER, WAIT_S, Killed, assert_settled, is_kept, kept, line, trace_of
+from tests.support.held_lines import ALL, EXPORTER, OWNER, WAIT_S, Killed, assert_settled, course, is_kept, kept, line, trace_of
 from tests.support.journals import Deposit, crash_image
 from tests.support.waiting import until
 
@@ -202,8 +204,8 @@ class Lives:
     numbers: list[int] = field(default_factory=list)
     _lives: int = 0
 
-    async def live(self, *, samples: bool = True) -> None:
-        """Put spans, let time pass, and be killed at some moment."""
+    async def live(self, *, samples: bool = True, changes: Sequence[Course] = ()) -> None:
+        """Put spans, let time pass, go over to any of `changes` now and then, and be killed at some moment."""
         chance = self.chance
         self._lives += 1
         way = Killed(self.store, chance.choice([0.0, 0.02]), chance.randrange(1 << 30))
@@ -217,6 +219,8 @@ class Lives:
                 self.numbers.extend(range(first, first + count))
                 held.clock.passed_s += chance.choice([0.0, WAIT_S / 8])
                 await asyncio.sleep(chance.choice([0.0, 0.002, 0.02]))
+                if changes and chance.random() < 0.3:
+                    held.way.use(chance.choice(changes))
                 held.check()
             crash_image(self.directory, image)
             way.cut.set()
@@ -249,6 +253,24 @@ async def test_sampling_that_comes_and_goes_between_kills_loses_and_doubles_noth
     account = await lives.end(samples=False)
     stored = lives.store.numbers
     assert len(set(stored)) == len(stored)
+    assert set(kept(lives.numbers)) <= set(stored)
+    assert account.settled.stored == {OWNER: len(stored)}
+    assert account.settled.came() == {OWNER: len(lives.numbers)}
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_sampling_that_changes_while_traces_are_held_and_processes_are_killed_loses_and_doubles_nothing(
+    tmp_path: Path, seed: int
+) -> None:
+    lives = Lives(tmp_path / "start", random.Random(seed))
+    few = BatchLimits(min_spans=1, max_spans=5, max_bytes=1 << 20, timeout_s=0.0)
+    changes = [course({"policies": [ALL]}), course({"num_traces": 2}, limits=few), course(samples=False)]
+    for _ in range(5):
+        await lives.live(samples=lives.chance.random() < 0.5, changes=changes)
+    account = await lives.end()
+    stored = lives.store.numbers
+    assert len(set(stored)) == len(stored)
+    # Where policies change, a trace may meet both: nothing but what no policy was for is dropped.
     assert set(kept(lives.numbers)) <= set(stored)
     assert account.settled.stored == {OWNER: len(stored)}
     assert account.settled.came() == {OWNER: len(lives.numbers)}

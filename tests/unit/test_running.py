@@ -87,12 +87,24 @@ def test_what_cannot_change_while_spans_pass_waits_and_the_rest_does_not(file: F
     assert all(config.exporters == before.exporters for config in (file.running.config, *file.applied))
 
 
-def test_processors_wait_as_well_when_one_of_them_is_more_than_work_on_batches(file: File) -> None:
+def test_processors_that_are_more_than_work_on_batches_are_put_in_force_as_well(file: File) -> None:
     tail = {"tail_sampling": {"policies": [{"name": "all", "type": "always_sample"}]}}
-    reloaded = file.reload(document({**sampler(20), **tail}))
+    others = {"memory_limiter": {"limit_mib": 4000}, "batch": {"timeout": "1s"}, "topology": {}, "service_policy": {}}
+    reloaded = file.reload(document({**sampler(20), **others, **tail}))
+    assert not reloaded.at_restart
+    assert "processors.probabilistic_sampler.sampling_percentage" in reloaded.applied
+    assert {f"processors.{name}" for name in (*others, *tail)} < set(reloaded.applied)
+    assert file.applied == [file.read()]
+
+
+def test_processors_wait_as_well_when_one_of_them_asks_a_store_that_is_not_there_yet(tmp_path: Path) -> None:
+    first, second = document(sampler(10)), document({**sampler(20), "service_policy": {}})
+    first["exporters"] = {"otlp": {"endpoint": "other:4317", "tls": {"insecure": True}}}
+    first["service"]["pipelines"]["traces"]["exporters"] = ["otlp"]
+    file = File(tmp_path / "collector.yaml", first)
+    reloaded = file.reload(second)
     assert not reloaded.applied
-    assert "processors.probabilistic_sampler.sampling_percentage" in reloaded.at_restart
-    assert "processors.tail_sampling" in reloaded.at_restart
+    assert {"processors.probabilistic_sampler.sampling_percentage", "processors.service_policy"} < set(reloaded.at_restart)
     assert not file.applied
 
 

@@ -34,14 +34,27 @@ class Taken(NamedTuple):
     marks: NDArray[np.int32]
 
 
+class Held(NamedTuple):
+    """Spans of a piece that are still held, and when the piece came."""
+
+    piece: int
+    batch: SpanBatch
+    came_ns: int
+
+
 @dataclass(slots=True)
 class _Piece:
-    """A piece: of each of its spans the slot, or _GONE, and the number of those that are not gone."""
+    """A piece: when it came, of each of its spans the slot, or _GONE, and the number of those that are not gone."""
 
     number: int
     batch: SpanBatch
+    came_ns: int
     slots: Slots
     held: int
+
+    def rows(self) -> NDArray[np.intp]:
+        """Where in the batch those spans are that are held."""
+        return np.flatnonzero(self.slots != _GONE)
 
 
 class HeldSpans:
@@ -57,12 +70,12 @@ class HeldSpans:
         self.spans = 0
         self.nbytes = 0
 
-    def add(self, number: int, batch: SpanBatch, slots: Slots) -> None:
+    def add(self, number: int, batch: SpanBatch, came_ns: int, slots: Slots) -> None:
         """Hold the spans of a piece."""
         spans = len(batch)
         if batch.data.nbytes > 2 * int(batch.spans["wire_length"].sum(dtype=np.int64)) + spans * SPAN.itemsize:
             batch = compact(batch)
-        self._pieces[number] = _Piece(number, batch, slots, spans)
+        self._pieces[number] = _Piece(number, batch, came_ns, slots, spans)
         self.spans += spans
         self.nbytes += batch.nbytes + slots.nbytes
 
@@ -93,6 +106,10 @@ class HeldSpans:
         self._make_compact(_SPARSE)
         return taken, finished
 
+    def held(self) -> list[Held]:
+        """All that is held, by pieces in the order in which they came."""
+        return [Held(piece.number, piece.batch.select(piece.rows()), piece.came_ns) for piece in self._pieces.values()]
+
     def squeeze(self) -> None:
         """Take as little memory as can be done without much work."""
         self._make_compact(_TIGHT)
@@ -103,7 +120,7 @@ class HeldSpans:
             if piece.held > share * len(piece.slots) or moved >= _MOST_MOVED:
                 continue
             self.nbytes -= piece.batch.nbytes + piece.slots.nbytes
-            rows = np.flatnonzero(piece.slots != _GONE)
+            rows = piece.rows()
             piece.batch, piece.slots = compact(piece.batch.select(rows)), piece.slots[rows]
             self.nbytes += piece.batch.nbytes + piece.slots.nbytes
             moved += len(rows)

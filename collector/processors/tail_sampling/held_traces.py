@@ -50,6 +50,7 @@ class HeldTraces:
     Attributes:
         table: the slots by keys.
         marks: room for a number for each slot, int32, shape (slots + 1,); all are zero between any two uses.
+        opened: traces that came for the first time since somebody took note of it (`take_opened`).
     """
 
     def __init__(self, settings: TailSamplingProcessor, policies: Policies) -> None:
@@ -67,7 +68,7 @@ class HeldTraces:
         self._decisions: Decisions = np.zeros(capacity, DECISION)
         self.marks: NDArray[np.int32] = np.zeros(capacity + 1, np.int32)
         self._deadlines = Deadlines(self._traces)
-        self._opened = 0
+        self.opened = 0
         self._failures: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
 
@@ -79,13 +80,13 @@ class HeldTraces:
     # What comes in.
 
     def add(self, batch: SpanBatch, now_ns: int, remembered: Remembered) -> Slots:
-        """Learn from the spans of a batch; the slot of each span's trace, shape (spans,)."""
+        """Learn from the spans of a batch, which came at that time; the slot of each span's trace, shape (spans,)."""
         if self.count + len(batch) > self.table.capacity:
             self._grow(2 * self.table.capacity + len(batch))
         slots, fresh = self.table.enter(trace_keys(batch, _digests(batch.workspaces)))
         late, decisions = remembered.recall(self.table.keys[fresh])
         self._open(fresh, late, decisions, now_ns)
-        self._opened += int(np.count_nonzero(~late))
+        self.opened += int(np.count_nonzero(~late))
         matched = self._policies.rules.match(batch)
         self._failures.update(matched.failures)
         self._reasons |= matched.reasons
@@ -188,7 +189,7 @@ class HeldTraces:
 
     def take_opened(self) -> int:
         """Traces that came for the first time since this was last asked."""
-        opened, self._opened = self._opened, 0
+        opened, self.opened = self.opened, 0
         return opened
 
     def take_failures(self) -> tuple[Mapping[str, int], Mapping[str, str]]:

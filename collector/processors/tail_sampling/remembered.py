@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -53,6 +54,11 @@ class Memory:
         known: Mask = slots != UNKNOWN
         return known, self._decisions[slots[known]]
 
+    def all(self) -> tuple[Keys, Decisions]:
+        """What is remembered, the oldest first."""
+        slots = self._ring[(self._oldest + np.arange(len(self))) % len(self._ring)]
+        return self._table.keys[slots], self._decisions[slots]
+
 
 class Remembered:
     """What was decided about traces: those that were kept, and, apart from them, those that were not.
@@ -82,3 +88,7 @@ class Remembered:
             decisions[known] = found
             all_known |= known
         return all_known, decisions
+
+    def all(self) -> Iterator[tuple[Keys, Decisions]]:
+        """What is remembered of either kind, the oldest of it first."""
+        return (memory.all() for memory in self._memories.values())

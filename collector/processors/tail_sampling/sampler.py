@@ -9,7 +9,7 @@ be applied anew to the same pieces, and give the same spans with the same marks.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from collector.processors.tail_sampling.combining import Policies
 from collector.processors.tail_sampling.decided import KEY_BYTES, Decided, Part, Verdicts
-from collector.processors.tail_sampling.held_spans import HeldSpans, Taken
+from collector.processors.tail_sampling.held_spans import Held, HeldSpans, Taken
 from collector.processors.tail_sampling.held_traces import TOO_LARGE, HeldTraces
 from collector.processors.tail_sampling.remembered import DECISION, Decisions, Remembered
 from collector.trace_decisions import AGE_BOUNDS_S, TraceDecisions
@@ -64,7 +64,7 @@ class TailSampler:
         """
         if len(batch):
             slots = self._traces.add(batch, now_ns, self._remembered)
-            self._spans.add(piece, batch, slots)
+            self._spans.add(piece, batch, now_ns, slots)
 
     @property
     def has_room(self) -> bool:
@@ -162,6 +162,26 @@ class TailSampler:
             failures=decided.failures,
         )
 
+    # When other settings come.
+
+    def successor(self, settings: TailSamplingProcessor) -> TailSampler:
+        """A sampler by other settings, which knows what this one has decided; it holds nothing until it is given that, too."""
+        successor = TailSampler(settings)
+        places = successor._places_of(tuple(self._names))
+        for keys, decisions in self._remembered.all():
+            decisions["reason"] = places[decisions["reason"]]
+            successor._remembered.put(keys, decisions)
+        return successor
+
+    def held(self) -> list[Held]:
+        """What a successor is to be given, by pieces, to be added at the times when they came."""
+        return self._spans.held()
+
+    def handed_over(self, predecessor: TailSampler) -> None:
+        """All is added that a predecessor held: those traces are new only if it has not told of them."""
+        self._traces.take_opened()
+        self._traces.opened += predecessor._traces.take_opened()
+
     def restore(self, verdicts: Verdicts) -> None:
         """Remember decisions, the oldest first, as after a restart."""
         self._remembered.put(_as_words(verdicts.keys), self._as_decisions(verdicts))
@@ -210,12 +230,14 @@ class TailSampler:
         opened = self._traces.take_opened()
         return replace(decided, votes=votes, ages_ns=ages_ns, opened=opened, failures=failures, reasons=reasons)
 
+    def _places_of(self, names: Sequence[str]) -> NDArray[np.int32]:
+        """The places that this sampler has for names, some of which may be new to it."""
+        self._names += [name for name in dict.fromkeys(names) if name not in self._names]
+        return np.array([self._names.index(name) for name in names], np.int32)
+
     def _as_decisions(self, verdicts: Verdicts) -> Decisions:
         """Verdicts as they are remembered, with this sampler's places of names."""
-        for name in verdicts.names:
-            if name not in self._names:
-                self._names.append(name)
-        places = np.array([self._names.index(name) for name in verdicts.names], np.int32)
+        places = self._places_of(verdicts.names)
         decisions = np.zeros(len(verdicts), DECISION)
         decisions["kept"] = verdicts.kept
         decisions["reason"] = places[verdicts.reasons]
