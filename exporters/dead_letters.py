@@ -22,7 +22,6 @@ from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 
 _ENTRY: Final = ".otlp"
-_DIVIDED: Final = ".divided"
 _UNFINISHED: Final = ".unfinished"
 
 
@@ -69,34 +68,6 @@ class DeadLetters:
         self._max_bytes = max_bytes
         self._now = now
         self._bytes: int | None = None
-        self._divided = {path.stem for path in self._directory.glob(f"*{_DIVIDED}")}
-
-    def is_divided(self, name: str) -> bool:
-        """Whether `divide` was called for spans of this name, be it before a restart."""
-        return name in self._divided
-
-    def divide(self, name: str) -> None:
-        """Remember that the spans of this name are now sent in parts, under other names, so that they are never sent whole again.
-
-        Raises:
-            OSError: it could not be written down.
-        """
-        self._write(self._directory / f"{name}{_DIVIDED}", b"")
-        self._divided.add(name)
-
-    def divided_of(self, name: str) -> list[str]:
-        """This name, and those made from it, as far as spans of theirs were divided."""
-        made = (f"{name}.", f"{name}-")
-        return [each for each in self._divided if each == name or each.startswith(made)]
-
-    def forget_divided(self, name: str) -> None:
-        """Nothing under this name, or under one that was made from it, will be sent again.
-
-        Where a crash forestalls this, files stay that nobody asks for.
-        """
-        for each in self.divided_of(name):
-            self._divided.discard(each)
-            (self._directory / f"{each}{_DIVIDED}").unlink(missing_ok=True)
 
     def add(self, batch: SpanBatch, name: str, error: ExportError) -> None:
         """Set the spans of a batch aside, an entry for each workspace: all of them or none.

@@ -35,6 +35,7 @@ from exporters.base import (
     TableExporter,
 )
 from exporters.dead_letters import DeadLetters, DeadLettersFull
+from exporters.divisions import Divisions
 from exporters.tally import apportioned, spans_by_owner
 from proto.spans import SpanBatch
 
@@ -123,6 +124,7 @@ class Sender:
         timeout_s: how long one attempt may take, in seconds.
         monotonic: seconds of a clock that never goes back.
         dead_letters: where spans that are given up are kept; without it they are dropped.
+        divisions: which spans were sent in parts; without it none come again, as where the queue is lost with the process.
     """
 
     def __init__(
@@ -134,6 +136,7 @@ class Sender:
         timeout_s: float,
         monotonic: Callable[[], float] = time.monotonic,
         dead_letters: DeadLetters | None = None,
+        divisions: Divisions | None = None,
     ) -> None:
         self._exporter = exporter
         self._telemetry = telemetry
@@ -141,6 +144,7 @@ class Sender:
         self._timeout_s = timeout_s
         self._monotonic = monotonic
         self._dead_letters = dead_letters
+        self._divisions = divisions
         self._log = _log.bind(exporter=name)
         self._reasons: set[str] = set()
         self._partly: str | None = None
@@ -166,10 +170,10 @@ class Sender:
         """Store the spans. Never raises for what the destination does: that is counted, logged, and retried or given up."""
         course = _Course()
         await self._store(batch, name, course)
-        letters = self._dead_letters
-        if letters is not None and letters.divided_of(name):
+        divisions = self._divisions
+        if divisions is not None and divisions.made_from(name):
             # Until it is written down that they are stored, the spans may come again, and must be divided again.
-            course.delivery.afterwards.append(partial(letters.forget_divided, name))
+            course.delivery.afterwards.append(partial(divisions.forget, name))
         if course.given_up:
             self._log.error("spans_given_up", **course.given_up, first_error=course.first_error)
         return course.delivery
@@ -250,7 +254,7 @@ class Sender:
             self._log.warning("partial_success", refused=refused, of=shipment.spans, message=partly.message)
 
     def _is_divided(self, name: str) -> bool:
-        return self._dead_letters is not None and self._dead_letters.is_divided(name)
+        return self._divisions is not None and name in self._divisions
 
     async def _store_halves(self, batch: SpanBatch, name: str, course: _Course) -> None:
         middle = len(batch) // 2
@@ -279,21 +283,21 @@ class Sender:
 
     async def _divide(self, name: str) -> bool:
         """Whether spans may be sent in parts from now on. Forgotten in a crash, it could have them stored in parts and whole."""
-        if self._dead_letters is None:
+        if self._divisions is None:
             return True
-        return await self._kept(partial(self._dead_letters.divide, name))
+        return await self._kept(partial(self._divisions.add, name), "division_not_kept")
 
     async def _set_aside(self, batch: SpanBatch, name: str, error: ExportError) -> bool:
         if self._dead_letters is None:
             return False
-        return await self._kept(partial(self._dead_letters.add, batch, name, error))
+        return await self._kept(partial(self._dead_letters.add, batch, name, error), "dead_letters_not_kept")
 
-    async def _kept(self, work: Callable[[], None]) -> bool:
-        """Do something on disk, and say whether it went well."""
+    async def _kept(self, work: Callable[[], None], failure: str) -> bool:
+        """Do something on disk, and say whether it went well; `failure` stands in the log if it did not."""
         try:
             await asyncio.to_thread(work)
         except (OSError, DeadLettersFull) as error:
-            self._log.error("dead_letters_not_kept", error=str(error))
+            self._log.error(failure, error=str(error))
             return False
         return True
 

@@ -60,8 +60,9 @@ class Cursor:
         store: the requests.
         reader: reads those that are not in memory.
         executor: threads for that.
-        commit: makes both logs last; None when cuts are sent without waiting for that.
+        commit: makes both logs last.
         keeper: is told how far the cursor is.
+        waits: whether cuts are sent only once they last.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Cursor:
         store: Store,
         reader: Reader,
         executor: Executor,
-        commit: GroupCommit | None,
+        commit: GroupCommit,
         keeper: Keeper,
+        *,
+        waits: bool,
     ) -> None:
         self.name = name
         self.log = log
@@ -86,6 +89,7 @@ class Cursor:
         self._reader = reader
         self._executor = executor
         self._commit = commit
+        self._waits = waits
         self._keeper = keeper
         self._again = deque(log.cuts.values())
         self._taken: list[JournalTaken] = []
@@ -234,7 +238,7 @@ class Cursor:
                 cut = taken.cut = await self._write_cut(taken, cuts)
                 self._uncut.popleft()
                 self._turn.notify_all()
-            if self._commit is not None:
+            if self._waits:
                 await until_lasting(self._commit, self.log.path)
         return cut.name
 
@@ -244,7 +248,7 @@ class Cursor:
 
     def held_back(self) -> HeldBack:
         """What outlives the process of spans that are held back."""
-        return HeldBack(self.log, self.decisions, self._commit, self._keeper.make_room)
+        return HeldBack(self.log, self.decisions, self._commit if self._waits else None, self._keeper.make_room)
 
     def commit(self, taken: JournalTaken, delivery: Delivery) -> None:
         self._taken.remove(taken)
@@ -258,10 +262,10 @@ class Cursor:
         self._keeper.settled(self.name, taken.lost.total())
 
     async def lasts(self) -> bool:
-        if not self.log.flush():
+        if not (self.decisions.flush() and self.log.flush()):
             return False
         try:
-            await asyncio.get_running_loop().run_in_executor(self._executor, self.log.sync)
+            await self._commit.wait()
         except OSError as error:
             _log.error("journal_not_synced", file=self.log.path.name, error=str(error))
             return False

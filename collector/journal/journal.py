@@ -6,6 +6,7 @@ It is a directory:
     FIRST_SPAN-SEED.journal   requests, in files of limited size (`records.py`, `segments.py`)
     EXPORTER.cuts             one exporter's way through them (`cuts.py`)
     EXPORTER.decisions/       what was decided about spans that its pipeline holds back (`decisions.py`)
+    EXPORTER.divided/         which spans it has sent in parts (`exporters/divisions.py`)
     reserve                   room on a full disk for lines of these logs, without which nothing could ever be deleted
     refused.json              what was not accepted, for the account (`refusals.py`)
     corrupt/                  copies of what was damaged
@@ -41,6 +42,7 @@ from collector.journal.settings import JournalSettings
 from collector.ledger import Ledger
 from collector.queues.contract import CLOSED
 from collector.telemetry import Telemetry
+from exporters.divisions import Divisions
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
@@ -91,11 +93,22 @@ class Journal:
             self._store.segments,
             {name: partial(_sync_both, log, opened.decisions[name]) for name, log in opened.logs.items()},
         )
-        commits = self._disk.logs if settings.sync == "always" else {}
         self.cursors: Mapping[str, Cursor] = {
-            name: Cursor(name, log, opened.decisions[name], self._store, self._reader, executor, commits.get(name), self)
+            name: Cursor(
+                name,
+                log,
+                opened.decisions[name],
+                self._store,
+                self._reader,
+                executor,
+                self._disk.logs[name],
+                self,
+                waits=settings.sync == "always",
+            )
             for name, log in opened.logs.items()
         }
+        self.divisions: Mapping[str, Divisions] = opened.divisions
+        """Which spans each exporter has sent in parts, by its id."""
         telemetry.read(metrics.JOURNAL_BYTES, (), lambda: self._store.segments.nbytes)
         telemetry.read(metrics.JOURNAL_CAPACITY, (), lambda: settings.max_bytes)
         telemetry.read(metrics.JOURNAL_MEMORY_BYTES, (), lambda: self._store.kept_bytes)

@@ -22,9 +22,11 @@ from collector.journal.segments import Segments
 from collector.journal.settings import JournalSettings
 from collector.journal.store import Store
 from collector.ledger import know
+from exporters.divisions import Divisions
 
 _log = structlog.get_logger(__name__)
 
+_DIVISIONS = ".divided"
 _FEWEST_SEGMENTS = 8
 """A file is never larger than this part of the journal, so that there is always one that can go."""
 
@@ -39,6 +41,7 @@ class Opened:
         reader: reads them back.
         logs: of the cuts of each exporter, by its id.
         decisions: of each exporter, about spans that are held back.
+        divisions: which spans of each exporter were sent in parts.
         damaged_bytes: what was cut off or set aside.
     """
 
@@ -47,6 +50,7 @@ class Opened:
     reader: Reader
     logs: dict[str, CutLog]
     decisions: dict[str, DecisionLog]
+    divisions: dict[str, Divisions]
     damaged_bytes: int
 
 
@@ -99,7 +103,16 @@ def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[
         waiting=waiting,
         unfinished={name: len(log.cuts) for name, log in placed.items()},
     )
-    return Opened(held, store, reader, placed, decisions, found.damaged_bytes + damaged_decisions)
+    divisions = {name: _divisions(log) for name, log in placed.items()}
+    return Opened(held, store, reader, placed, decisions, divisions, found.damaged_bytes + damaged_decisions)
+
+
+def _divisions(log: CutLog) -> Divisions:
+    directory = log.path.with_suffix(_DIVISIONS)
+    if not log.cuts:
+        # Nothing that was sent comes again.
+        shutil.rmtree(directory, ignore_errors=True)
+    return Divisions(directory)
 
 
 def _catch_up(found: Recovered, log: CutLog) -> None:
@@ -122,10 +135,12 @@ def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found:
     if not placed and gone:
         former, log = gone.pop()
         heir = exporters[0]
-        decisions = log.path.with_suffix(DECISIONS)
+        place = log.path.with_name(f"{file_name(heir)}{SUFFIX}")
+        # The log last: a start after a crash amid this goes on with it.
+        for beside in (DECISIONS, _DIVISIONS):
+            if log.path.with_suffix(beside).is_dir():
+                log.path.with_suffix(beside).rename(place.with_suffix(beside))
         log.rename(heir)
-        if decisions.is_dir():
-            decisions.rename(log.path.with_suffix(DECISIONS))
         placed[heir] = log
         _log.warning("journal_exporter_replaced", former=former, exporter=heir)
     for former, log in gone:
@@ -133,7 +148,8 @@ def _place(directory: Path, exporters: Sequence[str], logs: list[CutLog], found:
         _log.warning("journal_exporter_forgotten", exporter=former, spans_not_stored=spans)
         log.close()
         log.path.unlink()
-        shutil.rmtree(log.path.with_suffix(DECISIONS), ignore_errors=True)
+        for suffix in (DECISIONS, _DIVISIONS):
+            shutil.rmtree(log.path.with_suffix(suffix), ignore_errors=True)
     for name in exporters:
         if name not in placed:
             placed[name] = CutLog.create(directory, name, found.end_span, Counter(found.accepted))

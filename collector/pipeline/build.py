@@ -211,7 +211,8 @@ def build(
     """
     names = config.service.pipelines.traces
     settings = {name: config.exporters[name] for name in names.exporters}
-    surroundings = Surroundings(executor, telemetry, clock, Policies if feed is None else feed.current)
+    policies = Policies if feed is None else feed.current
+    surroundings = Surroundings(executor, telemetry, clock, policies, journal.divisions if journal is not None else {})
     connections = {name: EXPORTERS[type(each)](name, each, surroundings) for name, each in settings.items()}
     outlets: dict[str, Outlet] = {name: connection.outlet for name, connection in connections.items()}
     # There is one queue in memory, in front of all exporters, so the tightest of their settings count.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from config.exporters import Exporter as Settings
 from config.sending import RetryOnFailure
 from exporters.base import Destination, Exporter, ExporterTelemetry
 from exporters.dead_letters import DeadLetters
+from exporters.divisions import Divisions
 from exporters.loadbalancing.balancer import BalancerTelemetry
 from exporters.send import RetryPolicy, Sender
 
@@ -43,6 +44,8 @@ class Surroundings:
     clock: Clock
     policies: Callable[[], Policies] = Policies
     """What tracing configs say now."""
+    divisions: Mapping[str, Divisions] = field(default_factory=dict)
+    """Which spans were sent in parts, by the exporter's id; there is none where no span outlives the process."""
 
 
 class Outlet(Destination, Protocol):
@@ -79,6 +82,7 @@ def new_sender(name: str, settings: Settings, exporter: Exporter, surroundings: 
         settings.timeout.seconds,
         surroundings.clock.monotonic,
         dead_letters(name, settings, surroundings.clock),
+        surroundings.divisions.get(name),
     )
 
 

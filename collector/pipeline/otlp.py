@@ -57,7 +57,8 @@ def loadbalancing(name: str, settings: LoadBalancingExporter, surroundings: Surr
 
     def sender(backend: str, exporter: Exporter) -> Sender:
         retry, timeout_s = retry_policy(settings.retry_on_failure), settings.timeout.seconds
-        return Sender(exporter, backend, telemetry, retry, timeout_s, clock.monotonic, letters)
+        divisions = surroundings.divisions.get(name)
+        return Sender(exporter, backend, telemetry, retry, timeout_s, clock.monotonic, letters, divisions)
 
     resolver = backend_resolver(settings)
     balancer = LoadBalancer(

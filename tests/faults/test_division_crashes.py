@@ -68,12 +68,14 @@ class Crashes:
         return crashing
 
 
-async def send_all(directory: Path, store: PickyStore, crashes: Crashes | None = None) -> None:
+async def send_all(directory: Path, store: PickyStore, crashes: Crashes | None = None, *, sets_aside: bool = True) -> None:
     """One process: it sends what waits in the journal, and ends when nothing does. The first one takes the spans before that."""
-    letters = DeadLetters(directory / "dead-letters", "picky", 1 << 30)
-    sender = Sender(store, "picky", Account(), RetryPolicy(initial_s=0.001, max_s=0.002), 1.0, dead_letters=letters)
+    letters = DeadLetters(directory / "dead-letters", "picky", 1 << 30) if sets_aside else None
+    retry = RetryPolicy(initial_s=0.001, max_s=0.002)
     with ThreadPoolExecutor(2) as executor:
         async with journal_in(directory / "journal", ["picky"], sync="always") as journal, asyncio.TaskGroup() as tasks:
+            divisions = journal.divisions["picky"]
+            sender = Sender(store, "picky", Account(), retry, 1.0, dead_letters=letters, divisions=divisions)
             if crashes is not None:
                 await journal.put(numbered(0, SPANS))
                 crashes.acknowledged = True
@@ -84,8 +86,9 @@ async def send_all(directory: Path, store: PickyStore, crashes: Crashes | None =
             await batcher.drain(10.0)
 
 
+@pytest.mark.parametrize("sets_aside", [True, False], ids=["dead letters", "no dead letters"])
 @pytest.mark.parametrize("cured", [True, False], ids=["cured meanwhile", "not cured"])
-async def test_no_crash_around_a_division_loses_or_doubles_a_span(tmp_path: Path, cured: bool) -> None:
+async def test_no_crash_around_a_division_loses_or_doubles_a_span(tmp_path: Path, cured: bool, sets_aside: bool) -> None:
     directory = tmp_path / "spanhouse"
     directory.mkdir()
     store = PickyStore(BAD)
@@ -94,23 +97,27 @@ async def test_no_crash_around_a_division_loses_or_doubles_a_span(tmp_path: Path
         for owner, name in (
             (os, "pwrite"),
             (os, "pwritev"),
+            (os, "open"),
+            (Path, "mkdir"),
             (os, "fdatasync"),
             (os, "fsync"),
             (Path, "rename"),
             (Path, "unlink"),
         ):
             patched.setattr(owner, name, crashes.before(getattr(owner, name)))
-        await send_all(directory, store, crashes)
-    assert (store.numbers, set_aside_in(directory / "dead-letters")) == (sorted(set(range(SPANS)) - BAD), sorted(BAD))
+        await send_all(directory, store, crashes, sets_aside=sets_aside)
+    aside = sorted(BAD) if sets_aside else []
+    assert (store.numbers, set_aside_in(directory / "dead-letters")) == (sorted(set(range(SPANS)) - BAD), aside)
     assert not divided_in(directory)
+    assert any(divided_in(crash.directory) for crash in crashes.seen)
     for crash in crashes.seen:
         later = PickyStore(frozenset() if cured else BAD, stored=crash.stored)
-        await send_all(crash.directory, later)
+        await send_all(crash.directory, later, sets_aside=sets_aside)
         found = later.numbers
         assert len(found) == len(set(found)), f"doubled after a crash {crash.moment}"
         if crash.acknowledged:
-            aside = set_aside_in(crash.directory / "dead-letters")
-            assert set(found) | set(aside) == set(range(SPANS)), f"lost after a crash {crash.moment}"
+            kept = {*found, *(set_aside_in(crash.directory / "dead-letters") if sets_aside else BAD)}
+            assert kept == set(range(SPANS)), f"lost after a crash {crash.moment}"
 
 
 @pytest.mark.parametrize("fails", ["write", "sync"])

@@ -73,4 +73,5 @@ def set_aside_in(directory: Path) -> list[int]:
 
 
 def divided_in(directory: Path) -> list[Path]:
-    return list(directory.rglob("*.divided"))
+    """What is remembered of divisions in a journal's directory, or in that of divisions themselves."""
+    return [path for path in directory.rglob("*") if path.is_file() and path.parent.suffix == ".divided"]

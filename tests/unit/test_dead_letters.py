@@ -85,14 +85,3 @@ def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     (directory,) = tmp_path.iterdir()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in directory.iterdir()] == [0o600]
-
-
-def test_what_was_divided_is_known_after_a_restart_until_it_is_forgotten(tmp_path: Path) -> None:
-    letters = letters_in(tmp_path)
-    for name in ("a-1", "a-1-0", "a-1-0.1", "a-12-0"):
-        letters.divide(name)
-    again = letters_in(tmp_path)
-    assert all(map(again.is_divided, ("a-1", "a-1-0", "a-1-0.1", "a-12-0")))
-    again.forget_divided("a-1")
-    for known in (again, letters_in(tmp_path)):
-        assert [name for name in ("a-1", "a-1-0", "a-1-0.1", "a-12-0") if known.is_divided(name)] == ["a-12-0"]

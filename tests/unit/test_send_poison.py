@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from exporters.base import DEAD_LETTER, ExportError, Outlook, Shipment
 from exporters.dead_letters import DeadLetters
+from exporters.divisions import Divisions
 from exporters.send import RetryPolicy, Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
@@ -23,7 +24,8 @@ QUICK = RetryPolicy(initial_s=0.001, max_s=0.002)
 
 
 def sender(store: PickyStore, directory: Path, account: Account) -> Sender:
-    return Sender(store, "picky", account, QUICK, 1.0, dead_letters=DeadLetters(directory, "picky", 1 << 30))
+    letters, divisions = DeadLetters(directory, "picky", 1 << 30), Divisions(directory / ".divided")
+    return Sender(store, "picky", account, QUICK, 1.0, dead_letters=letters, divisions=divisions)
 
 
 @given(st.integers(1, 300), st.sets(st.integers(0, 299), max_size=12))
@@ -82,10 +84,16 @@ async def test_dead_letters_that_cannot_be_kept_are_dropped_and_counted(tmp_path
     (tmp_path / "picky").write_text("a file where the directory should be")
     store, account = PickyStore(frozenset({3})), Account()
     delivery = await sender(store, tmp_path, account).deliver(numbered(0, 10), "batch")
-    # Without the means to remember that it was divided, a batch must not be sent in parts.
-    assert store.numbers == []
-    assert delivery.dropped == {"type_mismatch": {"default/numbers": 10}}
-    assert account.drops == {"type_mismatch": 10}
+    assert store.numbers == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert delivery.dropped == {"type_mismatch": {"default/numbers": 1}}
+    assert account.drops == {"type_mismatch": 1}
+
+
+async def test_what_cannot_be_remembered_to_be_divided_is_set_aside_whole(tmp_path: Path) -> None:
+    (tmp_path / ".divided").write_text("a file where the directory should be")
+    store, account = PickyStore(frozenset({3})), Account()
+    await sender(store, tmp_path, account).deliver(numbered(0, 10), "batch")
+    assert (store.numbers, set_aside_in(tmp_path)) == ([], list(range(10)))
 
 
 @pytest.mark.parametrize("outlook", [Outlook.NEVER, Outlook.UNSURE])
