@@ -19,6 +19,7 @@ HANDSHAKE_TIMEOUT_S: Final = 10.0
 """How long a peer may take for a handshake, during which it holds a connection without having shown who it is."""
 
 T = TypeVar("T")
+HandshakeRefused = Callable[[ssl.SSLError], object]
 
 _AT_EVERY_CONNECTION_S: Final = 1e-9
 _KNOWN_CERTIFICATES: Final = 4
@@ -62,12 +63,13 @@ class ReloadingContext(ssl.SSLContext):
         return self._newest.current().wrap_bio(incoming, outgoing, server_side, self._server_name or server_hostname, session)
 
 
-def http_server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
+def http_server_context(settings: ServerTls, setting: str, refused: HandshakeRefused | None = None) -> ssl.SSLContext:
     """The context of an HTTP listener, for HTTP/1.1.
 
     Args:
         settings: which files.
         setting: the key of `tls` in the configuration, for messages.
+        refused: is told of each handshake that fails.
 
     Raises:
         TlsError: the files cannot be used.
@@ -76,16 +78,34 @@ def http_server_context(settings: ServerTls, setting: str) -> ssl.SSLContext:
     def make() -> ssl.SSLContext:
         context = server_context(settings, setting)
         context.set_alpn_protocols(["http/1.1"])
+        if refused is not None:
+            context.sslobject_class = _telling(refused)
         return context
 
     return ReloadingContext.of(reloading(settings, make), ssl.PROTOCOL_TLS_SERVER)
 
 
-def listening_options(settings: ServerTls | None, setting: str) -> dict[str, Any]:
+def listening_options(settings: ServerTls | None, setting: str, refused: HandshakeRefused | None = None) -> dict[str, Any]:
     """What an event loop's `create_server` needs beyond an address: nothing for clear text. As `http_server_context`."""
     if settings is None:
         return {}
-    return {"ssl": http_server_context(settings, setting), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+    return {"ssl": http_server_context(settings, setting, refused), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+
+
+def _telling(refused: HandshakeRefused) -> type[ssl.SSLObject]:
+    """What connections of a context are made of, where event loops say nothing of handshakes that fail."""
+
+    class Telling(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                refused(error)
+                raise
+
+    return Telling
 
 
 def client_context(settings: ClientTls, setting: str) -> ssl.SSLContext:

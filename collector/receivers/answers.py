@@ -44,6 +44,8 @@ ANSWERS: Final[Mapping[str, Row]] = {
     "permission_denied": Row(code_pb2.PERMISSION_DENIED, 403),
     "not_found": Row(code_pb2.UNIMPLEMENTED, 404),
     "method_not_allowed": Row(code_pb2.UNIMPLEMENTED, 405),
+    # Nothing can be answered: TLS has an alert of its own.
+    "tls_handshake": Row(code_pb2.UNAUTHENTICATED, 400),
     "slow_head": Row(code_pb2.FAILED_PRECONDITION, 408),
     "slow_body": Row(code_pb2.FAILED_PRECONDITION, 408),
     "too_large": Row(code_pb2.RESOURCE_EXHAUSTED, 413),

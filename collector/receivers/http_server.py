@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import suppress
@@ -84,7 +85,7 @@ class HttpServer(ABC):
         """
         settings = self._settings
         loop = asyncio.get_running_loop()
-        encryption = listening_options(settings.tls, f"{settings.key}.tls")
+        encryption = listening_options(settings.tls, f"{settings.key}.tls", self._refuse_handshake)
         if settings.unix_path is not None:
             claim_unix_path(settings.unix_path)
         try:
@@ -180,6 +181,10 @@ class HttpServer(ABC):
         if len(body) <= INLINE_COMPRESSED_BYTES:
             return decompress(coding, body, self._max_bytes)
         return await self._intake.in_pool(decompress, coding, body, self._max_bytes)
+
+    def _refuse_handshake(self, error: ssl.SSLError) -> None:
+        """Count a connection that ends with an alert of TLS, before anything could be asked over it."""
+        self._intake.failed(Refused(f"the handshake of TLS failed: {error.reason or error}", "tls_handshake"))
 
     def _refuse_head(self, error: Exception) -> web.Response:
         """The answer to what is no request."""

@@ -146,6 +146,25 @@ async def test_net_05_the_oldest_version_can_be_raised(authority: Authority, ide
             await asyncio.open_connection("127.0.0.1", both.http.port, ssl=context)
 
 
+async def test_net_05_handshakes_that_fail_over_http_are_counted(
+    tmp_path: Path, authority: Authority, identity: Identity
+) -> None:
+    stranger = Authority(tmp_path, "strangers").issue("stranger.internal")
+    async with serving(identity, client_ca_file=str(authority.file)) as both:
+        for client in (None, stranger):
+            assert await is_refused(both, HTTP, authority, client)
+        assert both.counts.failed_requests == {"tls_handshake": 2}
+        # In clear text.
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.http.port)
+        writer.write(b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        assert both.counts.failed_requests == {"tls_handshake": 3}
+        await send(both, HTTP, authority, authority.issue("shop.internal"))
+        assert both.counts.failed_requests == {"tls_handshake": 3}
+
+
 @pytest.mark.parametrize(("transport", "offered", "chosen"), [(GRPC, ["h2"], "h2"), (HTTP, ["h2", "http/1.1"], "http/1.1")])
 async def test_net_06_the_protocol_is_negotiated(
     authority: Authority, identity: Identity, transport: str, offered: list[str], chosen: str
