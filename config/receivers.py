@@ -133,13 +133,13 @@ class Cors(Section):
     """Seconds for which a browser may remember a preflight answer; 0 leaves it to the browser."""
 
 
-Coding = Literal["", "gzip", "zstd", "zlib", "deflate", "lz4"]
+Coding = Literal["", "gzip", "zstd", "zlib", "deflate", "lz4", "snappy", "x-snappy-framed"]
 
 
 class _HttpListener(_Listener):
     max_request_body_size: Annotated[Count, zero_means(_DEFAULT_LIMIT_BYTES)] = _DEFAULT_LIMIT_BYTES
     """The largest request body, before and after decompression, in bytes. 0 means the default."""
-    compression_algorithms: tuple[Coding, ...] = ("", "gzip", "zstd", "zlib", "deflate", "lz4")
+    compression_algorithms: tuple[Coding, ...] = ("", "gzip", "zstd", "zlib", "deflate", "lz4", "snappy", "x-snappy-framed")
     """Values of `Content-Encoding` that are decompressed; an empty list decompresses nothing."""
     read_header_timeout: Duration = Duration.parse("10s")
     """How long a client may take to send the headers of a request; 0 sets no limit."""

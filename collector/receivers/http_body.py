@@ -8,12 +8,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
+import cramjam
 import lz4.frame
 from aiohttp import web
 
 from collector.errors import Refused
 from collector.receivers.answers import too_large
 from collector.receivers.in_flight import Lease
+from collector.receivers.snappy import undo_snappy
 from proto.errors import MalformedRequest
 
 if sys.version_info >= (3, 14):
@@ -124,6 +126,12 @@ _MEMBERS: Final[dict[str, Callable[[], _Member]]] = {
     "lz4": _lz4,
 }
 
+_BROKEN: Final = (EOFError, zlib.error, zstd.ZstdError, cramjam.DecompressionError, RuntimeError)
+"""What the libraries raise for what is not in a coding; lz4 knows RuntimeError only."""
+
+_SNAPPY: Final = {"snappy": False, "x-snappy-framed": True}
+"""Coding → whether it must be in frames."""
+
 
 def decompress(coding: str, body: bytes, limit: int) -> bytes:
     """Undo a content coding, all members of it (COMP-08), stopping as soon as more than `limit` bytes come out (LIMIT-04).
@@ -135,19 +143,26 @@ def decompress(coding: str, body: bytes, limit: int) -> bytes:
         Refused: `too_large`.
         MalformedRequest: the body is not in this coding, is cut off, or its checksum is wrong (COMP-07).
     """
-    new_member = _MEMBERS[coding]
-    if coding == "deflate" and not _begins_like_zlib(body):
-        new_member = _raw_deflate
+    try:
+        if coding in _SNAPPY:
+            return undo_snappy(body, limit, framed=_SNAPPY[coding])
+        new_member = _MEMBERS[coding]
+        if coding == "deflate" and not _begins_like_zlib(body):
+            new_member = _raw_deflate
+        return _undone(new_member, body, limit)
+    except _BROKEN as error:
+        raise MalformedRequest(f"the body is not valid {coding}: {error}", "body") from None
+
+
+def _undone(new_member: Callable[[], _Member], body: bytes, limit: int) -> bytes:
+    """All that comes out, if it is no more than `limit` bytes. Raises Refused, and as `_inflated`."""
     parts: list[bytes] = []
     size = 0
-    try:
-        for part in _inflated(new_member, body):
-            size += len(part)
-            if size > limit:
-                raise too_large(limit)
-            parts.append(part)
-    except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:  # lz4 knows RuntimeError only
-        raise MalformedRequest(f"the body is not valid {coding}: {error}", "body") from None
+    for part in _inflated(new_member, body):
+        size += len(part)
+        if size > limit:
+            raise too_large(limit)
+        parts.append(part)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

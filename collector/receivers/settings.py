@@ -13,7 +13,7 @@ from config.tls import ServerTls
 DEFAULT_MAX_BYTES: Final = 64 << 20
 """Largest request, as received and after decompression (LIMIT-01, LIMIT-02, CONF-03)."""
 
-CONTENT_CODINGS: Final = ("gzip", "deflate", "zlib", "zstd", "lz4")
+CONTENT_CODINGS: Final = ("gzip", "deflate", "zlib", "zstd", "lz4", "snappy", "x-snappy-framed")
 """Content codings that the HTTP receiver can undo (COMP-01 to COMP-04)."""
 
 

@@ -6,6 +6,7 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator
 
+import cramjam
 import lz4.frame
 import orjson
 import pytest
@@ -32,7 +33,25 @@ def lz4_frame(data: bytes) -> bytes:
     return compressed
 
 
-COMPRESSORS = {"gzip": gzip.compress, "deflate": zlib.compress, "zlib": zlib.compress, "zstd": zstd, "lz4": lz4_frame}
+def snappy_block(data: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(data))
+
+
+def snappy_frames(data: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress(data))
+
+
+COMPRESSORS = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "zlib": zlib.compress,
+    "zstd": zstd,
+    "lz4": lz4_frame,
+    "snappy": snappy_block,
+    "x-snappy-framed": snappy_frames,
+}
+CODINGS_OF_MEMBERS = [coding for coding in CONTENT_CODINGS if coding != "snappy"]
+"""Those of which several may follow each other; a block of Snappy says at its beginning how much it holds."""
 BROKEN_CHECKSUM = gzip.compress(V1, mtime=0)[:-8] + b"\0\0\0\0" + gzip.compress(V1, mtime=0)[-4:]
 
 
@@ -60,7 +79,12 @@ async def test_comp_03_deflate_without_its_container_is_undone_too(both: Receive
     assert both.consumer.names == ["n"]
 
 
-@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "nosuch", "snappy"])
+async def test_comp_04_snappy_in_frames_is_known_by_its_beginning(both: Receivers) -> None:
+    assert (await raw_http(both.http.port, post(snappy_frames(V1), Content_Encoding="snappy"))).status == 200
+    assert both.consumer.names == ["n"]
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "nosuch"])
 async def test_comp_05_an_unknown_coding_is_final_and_named(both: Receivers, coding: str) -> None:
     reply = await raw_http(both.http.port, post(gzip.compress(V1), Content_Encoding=coding))
     status = status_pb2.Status.FromString(reply.body)
@@ -93,6 +117,14 @@ async def test_comp_06_coding_names_are_case_insensitive(both: Receivers) -> Non
         ("lz4", lz4_frame(V1)[:-1]),
         ("lz4", lz4_frame(V1)[:-4] + b"\0\0\0\0"),
         ("zlib", raw_deflate(V1)),
+        ("snappy", b"garbage"),
+        ("snappy", b""),
+        ("snappy", snappy_block(V1)[:-1]),
+        ("snappy", snappy_block(V1) + snappy_block(V1)),
+        ("x-snappy-framed", b""),
+        ("x-snappy-framed", snappy_block(V1)),
+        ("x-snappy-framed", snappy_frames(V1)[:-1]),
+        ("x-snappy-framed", snappy_frames(V1)[:14] + b"\0\0\0\0" + snappy_frames(V1)[18:]),
         ("deflate", b"garbage"),
         ("deflate", zlib.compress(V1)[:-1]),
     ],
@@ -111,7 +143,7 @@ async def test_comp_07_the_error_is_in_the_encoding_of_the_request(both: Receive
     assert orjson.loads(reply.body)["message"]
 
 
-@pytest.mark.parametrize("coding", CONTENT_CODINGS)
+@pytest.mark.parametrize("coding", CODINGS_OF_MEMBERS)
 async def test_comp_08_all_members_are_decoded(both: Receivers, coding: str) -> None:
     compress = COMPRESSORS[coding]
     reply = await raw_http(both.http.port, post(compress(V1[:20]) + compress(V1[20:]), Content_Encoding=coding))
@@ -119,7 +151,7 @@ async def test_comp_08_all_members_are_decoded(both: Receivers, coding: str) -> 
     assert both.consumer.names == ["n"]
 
 
-@pytest.mark.parametrize("coding", CONTENT_CODINGS)
+@pytest.mark.parametrize("coding", CODINGS_OF_MEMBERS)
 def test_comp_08_members_of_any_size_are_decoded_to_the_last_byte(coding: str) -> None:
     parts = [b"", b"x", bytes(range(256)) * 5000, b"y" * 3_000_000, b"", b"z"]
     body = b"".join(map(COMPRESSORS[coding], parts))
@@ -129,6 +161,8 @@ def test_comp_08_members_of_any_size_are_decoded_to_the_last_byte(coding: str) -
 def test_comp_08_a_storm_of_empty_members_is_refused() -> None:
     with pytest.raises(MalformedRequest, match="members"):
         decompress("gzip", gzip.compress(b"") * 70_000, 1 << 20)
+    with pytest.raises(MalformedRequest, match="chunks"):
+        decompress("x-snappy-framed", snappy_frames(b"") + b"\xfe\0\0\0" * 70_000, 1 << 20)
 
 
 @pytest.mark.parametrize("accepted", ["", "gzip, deflate", "br"])

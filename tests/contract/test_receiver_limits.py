@@ -8,6 +8,7 @@ import resource
 import zlib
 from collections.abc import AsyncIterator
 
+import cramjam
 import grpc
 import grpc.aio
 import lz4.frame
@@ -78,11 +79,13 @@ def zeros(size: int, coding: str) -> bytes:
         case _:
             compressor = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
     block = bytes(1 << 20)
+    if coding == "x-snappy-framed":
+        return bytes(cramjam.snappy.compress(block)) * (size >> 20)
     begin = compressor.begin() if coding == "lz4" else b""
     return begin + b"".join(compressor.compress(block) for _ in range(size >> 20)) + compressor.flush()
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "lz4"])
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "zstd", "lz4", "x-snappy-framed"])
 def test_limit_04_a_bomb_is_stopped_at_the_limit_in_bounded_memory(coding: str) -> None:
     bomb = zeros(64 << 20, coding)
     before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -90,6 +93,11 @@ def test_limit_04_a_bomb_is_stopped_at_the_limit_in_bounded_memory(coding: str) 
         decompress(coding, bomb, 16 << 20)
     grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib
     assert grown_kib < 2 * (16 << 10)
+
+
+def test_limit_04_a_block_of_snappy_that_says_that_it_is_a_bomb_is_not_begun() -> None:
+    with pytest.raises(Refused, match="larger than 16777216 bytes"):
+        decompress("snappy", b"\xff\xff\xff\xff\x0f", 16 << 20)
 
 
 async def test_limit_04_a_grpc_bomb_is_8_in_bounded_memory() -> None:
