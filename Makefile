@@ -24,7 +24,9 @@ $(STAMP): $(RUNTIME) sdk/pyproject.toml examples/shop/pyproject.toml
 	@$(PIP) --editable '.[dev]' --editable ./sdk --editable ./examples/shop
 	@touch $@
 
+# Kernels first, in a step of their own: the daemon would compile them while its page answers, and refuse spans meanwhile.
 run: $(RUNTIME)
+	@$(BIN)/python -m proto.warm
 	@$(BIN)/spanhouse run -c $(CONFIG)
 
 shop: $(STAMP)

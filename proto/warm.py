@@ -121,4 +121,7 @@ def _remember() -> None:
 
 
 if __name__ == "__main__":
-    warm()
+    if not is_warm():
+        sys.stdout.write("spanhouse: compiling the kernels (first start of a version only, about a minute)\n")
+        sys.stdout.flush()
+        warm()
