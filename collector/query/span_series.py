@@ -63,7 +63,7 @@ def series_statement(
 ) -> Statement:
     """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`."""
     condition, parameters = time_range(start, end)
-    parameters |= {"workspace": workspace, "step": step, "limit": limit}
+    parameters |= {"workspace": workspace, "step": step, "origin": start, "limit": limit}
     wording = Wording(store.spans_table, parameters)
     fits = wording.condition(where)
     groups = [group_text(wording, field) for field in metric.by.values()]
@@ -85,7 +85,7 @@ def series_statement(
     # A span that was sent twice is one.
     spans = (
         f"SELECT [{', '.join(f'toString({group})' for group in groups)}]::Array(String) AS Group, {value} AS Value,"  # noqa: S608 - names are checked, values are bound
-        " intDiv(toUnixTimestamp64Nano(Timestamp), {step:UInt64}) AS Step"
+        " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
         f" FROM {store.spans_table} WHERE Workspace = {{workspace:String}} AND {condition} AND {fits} AND Value IS NOT NULL"
         f" LIMIT 1 BY TraceId, {IDENTITY}"
     )
@@ -101,7 +101,7 @@ def series_statement(
 async def find_series(
     store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
 ) -> list[SpanSeries]:
-    """The numbers of spans that start in [start, end) and fit, in steps that are counted from 1970; all in nanoseconds.
+    """The numbers of spans that start in [start, end) and fit, in steps that are counted from `start`; all in nanoseconds.
 
     Args:
         limit: so many groups at most, those with the most spans.
@@ -113,5 +113,5 @@ async def find_series(
     found: dict[tuple[str, ...], dict[int, list[float]]] = {}
     rows: Any = (await store.fetch(statement)).rows()
     for row in rows:
-        found.setdefault(tuple(row["Group"]), {})[row["Step"] * step] = row["Numbers"]
+        found.setdefault(tuple(row["Group"]), {})[row["Step"] * step + start] = row["Numbers"]
     return [SpanSeries(group, points) for group, points in found.items()]

@@ -290,6 +290,12 @@ BAD: list[tuple[str, dict[str, str], str]] = [
     ("metrics/query_range", {"q": "{} | rate()", "start": "1", "end": "1"}, "start"),
     ("metrics/query_range", {"q": "{} | rate()", "start": "1", "end": "100000"}, "start"),
     ("metrics/query_range", {"q": "{} | rate()", "since": "1"}, "since"),
+    ("metrics/query_range", {"q": "({} | rate()) / ({} | count() > 1)"}, "q"),
+    ("metrics/query", {}, "q"),
+    ("metrics/query", {"q": "1 + 2"}, "q"),
+    ("metrics/query", {"q": "(5)"}, "q"),
+    ("metrics/query", {"q": "{} | rate()", "start": "1", "end": "100000"}, "start"),
+    ("search", {"q": "({} | rate()) / ({} | rate())"}, "q"),
     ("v2/search/tags", {"limit": "x"}, "limit"),
     ("v2/search/tag/odd/values", {}, "tag"),
 ]
@@ -376,6 +382,46 @@ async def test_metrics_are_made_of_the_spans_that_fit(api: Api, shop: Api) -> No
     assert set(quantiles) == {'{name="GET /cart", p="0.5"}', '{name="GET /cart", p="0.9"}'}
     assert all(values == pytest.approx([0.0045, 0.0045]) for values in quantiles.values())
     assert await series('{ name = "nobody" } | rate()') == {}
+
+
+async def test_metrics_are_calculated_with_where_their_labels_agree(api: Api, shop: Api) -> None:
+    async def series(q: str) -> dict[str, list[float]]:
+        first = EPOCH // SECOND
+        answer = await api.get("/tempo/api/metrics/query_range", q=q, step="2s", start=first, end=first + 4)
+        assert answer.status == 200, answer.body
+        return {each["promLabels"]: [sample["value"] for sample in each["samples"]] for each in answer.json["series"]}
+
+    # The spans by service, in two steps: cart 1, 1; shop 0, 1; web 2, 2; those of kind server 2, 2 and all others of it.
+    by_service = "count_over_time() by (resource.service.name)"
+    assert await series(f'({{ resource.service.name != "web" }} | {by_service}) / ({{}} | {by_service}) * 100') == {
+        '{resource.service.name="cart"}': [100, 100],
+        # Nothing by nothing is no number.
+        '{resource.service.name="shop"}': [100],
+    }
+    assert await series(f"10 - ({{}} | {by_service} | topk(1))") == {'{resource.service.name="web"}': [8, 8]}
+    assert await series('({ name = "late" } | count_over_time()) + ({} | rate())') == {
+        '{__name__="count_over_time + rate"}': [1.5, 3.0]
+    }
+    assert await series(f"({{}} | {by_service}) - ({{}} | rate())") == {}
+
+
+async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, shop: Api) -> None:
+    async def numbers(q: str) -> dict[str, float]:
+        # A time range that no whole step begins or ends with.
+        answer = await api.get("/tempo/api/metrics/query", q=q, start=EPOCH // SECOND - 1, end=EPOCH // SECOND + 4)
+        assert answer.status == 200, answer.body
+        assert answer.json["status"] == "COMPLETE"
+        return {each["promLabels"]: each["value"] for each in answer.json["series"]}
+
+    assert await numbers("{} | count_over_time() by (resource.service.name)") == {
+        '{resource.service.name="cart"}': 2,
+        '{resource.service.name="shop"}': 1,
+        '{resource.service.name="web"}': 4,
+    }
+    assert await numbers("{} | rate()") == {'{__name__="rate"}': 7 / 5}
+    assert await numbers("{ kind = server } | max_over_time(duration)") == {'{__name__="max_over_time"}': 0.12}
+    assert await numbers("({ status = error } | rate()) / ({} | rate())") == {'{__name__="rate / rate"}': pytest.approx(1 / 7)}
+    assert await numbers('{ name = "nobody" } | rate()') == {}
 
 
 async def test_a_sample_stands_at_the_start_of_its_step(api: Api, shop: Api) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison
 from collector.query.span_series import METRICS, Metric
-from collector.query.traceql.reading import read_metrics, read_traceql, read_unfinished
+from collector.query.traceql.reading import Combined, MetricsQuery, Result, read_metrics, read_traceql, read_unfinished
 from collector.query.wording import Wording
 from config.ottl_grammar import OttlError
 
@@ -39,7 +39,7 @@ WORDS = st.sampled_from(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("", 1, "expected ( or {, found the end"),
+        ("", 1, "expected (, { or a whole number, found the end"),
         ("{", 2, "expected a condition, found the end"),
         ("{ .a", 5, "expected a comparison such as =, &&, || or }, found the end"),
         ("{ .a = }", 8, "expected a value, found }"),
@@ -80,7 +80,10 @@ WORDS = st.sampled_from(
         (
             "{} + {}",
             4,
-            "expected &&, ||, | or the end, found +; calculate within braces: results of queries are not calculated with here",
+            (
+                "expected &&, ||, | or the end, found +; calculate within braces, or with metrics in parentheses, as in"
+                " ({.a = 1} | rate()) / ({} | rate())"
+            ),
         ),
         ("{} | rate()", 6, "rate() makes metrics, which are asked for elsewhere than traces"),
         ("{} | compare({})", 6, f"compare(...) is not served here; {SERVED}"),
@@ -136,9 +139,32 @@ def test_what_is_no_metric_is_refused_with_its_place(text: str, column: int, mes
 
 def test_a_metric_has_a_field_quantiles_and_groups() -> None:
     found = read_metrics("{ true } | quantile_over_time(span.x, .5, 0.99) by (resource.service.name, name)")
+    assert isinstance(found, MetricsQuery)
     assert found.where == EVERY_SPAN
     groups = {"resource.service.name": Attribute("resource", "service.name"), "name": "name"}
     assert found.metric == Metric("quantile_over_time", Attribute("span", "x"), (0.5, 0.99), groups)
+
+
+def _written(result: Result) -> str:
+    match result:
+        case MetricsQuery():
+            return result.metric.function
+        case Combined():
+            return f"({_written(result.left)} {result.operator} {_written(result.right)})"
+    return f"{result:g}"
+
+
+@pytest.mark.parametrize(
+    ("text", "calculated"),
+    [
+        ("({ .a = 1 } | rate())", "rate"),
+        ("({ .a = 1 } | rate()) / ({} | rate() by (name) | topk(3))", "(rate / rate)"),
+        ("(({}) | rate()) + ({} | count_over_time()) * 2 - 1.5", "((rate + (count_over_time * 2)) - 1.5)"),
+        ("2 * ((({} && {}) | rate()) - (({} | rate()) / 3)) with (sample = true)", "(2 * (rate - (rate / 3)))"),
+    ],
+)
+def test_metrics_are_calculated_with(text: str, calculated: str) -> None:
+    assert _written(read_metrics(text)) == calculated
 
 
 def test_the_place_is_counted_in_lines() -> None:

@@ -8,10 +8,17 @@ from collector.query.query_grammar import QueryGrammar
 
 # Rules with a question mark leave no trace where they have one part, so that parentheses make a tree no deeper.
 _GRAMMAR: Final = r"""
-query: pipeline hints?
+query: (pipeline | _result) hints?
 hints: "with" "(" hint ("," hint)* ")"
 hint: NAME COMPARE (literal | NAME)
 pipeline: sets ("|" stage)*
+_result: total | share | _operand
+total: _term ((PLUS | MINUS) _term)+
+_term: share | _operand
+share: _operand ((STAR | SLASH) _operand)+
+_operand: grouped | number
+?number: INT -> literal | FLOAT -> literal
+grouped: "(" sets ("|" stage)+ ")" | "(" _result ")"
 stage: set | call
 call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
 name: NAME | BY
@@ -82,7 +89,7 @@ def _hint(found: str) -> str:
         case '"':
             return "; the text has no closing quote"
         case "+" | "-" | "*" | "/" | "%" | "^":
-            return "; calculate within braces: results of queries are not calculated with here"
+            return "; calculate within braces, or with metrics in parentheses, as in ({.a = 1} | rate()) / ({} | rate())"
     return ""
 
 

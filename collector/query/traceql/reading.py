@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, cast
 
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Field, HasRelative, Measured, Not, Predicate
 from collector.query.span_series import Metric
 from collector.query.traceql.grammar import words_of
+from collector.query.traceql.numbers import Constant, constant_of
 from collector.query.traceql.sets import read_sets
-from collector.query.traceql.source import Source, words
+from collector.query.traceql.source import Source, Words, words
 from collector.query.traceql.stages import Kept, Pipeline, Ranked, call_of
 from config.ottl_grammar import OttlError
 
+_MOST_METRICS: Final = 10
 _LARGEST_PREDICATE: Final = 500
 """Comparisons after sets are joined, which a query makes the store do."""
 
@@ -48,18 +50,49 @@ class MetricsQuery:
     then: tuple[Ranked | Kept, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """What is calculated of metrics, or of metrics and a number: of series with the same labels, at each step."""
+
+    operator: Literal["+", "-", "*", "/"]
+    left: Result
+    right: Result
+
+
+Result = MetricsQuery | Combined | float
+"""What makes series."""
+
+
 def read_traceql(text: str) -> TraceQuery:
     """What a text asks for. Raises OttlError for what cannot be understood or is not served."""
-    source, pipeline = _read(text, serves_metrics=False)
+    source = Source(text)
+    tree = _words_of(text)
+    if tree.data != "pipeline":
+        raise source.error(tree, "is about metrics, which are asked for elsewhere than traces")
+    pipeline = _read_pipeline(source, tree, serves_metrics=False)
     return TraceQuery(pipeline.where, source.shown, pipeline.by)
 
 
-def read_metrics(text: str) -> MetricsQuery:
+def read_metrics(text: str) -> Result:
     """Which spans a text asks for, and what to make of them over time. Raises OttlError as `read_traceql`."""
-    _, pipeline = _read(text, serves_metrics=True)
-    if pipeline.metric is None:
-        raise OttlError(text, len(text.rstrip()), "expected a metric after a bar, as in {} | rate()")
-    return MetricsQuery(pipeline.where, pipeline.metric, tuple(pipeline.then))
+    source = Source(text)
+    tree = _words_of(text)
+    result = _read_result(source, tree, 0)
+    if len(metrics_in(result)) > _MOST_METRICS:
+        raise source.error(tree, f"there are more than {_MOST_METRICS} metrics")
+    if not metrics_in(result):
+        raise source.error(tree, "expected a metric, as in {} | rate()")
+    return result
+
+
+def metrics_in(result: Result) -> list[MetricsQuery]:
+    """All metrics of which something is calculated, from left to right."""
+    match result:
+        case MetricsQuery():
+            return [result]
+        case Combined():
+            return metrics_in(result.left) + metrics_in(result.right)
+    return []
 
 
 def read_unfinished(text: str) -> Predicate:
@@ -82,9 +115,37 @@ def read_unfinished(text: str) -> Predicate:
     return AllOf(tuple(term for term in terms if term != EVERY_SPAN))
 
 
-def _read(text: str, *, serves_metrics: bool) -> tuple[Source, Pipeline]:
-    source = Source(text)
-    tree = words(words_of(text).children[0])
+def _words_of(text: str) -> Words:
+    """All words of a query but hints, of which none is needed. Raises OttlError."""
+    return words(words_of(text).children[0])
+
+
+def _read_result(source: Source, tree: Words, depth: int) -> Result:
+    source.check_depth(tree, depth)
+    match tree.data:
+        case "literal":
+            # A whole number or one with a point.
+            return float(cast("Constant", constant_of(source, tree)).value)
+        case "total" | "share":
+            return _read_combined(source, tree, depth)
+        case "grouped" if words(tree.children[0]).data != "sets":
+            return _read_result(source, words(tree.children[0]), depth + 1)
+    pipeline = _read_pipeline(source, tree, serves_metrics=True)
+    if pipeline.metric is None:
+        raise OttlError(source.text, tree.meta.end_pos, "expected a metric after a bar, as in {} | rate()")
+    return MetricsQuery(pipeline.where, pipeline.metric, tuple(pipeline.then))
+
+
+def _read_combined(source: Source, tree: Words, depth: int) -> Result:
+    result = _read_result(source, words(tree.children[0]), depth + 1)
+    for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
+        source.count_condition(tree)
+        right = _read_result(source, words(operand), depth + 1)
+        result = Combined(cast("Literal['+', '-', '*', '/']", str(operator)), result, right)
+    return result
+
+
+def _read_pipeline(source: Source, tree: Words, *, serves_metrics: bool) -> Pipeline:
     pipeline = Pipeline(source, read_sets(source, words(tree.children[0])), serves_metrics=serves_metrics)
     for child in tree.children[1:]:
         stage = words(words(child).children[0])
@@ -94,7 +155,7 @@ def _read(text: str, *, serves_metrics: bool) -> tuple[Source, Pipeline]:
             pipeline.call(call_of(stage))
     if _size(pipeline.where, {}) > _LARGEST_PREDICATE:
         raise source.error(tree, "asks for too much at once: sets within sets are looked for again and again")
-    return source, pipeline
+    return pipeline
 
 
 def _size(predicate: Predicate, known: dict[int, int]) -> int:

@@ -1,0 +1,164 @@
+"""Series of TraceQL's metrics: made of groups of spans, thinned out, calculated with, and shown."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from collector.query.span_series import Metric, SpanSeries
+from collector.query.traceql.reading import Combined, MetricsQuery, Result
+from collector.query.traceql.stages import Kept, Ranked
+
+_NO_VALUE: Final = "nil"
+_NAME: Final = "__name__"
+"""The label of a series that has no others."""
+
+_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_CALCULATIONS: Final[dict[str, Callable[[float, float], float]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+
+
+class Series(NamedTuple):
+    """A series as it is shown: names and values of its labels, and numbers by the starts of steps, nanoseconds since 1970."""
+
+    labels: list[tuple[str, dict[str, Any]]]
+    points: dict[int, float]
+
+    @property
+    def prometheus_labels(self) -> str:
+        """The labels in Prometheus' words."""
+        texts = ", ".join(f"{key}={json.dumps(str(next(iter(value.values()))))}" for key, value in self.labels)
+        return f"{{{texts}}}"
+
+
+def series_of(result: Result, groups: Sequence[Sequence[SpanSeries]], steps: range) -> list[Series]:
+    """The series that a query asks for.
+
+    Args:
+        result: of the query.
+        groups: what was found for each of its metrics, in the order of `metrics_in`.
+        steps: where steps start, nanoseconds since 1970.
+    """
+    value = _evaluated(result, iter(groups).__next__, steps)
+    return value if isinstance(value, list) else []
+
+
+def shown_labels(series: Series) -> dict[str, Any]:
+    """The labels of a series, as they stand in answers."""
+    return {
+        "labels": [{"key": key, "value": value} for key, value in series.labels],
+        "promLabels": series.prometheus_labels,
+    }
+
+
+def _evaluated(result: Result, found: Callable[[], Sequence[SpanSeries]], steps: range) -> list[Series] | float:
+    match result:
+        case MetricsQuery():
+            series = [each for group in found() for each in _of_group(result.metric, group, steps)]
+            for stage in result.then:
+                series = _ranked(series, stage) if isinstance(stage, Ranked) else _kept(series, stage)
+            return series
+        case Combined():
+            left = _evaluated(result.left, found, steps)
+            right = _evaluated(result.right, found, steps)
+            return _combined(result.operator, left, right)
+    return result
+
+
+def _of_group(metric: Metric, group: SpanSeries, steps: range) -> list[Series]:
+    texts = zip(metric.by, group.group, strict=False)
+    labels: list[tuple[str, dict[str, Any]]] = [(word, {"stringValue": text or _NO_VALUE}) for word, text in texts]
+    if metric.quantiles:
+        return [
+            Series([*labels, ("p", {"doubleValue": quantile})], {time: numbers[index] for time, numbers in group.points.items()})
+            for index, quantile in enumerate(metric.quantiles)
+        ]
+    points = {time: numbers[0] for time, numbers in group.points.items()}
+    if metric.function == "histogram_over_time":
+        return [Series([*labels, ("__bucket", {"doubleValue": float(group.group[-1])})], points)]
+    if metric.field is None:
+        points = {time: points.get(time, 0.0) for time in steps}
+    return [Series(labels or [(_NAME, {"stringValue": metric.function})], points)]
+
+
+def _ranked(series: list[Series], stage: Ranked) -> list[Series]:
+    """Each step's largest or smallest numbers; of equal ones those of the first series."""
+    kept: list[dict[int, float]] = [{} for _ in series]
+    largest = stage.function == "topk"
+    for time in {time for each in series for time in each.points}:
+        there = [(each.points[time], position) for position, each in enumerate(series) if time in each.points]
+        there.sort(key=lambda item: (-item[0] if largest else item[0], item[1]))
+        for value, position in there[: stage.count]:
+            kept[position][time] = value
+    return [Series(each.labels, points) for each, points in zip(series, kept, strict=True) if points]
+
+
+def _kept(series: list[Series], stage: Kept) -> list[Series]:
+    """The numbers that compare so."""
+    fits = _COMPARISONS[stage.operator]
+    kept = ({time: value for time, value in each.points.items() if fits(value, stage.value)} for each in series)
+    return [Series(each.labels, points) for each, points in zip(series, kept, strict=True) if points]
+
+
+def _combined(sign: str, left: list[Series] | float, right: list[Series] | float) -> list[Series] | float:
+    """What is calculated of series with the same labels, at the steps that both have, or of all series and a number."""
+    if isinstance(left, float):
+        if isinstance(right, float):
+            return _calculated(sign, left, right)
+        left = [_constant(left, each) for each in right]
+    elif isinstance(right, float):
+        right = [_constant(right, each) for each in left]
+    partners = {_key(each): each for each in right}
+    combined = []
+    for each in left:
+        if (other := partners.get(_key(each))) is not None:
+            values = {
+                time: _calculated(sign, value, other.points[time]) for time, value in each.points.items() if time in other.points
+            }
+            # Where there is nothing to divide by, there is no number.
+            points = {time: value for time, value in values.items() if math.isfinite(value)}
+            combined.append(Series(_combined_labels(each, sign, other), points))
+    return [each for each in combined if each.points]
+
+
+def _calculated(sign: str, left: float, right: float) -> float:
+    try:
+        return _CALCULATIONS[sign](left, right)
+    except ZeroDivisionError:
+        return math.nan
+
+
+def _constant(number: float, like: Series) -> Series:
+    """The number as a series that goes with another."""
+    labels = [(_NAME, {"stringValue": f"{number:g}"})] if _is_nameless(like) else like.labels
+    return Series(labels, dict.fromkeys(like.points, number))
+
+
+def _is_nameless(series: Series) -> bool:
+    return series.labels[0][0] == _NAME
+
+
+def _key(series: Series) -> tuple[tuple[str, str], ...]:
+    """What two series must have in common."""
+    return tuple(sorted((key, str(value)) for key, value in series.labels if key != _NAME))
+
+
+def _combined_labels(left: Series, sign: str, right: Series) -> list[tuple[str, dict[str, Any]]]:
+    if not _is_nameless(left):
+        return left.labels
+    names = (str(series.labels[0][1]["stringValue"]) for series in (left, right))
+    return [(_NAME, {"stringValue": f" {sign} ".join(names)})]
