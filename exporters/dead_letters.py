@@ -18,6 +18,7 @@ import numpy as np
 import orjson
 
 from exporters.base import ExportError
+from exporters.directories import sync_directory
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 
@@ -136,8 +137,4 @@ class DeadLetters:
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
-        directory = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        sync_directory(self._directory)

@@ -12,6 +12,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from exporters.directories import sync_directory
+
 
 class Divisions:
     """Names of spans of one exporter that were divided. Blocks while it writes.
@@ -36,9 +38,9 @@ class Divisions:
         """
         if not self._directory.is_dir():
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _sync(self._directory.parent)
+            sync_directory(self._directory.parent)
         os.close(os.open(self._directory / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        _sync(self._directory)
+        sync_directory(self._directory)
         self._names.add(name)
 
     def made_from(self, name: str) -> list[str]:
@@ -56,12 +58,3 @@ class Divisions:
             self._names.discard(each)
             with suppress(OSError):
                 (self._directory / each).unlink()
-
-
-def _sync(directory: Path) -> None:
-    """Let names in a directory outlast a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

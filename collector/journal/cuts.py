@@ -19,8 +19,8 @@ from urllib.parse import quote
 import orjson
 import xxhash
 
-from collector.journal.directory import sync_directory
 from exporters.base import Delivery
+from exporters.directories import sync_directory
 
 _REWRITTEN_BYTES: Final = 1 << 20
 _DIGITS: Final = 16

@@ -18,11 +18,11 @@ import orjson
 import structlog
 
 from collector.journal.cuts import delivery_entry, read_delivery
-from collector.journal.directory import sync_directory
 from collector.journal.records import Damage, Record, head
 from collector.journal.segments import Segment, Segments
 from collector.queues.held import Emission, Recorded
 from exporters.base import Delivery
+from exporters.directories import sync_directory
 
 _log = structlog.get_logger(__name__)
 

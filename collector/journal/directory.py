@@ -30,12 +30,3 @@ def lock(directory: Path) -> int:
             f"the journal in {directory} is in use by another process; give each collector a directory of its own"
         ) from error
     return descriptor
-
-
-def sync_directory(directory: Path) -> None:
-    """Let names that were made, changed or deleted outlast a power cut. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

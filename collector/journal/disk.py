@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 
 import structlog
 
-from collector.journal.directory import sync_directory
 from collector.journal.group_commit import GroupCommit
 from collector.journal.segments import Segment, Segments
+from exporters.directories import sync_directory
 
 _log = structlog.get_logger(__name__)
 
