@@ -28,6 +28,7 @@ from proto.otlp_json import json_to_protobuf
 from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
 from proto.spans import concatenate
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
+from proto.warm_traces import warm_traces
 from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
 _REQUEST: Final = rb"""{"resourceSpans":[{"schemaUrl":"https://example.com/schema","resource":{"attributes":[
@@ -91,6 +92,7 @@ def warm() -> None:
     waiting = SpanTable(1)
     waiting.add(np.zeros(1, HALF), 0.0)
     waiting.expire(1.0)
+    warm_traces()
     _remember()
 
 

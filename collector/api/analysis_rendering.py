@@ -3,55 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from collector.api import json_rows
-from collector.api.json_rows import Member, taken
+from collector.api.json_rows import Member
 from collector.api.rendering import identity_members, number, trace_header
 from collector.query.analysis.comparison import Node, Side
 from collector.query.analysis.completion_path import CompletionPath
 from collector.query.analysis.crisp_path import CrispPath
-from collector.query.analysis.critical_path import CriticalPath, Segment, Share
+from collector.query.analysis.critical_path import CriticalPath, Segment
 from collector.query.analysis.longest_chain import Chain
 from collector.query.analysis.statistics import Group, Shape
 from collector.query.analysis.what_if import WhatIf
-from collector.query.reduction import Repeat, ShownBar
+from collector.query.reduction import Repeat, Shown
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT
 from collector.query.view import View
-from collector.query.waterfall import Bar, Waterfall
+from collector.query.waterfall import Waterfall
+from proto.spans import Table
+from proto.trace_shape import SEGMENT
 
 
-def waterfall(view: View, found: Waterfall, shown: Sequence[ShownBar], window: range) -> dict[str, Any]:
+def waterfall(view: View, found: Waterfall, shown: Shown, window: range) -> dict[str, Any]:
     """Header, and those of the bars that are left after a reduction which lie in a window of their positions."""
     spans, tree = view.spans, view.tree
-    starts = spans.starts
-    ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
-    items = shown[window.start : window.stop]
-    rows, depths, offsets, _, self_times, descendants, errors_below = _columns([item.bar for item in items], len(Bar._fields))
-    parents = taken(tree.parents, rows)
-    bars = {
+    bars = shown.table[window.start : window.stop]
+    rows = bars["row"]
+    nodes = tree.nodes[rows]
+    parents = nodes["parent"]
+    has_parent = parents != ROOT
+    starts, ends = spans.table["start"], spans.table["start"] + spans.table["duration"]
+    is_orphan = np.zeros(len(spans), np.bool_)
+    is_orphan[list(tree.missing_parents)] = True
+    repeats = {place: _repeat(shown.repeats[row]) for place, row in enumerate(rows.tolist()) if row in shown.repeats}
+    members = {
         "index": json_rows.counts(rows),
         "parentIndex": json_rows.positions(parents),
-        "depth": json_rows.counts(depths),
+        "depth": json_rows.counts(bars["depth"]),
         **identity_members(spans, rows),
-        "offsetNanos": json_rows.nanoseconds(offsets),
-        "selfNanos": json_rows.nanoseconds(self_times),
-        "skewNanos": json_rows.nanoseconds(taken(view.skews, rows)),
-        "children": json_rows.counts(list(map(len, taken(tree.children, rows)))),
-        "descendants": json_rows.counts(descendants),
-        "errorsBelow": json_rows.counts(errors_below),
-        "missingParent": json_rows.flags([row in tree.missing_parents for row in rows]),
-        "precedesParent": json_rows.flags(
-            [parent != ROOT and starts[row] < starts[parent] for row, parent in zip(rows, parents, strict=True)]
-        ),
-        "outlivesParent": json_rows.flags(
-            [parent != ROOT and ends[row] > ends[parent] for row, parent in zip(rows, parents, strict=True)]
-        ),
-        "omitted": json_rows.counts([item.omitted for item in items]),
-        "repeat": json_rows.documents([item.repeat and _repeat(item.repeat) for item in items]),
+        "offsetNanos": json_rows.nanoseconds(bars["offset"]),
+        "selfNanos": json_rows.nanoseconds(bars["self_time"]),
+        "skewNanos": json_rows.nanoseconds(view.skews[rows]),
+        "children": json_rows.counts(nodes["children_count"]),
+        "descendants": json_rows.counts(bars["descendants"]),
+        "errorsBelow": json_rows.counts(bars["errors_below"]),
+        "missingParent": json_rows.flags(is_orphan[rows]),
+        "precedesParent": json_rows.flags(has_parent & (starts[rows] < starts[parents])),
+        "outlivesParent": json_rows.flags(has_parent & (ends[rows] > ends[parents])),
+        "omitted": json_rows.counts(shown.omitted[window.start : window.stop]),
+        "repeat": json_rows.documents(repeats, len(rows)),
     }
     missing: dict[str, list[int]] = {}
     for row in tree.roots:
@@ -67,7 +72,7 @@ def waterfall(view: View, found: Waterfall, shown: Sequence[ShownBar], window: r
         "missing": [{"parentSpanId": parent, "children": rows} for parent, rows in missing.items()],
         "barCount": len(shown),
         "offset": window.start,
-        "bars": json_rows.records(bars),
+        "bars": json_rows.records(members),
         "warnings": warnings(view),
     }
 
@@ -83,39 +88,53 @@ def _repeat(repeat: Repeat) -> dict[str, Any]:
 
 def critical_path(view: View, found: CriticalPath, *, tolerance: float, overflow: str) -> dict[str, Any]:
     """Segments and shares of every root."""
+    spans = view.spans
+    # Those of all roots are written at once: a trace may have as many roots as spans.
+    segments, shares = found.segment_table, found.share_table
+    segment_members = {
+        **_segment_members(spans, segments),
+        "uncertain": json_rows.flags(segments["uncertain"]),
+    }
+    share_members = {
+        **_named_members(spans, shares["row"]),
+        "onPathNanos": json_rows.nanoseconds(shares["on_path"]),
+        "selfNanos": json_rows.nanoseconds(shares["self_time"]),
+        "dragNanos": json_rows.nanoseconds(shares["drag"]),
+        "slackNanos": json_rows.nanoseconds(shares["slack"]),
+        "savedNanos": json_rows.nanoseconds(shares["saving"]),
+    }
     return {
         **_mode(view, "default"),
         "tolerance": tolerance,
         "overflow": overflow,
         "roots": [
-            {
-                **_root(view, path.root),
-                "segments": json_rows.records(
-                    {
-                        **_segment_members(view.spans, path.segments),
-                        "uncertain": json_rows.flags([segment.uncertain for segment in path.segments]),
-                    }
-                ),
-                "spans": json_rows.records(_share_members(view.spans, path.shares)),
-            }
-            for path in found.roots
+            {**_root(view, root), "segments": segments_of_root, "spans": shares_of_root}
+            for root, segments_of_root, shares_of_root in zip(
+                view.tree.roots,
+                json_rows.runs_of_records(segment_members, found.segment_bounds),
+                json_rows.runs_of_records(share_members, found.share_bounds),
+                strict=True,
+            )
         ],
-        "excluded": [{**_named(view.spans, row), "reason": reason} for row, reason in found.excluded.items()],
+        "excluded": [{**_named(spans, row), "reason": reason} for row, reason in found.excluded.items()],
         "warnings": warnings(view),
     }
 
 
 def jaeger_path(view: View, paths: dict[int, list[Segment]], self_times: Sequence[int]) -> dict[str, Any]:
     """Segments of every root, and the spans that have some."""
+    all_segments = [segment for segments in paths.values() for segment in segments]
+    bounds = list(accumulate((len(segments) for segments in paths.values()), initial=0))
+    written = json_rows.runs_of_records(_segment_members(view.spans, np.array(all_segments, SEGMENT)), bounds)
     roots = []
-    for root, segments in paths.items():
+    for (root, segments), records in zip(paths.items(), written, strict=True):
         on_path: dict[int, int] = {}
         for segment in segments:
             on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
         roots.append(
             {
                 **_root(view, root),
-                "segments": json_rows.records(_segment_members(view.spans, segments)),
+                "segments": records,
                 "spans": [
                     {**_named(view.spans, row), "onPathNanos": str(time), "selfNanos": str(self_times[row])}
                     for row, time in sorted(on_path.items())
@@ -284,7 +303,7 @@ def warnings(view: View) -> orjson.Fragment:
     """What a reader should know about the trace."""
     return json_rows.records(
         {
-            **_named_members(view.spans, [each.row for each in view.warnings]),
+            **_named_members(view.spans, np.array([each.row for each in view.warnings], np.int64)),
             "kind": json_rows.texts([each.kind for each in view.warnings]),
             "text": json_rows.texts([each.text for each in view.warnings]),
         }
@@ -296,7 +315,7 @@ def _mode(view: View, name: str) -> dict[str, Any]:
 
 
 def _named(spans: Skeleton, row: int) -> dict[str, Any]:
-    return {"index": row, "spanId": spans.span_ids[row]}
+    return {"index": row, "spanId": spans.id_text(int(spans.table["span_id"][row]))}
 
 
 def _root(view: View, row: int) -> dict[str, Any]:
@@ -307,32 +326,15 @@ def _root(view: View, row: int) -> dict[str, Any]:
     }
 
 
-def _named_members(spans: Skeleton, rows: Sequence[int]) -> dict[str, Member]:
-    return {"index": json_rows.counts(rows), "spanId": json_rows.ids(taken(spans.span_ids, rows))}
+def _named_members(spans: Skeleton, rows: NDArray[np.integer[Any]]) -> dict[str, Member]:
+    return {"index": json_rows.counts(rows), "spanId": json_rows.ids(spans.table["span_id"][rows], spans.odd_ids)}
 
 
-def _share_members(spans: Skeleton, shares: Sequence[Share]) -> dict[str, Member]:
-    rows, on_path, self_times, drags, slacks, savings, _ = _columns(shares, len(Share._fields))
+def _segment_members(spans: Skeleton, segments: Table) -> dict[str, Member]:
     return {
-        **_named_members(spans, rows),
-        "onPathNanos": json_rows.nanoseconds(on_path),
-        "selfNanos": json_rows.nanoseconds(self_times),
-        "dragNanos": json_rows.nanoseconds(drags),
-        "slackNanos": json_rows.nanoseconds(slacks),
-        "savedNanos": json_rows.nanoseconds(savings),
-    }
-
-
-def _columns(items: Sequence[tuple[Any, ...]], width: int) -> list[tuple[Any, ...]]:
-    """The columns of tuples of this length."""
-    return list(zip(*items, strict=True)) if items else [()] * width
-
-
-def _segment_members(spans: Skeleton, segments: Sequence[Segment]) -> dict[str, Member]:
-    return {
-        **_named_members(spans, [segment.row for segment in segments]),
-        "startUnixNano": json_rows.nanoseconds([segment.start for segment in segments]),
-        "endUnixNano": json_rows.nanoseconds([segment.end for segment in segments]),
+        **_named_members(spans, segments["row"]),
+        "startUnixNano": json_rows.nanoseconds(segments["start"]),
+        "endUnixNano": json_rows.nanoseconds(segments["end"]),
     }
 
 

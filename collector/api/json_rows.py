@@ -1,4 +1,4 @@
-"""JSON of long lists of records that all have the same members, made column by column.
+"""JSON of long lists of records that all have the same members, written from columns.
 
 A dictionary for each of 100,000 spans takes longer to make than the rest of an answer, and more memory than its bytes.
 
@@ -7,17 +7,19 @@ records({"name": texts(["a", "b"]), "startTimeUnixNano": nanoseconds([1, 2])})
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from collector.query.attributes import utf8
+from proto.json_records import HEX, LONGEST_NUMBER, POSITION, SIGNED, TEXT, UNSIGNED, write_records
 
-T = TypeVar("T")
-
-_FLAGS: Final = ("false", "true")
+Integers = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,58 +27,68 @@ class Member:
     """The values of one member, in the order of the records.
 
     Attributes:
-        form: of one value in JSON, for `%`.
-        values: what stands in it.
+        form: of `proto.json_records`.
+        values: integers, shape (records,); places in `texts` where that is the form.
+        texts: JSON.
+        quoted: whether a value stands between quotes.
     """
 
-    form: str
-    values: Sequence[Any]
+    form: int
+    values: Integers
+    texts: Sequence[bytes] = ()
+    quoted: bool = False
 
 
 def texts(values: Sequence[str]) -> Member:
     """Texts, of which many are alike; bytes in them that are not UTF-8 become U+FFFD."""
-    return named(values, str)
+    places: dict[str, int] = {}
+    codes = np.array([places.setdefault(value, len(places)) for value in values], np.int64)
+    return coded(codes, list(places))
 
 
-def named(values: Sequence[T], name: Callable[[T], str]) -> Member:
-    """The names of values, of which many are alike."""
-    written = {value: orjson.dumps(utf8(name(value))).decode() for value in set(values)}
-    return Member("%s", list(map(written.__getitem__, values)))
+def coded(codes: Integers, values: Sequence[str]) -> Member:
+    """Texts by their places in a list; bytes in them that are not UTF-8 become U+FFFD."""
+    return Member(TEXT, codes, [orjson.dumps(utf8(value)) for value in values])
 
 
-def ids(values: Sequence[str]) -> Member:
-    """Texts, of which few are alike and usually all are letters and digits."""
-    together = "".join(values)
-    return Member('"%s"', values) if together.isascii() and together.isalnum() else texts(values)
+def named(values: Integers, name: Callable[[int], str]) -> Member:
+    """The names of integers, of which many are alike."""
+    found, codes = np.unique(values, return_inverse=True)
+    return coded(codes, [name(value) for value in found.tolist()])
 
 
-def nanoseconds(values: Sequence[int]) -> Member:
+def ids(numbers: Integers, odd: Mapping[int, str]) -> Member:
+    """Span ids as they stand in a `Skeleton`, whose texts of odd ids are given."""
+    if not odd:
+        return Member(HEX, numbers, quoted=True)
+    found, codes = np.unique(numbers, return_inverse=True)
+    return coded(codes, [odd.get(number) or (f"{number:016x}" if number else "") for number in found.tolist()])
+
+
+def nanoseconds(values: Integers) -> Member:
     """Integers that may exceed 2^53, as texts."""
-    return Member('"%d"', values)
+    return Member(_form(values), values, quoted=True)
 
 
-def counts(values: Sequence[int]) -> Member:
+def counts(values: Integers) -> Member:
     """Integers that stay below."""
-    return Member("%d", values)
+    return Member(_form(values), values)
 
 
-def positions(values: Sequence[int]) -> Member:
+def positions(values: Integers) -> Member:
     """Positions in a list; null for what lies below 0."""
-    return Member("%s", ["null" if value < 0 else value for value in values])
+    return Member(POSITION, values)
 
 
-def flags(values: Sequence[bool]) -> Member:
-    return Member("%s", list(map(_FLAGS.__getitem__, values)))
+def flags(values: NDArray[np.bool_]) -> Member:
+    return Member(TEXT, values.astype(np.int64), (b"false", b"true"))
 
 
-def documents(values: Sequence[Any]) -> Member:
-    """Anything; best where most are null."""
-    return Member("%s", ["null" if value is None else orjson.dumps(value).decode() for value in values])
-
-
-def taken(values: Sequence[T], rows: Iterable[int]) -> list[T]:
-    """The values at these places."""
-    return list(map(values.__getitem__, rows))
+def documents(values: Mapping[int, Any], count: int) -> Member:
+    """For so many records: anything by the record's place, null where there is nothing."""
+    codes = np.zeros(count, np.int64)
+    codes[list(values)] = range(1, len(values) + 1)
+    return Member(TEXT, codes, [b"null", *map(orjson.dumps, values.values())])
 
 
 def records(members: Mapping[str, Member]) -> orjson.Fragment:
@@ -85,6 +97,58 @@ def records(members: Mapping[str, Member]) -> orjson.Fragment:
     Raises:
         ValueError: members have different numbers of values.
     """
-    form = "{" + ",".join(f'"{name}":{member.form}' for name, member in members.items()) + "}"
-    values = zip(*(member.values for member in members.values()), strict=True)
-    return orjson.Fragment(f"[{','.join(map(form.__mod__, values))}]")
+    count = len(next(iter(members.values())).values)
+    (fragment,) = runs_of_records(members, [0, count])
+    return fragment
+
+
+def runs_of_records(members: Mapping[str, Member], bounds: Sequence[int]) -> list[orjson.Fragment]:
+    """Lists of the records, one for each two successive bounds; raises as `records`."""
+    sizes = {name: len(member.values) for name, member in members.items()}
+    count, *others = set(sizes.values())
+    if others:
+        raise ValueError(f"members of different lengths: {sizes}")
+    values = np.empty((count, len(members)), np.uint64)
+    known: list[bytes] = []
+    room = 0
+    for column, member in enumerate(members.values()):
+        # Of integers with a sign the bits.
+        values[:, column] = member.values.astype(np.uint64)
+        if member.form == TEXT:
+            lengths = np.array([len(text) for text in member.texts], np.int64)
+            room += int(lengths[member.values].sum())
+            values[:, column] += np.uint64(len(known))
+            known += member.texts
+        else:
+            room += count * LONGEST_NUMBER
+    constants, constant_ends = _parts(_constants(members))
+    room += count * len(constants)
+    out, ends = np.empty(room, np.uint8), np.zeros(count + 1, np.int64)
+    forms = np.array([member.form for member in members.values()], np.uint8)
+    write_records(out, ends[1:], values, forms, constants, constant_ends, *_parts(known))
+    # Between two records stands a comma, before the first of a list its bracket.
+    written = out.data
+    return [
+        orjson.Fragment(b"".join((b"[", written[ends[first] + 1 : ends[end]], b"]")) if first < end else b"[]")
+        for first, end in pairwise(bounds)
+    ]
+
+
+def _constants(members: Mapping[str, Member]) -> list[bytes]:
+    """What stands before each value, and behind the last. A record begins with the comma behind the one before."""
+    found = []
+    before = b",{"
+    for name, member in members.items():
+        quote = b'"' if member.quoted else b""
+        found.append(before + orjson.dumps(name) + b":" + quote)
+        before = quote + b","
+    return [*found, before[:-1] + b"}"]
+
+
+def _parts(parts: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Parts one behind the other, and where each ends."""
+    return np.frombuffer(b"".join(parts), np.uint8), np.cumsum([len(part) for part in parts], dtype=np.int64)
+
+
+def _form(values: Integers) -> int:
+    return UNSIGNED if values.dtype.kind == "u" else SIGNED

@@ -7,14 +7,15 @@ write is one of the strings NaN, Infinity, -Infinity.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import orjson
 from aiohttp import web
+from numpy.typing import NDArray
 
 from collector.api import json_rows
-from collector.api.json_rows import Member, taken
+from collector.api.json_rows import Member
 from collector.query.attributes import to_json, utf8
 from collector.query.links import LinkedSpans
 from collector.query.many.latencies import GroupLatencies
@@ -189,16 +190,15 @@ def details(spans: Spans, max_length: int | None) -> dict[str, Any]:
 
 def skeleton(spans: Skeleton, tree: Tree, window: range) -> dict[str, Any]:
     """The spans of a window of a trace without what was said about them, each with its place in the tree."""
-    depths = [0] * len(spans)
-    for row, depth in tree.walk():
-        depths[row] = depth
+    rows = np.arange(window.start, window.stop)
+    nodes = tree.nodes[rows]
     members = {
-        "index": json_rows.counts(window),
-        "parentIndex": json_rows.positions(taken(tree.parents, window)),
-        "depth": json_rows.counts(taken(depths, window)),
-        **identity_members(spans, window),
-        "parentSpanId": json_rows.ids(taken(spans.parent_span_ids, window)),
-        "children": json_rows.counts([len(tree.children[row]) for row in window]),
+        "index": json_rows.counts(rows),
+        "parentIndex": json_rows.positions(nodes["parent"]),
+        "depth": json_rows.counts(nodes["depth"]),
+        **identity_members(spans, rows),
+        "parentSpanId": json_rows.ids(spans.table["parent_span_id"][rows], spans.odd_ids),
+        "children": json_rows.counts(nodes["children_count"]),
     }
     return {**trace_header(spans), "offset": window.start, "spans": json_rows.records(members)}
 
@@ -210,7 +210,7 @@ def trace_header(spans: Skeleton) -> dict[str, Any]:
         "durationNanos": str(max(spans.end - spans.start, 0)),
         "spanCount": len(spans),
         "errorCount": spans.error_count,
-        "services": sorted(set(spans.services)),
+        "services": sorted(spans.service_texts[code] for code in np.unique(spans.table["service"]).tolist()),
         "complete": spans.complete,
     }
 
@@ -227,16 +227,17 @@ def span_identity(spans: Skeleton, row: int) -> dict[str, Any]:
     }
 
 
-def identity_members(spans: Skeleton, rows: Sequence[int]) -> dict[str, Member]:
+def identity_members(spans: Skeleton, rows: NDArray[np.integer[Any]]) -> dict[str, Member]:
     """The same of many spans, as members of a list."""
+    table = spans.table
     return {
-        "spanId": json_rows.ids(taken(spans.span_ids, rows)),
-        "service": json_rows.texts(taken(spans.services, rows)),
-        "name": json_rows.texts(taken(spans.names, rows)),
-        "kind": json_rows.named(taken(spans.kinds, rows), lambda code: name(code, KINDS)),
-        "status": json_rows.named(taken(spans.status_codes, rows), lambda code: name(code, STATUS_CODES)),
-        "startTimeUnixNano": json_rows.nanoseconds(taken(spans.starts, rows)),
-        "durationNanos": json_rows.nanoseconds(taken(spans.durations, rows)),
+        "spanId": json_rows.ids(table["span_id"][rows], spans.odd_ids),
+        "service": json_rows.coded(table["service"][rows], spans.service_texts),
+        "name": json_rows.coded(table["name"][rows], spans.name_texts),
+        "kind": json_rows.named(table["kind"][rows], lambda code: name(code, KINDS)),
+        "status": json_rows.named(table["status_code"][rows], lambda code: name(code, STATUS_CODES)),
+        "startTimeUnixNano": json_rows.nanoseconds(table["start"][rows]),
+        "durationNanos": json_rows.nanoseconds(table["duration"][rows]),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, cast
 
+import numpy as np
 from aiohttp import web
 
 from collector.api import analysis_rendering, params, rendering, schemas
@@ -132,7 +133,7 @@ async def get_waterfall(request: web.Request) -> web.Response:
     def render() -> dict[str, Any]:
         view = view_of(skeleton, adjusters)
         found = build_waterfall(view.spans, view.tree)
-        shown = reduce_bars(view.spans, view.tree, found.bars, reduction)
+        shown = reduce_bars(view.spans, view.tree, found.table, reduction)
         return analysis_rendering.waterfall(view, found, shown, window(request, len(shown)))
 
     return await answer(request, lambda: rendering.json_bytes(render()), JSON)
@@ -156,7 +157,7 @@ async def get_critical_path(request: web.Request) -> web.Response:
         spans, tree = view.spans, view.tree
         match mode:
             case "jaeger":
-                return analysis_rendering.jaeger_path(view, find_jaeger_path(spans, tree), self_times_of(spans, tree))
+                return analysis_rendering.jaeger_path(view, find_jaeger_path(spans, tree), self_times_of(spans, tree).tolist())
             case "completion":
                 return analysis_rendering.completion_path(view, find_completion_path(spans, tree))
             case "crisp":
@@ -244,11 +245,10 @@ def _row_of(skeleton: Skeleton, span_id: str) -> int:
 
 def _times(view: View) -> tuple[list[int], list[int]]:
     """Self times, and times on the critical path of any root, by row; nanoseconds."""
-    on_path = [0] * len(view.spans)
-    for root in find_critical_path(view.spans, view.tree).roots:
-        for share in root.shares:
-            on_path[share.row] = share.on_path
-    return self_times_of(view.spans, view.tree), on_path
+    on_path = np.zeros(len(view.spans), np.uint64)
+    shares = find_critical_path(view.spans, view.tree).share_table
+    on_path[shares["row"]] = shares["on_path"]
+    return self_times_of(view.spans, view.tree).tolist(), on_path.tolist()
 
 
 def _column(spans: Skeleton, grouping: str) -> list[str]:

@@ -6,13 +6,16 @@ Stored spans are never changed, and rows stay what they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from collector.query.analysis.critical_path import CONSUMER
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.query.clock_skew import find_skews
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, Tree
+from proto.call_kernels import CONSUMER
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,10 @@ class Adjuster:
 
 def without_missing_starts(spans: Skeleton, tree: Tree) -> Skeleton:
     """A start of 0 is no time at all: a child takes its parent's, a root the earliest of what is below it."""
-    if all(spans.starts):
+    if spans.table["start"].all():
         return spans
     starts = list(spans.starts)
-    order = [row for row, _ in tree.walk()]
+    order = tree.order.tolist()
     for row in reversed(order):
         parent = tree.parents[row]
         if starts[row] and parent != ROOT and not spans.starts[parent]:
@@ -46,45 +49,46 @@ def without_missing_starts(spans: Skeleton, tree: Tree) -> Skeleton:
         parent = tree.parents[row]
         if not spans.starts[row] and parent != ROOT:
             starts[row] = starts[parent]
-    ends = [end if before else max(end, start) for before, start, end in zip(spans.starts, starts, spans.ends, strict=True)]
-    return replace(spans, starts=starts, ends=ends)
+    found = np.array(starts, np.uint64)
+    ends = spans.table["end"]
+    return spans.with_times(found, np.where(spans.table["start"] > 0, ends, np.maximum(ends, found)))
 
 
 def without_open_ends(spans: Skeleton, tree: Tree) -> Skeleton:
     """A span that seems not to have ended lasts until the trace's end."""
     unfinished = open_ends(spans, tree)
-    if not unfinished:
+    if not len(unfinished):
         return spans
-    ends = list(spans.ends)
-    for row in unfinished:
-        ends[row] = spans.end
-    return replace(spans, ends=ends)
+    ends = spans.table["end"].copy()
+    ends[unfinished] = spans.end
+    return spans.with_times(spans.table["start"], ends)
 
 
-def open_ends(spans: Skeleton, tree: Tree) -> list[int]:
+def open_ends(spans: Skeleton, tree: Tree) -> NDArray[np.intp]:
     """Rows of spans that have no duration although what they called lasts on: exported before they had ended.
 
     What a message hands over may well last longer.
     """
-    return [
-        row
-        for row, children in enumerate(tree.children)
-        if children
-        and not spans.durations[row]
-        and any(spans.kinds[child] != CONSUMER and spans.ends[child] > spans.starts[row] for child in children)
-    ]
+    table, parents = spans.table, tree.nodes["parent"]
+    children = np.flatnonzero((parents != ROOT) & (table["kind"] != CONSUMER))
+    above = parents[children]
+    lasts_on = (table["duration"][above] == 0) & (table["end"][children] > table["start"][above])
+    return np.unique(above[lasts_on]).astype(np.intp)
 
 
 def without_clock_skew(spans: Skeleton, tree: Tree) -> Skeleton:
     """Times by the clock of each tree's root, as far as that can be estimated."""
     skews = find_skews(spans, tree).by_row
-    if not any(skews):
+    if not skews.any():
         return spans
-    return replace(
-        spans,
-        starts=[max(start - skew, 0) for start, skew in zip(spans.starts, skews, strict=True)],
-        ends=[max(end - skew, 0) for end, skew in zip(spans.ends, skews, strict=True)],
-    )
+    return spans.with_times(_earlier(spans.table["start"], skews), _earlier(spans.table["end"], skews))
+
+
+def _earlier(times: NDArray[np.uint64], skews: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Times less skews, 0 where nothing is left."""
+    ahead = np.maximum(skews, 0).astype(np.uint64)
+    behind = np.maximum(-skews, 0).astype(np.uint64)
+    return times - np.minimum(times, ahead) + behind
 
 
 ADJUSTERS: Final = (

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.query.skeleton import Skeleton
 from collector.query.store import ERROR
 from collector.query.tree import ROOT, Tree
 from collector.query.waterfall import Bar
+from proto.spans import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +47,34 @@ class Repeat(NamedTuple):
     total: int
 
 
-class ShownBar(NamedTuple):
-    """A bar that is left.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The bars that are left.
 
     Attributes:
-        omitted: spans below it, and not below another one that is left, which are not shown.
-        repeat: what the bar stands for, None for itself.
+        table: as `proto.trace_shape.BAR`, in drawing order.
+        omitted: for each bar, how many spans below it, and not below another one that is left, are not shown.
+        repeats: by row, what a bar stands for that does not stand for itself.
     """
 
-    bar: Bar
-    omitted: int
-    repeat: Repeat | None
+    table: Table
+    omitted: NDArray[np.int32]
+    repeats: dict[int, Repeat]
+
+    def __len__(self) -> int:
+        return len(self.table)
 
 
-def reduce_bars(spans: Skeleton, tree: Tree, bars: list[Bar], reduction: Reduction) -> list[ShownBar]:
-    """The bars that are left, in drawing order. Cost is linear.
+def reduce_bars(spans: Skeleton, tree: Tree, table: Table, reduction: Reduction) -> Shown:
+    """The bars that are left. Cost is linear.
 
     Args:
-        bars: of the whole waterfall.
+        table: the bars of the whole waterfall.
     """
     if reduction == _NOTHING:
-        return [ShownBar(bar, 0, None) for bar in bars]
-    bars = _below(bars, reduction)
+        return Shown(table, np.zeros(len(table), np.int32), {})
+    table = _below(table, reduction)
+    bars = list(map(Bar._make, table.tolist()))
     shown = _matching(spans, tree, bars, reduction)
     repeats = _repeats(spans, tree, shown, reduction.repeats) if reduction.repeats else {}
     hidden = {row for rows in repeats.values() for row in rows[1:]}
@@ -76,19 +86,20 @@ def reduce_bars(spans: Skeleton, tree: Tree, bars: list[Bar], reduction: Reducti
         else:
             nearest[bar.row] = nearest.get(tree.parents[bar.row], ROOT)
             omitted[nearest[bar.row]] = omitted.get(nearest[bar.row], 0) + 1
-    return [
-        ShownBar(bar, omitted.get(bar.row, 0), _repeat(spans, repeats.get(bar.row)))
-        for bar in bars
-        if bar.row in shown and bar.row not in hidden
-    ]
+    left = [place for place, bar in enumerate(bars) if bar.row in shown and bar.row not in hidden]
+    return Shown(
+        table[left],
+        np.array([omitted.get(bars[place].row, 0) for place in left], np.int32),
+        {row: _repeat(spans, rows) for row, rows in repeats.items()},
+    )
 
 
-def _below(bars: list[Bar], reduction: Reduction) -> list[Bar]:
+def _below(table: Table, reduction: Reduction) -> Table:
     """The bars of one subtree, which stand next to each other."""
     if reduction.below is None:
-        return bars
-    first = next(index for index, bar in enumerate(bars) if bar.row == reduction.below)
-    return bars[first : first + bars[first].descendants + 1]
+        return table
+    first = int(np.flatnonzero(table["row"] == reduction.below)[0])
+    return table[first : first + int(table["descendants"][first]) + 1]
 
 
 def _matching(spans: Skeleton, tree: Tree, bars: list[Bar], reduction: Reduction) -> set[int]:
@@ -124,8 +135,6 @@ def _look(spans: Skeleton, row: int) -> tuple[str, str, int, int]:
     return spans.services[row], spans.names[row], spans.kinds[row], spans.status_codes[row]
 
 
-def _repeat(spans: Skeleton, rows: list[int] | None) -> Repeat | None:
-    if rows is None:
-        return None
+def _repeat(spans: Skeleton, rows: list[int]) -> Repeat:
     durations = [spans.durations[row] for row in rows]
     return Repeat(len(rows), min(durations), max(durations), sum(durations))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
 from collector.query.attributes import Attributes
-from collector.query.skeleton import SELECTED_SKELETON, Skeleton, rows_in_order, skeleton_columns
+from collector.query.skeleton import Skeleton
+from collector.query.skeleton_rows import SELECTED_SKELETON, columns_of, rows_in_order, skeleton_of
 from collector.query.store import EVENT_TIMES
 from exporters.clickhouse.client import QueryResult
 
@@ -89,16 +90,16 @@ SELECTED: Final = f"""
 
 def from_result(trace_id: str, result: QueryResult, *, complete: bool = True) -> Spans:
     """Spans of an answer to a query of `SELECTED`: in order, and without those that a client sent twice."""
-    order = rows_in_order(result)
-    columns = {name: [values[row] for row in order] for name, values in result.columns.items()}
+    stored = skeleton_of(trace_id, columns_of(result), complete=complete)
+    order = rows_in_order(stored.table, stored.service_texts, stored.name_texts)
+    skeleton = stored.take(order)
+    columns = {name: [values[row] for row in order.tolist()] for name, values in result.columns.items()}
     rows = list(QueryResult(columns, len(order)).rows())
     # Spans share few resources and scopes: equal ones become the same object.
     resources: dict[Resource, Resource] = {}
     scopes: dict[Scope, Scope] = {}
     return Spans(
-        trace_id=trace_id,
-        complete=complete,
-        **skeleton_columns(columns),
+        **{each.name: getattr(skeleton, each.name) for each in fields(skeleton)},
         trace_states=columns["TraceState"],
         status_messages=columns["StatusMessage"],
         flags=columns["Flags"],

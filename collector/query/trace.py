@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 
 from collector.memory import collector_paused
 from collector.query.bounds import Bounds, find_bounds
-from collector.query.skeleton import SELECTED_SKELETON, Skeleton, skeleton_from_result
+from collector.query.skeleton import Skeleton
+from collector.query.skeleton_rows import SELECTED_SKELETON, skeleton_from_result
 from collector.query.spans import SELECTED, Spans, from_result
 from collector.query.store import MAX_TIMESTAMP, SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
@@ -141,8 +142,8 @@ async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, work
 
     def pick() -> Spans:
         spans = from_result(skeleton.trace_id, result, complete=skeleton.complete)
-        wanted = {skeleton.identity(row) for row in rows}
-        return spans.take([row for row in range(len(spans)) if spans.identity(row) in wanted])
+        wanted = set(skeleton.take(rows).identities())
+        return spans.take([row for row, identity in enumerate(spans.identities()) if identity in wanted])
 
     return await asyncio.to_thread(pick)
 

@@ -6,16 +6,25 @@ forest in which every span stands exactly once. Nothing here recurses.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
-from collector.query.skeleton import Skeleton
+import numpy as np
+from numpy.typing import NDArray
 
-ROOT: Final = -1
-"""Parent of a root."""
-SERVER: Final = 2
-CLIENT: Final = 3
+from collector.query.skeleton import Skeleton
+from proto import trace_tree_kernels as kernels
+from proto.call_kernels import CLIENT, SERVER
+from proto.spans import ABSENT, Table, records
+from proto.trace_shape import NODE, ROOT
+
+__all__ = ["CLIENT", "ROOT", "SERVER", "Tree", "TreeWarning", "build_tree"]
+
+_SEED: Final = np.uint64(secrets.randbits(64))
+"""Ids that were chosen to fall into one place of a table must not make it slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,32 +42,56 @@ class TreeWarning:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tree:
     """The forest over rows of a trace.
 
+    Whole traces are worked on in `nodes` and the arrays; the lists are for what goes from span to span, and are made when they
+    are first asked for.
+
     Attributes:
-        parents: row of each span's parent, ROOT for a root.
-        children: rows below each span, by (start, row).
-        roots: rows of the roots, in the same order.
+        nodes: by row, see `proto.trace_shape.NODE`.
+        below: rows below each span, by (start, row): a run for each node.
+        tops: rows of the roots, in the same order.
+        order: all rows as they are drawn, parents before children and siblings by start.
         missing_parents: roots whose parent span is not in the trace.
         warnings: by row.
     """
 
-    parents: list[int]
-    children: list[list[int]]
-    roots: list[int]
+    nodes: Table
+    below: NDArray[np.int32]
+    tops: NDArray[np.int32]
+    order: NDArray[np.int32]
     missing_parents: frozenset[int]
     warnings: list[TreeWarning]
 
+    @cached_property
+    def parents(self) -> list[int]:
+        """Row of each span's parent, ROOT for a root."""
+        parents: list[int] = self.nodes["parent"].tolist()
+        return parents
+
+    @cached_property
+    def children(self) -> list[list[int]]:
+        """Rows below each span, by (start, row)."""
+        rows = self.below.tolist()
+        starts, counts = self.nodes["children_start"].tolist(), self.nodes["children_count"].tolist()
+        return [rows[start : start + count] for start, count in zip(starts, counts, strict=True)]
+
+    @cached_property
+    def roots(self) -> list[int]:
+        """Rows of the roots, by (start, row)."""
+        roots: list[int] = self.tops.tolist()
+        return roots
+
+    @property
+    def depth(self) -> int:
+        """Number of levels of a forest that has any."""
+        return 1 + int(self.nodes["depth"].max())
+
     def walk(self) -> Iterator[tuple[int, int]]:
         """(row, depth) of every span, parents before children; a root has depth 0."""
-        stack = [(row, 0) for row in reversed(self.roots)]
-        while stack:
-            row, depth = stack.pop()
-            yield row, depth
-            if children := self.children[row]:
-                stack += [(child, depth + 1) for child in reversed(children)]
+        return zip(self.order.tolist(), self.nodes["depth"][self.order].tolist(), strict=True)
 
 
 def build_tree(spans: Skeleton) -> Tree:
@@ -69,55 +102,60 @@ def build_tree(spans: Skeleton) -> Tree:
     - A span whose parent is missing is a root, flagged. A span that names itself is a root.
     - A cycle is broken at its earliest start (ties: the smaller span id, then the lower row), which becomes a root.
     """
-    rows_by_id: dict[str, list[int]] = {}
-    for row, span_id in enumerate(spans.span_ids):
-        if span_id:
-            rows_by_id.setdefault(span_id, []).append(row)
+    count = len(spans)
+    nodes = np.zeros(count, NODE)
+    starts, span_ids, parent_ids = (
+        np.ascontiguousarray(spans.table[column]) for column in ("start", "span_id", "parent_span_id")
+    )
+    marks = np.zeros(count, np.uint8)
+    slots = np.full(1 << (2 * count + 1).bit_length(), ABSENT, np.int32)
+    unusual = kernels.link_parents(records(nodes), marks, span_ids, parent_ids, slots, _SEED)
     warnings = [
         TreeWarning(row, "ends-before-start", "The span ends before it starts; its duration counts as 0.")
-        for row, (start, end) in enumerate(zip(spans.starts, spans.ends, strict=True))
-        if end < start
+        for row in np.flatnonzero(spans.table["end"] < starts).tolist()
     ]
-    have_own_ids = len(rows_by_id) == len(spans)
-    parents = [ROOT] * len(spans)
-    missing = set()
-    for row, (span_id, parent_id) in enumerate(zip(spans.span_ids, spans.parent_span_ids, strict=True)):
-        candidates = rows_by_id.get(parent_id)
-        if have_own_ids and candidates and parent_id != span_id:
-            # As usual.
-            parents[row] = candidates[0]
-            continue
-        client = _client_half(spans, rows_by_id.get(span_id, ()), row)
-        if client is not None:
-            parents[row] = client
-            warnings.append(TreeWarning(row, "shared-span-id", f"Client and server share the span id {span_id}."))
-            continue
-        if len(rows_by_id.get(span_id, ())) > 1 and spans.kinds[row] != CLIENT:
-            warnings.append(TreeWarning(row, "repeated-span-id", f"Another span of the trace has the id {span_id} too."))
-        if not parent_id:
-            continue
-        if parent_id == span_id:
-            warnings.append(TreeWarning(row, "own-parent", "The span names itself as its parent; it is shown as a root."))
-            continue
-        if not candidates:
-            missing.add(row)
-            warnings.append(TreeWarning(row, "missing-parent", f"The parent span {parent_id} is not in the trace."))
-            continue
-        parents[row] = candidates[0] if len(candidates) == 1 else _choose_parent(spans, candidates, row)
+    missing = _look_at(spans, nodes, marks, warnings) if unusual else frozenset[int]()
+    broken, below, tops, order = np.zeros((4, count), np.int32)
+    cycles = kernels.break_cycles(records(nodes), starts, span_ids, np.zeros(count, np.int32), broken)
     warnings += [
-        TreeWarning(row, "cycle", "The span is its own ancestor; it is shown as a root.") for row in _break_cycles(spans, parents)
+        TreeWarning(row, "cycle", "The span is its own ancestor; it is shown as a root.") for row in broken[:cycles].tolist()
     ]
     # Rows stand by start already, unless somebody has adjusted the times.
-    by_time = sorted(range(len(spans)), key=spans.starts.__getitem__)
-    children: list[list[int]] = [[] for _ in range(len(spans))]
-    roots = []
-    for row in by_time:
-        if parents[row] == ROOT:
-            roots.append(row)
-        else:
-            children[parents[row]].append(row)
+    by_start = np.argsort(starts, kind="stable")
+    root_count = kernels.grow(records(nodes), by_start, below, tops, order, np.empty(count, np.int32))
     warnings.sort(key=lambda warning: (warning.row, warning.kind))
-    return Tree(parents, children, roots, frozenset(missing), warnings)
+    return Tree(nodes, below, tops[:root_count], order, missing, warnings)
+
+
+def _look_at(spans: Skeleton, nodes: Table, marks: NDArray[np.uint8], warnings: list[TreeWarning]) -> frozenset[int]:
+    """Set right the parents of spans that are unusual, say what is, and return those whose parent is missing."""
+    rows_by_id: dict[int, list[int]] = {}
+    span_ids = spans.table["span_id"]
+    shared = np.flatnonzero(marks & kernels.SHARED)
+    for row, span_id in zip(shared.tolist(), span_ids[shared].tolist(), strict=True):
+        rows_by_id.setdefault(span_id, []).append(row)
+    missing = set()
+    rows = np.flatnonzero(marks)
+    columns = (rows, marks[rows], span_ids[rows], spans.table["parent_span_id"][rows])
+    for row, mark, span_id, parent_id in zip(*(column.tolist() for column in columns), strict=True):
+        sharers = rows_by_id.get(span_id, ())
+        client = _client_half(spans, sharers, row)
+        if client is not None:
+            nodes["parent"][row] = client
+            warnings.append(TreeWarning(row, "shared-span-id", f"Client and server share the span id {spans.id_text(span_id)}."))
+            continue
+        if sharers and spans.kinds[row] != CLIENT:
+            text = f"Another span of the trace has the id {spans.id_text(span_id)} too."
+            warnings.append(TreeWarning(row, "repeated-span-id", text))
+        if mark & kernels.OWN_PARENT:
+            warnings.append(TreeWarning(row, "own-parent", "The span names itself as its parent; it is shown as a root."))
+        elif mark & kernels.MISSING_PARENT:
+            missing.add(row)
+            text = f"The parent span {spans.id_text(parent_id)} is not in the trace."
+            warnings.append(TreeWarning(row, "missing-parent", text))
+        elif mark & kernels.AMBIGUOUS_PARENT:
+            nodes["parent"][row] = _choose_parent(spans, rows_by_id[parent_id], row)
+    return frozenset(missing)
 
 
 def _client_half(spans: Skeleton, sharers: Sequence[int], row: int) -> int | None:
@@ -144,23 +182,3 @@ def _choose_parent(spans: Skeleton, candidates: Sequence[int], child: int) -> in
 def _distance(spans: Skeleton, row: int, child: int) -> tuple[bool, bool, int, int]:
     contains = spans.starts[row] <= spans.starts[child] and spans.ends[child] <= spans.ends[row]
     return not contains, spans.kinds[row] != SERVER, spans.starts[row], row
-
-
-def _break_cycles(spans: Skeleton, parents: list[int]) -> list[int]:
-    """Make one member of each cycle a root, in place; return those members."""
-    broken = []
-    visit_of = [0] * len(parents)
-    for first in range(len(parents)):
-        row = first
-        while row != ROOT and not visit_of[row]:
-            visit_of[row] = first + 1
-            row = parents[row]
-        if row == ROOT or visit_of[row] != first + 1:
-            continue
-        cycle = [row]
-        while parents[cycle[-1]] != row:
-            cycle.append(parents[cycle[-1]])
-        earliest = min(cycle, key=lambda member: (spans.starts[member], spans.span_ids[member], member))
-        parents[earliest] = ROOT
-        broken.append(earliest)
-    return broken

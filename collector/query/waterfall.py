@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.query.skeleton import Skeleton
-from collector.query.store import ERROR
 from collector.query.tree import Tree
+from proto import waterfall_kernels as kernels
+from proto.spans import Table, records
+from proto.trace_shape import BAR
 
 
 class Bar(NamedTuple):
-    """One row of a waterfall; times in nanoseconds.
-
-    Attributes:
-        row: of the span in the trace.
-        depth: 0 for a root.
-        offset: from the start of the trace to the start of the span.
-        self_time: of the duration, what no child covers.
-        descendants: spans below, at any depth.
-        errors_below: how many of those have failed.
-    """
+    """One row of a waterfall, see `proto.trace_shape.BAR`; times in nanoseconds."""
 
     row: int
     depth: int
@@ -31,7 +28,7 @@ class Bar(NamedTuple):
     errors_below: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Waterfall:
     """A trace's header and bars, parents before children and siblings by start.
 
@@ -40,6 +37,7 @@ class Waterfall:
         start, duration: nanoseconds; the duration is from the earliest start to the latest end.
         depth: number of levels.
         services: number of spans by service, in order of the services' names.
+        table: the bars as `proto.trace_shape.BAR`.
     """
 
     root: int
@@ -48,43 +46,30 @@ class Waterfall:
     depth: int
     services: dict[str, int]
     error_count: int
-    bars: list[Bar]
+    table: Table
+
+    @cached_property
+    def bars(self) -> list[Bar]:
+        """The bars one by one, made when they are first asked for."""
+        return list(map(Bar._make, self.table.tolist()))
 
 
 def build_waterfall(spans: Skeleton, tree: Tree) -> Waterfall:
     """The waterfall of a trace with at least one span."""
-    order = list(tree.walk())
-    descendants = [0] * len(spans)
-    errors_below = [0] * len(spans)
-    for row, _ in reversed(order):
-        parent = tree.parents[row]
-        if parent >= 0:
-            descendants[parent] += descendants[row] + 1
-            errors_below[parent] += errors_below[row] + (spans.status_codes[row] == ERROR)
+    table = np.empty(len(spans), BAR)
+    below = np.zeros((len(spans), 2), np.int32)
     self_times = self_times_of(spans, tree)
-    bars = [
-        Bar(
-            row,
-            depth,
-            max(spans.starts[row] - spans.start, 0),
-            spans.durations[row],
-            self_times[row],
-            descendants[row],
-            errors_below[row],
-        )
-        for row, depth in order
-    ]
-    counts: dict[str, int] = {}
-    for service in sorted(spans.services):
-        counts[service] = counts.get(service, 0) + 1
+    kernels.draw_bars(records(table), below, spans.records, records(tree.nodes), tree.order, self_times, np.uint64(spans.start))
+    counts = np.bincount(spans.table["service"], minlength=len(spans.service_texts)).tolist()
+    services = {service: count for service, count in zip(spans.service_texts, counts, strict=True) if count}
     return Waterfall(
         root=naming_root(tree),
         start=spans.start,
         duration=max(spans.end - spans.start, 0),
-        depth=1 + max(depth for _, depth in order),
-        services=counts,
+        depth=tree.depth,
+        services=dict(sorted(services.items())),
         error_count=spans.error_count,
-        bars=bars,
+        table=table,
     )
 
 
@@ -93,19 +78,8 @@ def naming_root(tree: Tree) -> int:
     return next((row for row in tree.roots if row not in tree.missing_parents), tree.roots[0])
 
 
-def self_times_of(spans: Skeleton, tree: Tree) -> list[int]:
-    """For each span its duration minus the union of its children's times, each cut to the span; nanoseconds."""
-    self_times = []
-    for row, children in enumerate(tree.children):
-        start, end = spans.starts[row], spans.starts[row] + spans.durations[row]
-        covered = 0
-        reached = start
-        # Children stand by start, so that one pass merges them.
-        for child in children:
-            child_start = max(spans.starts[child], reached)
-            child_end = min(spans.starts[child] + spans.durations[child], end)
-            if child_start < child_end:
-                covered += child_end - child_start
-                reached = child_end
-        self_times.append(end - start - covered)
+def self_times_of(spans: Skeleton, tree: Tree) -> NDArray[np.uint64]:
+    """For each span its duration minus the union of its children's times, each cut to the span; nanoseconds, shape (spans,)."""
+    self_times = np.empty(len(spans), np.uint64)
+    kernels.find_self_times(self_times, spans.records, records(tree.nodes), tree.below)
     return self_times

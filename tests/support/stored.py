@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any
 
 from collector.query.attributes import NO_ATTRIBUTES, Attributes
+from collector.query.skeleton_rows import columns_of, skeleton_of
 from collector.query.spans import Resource, Scope, Spans, from_result
 from collector.query.store import ERROR
 from exporters.clickhouse.client import QueryResult
@@ -62,9 +63,9 @@ def _selected(row: Row) -> dict[str, Any]:
         **row,
         "Start": start,
         "End": end,
-        "Process": hash((tuple(row["ResourceAttributes"]), row["ResourceAttributesTypes"])),
+        "Process": _hash(tuple(row["ResourceAttributes"]), row["ResourceAttributesTypes"]),
         "Host": resource.get("host.id") or resource.get("host.ip") or resource.get("host.name") or "",
-        "Content": hash(tuple(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))),
+        "Content": _hash(*(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))),
         "StrayEvents": any(time and not start <= time <= max(start, end) for time in event_times),
         **_split("Resource", row["ResourceAttributes"]),
         **_split("Scope", row["ScopeAttributes"]),
@@ -84,6 +85,11 @@ def _selected(row: Row) -> dict[str, Any]:
         "LinkDropped": row["Links.DroppedAttributesCount"],
         "LinkFlags": row["Links.Flags"],
     }
+
+
+def _hash(*parts: Hashable) -> int:
+    """64 bits without a sign."""
+    return hash(parts) % 2**64
 
 
 def _split(name: str, pairs: Pairs) -> dict[str, list[str]]:
@@ -122,18 +128,27 @@ def draw(spans: str | Sequence[Drawn]) -> Spans:
     items = drawn(spans) if isinstance(spans, str) else spans
     items = sorted(items, key=lambda item: (item.start, item.end, span_id(item.name), KIND_NUMBERS[item.kind], item.service))
     count = len(items)
+    columns = {
+        "SpanId": [span_id(item.name) for item in items],
+        "ParentSpanId": [span_id(item.parent) if item.parent else "" for item in items],
+        "SpanName": [item.name for item in items],
+        "SpanKind": [""] * count,
+        "SpanKindNumber": [KIND_NUMBERS[item.kind] for item in items],
+        "ServiceName": [item.service for item in items],
+        "Start": [item.start for item in items],
+        "End": [item.end for item in items],
+        "StatusCode": [""] * count,
+        "StatusCodeNumber": [ERROR if item.failed else 0 for item in items],
+        "Process": [_hash(item.service) for item in items],
+        "Host": [item.host for item in items],
+        "Content": [0] * count,
+        "StrayEvents": [False] * count,
+    }
+    skeleton = skeleton_of(TRACE_ID, columns_of(QueryResult(columns, count)), complete=True)
     resources = {name: Resource(Attributes(("service.name",), (name,), ""), 0, "") for name in {item.service for item in items}}
     return Spans(
-        trace_id=TRACE_ID,
-        span_ids=[span_id(item.name) for item in items],
-        parent_span_ids=[span_id(item.parent) if item.parent else "" for item in items],
+        **{each.name: getattr(skeleton, each.name) for each in fields(skeleton)},
         trace_states=[""] * count,
-        names=[item.name for item in items],
-        kinds=[KIND_NUMBERS[item.kind] for item in items],
-        services=[item.service for item in items],
-        starts=[item.start for item in items],
-        ends=[item.end for item in items],
-        status_codes=[ERROR if item.failed else 0 for item in items],
         status_messages=[""] * count,
         flags=[0] * count,
         resources=[resources[item.service] for item in items],
@@ -144,8 +159,20 @@ def draw(spans: str | Sequence[Drawn]) -> Spans:
         dropped_events_counts=[0] * count,
         links=[[] for _ in items],
         dropped_links_counts=[0] * count,
-        processes=[item.service for item in items],
-        hosts=[item.host for item in items],
-        contents=[0] * count,
-        stray_events=[False] * count,
     )
+
+
+def renamed(spans: Spans, names: Sequence[str]) -> Spans:
+    """The same spans with other names, one for each."""
+    texts = sorted(set(names))
+    table = spans.table.copy()
+    table["name"] = [texts.index(name) for name in names]
+    return replace(spans, table=table, name_texts=texts)
+
+
+def sharing_ids(spans: Spans, shared: Mapping[str, str]) -> Spans:
+    """The same spans, of which some, given by their names, have the ids of others."""
+    table = spans.table.copy()
+    for name, other in shared.items():
+        table["span_id"][spans.names.index(name)] = table["span_id"][spans.names.index(other)]
+    return replace(spans, table=table)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from collector.query.spans import Spans
 from collector.query.tree import ROOT, Tree, build_tree
 from tests.support.rows import rows_of
-from tests.support.stored import Drawn, draw, spans_by_trace
+from tests.support.stored import Drawn, draw, sharing_ids, spans_by_trace
 from tests.support.traces import all_traces
 
 
@@ -51,8 +51,7 @@ def test_a_cycle_is_broken_at_its_earliest_start_and_the_rest_of_the_trace_stays
 def shared(client: Drawn, server: Drawn, *others: Drawn) -> tuple[Spans, Tree]:
     """A trace in which `server` has the span id of `client`, as in Zipkin's model."""
     spans = draw([client, Drawn("server", server.start, server.end, server.parent, "SERVER", server.service), *others])
-    row = spans.names.index("server")
-    spans.span_ids[row] = spans.span_ids[spans.names.index(client.name)]
+    spans = sharing_ids(spans, {"server": client.name})
     return spans, build_tree(spans)
 
 
@@ -80,8 +79,7 @@ def test_children_of_a_shared_id_go_to_the_half_of_their_own_process() -> None:
 
 
 def test_children_of_a_repeated_id_go_to_the_span_that_lasts_around_them() -> None:
-    spans = draw("first[0,10], second[20,30], B[22,25]<first")
-    spans.span_ids[spans.names.index("second")] = spans.span_ids[spans.names.index("first")]
+    spans = sharing_ids(draw("first[0,10], second[20,30], B[22,25]<first"), {"second": "first"})
     tree = build_tree(spans)
     assert parents_by_name(spans, tree)["B"] == "second"
     assert ("second", "repeated-span-id") in warnings_by_name(spans, tree)

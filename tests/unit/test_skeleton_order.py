@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.query.skeleton import rows_in_order
+from collector.query.skeleton_rows import skeleton_from_result
 from exporters.clickhouse.client import QueryResult
 
 KINDS = {"Server": 2, "Client": 3}
@@ -34,14 +34,20 @@ def test_spans_stand_by_start_end_id_and_what_else_they_are_and_once(drawn: list
             "Start": starts,
             "End": ends,
             "SpanId": ids,
+            "ParentSpanId": [""] * count,
             "SpanKind": kinds,
             "SpanKindNumber": [0] * count,
             "ServiceName": ["s"] * count,
             "SpanName": names,
+            "StatusCode": ["Ok"] * count,
+            "StatusCodeNumber": [0] * count,
+            "Process": [1] * count,
+            "Host": [""] * count,
             "Content": [1] * count,
+            "StrayEvents": [0] * count,
         },
         count,
     )
     expected = sorted({(row[0], row[1], row[2], KINDS[row[3]], row[4]) for row in drawn})
-    found = rows_in_order(result)
-    assert [(starts[row], ends[row], ids[row], KINDS[kinds[row]], names[row]) for row in found] == expected
+    found = skeleton_from_result("1", result)
+    assert list(zip(found.starts, found.ends, found.span_ids, found.kinds, found.names, strict=True)) == expected

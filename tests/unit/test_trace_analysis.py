@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -14,13 +14,13 @@ from collector.query.analysis.critical_path import find_critical_path
 from collector.query.analysis.statistics import group_spans, shape_of
 from collector.query.analysis.what_if import WhatIf, without_span
 from collector.query.clock_skew import find_skews
-from collector.query.reduction import Reduction, ShownBar, reduce_bars
+from collector.query.reduction import Reduction, Repeat, reduce_bars
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, build_tree
 from collector.query.view import view_of
 from collector.query.waterfall import build_waterfall, self_times_of
 from tests.support.shapes import chain, star
-from tests.support.stored import Drawn, draw, drawn, real_traces
+from tests.support.stored import Drawn, draw, drawn, real_traces, renamed
 from tests.unit.test_critical_path import forests
 
 
@@ -103,7 +103,7 @@ def test_no_span_saves_more_than_its_own_time_or_its_roots(forest: list[Drawn]) 
 def test_groups_add_up_counts_durations_and_self_times() -> None:
     spans = draw("A[0,100] @web, B[10,30]<A @cart, C[40,90]<A @cart")
     tree = build_tree(spans)
-    cart, web = group_spans(spans, spans.services, self_times_of(spans, tree), [30, 20, 50])
+    cart, web = group_spans(spans, spans.services, self_times_of(spans, tree).tolist(), [30, 20, 50])
     assert (cart.key, cart.spans, cart.total, cart.minimum, cart.maximum, cart.self_total, cart.on_path) == (
         "cart", 2, 70, 20, 50, 70, 70,
     )  # fmt: skip
@@ -114,7 +114,7 @@ def test_groups_add_up_counts_durations_and_self_times() -> None:
 @given(forests())
 def test_groups_of_any_kind_have_each_span_and_all_self_time_once(forest: list[Drawn]) -> None:
     spans = draw(forest)
-    self_times = self_times_of(spans, build_tree(spans))
+    self_times = self_times_of(spans, build_tree(spans)).tolist()
     for keys in (spans.names, spans.kinds, [0] * len(spans)):
         groups = group_spans(spans, list(keys), self_times, self_times)
         assert sum(group.spans for group in groups) == len(spans)
@@ -129,8 +129,8 @@ def compared(left: Skeleton, right: Skeleton) -> list[Node]:
 def test_traces_are_compared_by_how_their_spans_were_called() -> None:
     left = draw("A[0,100] @web, B[10,30]<A @db, C[40,50]<A @db, D[60,70]<A @cache")
     right = draw("A[0,90] @web, B[10,30]<A @db, C[40,80]<A @mail")
-    left.names[:] = ["GET /", "query", "query", "get"]
-    right.names[:] = ["GET /", "query", "send"]
+    left = renamed(left, ["GET /", "query", "query", "get"])
+    right = renamed(right, ["GET /", "query", "send"])
     found = {
         node.name: (node.depth, node.state, node.left.spans, node.right.spans, node.left.total) for node in compared(left, right)
     }
@@ -168,26 +168,34 @@ def test_a_comparison_has_each_span_of_both_once(left: list[Drawn], right: list[
 
 @pytest.mark.parametrize("shape", [chain(100_000), star(100_000)], ids=["chain", "star"])
 def test_100_000_spans_of_any_shape_are_compared_and_grouped(shape: list[Drawn]) -> None:
-    spans = draw(shape)
-    spans.names[:] = ["call"] * len(spans)
+    spans = renamed(draw(shape), ["call"] * len(shape))
     nodes = compared(spans, spans)
     assert sum(node.left.spans for node in nodes) == len(spans)
     tree = build_tree(spans)
-    (group,) = group_spans(spans, spans.names, self_times_of(spans, tree), [0] * len(spans))
+    (group,) = group_spans(spans, spans.names, self_times_of(spans, tree).tolist(), [0] * len(spans))
     assert group.spans == len(spans)
 
 
 TREE = "R[1,100], A[10,50]<R, B[11,20]<A, C[12,14]<B, D[60,90]<R, E[61,62]<D"
 
 
+class ShownBar(NamedTuple):
+    row: int
+    omitted: int
+    repeat: Repeat | None
+
+
 def reduced(spans: Skeleton, reduction: Reduction) -> list[ShownBar]:
+    """The bars that are left."""
     tree = build_tree(spans)
-    return reduce_bars(spans, tree, build_waterfall(spans, tree).bars, reduction)
+    found = reduce_bars(spans, tree, build_waterfall(spans, tree).table, reduction)
+    rows = found.table["row"].tolist()
+    return [ShownBar(row, omitted, found.repeats.get(row)) for row, omitted in zip(rows, found.omitted.tolist(), strict=True)]
 
 
 def shown(spans: Skeleton, reduction: Reduction) -> dict[str, int]:
     """Names of the bars that are left → how many below them are not."""
-    return {spans.names[item.bar.row]: item.omitted for item in reduced(spans, reduction)}
+    return {spans.names[item.row]: item.omitted for item in reduced(spans, reduction)}
 
 
 def test_a_waterfall_can_be_of_one_subtree_to_a_depth() -> None:
@@ -215,9 +223,9 @@ def test_repeats_of_leaves_are_one_bar_and_what_parts_them_stays() -> None:
             Drawn("x", 43, 44, "q4"),
         ]
     )
-    spans.names[:] = ["q" if name.startswith("q") else name for name in spans.names]
+    spans = renamed(spans, ["q" if name.startswith("q") else name for name in spans.names])
     found = [
-        f"{spans.names[item.bar.row]}{spans.starts[item.bar.row]}" + (f" x {item.repeat.spans}" if item.repeat else "")
+        f"{spans.names[item.row]}{spans.starts[item.row]}" + (f" x {item.repeat.spans}" if item.repeat else "")
         for item in reduced(spans, Reduction(repeats=2))
     ]
     assert found == ["R1", "q2 x 2", "q22", "q32", "q42", "x43", "q52"]
@@ -242,10 +250,10 @@ def test_every_span_is_shown_or_counted_where_it_is_missing(
     below = [Drawn(name_of[s.name], s.start, s.end, name_of.get(s.parent, "r")) for s in forest]
     failed = [Drawn(s.name, s.start, s.end, s.parent, failed=data.draw(st.booleans())) for s in below]
     spans = draw([Drawn("r", 0, 100, failed=True), *failed])
-    spans.names[:] = [name[0] for name in spans.names]
+    spans = renamed(spans, [name[0] for name in spans.names])
     tree = build_tree(spans)
     items = reduced(spans, reduction)
-    rows = {item.bar.row for item in items}
+    rows = {item.row for item in items}
     assert all(tree.parents[row] in {ROOT, *rows} for row in rows)
     assert sum(item.omitted + (item.repeat.spans if item.repeat else 1) for item in items) == len(spans)
 
@@ -256,7 +264,7 @@ CALL = "A[100,200] @web, K[110,160]<A CLIENT @web, V[155,200]<K SERVER @cart, W[
 def test_the_clock_of_the_worked_example_is_42_ahead_and_correcting_it_gives_the_server_its_time() -> None:
     spans = draw(CALL)
     skews = find_skews(spans, build_tree(spans))
-    assert dict(zip(spans.names, skews.by_row, strict=True)) == {"A": 0, "K": 0, "V": 42, "W": 42}
+    assert dict(zip(spans.names, skews.by_row.tolist(), strict=True)) == {"A": 0, "K": 0, "V": 42, "W": 42}
     (warning,) = skews.warnings
     assert (spans.names[warning.row], warning.kind) == ("V", "clock-skew")
     assert "42 ns ahead" in warning.text
@@ -264,7 +272,7 @@ def test_the_clock_of_the_worked_example_is_42_ahead_and_correcting_it_gives_the
         view = view_of(spans, adjusters)
         (root,) = find_critical_path(view.spans, view.tree).roots
         assert {view.spans.names[share.row]: share.on_path for share in root.shares if share.on_path} == expected
-        assert view.skews == skews.by_row
+        assert view.skews.tolist() == skews.by_row.tolist()
 
 
 @pytest.mark.parametrize(
@@ -282,7 +290,7 @@ def test_the_clock_of_the_worked_example_is_42_ahead_and_correcting_it_gives_the
 )  # fmt: skip
 def test_clocks_that_may_agree_are_left_alone(trace: str) -> None:
     spans = draw(trace)
-    assert not any(find_skews(spans, build_tree(spans)).by_row)
+    assert not find_skews(spans, build_tree(spans)).by_row.any()
     assert view_of(spans, ["clock-skew"]).spans.starts == spans.starts
 
 
@@ -291,21 +299,21 @@ def test_all_calls_between_two_clocks_bound_their_offset_whoever_calls() -> None
     spans = draw(
         "A[1,300] @web, K[10,60]<A CLIENT @web, V[55,100]<K SERVER @cart,L[60,99]<V CLIENT @cart, W[17,51]<L SERVER @web"
     )
-    skews = dict(zip(spans.names, find_skews(spans, build_tree(spans)).by_row, strict=True))
+    skews = dict(zip(spans.names, find_skews(spans, build_tree(spans)).by_row.tolist(), strict=True))
     assert skews == {"A": 0, "K": 0, "V": 44, "L": 44, "W": 0}
 
 
 def test_spans_of_one_host_have_one_clock_whatever_their_process() -> None:
     spans = draw([Drawn("K", 10, 60, "", "CLIENT", "web", host="h"), Drawn("V", 55, 100, "K", "SERVER", "cart", host="h")])
-    assert find_skews(spans, build_tree(spans)).by_row == [0, 0]
+    assert find_skews(spans, build_tree(spans)).by_row.tolist() == [0, 0]
 
 
 @given(forests(), st.sets(st.sampled_from([adjuster.name for adjuster in ADJUSTERS])))
 def test_adjusters_leave_what_is_stored_as_it_is_and_rows_where_they_are(forest: list[Drawn], names: set[str]) -> None:
     spans = draw(forest)
-    before = {each.name: list(getattr(spans, each.name)) for each in fields(spans) if each.name not in ("trace_id", "complete")}
+    before = spans.table.copy()
     view = view_of(spans, names)
-    assert before == {name: getattr(spans, name) for name in before}
+    assert (spans.table == before).all()
     assert view.spans.span_ids == spans.span_ids
     assert sorted(row for row, _ in view.tree.walk()) == list(range(len(spans)))
 
@@ -313,13 +321,12 @@ def test_adjusters_leave_what_is_stored_as_it_is_and_rows_where_they_are(forest:
 def test_traces_of_every_real_system_can_be_analysed_and_its_self_times_add_up() -> None:
     for spans in real_traces():
         view = view_of(spans, [adjuster.name for adjuster in ADJUSTERS])
-        self_times = self_times_of(view.spans, view.tree)
+        self_times = self_times_of(view.spans, view.tree).tolist()
         groups = group_spans(view.spans, view.spans.services, self_times, self_times)
         assert sum(group.self_total for group in groups) == sum(self_times)
         path = find_critical_path(view.spans, view.tree)
         for root in path.roots:
             assert sum(part.end - part.start for part in root.segments) == view.spans.durations[root.root]
         assert {node.state for node in compare((spans, view.tree), (spans, view.tree))} == {"same"}
-        bars = build_waterfall(view.spans, view.tree).bars
-        kept = reduce_bars(view.spans, view.tree, bars, Reduction(repeats=3))
+        kept = reduced(view.spans, Reduction(repeats=3))
         assert sum(item.repeat.spans if item.repeat else 1 for item in kept) == len(spans)

@@ -17,7 +17,7 @@ from collector.query.view import view_of
 from collector.query.waterfall import build_waterfall
 from tests.support.requests import EPOCH, key_values
 from tests.support.rows import rows_of
-from tests.support.stored import Drawn, draw, spans_by_trace
+from tests.support.stored import Drawn, draw, renamed, sharing_ids, spans_by_trace
 
 HOUR = 3_600 * 10**9
 
@@ -26,7 +26,7 @@ def waterfall(spans: Skeleton, *adjusters: str, **reduction: Any) -> dict[str, A
     """The document that the waterfall of these spans answers."""
     view = view_of(spans, adjusters)
     found = build_waterfall(view.spans, view.tree)
-    shown = reduce_bars(view.spans, view.tree, found.bars, Reduction(**reduction))
+    shown = reduce_bars(view.spans, view.tree, found.table, Reduction(**reduction))
     document: dict[str, Any] = orjson.loads(
         rendering.json_bytes(analysis_rendering.waterfall(view, found, shown, range(len(shown))))
     )
@@ -104,16 +104,14 @@ def test_trace_05_a_server_below_its_clients_id_gets_the_children_of_its_process
             Drawn("D", 2, 5, "A", "", "web"),
         ]
     )
-    spans.span_ids[spans.names.index("B")] = spans.span_ids[spans.names.index("A")]
-    document = waterfall(spans)
+    document = waterfall(sharing_ids(spans, {"B": "A"}))
     assert outline(document) == "A(D B(C))"
     assert warned(document) == {("B", "shared-span-id")}
 
 
 def test_trace_06_spans_that_share_an_id_are_all_kept_and_children_go_to_the_one_around_them() -> None:
     spans = draw("A[0,10], B[20,30], C[22,25]<A")
-    spans.span_ids[spans.names.index("B")] = spans.span_ids[spans.names.index("A")]
-    document = waterfall(spans)
+    document = waterfall(sharing_ids(spans, {"B": "A"}))
     assert outline(document) == "A B(C)"
     assert ("B", "repeated-span-id") in warned(document)
 
@@ -204,7 +202,7 @@ def test_trace_18_100_000_siblings_stand_below_their_parent_and_can_be_one_bar()
     count = 100_000
     children = [Drawn(f"{n:x}", 2 + 2 * n, 3 + 2 * n, "r") for n in range(count)]
     spans = draw([Drawn("r", 1, 2 * count + 1), *children])
-    spans.names[1:] = ["query"] * count
+    spans = renamed(spans, ["r", *["query"] * count])
     assert waterfall(spans)["bars"][0]["children"] == count
     root, repeated = waterfall(spans, repeats=2)["bars"]
     assert (root["omitted"], root["selfNanos"]) == (0, str(count))

@@ -15,7 +15,15 @@ from pathlib import Path
 from uuid import UUID
 import numpy as np
 from numba.core.dispatcher import Dispatcher
+from collector.api import analysis_rendering
 from collector.pipeline.registry import PROCESSORS as BUILDERS
+from collector.query.adjusters import ADJUSTERS
+from collector.query.analysis.completion_path import find_completion_path
+from collector.query.analysis.critical_path import find_critical_path
+from collector.query.many.critical_paths import find_trace_path
+from collector.query.reduction import Reduction, reduce_bars
+from collector.query.view import view_of
+from collector.query.waterfall import build_waterfall
 from collector.control.policies import Policies
 from collector.control.tracing_configs import TracingSettings
 from collector.control.versions import Stored
@@ -37,6 +45,8 @@ from proto.warm import is_warm, warm
 from proto.weights import stored_bytes
 from tests.support.otlp_json import to_json
 from tests.support.requests import every_value_request, generated_request
+from tests.support.shapes import comb
+from tests.support.stored import draw
 from tests.support.traces import all_traces
 
 def compiled():
@@ -102,6 +112,15 @@ for batch in batches[:20]:
     distinct_values(batch.data, edit.values(0, edit.present[0]))
     edit.put_texts(0, np.ones(len(batch), bool), np.zeros(len(batch), int), [b"/"])
     encode(edit.finish())
+for spans in (draw("A[0,9] CLIENT @web, B[5,12]<A SERVER @cart, C[7,8]<B"), draw(comb(40))):
+    view = view_of(spans, [adjuster.name for adjuster in ADJUSTERS])
+    found = build_waterfall(view.spans, view.tree)
+    shown = reduce_bars(view.spans, view.tree, found.table, Reduction(repeats=2))
+    analysis_rendering.waterfall(view, found, shown, range(len(shown)))
+    path = find_critical_path(view.spans, view.tree, overflow="ignore")
+    analysis_rendering.critical_path(view, path, tolerance=0.01, overflow="ignore")
+    find_completion_path(view.spans, view.tree)
+    find_trace_path(spans, [1.0] * len(spans), "operation")
 print(*sorted(map(str, compiled() - before)), sep="\\n")
 """
 

@@ -70,7 +70,7 @@ def test_self_time_is_what_no_child_covers_unit_by_unit(items: list[tuple[int, i
         ]
     )
     tree = build_tree(spans)
-    for row, self_time in enumerate(self_times_of(spans, tree)):
+    for row, self_time in enumerate(self_times_of(spans, tree).tolist()):
         units = set(range(spans.starts[row], spans.ends[row]))
         for child in tree.children[row]:
             units -= set(range(spans.starts[child], spans.ends[child]))

@@ -86,7 +86,7 @@ def compare(left: tuple[Skeleton, Tree], right: tuple[Skeleton, Tree]) -> list[N
 
 
 def _add(top: _Growing, side: int, spans: Skeleton, tree: Tree) -> None:
-    self_times = self_times_of(spans, tree)
+    self_times = self_times_of(spans, tree).tolist()
     node_of: dict[int, _Growing] = {ROOT: top}
     for row, depth in tree.walk():
         caller = node_of[tree.parents[row]]

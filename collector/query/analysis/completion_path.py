@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
-from collector.query.analysis.critical_path import DEFAULT_TOLERANCE, calls_of, walk_back
+import numpy as np
+
+from collector.query.analysis.critical_path import DEFAULT_TOLERANCE, calls_of
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, Tree
+from proto.critical_path_kernels import walk_to_completion
+from proto.spans import records
+from proto.trace_shape import SEGMENT
 
 
 class Step(NamedTuple):
@@ -51,18 +56,13 @@ def find_completion_path(spans: Skeleton, tree: Tree, *, tolerance: Fraction = D
         tolerance: how far successive calls may overlap, as a share of their parent's duration.
     """
     calls = calls_of(spans, tree, tolerance, "clip")
-    cut_ends = list(calls.ends)
-    last = max((row for row, _ in tree.walk()), key=calls.ends.__getitem__)
-    steps: list[Step] = []
-    row, until = last, calls.ends[last]
-    while True:
-        if calls.starts[row] < until:
-            steps += [Step(part.row, part.start, part.end, ROOT) for part in walk_back(calls, cut_ends, row, until)]
-            until = calls.starts[row]
-        parent = tree.parents[row]
-        if parent == ROOT:
-            return CompletionPath(last, row, steps)
-        if row in calls.excluded and calls.ends[parent] < until:
-            steps.append(Step(row, calls.ends[parent], until, parent))
-            until = calls.ends[parent]
-        row = parent
+    last = int(tree.order[np.argmax(calls.table["end"][tree.order])])
+    root = last
+    while tree.parents[root] != ROOT:
+        root = tree.parents[root]
+    # As for a critical path, and a wait for each span.
+    segments = np.empty(3 * len(spans), SEGMENT)
+    causes = np.full(len(segments), ROOT, np.int32)
+    count = walk_to_completion(records(segments), causes, last, *calls.walk())
+    parts = zip(segments[:count].tolist(), causes[:count].tolist(), strict=True)
+    return CompletionPath(last, root, [Step(row, start, end, cause) for (row, start, end, _), cause in parts])

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from operator import itemgetter
-from typing import Final, Literal, NamedTuple
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from collector.query.skeleton import Skeleton
-from collector.query.tree import ROOT, Tree
+from collector.query.tree import Tree
 from collector.query.waterfall import self_times_of
+from proto import critical_path_kernels as kernels
+from proto.spans import Table, records
+from proto.trace_shape import CALL, ROOT, SEGMENT, SHARE
 
-PRODUCER: Final = 4
-CONSUMER: Final = 5
 DEFAULT_TOLERANCE: Final = Fraction(1, 100)
+_REASONS: Final = {
+    kernels.HANDED_OVER: "producer-consumer",
+    kernels.OUTSIDE_PARENT: "outside-parent",
+    kernels.OUTLIVES_PARENT: "outlives-parent",
+}
 
 Overflow = Literal["clip", "ignore"]
 """What to make of a child that ends after its parent: cut it to the parent, or hold that it was not waited for."""
@@ -58,8 +68,7 @@ class Share(NamedTuple):
     rival: int
 
 
-@dataclass(frozen=True, slots=True)
-class RootPath:
+class RootPath(NamedTuple):
     """The critical path of one root.
 
     Attributes:
@@ -72,49 +81,60 @@ class RootPath:
     shares: list[Share]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CriticalPath:
     """The critical paths of all roots of a trace.
 
     Attributes:
+        root_rows: of the roots, by (start, row).
+        segment_table: as `proto.trace_shape.SEGMENT`, root after root.
+        segment_bounds: where in it those of each root begin, and at last its end.
+        share_table: as `proto.trace_shape.SHARE`, root after root.
+        share_bounds: likewise.
         excluded: rows that were left out with everything below them, and why: `producer-consumer`, `outside-parent` or
             `outlives-parent`.
     """
 
-    roots: list[RootPath]
+    root_rows: list[int]
+    segment_table: Table
+    segment_bounds: list[int]
+    share_table: Table
+    share_bounds: list[int]
     excluded: dict[int, str]
+
+    @cached_property
+    def roots(self) -> list[RootPath]:
+        """The paths one by one, made when they are first asked for."""
+        segments = list(map(Segment._make, self.segment_table.tolist()))
+        shares = list(map(Share._make, self.share_table.tolist()))
+        runs = zip(self.root_rows, pairwise(self.segment_bounds), pairwise(self.share_bounds), strict=True)
+        return [RootPath(root, segments[slice(*of_segments)], shares[slice(*of_shares)]) for root, of_segments, of_shares in runs]
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """A trace as the walk sees it; all lists by row.
+    """A trace as the walk sees it.
 
     Attributes:
-        starts, ends: nanoseconds; no end lies before its start.
-        allowances: how far successive children of a span may overlap, and how far one may outlive the span.
-        outlives: whether a span ends after its parent by more than that parent's allowance.
-        children: those that can have held up their parent, by (start, span id, row).
-        excluded: the other children, with the reason.
+        table: by row, see `proto.trace_shape.CALL`.
+        children: rows of those that can have held up their parent: a run for each span.
     """
 
-    starts: list[int]
-    ends: list[int]
-    allowances: list[int]
-    outlives: list[bool]
-    children: list[list[int]]
-    excluded: dict[int, str]
+    table: Table
+    children: NDArray[np.int32]
 
+    @property
+    def excluded(self) -> dict[int, str]:
+        """Rows of the other spans, and why they are left out."""
+        rows = np.flatnonzero(self.table["excluded"])
+        reasons = self.table["excluded"][rows]
+        return {row: _REASONS[reason] for row, reason in zip(rows.tolist(), reasons.tolist(), strict=True)}
 
-@dataclass(slots=True)
-class _Frame:
-    """A span on the path whose time down to `until` is explained."""
-
-    row: int
-    begin: int
-    until: int
-    uncertain: bool
-    waiting: list[int]
-    """Rows of children, the next one to take last."""
+    def walk(self) -> tuple[Any, ...]:
+        """What kernels need to walk through the trace once, reaching no span twice: the last arguments of `walk_back`."""
+        frames = np.empty(len(self.table), kernels.FRAME)
+        room = np.empty((2, len(self.table)), np.int32)
+        return records(self.table), self.children, self.table["end"].copy(), records(frames), *room
 
 
 def find_critical_path(
@@ -123,144 +143,65 @@ def find_critical_path(
     """The critical path of every root. Cost is n log n for n spans, whatever the depth or the fan-out.
 
     Args:
-        tolerance: how far successive calls may overlap, as a share of their parent's duration.
+        tolerance: how far successive calls may overlap, as a share of their parent's duration; its denominator is below 2^32.
     """
     calls = calls_of(spans, tree, tolerance, overflow)
-    self_times = self_times_of(spans, tree)
-    # Trees share no span, so that one list serves the walks of all roots, and another what is compared after them.
-    cut_ends, stops = list(calls.ends), list(calls.ends)
-    roots = []
-    for root in tree.roots:
-        segments = walk_back(calls, cut_ends, root, calls.ends[root])
-        roots.append(RootPath(root, segments, _shares_of(calls, stops, tree, self_times, root, segments)))
-    return CriticalPath(roots, calls.excluded)
+    # Each span has at most the time before it in its parent, and its own first.
+    segments = np.empty(2 * len(spans), SEGMENT)
+    segment_bounds = np.empty(len(tree.tops) + 1, np.int64)
+    kernels.walk_roots(records(segments), segment_bounds, tree.tops, *calls.walk())
+    segments = segments[: segment_bounds[-1]]
+    shares, share_bounds = _shares_of(calls, tree, self_times_of(spans, tree), segments)
+    return CriticalPath(tree.roots, segments, segment_bounds.tolist(), shares, share_bounds.tolist(), calls.excluded)
+
+
+def segments_of(calls: Calls, row: int) -> list[Segment]:
+    """Segments of one span from its end back to its start, the latest first."""
+    segments = np.empty(2 * len(calls.table), SEGMENT)
+    count = kernels.walk_back(records(segments), 0, row, calls.table["end"][row], *calls.walk())
+    return list(map(Segment._make, segments[:count].tolist()))
 
 
 def calls_of(spans: Skeleton, tree: Tree, tolerance: Fraction, overflow: Overflow) -> Calls:
     """Which children can have held up their parents, and which cannot."""
-    starts, kinds = spans.starts, spans.kinds
-    ends = [start + duration for start, duration in zip(starts, spans.durations, strict=True)]
-    allowances = [duration * tolerance.numerator // tolerance.denominator for duration in spans.durations]
-    outlives = [
-        parent != ROOT and end - ends[parent] > allowances[parent] for end, parent in zip(ends, tree.parents, strict=True)
-    ]
-    children: list[list[int]] = [[] for _ in ends]
-    excluded = {}
-    # Two stable sorts make no tuple for each span, which the garbage collector would have to look at.
-    for row in sorted(sorted(range(len(starts)), key=spans.span_ids.__getitem__), key=starts.__getitem__):
-        parent = tree.parents[row]
-        if parent == ROOT:
-            continue
-        if kinds[parent] == PRODUCER and kinds[row] == CONSUMER:
-            excluded[row] = "producer-consumer"
-        elif starts[row] > ends[parent] or ends[row] < starts[parent]:
-            excluded[row] = "outside-parent"
-        elif overflow == "ignore" and outlives[row]:
-            excluded[row] = "outlives-parent"
-        else:
-            children[parent].append(row)
-    return Calls(starts, ends, allowances, outlives, children, excluded)
+    table = np.empty(len(spans), CALL)
+    # A duration times a share may exceed 64 bits: whole denominators and what is left are taken apart.
+    whole, rest = np.divmod(spans.table["duration"], np.uint64(tolerance.denominator))
+    numerator = np.uint64(tolerance.numerator)
+    table["allowance"] = whole * numerator + rest * numerator // np.uint64(tolerance.denominator)
+    children, spare = np.empty((2, len(spans)), np.int32)
+    span_ids = np.ascontiguousarray(spans.table["span_id"])
+    by_start = np.argsort(spans.table["start"], kind="stable")
+    kernels.select_calls(
+        records(table), children, spans.records, records(tree.nodes), span_ids, by_start, overflow == "ignore", spare
+    )
+    return Calls(table, children)
 
 
-def walk_back(calls: Calls, cut_ends: list[int], row: int, until: int) -> list[Segment]:
-    """Segments of a span from an instant back to its start, the latest first. Each span may be reached once with one list.
-
-    Args:
-        cut_ends: by row; of what is reached they are cut further.
-        until: from where the time of the span is to be explained, its end or earlier.
-    """
-    segments: list[Segment] = []
-    stack = [_frame(calls, cut_ends, row, calls.starts[row], uncertain=False)]
-    stack[0].until = until
-    while stack:
-        frame = stack[-1]
-        child = _next_child(calls, cut_ends, frame) if frame.waiting else ROOT
-        if child == ROOT:
-            if frame.begin < frame.until:
-                segments.append(Segment(frame.row, frame.begin, frame.until, frame.uncertain))
-            stack.pop()
-            continue
-        end = cut_ends[child]
-        if end < frame.until:
-            segments.append(Segment(frame.row, end, frame.until, frame.uncertain))
-        frame.until = max(calls.starts[child], frame.begin)
-        uncertain = frame.uncertain or calls.outlives[child]
-        if calls.children[child]:
-            stack.append(_frame(calls, cut_ends, child, frame.until, uncertain=uncertain))
-        elif frame.until < end:
-            segments.append(Segment(child, frame.until, end, uncertain))
-    return segments
-
-
-def _next_child(calls: Calls, cut_ends: list[int], frame: _Frame) -> int:
-    """The child that was waited for next, its end cut to what is not explained yet; ROOT when the rest is the span's own time."""
-    while frame.waiting:
-        row = frame.waiting.pop()
-        if calls.starts[row] < frame.until and cut_ends[row] - frame.until <= calls.allowances[frame.row]:
-            cut_ends[row] = min(cut_ends[row], frame.until)
-            return row
-    return ROOT
-
-
-def _frame(calls: Calls, cut_ends: list[int], row: int, begin: int, *, uncertain: bool) -> _Frame:
-    """Begin with a span at its cut end, and cut the ends of its children to that."""
-    end = cut_ends[row]
-    waiting = []
-    for child in reversed(calls.children[row]):
-        cut_end = cut_ends[child] = min(cut_ends[child], end)
-        if begin < cut_end and calls.starts[child] < cut_end:
-            waiting.append(child)
-    # The latest end is taken first; of equal ends the one with the earliest start, then the smaller id.
-    waiting.sort(key=cut_ends.__getitem__)
-    return _Frame(row, begin, end, uncertain, waiting)
-
-
-def _shares_of(
-    calls: Calls, stops: list[int], tree: Tree, self_times: list[int], root: int, segments: list[Segment]
-) -> list[Share]:
-    """Drag and slack of the root and of everything below it that can have held it up, each cut to its ancestors' times."""
-    on_path: dict[int, int] = {}
-    for segment in segments:
-        on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
-    starts, ends, children = calls.starts, calls.ends, calls.children
-    # A span is on the path when it or something below it has a segment.
-    touched = set(on_path)
-    for row in on_path:
-        parent = tree.parents[row]
-        while parent != ROOT and parent not in touched:
-            touched.add(parent)
-            parent = tree.parents[parent]
-    begin, end = starts[root], ends[root]
-    shares = [Share(root, on_path.get(root, 0), self_times[root], end - begin, 0, end - begin, ROOT)]
-    stack = [(root, begin, end, end - begin)]
-    while stack:
-        parent, begin, limit, parent_saving = stack.pop()
-        siblings = []
-        earliest_start = limit
-        for child in children[parent]:
-            start, stop = max(starts[child], begin), min(ends[child], limit)
-            if start < stop:
-                siblings.append(child)
-                stops[child] = stop
-                earliest_start = min(earliest_start, start)
-        siblings.sort(key=stops.__getitem__)
-        for index in range(len(siblings) - 1, -1, -1):
-            child = siblings[index]
-            start, stop = max(starts[child], begin), stops[child]
-            drag = slack = saving = 0
-            rival = ROOT
-            if child in touched:
-                drag = stop - start
-                if index and stop - stops[siblings[index - 1]] < drag:
-                    rival = siblings[index - 1]
-                    drag = stop - stops[rival]
-                saving = min(drag, parent_saving)
-                # What ends before this one may last until this one ends.
-                limit = stop
-            else:
-                slack = max(limit - (stop - start) - earliest_start, 0)
-            shares.append(Share(child, on_path.get(child, 0), self_times[child], drag, slack, saving, rival))
-            if children[child]:
-                stack.append((child, start, stop, saving))
-    shares.sort(key=itemgetter(0))
-    return shares
+def _shares_of(calls: Calls, tree: Tree, self_times: NDArray[np.uint64], segments: Table) -> tuple[Table, NDArray[np.int64]]:
+    """Shares of all roots, each in order of rows, and where those of each root begin, with their end behind the last."""
+    count = len(calls.table)
+    table = records(calls.table)
+    touched, on_path = np.zeros(count, np.bool_), np.zeros(count, np.uint64)
+    kernels.touch(touched, on_path, records(segments), table)
+    shares = np.empty(count, SHARE)
+    root_of, waiting, spare = np.full((3, count), ROOT, np.int32)
+    stops, stack = np.empty(count, np.uint64), np.empty(count, kernels.COMPARED)
+    kernels.compare_roots(
+        records(shares),
+        root_of,
+        tree.tops,
+        touched,
+        on_path,
+        self_times,
+        table,
+        calls.children,
+        stops,
+        records(stack),
+        waiting,
+        spare,
+    )
+    compared = np.flatnonzero(root_of != ROOT)
+    compared = compared[np.argsort(root_of[compared], kind="stable")]
+    bounds = np.searchsorted(root_of[compared], np.arange(len(tree.tops) + 1))
+    return shares[compared], bounds

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from collector.query.analysis.critical_path import CONSUMER, PRODUCER, Segment
+from collector.query.analysis.critical_path import Segment
 from collector.query.skeleton import Skeleton
 from collector.query.tree import Tree
+from proto.call_kernels import CONSUMER, PRODUCER
 
 
 @dataclass(slots=True)

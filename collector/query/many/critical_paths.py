@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
-from collector.query.analysis.critical_path import DEFAULT_TOLERANCE, Overflow, calls_of, walk_back
+from collector.query.analysis.critical_path import DEFAULT_TOLERANCE, Overflow, calls_of, segments_of
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, Tree
 from collector.query.view import view_of
@@ -127,7 +127,7 @@ def find_trace_path(
     root = naming_root(tree)
     calls = calls_of(spans, tree, tolerance, overflow)
     on_path: dict[int, int] = {}
-    for segment in walk_back(calls, list(calls.ends), root, calls.ends[root]):
+    for segment in segments_of(calls, root):
         on_path[segment.row] = on_path.get(segment.row, 0) + segment.end - segment.start
     keys = _keys(spans, tree, on_path, by)
     shares: dict[tuple[Frame, ...], OnPath] = {}

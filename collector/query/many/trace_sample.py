@@ -11,7 +11,8 @@ from typing import Final
 from collector.query.bounds import find_bounds
 from collector.query.conditions import TraceSearch
 from collector.query.ranking import DRAWN, sample_statement
-from collector.query.skeleton import SELECTED_SKELETON, Skeleton, skeleton_from_result
+from collector.query.skeleton import Skeleton
+from collector.query.skeleton_rows import SELECTED_SKELETON, skeleton_from_result
 from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
 

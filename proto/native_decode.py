@@ -1,0 +1,133 @@
+"""Blocks of ClickHouse's Native format to columns, without an object for each value.
+
+Read are columns of numbers, String, and LowCardinality(String), in as many blocks as there are. What each looks like is said in
+ClickHouse's `SerializationLowCardinality` and in `proto.native_writer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from proto.native_scan import scan_texts
+from proto.texts import Texts
+
+_NUMBERS: Final = {"UInt8": "<u1", "Int32": "<i4", "UInt32": "<u4", "Int64": "<i8", "UInt64": "<u8", "Float64": "<f8"}
+_LOW_CARDINALITY: Final = "LowCardinality(String)"
+_CODE_BYTES: Final = 0xFF
+_CODES: Final = ("<u1", "<u2", "<u4", "<u8")
+
+
+class Coded(NamedTuple):
+    """A column of texts of which many are alike: for each row its place in a list (int32, shape (rows,)), and the list, in which
+    none stands twice."""
+
+    codes: NDArray[np.int32]
+    texts: list[bytes]
+
+
+Column = NDArray[Any] | Texts | Coded
+
+
+class NativeError(ValueError):
+    """Bytes that are no blocks of these columns."""
+
+
+def decode_blocks(body: bytes) -> dict[str, Column]:
+    """The columns of an answer by their names; none when it has no rows.
+
+    Raises:
+        NativeError: the body is cut, is something else, or has a column of another type.
+    """
+    reader = _Reader(np.frombuffer(body, np.uint8))
+    parts: dict[str, list[Column]] = {}
+    try:
+        while reader.position < len(body):
+            for name, column in reader.block().items():
+                parts.setdefault(name, []).append(column)
+    except (IndexError, ValueError) as error:
+        raise NativeError(f"not a block of ClickHouse's Native format: {error}") from error
+    return {name: _joined(columns) for name, columns in parts.items()}
+
+
+@dataclass(slots=True)
+class _Reader:
+    data: NDArray[np.uint8]
+    position: int = 0
+
+    def block(self) -> Mapping[str, Column]:
+        """The columns of the next block that have rows."""
+        column_count, row_count = self._varint(), self._varint()
+        columns = {}
+        for _ in range(column_count):
+            name, kind = self._text(), self._text()
+            if row_count:
+                columns[name] = self._column(kind, row_count)
+        return columns
+
+    def _column(self, kind: str, count: int) -> Column:
+        if kind in _NUMBERS:
+            return self._numbers(_NUMBERS[kind], count)
+        if kind == "String":
+            return self._texts(count)
+        if kind == _LOW_CARDINALITY:
+            _version, flags, size = self._numbers("<u8", 3).tolist()
+            texts = self._texts(size)
+            (count,) = self._numbers("<u8", 1).tolist()
+            return Coded(self._numbers(_CODES[flags & _CODE_BYTES], count).astype(np.int32), _bytes_of(texts))
+        raise NativeError(f"a column of type {kind}")
+
+    def _numbers(self, dtype: str, count: int) -> NDArray[Any]:
+        values = np.frombuffer(self.data.data, dtype, count, self.position)
+        self.position += values.nbytes
+        return values
+
+    def _texts(self, count: int) -> Texts:
+        # Each takes a byte at least.
+        if count > len(self.data) - self.position:
+            raise IndexError(f"{count} texts in {len(self.data) - self.position} bytes")
+        offsets, lengths = np.empty((2, count), np.int64)
+        self.position = scan_texts(offsets, lengths, self.data, self.position)
+        return Texts(self.data, offsets, lengths)
+
+    def _text(self) -> str:
+        return _bytes_of(self._texts(1))[0].decode()
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = int(self.data[self.position])
+            self.position += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+
+def _bytes_of(texts: Texts) -> list[bytes]:
+    data, bounds = texts.data.data, zip(texts.offsets.tolist(), texts.lengths.tolist(), strict=True)
+    return [bytes(data[start : start + length]) for start, length in bounds]
+
+
+def _joined(parts: list[Column]) -> Column:
+    """The column of all blocks, which are of one type."""
+    if len(parts) == 1:
+        return parts[0]
+    match parts[0]:
+        case Texts():
+            texts = [part for part in parts if isinstance(part, Texts)]
+            return Texts(texts[0].data, *(np.concatenate([part[of] for part in texts]) for of in (1, 2)))
+        case Coded():
+            places: dict[bytes, int] = {}
+            codes = []
+            for part in parts:
+                if isinstance(part, Coded):
+                    of_part = np.array([places.setdefault(text, len(places)) for text in part.texts], np.int32)
+                    codes.append(of_part[part.codes])
+            return Coded(np.concatenate(codes), list(places))
+        case _:
+            return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
