@@ -74,6 +74,12 @@ OUTLOOKS: Final[Mapping[int, Outlook]] = {
 OF_CONTENT: Final = frozenset({6, 27, 33, 36, 43, 44, 53, 70, 117, 128, 131, 306, 349, 469})
 """Of those that would fail again, the codes with which some of the spans are at fault, and not the statement around them."""
 
+_NOT_ENOUGH_SPACE: Final = 243
+_DISK_FULL: Final = "No space left on device"
+_MAKE_ROOM: Final = (
+    "Make room on the disk of ClickHouse, or keep spans for less long (ttl); what is acknowledged waits meanwhile."
+)
+
 TOO_LARGE: Final = 413
 
 STATUS_OUTLOOKS: Final[Mapping[int, Outlook]] = {
@@ -100,7 +106,13 @@ def export_error(error: ClickHouseError | ClickHouseUnavailable) -> ExportError:
             return ExportError(message, f"http_{error.status}", outlook, of_content=error.status == TOO_LARGE)
         case ClickHouseError(code=code, message=text) if code == STD_EXCEPTION and "filesystem error" in text:
             # Its disk is full, or was made read-only.
-            return ExportError(str(error), "filesystem_error", Outlook.LATER)
+            return ExportError(_with_remedy(error), "filesystem_error", Outlook.LATER)
     reason = error.name.lower() or f"code_{error.code}"
     outlook = OUTLOOKS.get(error.code, Outlook.UNSURE)
-    return ExportError(str(error), reason, outlook, of_content=error.code in OF_CONTENT)
+    return ExportError(_with_remedy(error), reason, outlook, of_content=error.code in OF_CONTENT)
+
+
+def _with_remedy(error: ClickHouseError) -> str:
+    """What the server said, and what to do where only somebody outside can help."""
+    is_full = error.code == _NOT_ENOUGH_SPACE or _DISK_FULL in error.message
+    return f"{error} {_MAKE_ROOM}" if is_full else str(error)

@@ -25,6 +25,7 @@ from collector.pipeline.batching import BatchLimits
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.journals import Deposit, journal_in, line_in
+from tests.support.small_disk import small_disk
 from tests.support.waiting import until
 
 ONE_REQUEST = BatchLimits(min_spans=1, max_spans=5, max_bytes=1 << 20, timeout_s=0.0)
@@ -37,15 +38,10 @@ def _kernels() -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MiB, of which a journal sets one aside."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(point)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a file system can be mounted by root alone: {mounted.stderr.decode().strip()}")
-    yield point
-    subprocess.run(["umount", "--lazy", str(point)], check=True)
+    with small_disk(tmp_path, "size=3m") as point:
+        yield point
 
 
 async def fill(journal: Journal, first: int = 0) -> int:
@@ -67,10 +63,10 @@ def make_read_only(point: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(point)], check=True)
 
 
-async def test_on_a_full_disk_clients_are_told_to_come_back_and_what_was_taken_is_stored(small_disk: Path) -> None:
+async def test_on_a_full_disk_clients_are_told_to_come_back_and_what_was_taken_is_stored(disk: Path) -> None:
     deposit, gate = Deposit(), asyncio.Event()
     deposit.before = lambda _: gate.wait()
-    async with line_in(small_disk / "journal", {"clickhouse": deposit}, ONE_REQUEST, segment_bytes=200_000) as line:
+    async with line_in(disk / "journal", {"clickhouse": deposit}, ONE_REQUEST, segment_bytes=200_000) as line:
         taken = await fill(line.journal)
         assert taken > 0
         assert "No space left on device" in line.journal.trouble
@@ -85,22 +81,22 @@ async def test_on_a_full_disk_clients_are_told_to_come_back_and_what_was_taken_i
     assert deposit.numbers == list(range(more))
 
 
-async def test_a_journal_that_was_left_on_a_full_disk_opens_and_empties_itself(small_disk: Path) -> None:
-    rest = small_disk / "rest"
+async def test_a_journal_that_was_left_on_a_full_disk_opens_and_empties_itself(disk: Path) -> None:
+    rest = disk / "rest"
     rest.touch()
-    async with journal_in(small_disk / "journal", segment_bytes=200_000) as journal:
+    async with journal_in(disk / "journal", segment_bytes=200_000) as journal:
         taken = await fill(journal)
     fill_up(rest)
     deposit = Deposit()
-    async with line_in(small_disk / "journal", {"clickhouse": deposit}, ONE_REQUEST) as line:
+    async with line_in(disk / "journal", {"clickhouse": deposit}, ONE_REQUEST) as line:
         await until(lambda: line.waiting() == 0)
     assert deposit.numbers == list(range(taken))
 
 
-async def test_a_read_only_disk_is_told_at_the_start(small_disk: Path) -> None:
-    make_read_only(small_disk)
+async def test_a_read_only_disk_is_told_at_the_start(disk: Path) -> None:
+    make_read_only(disk)
     with pytest.raises(JournalError, match="Read-only file system"):
-        async with journal_in(small_disk / "journal"):
+        async with journal_in(disk / "journal"):
             pass
 
 

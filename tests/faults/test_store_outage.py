@@ -9,7 +9,6 @@ import asyncio
 import os
 import random
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tests.support import genuine_clickhouse as genuine
 from tests.support.clocks import RunningClock
 from tests.support.own_clickhouse import OwnClickHouse
 from tests.support.proxy import proxy_to
+from tests.support.small_disk import small_disk, take_bytes, take_files
 from tests.support.ways import assert_stored_once, go_through, load, way_to
 
 KILLS = int(os.environ.get("SPANHOUSE_STORE_KILLS", "5"))
@@ -43,37 +43,19 @@ def own(library: Path, tmp_path: Path) -> Iterator[OwnClickHouse]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 48 MiB and few files."""
-    point = tmp_path / "disk"
-    point.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=48m,nr_inodes=2000", "tmpfs", str(point)]
-    mounted = subprocess.run(command, capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"a file system can be mounted by root alone: {mounted.stderr.decode().strip()}")
-    yield point
-    subprocess.run(["umount", "--lazy", str(point)], check=True)
-
-
-def take_bytes(rest: Path) -> None:
-    """Leave 64 KiB."""
-    free = os.statvfs(rest)
-    (rest / "large").write_bytes(b"x" * (free.f_bavail * free.f_bsize - (1 << 16)))
-
-
-def take_files(rest: Path) -> None:
-    """Leave room for one more file, which is the directory of a part."""
-    for number in range(os.statvfs(rest).f_favail - 1):
-        (rest / str(number)).touch()
+    with small_disk(tmp_path, "size=48m,nr_inodes=2000") as point:
+        yield point
 
 
 @pytest.mark.parametrize(("take", "reason"), [(take_bytes, "not_enough_space"), (take_files, "filesystem_error")])
 async def test_a_server_whose_disk_is_full_has_everything_once_there_is_room(
-    library: Path, small_disk: Path, tmp_path: Path, take: Callable[[Path], None], reason: str
+    library: Path, disk: Path, tmp_path: Path, take: Callable[[Path], None], reason: str
 ) -> None:
-    server, time = OwnClickHouse(library, small_disk), RunningClock()
+    server, time = OwnClickHouse(library, disk), RunningClock()
     server.start()
-    rest = small_disk / "rest"
+    rest = disk / "rest"
     rest.mkdir()
     try:
         async with way_to(server.clickhouse.url, tmp_path, "otel", clock=time.clock) as way:

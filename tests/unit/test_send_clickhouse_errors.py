@@ -71,3 +71,16 @@ def test_of_exceptions_from_a_library_only_those_of_the_disk_pass() -> None:
     assert (error.outlook, error.reason) == (Outlook.LATER, "filesystem_error")
     error = export_error(ClickHouseError(1001, "", "type: std::length_error, e.what() = vector", 500))
     assert (error.outlook, error.reason) == (Outlook.UNSURE, "code_1001")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_full"),
+    [
+        (ClickHouseError(243, "NOT_ENOUGH_SPACE", "Cannot reserve 3.51 MiB, not enough space.", 500), True),
+        (ClickHouseError(1001, "", "filesystem error: in create_directories: No space left on device", 500), True),
+        (ClickHouseError(75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "errno: 28, strerror: No space left on device", 500), True),
+        (ClickHouseError(75, "CANNOT_WRITE_TO_FILE_DESCRIPTOR", "errno: 5, strerror: Input/output error", 500), False),
+    ],
+)
+def test_of_a_full_disk_it_is_said_what_to_do(error: ClickHouseError, is_full: bool) -> None:
+    assert ("Make room on the disk of ClickHouse" in str(export_error(error))) is is_full
