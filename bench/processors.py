@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
+from uuid import uuid4
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -24,11 +25,14 @@ from bench.loads import LOADS
 from bench.ottl import FIVE
 from bench.stages import REPETITIONS, cpu_seconds
 from collector.control.policies import Policies
-from collector.control.tracing_configs import TracingSettings, first_version
-from collector.memory import keep_little
+from collector.control.tracing_configs import TracingSettings
+from collector.control.versions import Stored
+from collector.memory import keep_little, resident_bytes
 from collector.pipeline.registry import PROCESSORS as BUILDERS
+from collector.pipeline.registry import memory_limiter
 from collector.processors.base import Processed, Processor
 from collector.processors.service_policy import ServicePolicy
+from config.memory_limit import MemoryLimiterProcessor
 from config.processors import PROCESSORS as MODELS
 from config.service_policy import ServicePolicyProcessor
 from config.topology import TopologyProcessor
@@ -169,9 +173,37 @@ class PolicyWork(Work):
     """Tracing configs and a plain counterpart; `settings` are those of the one config, which speaks for every service."""
 
     def build(self) -> Processor:
-        config = first_version("default", TracingSettings.model_validate({"service": "*", **self.settings}), "bench", 0)
+        said = TracingSettings.model_validate({"service": "*", **self.settings})
+        config = Stored(uuid4(), "default", said, 1, 0, "bench", 0, "bench", deleted=False, write_id=uuid4())
         policies = Policies([config])
         return ServicePolicy(ServicePolicyProcessor(), lambda: policies)
+
+
+class Admission:
+    """Does to a batch what `memory_limiter` does to each of the requests that it came in."""
+
+    def __init__(self, settings: MemoryLimiterProcessor) -> None:
+        self._limiter = memory_limiter(settings)
+
+    def process(self, batch: SpanBatch) -> Processed:
+        requests = len(batch) // REQUEST_SPANS
+        for _ in range(requests):
+            self._limiter.check()
+            self._limiter.admitted(batch.nbytes // requests)
+        return Processed(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionWork(Work):
+    """A look at the memory before each request."""
+
+    def build(self) -> Processor:
+        return Admission(MemoryLimiterProcessor.model_validate(self.settings))
+
+
+def admitted(_: ExportTraceServiceRequest) -> bool:
+    """Whether the process takes little memory."""
+    return resident_bytes() < MOST_BYTES
 
 
 def obeyed(request: ExportTraceServiceRequest) -> list[list[Span]]:
@@ -222,6 +254,8 @@ def measured(request: ExportTraceServiceRequest) -> dict[tuple[object, ...], lis
     return counted
 
 
+REQUEST_SPANS: Final = 512
+MOST_BYTES: Final = 1 << 40
 PATHS: Final = ("url.path", "http.route", "http.target")
 EXCLUDED: Final = ("/healthz", "/api/currency/*")
 
@@ -314,6 +348,7 @@ RESOURCE_ACTIONS: Final = (
     {"action": "insert", "key": "cluster", "value": "eu-1"},
 )
 WORKS: Final[Mapping[str, Work]] = {
+    "memory_limiter": AdmissionWork("memory_limiter", {"check_interval": "1s", "limit_mib": MOST_BYTES >> 20}, admitted),
     "filter, 5 conditions": Work("filter", {"traces": {"span": FIVE}}, filtered),
     "probabilistic_sampler": Work("probabilistic_sampler", {"mode": "equalizing", "sampling_percentage": 50}, sampled),
     "service_policy": PolicyWork("service_policy", {"samplingRate": 0.5, "excludedPaths": EXCLUDED}, obeyed),
@@ -330,9 +365,8 @@ WORKS: Final[Mapping[str, Work]] = {
     "redaction, one a span": masking(CARD, ADDRESS),
 }
 
-USUAL_SET: Final = ("filter, 5 conditions", "attributes, 5 actions", "probabilistic_sampler", "topology")
-"""In this order, so that `topology` finds the calls of half of the spans. `memory_limiter` is of the set as well, but works on
-requests: it compares two numbers for each."""
+USUAL_SET: Final = ("memory_limiter", "filter, 5 conditions", "attributes, 5 actions", "probabilistic_sampler", "topology")
+"""In this order, so that `topology` finds the calls of half of the spans."""
 
 
 class Chain:

@@ -24,8 +24,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from bench.loads import LOADS
+from collector.memory import keep_little
+from collector.pipeline.plans import Plan, planned, stops
+from collector.pipeline.registry import batch_limits
 from collector.processors.tail_sampling.policies import MOST, trace_id_hashes
 from collector.processors.tail_sampling.sampler import TailSampler
+from config.processors import BatchProcessor
 from config.tail_sampling import TailSamplingProcessor
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
@@ -47,6 +51,8 @@ SIX: Final[Sequence[dict[str, Any]]] = (
     {"name": "share", "type": "probabilistic", "probabilistic": {"sampling_percentage": 10}},
 )
 WAIT_S: Final = 30
+LIMITS: Final = batch_limits(BatchProcessor())
+"""Of the batches in which is sent what is kept."""
 
 
 @dataclass(slots=True)
@@ -107,6 +113,12 @@ def _is_kept(trace_id: bytes, spans: Sequence[Span]) -> bool:
     return kept or int(trace_id_hashes("default-hash-seed", np.frombuffer(trace_id, np.uint8)[None])[0]) <= MOST // 10
 
 
+def decide(tail: TailSampler, now_ns: int) -> Plan | None:
+    """What is decided, and which batches are made of what is kept: one call, as the pipeline makes it."""
+    decided = tail.decide(now_ns)
+    return None if decided is None else planned(decided, stops(decided.kept, LIMITS, lambda _: LIMITS))
+
+
 def run(batch: SpanBatch, in_a_wait: int) -> None:
     """Fill up, then go on for as many spans again, and print what that took."""
     settings = {"policies": SIX, "num_traces": 2 * in_a_wait // 8, "max_bytes": 1 << 40, "decision_wait": f"{WAIT_S}s"}
@@ -123,9 +135,10 @@ def run(batch: SpanBatch, in_a_wait: int) -> None:
         spans += len(piece)
         if tail.pending_spans > most_held:
             most_held, most_bytes, own_bytes = tail.pending_spans, resident_bytes() - before, tail.pending_bytes
-        while (decided := costs.timed("decide", partial(tail.decide, now_ns))) is not None:
-            made = costs.timed("join what is kept", decided.batch)
-            kept += 0 if made is None else len(made)
+        while (plan := costs.timed("decide", partial(decide, tail, now_ns))) is not None:
+            for parts in plan.batches().values():
+                made = costs.timed("join what is kept", replace(plan.decided, kept=tuple(parts)).batch)
+                kept += len(made)
     decided_spans = spans - tail.pending_spans
     print(f"{most_held:,} spans held; of {decided_spans:,} that were decided {kept / decided_spans:.0%} kept")
     each = {"add": spans, "decide": decided_spans, "join what is kept": decided_spans}
@@ -152,6 +165,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spans", type=int, default=2_300_000, help="spans in 30 seconds (default: %(default)s)")
     arguments = parser.parse_args()
+    # As in the daemon: otherwise memory that is used again is mapped anew.
+    keep_little()
     bodies = LOADS["spans-512"].bodies()
     warm()
     run(concatenate([decode(body).batch for body in bodies]), arguments.spans)
