@@ -12,6 +12,11 @@ from pydantic import AfterValidator
 _WILDCARDS = re.compile(r"([*?])")
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_LINE_OPTIONS = re2.Options()
+_LINE_OPTIONS.log_errors = False
+_LINE_OPTIONS.never_nl = True
+_BOUND_TO_ENDS = re.compile(r"\\[AzCQ]|\(\?[a-zA-Z]*-")
+"""Finds what means something else in a line than in a text of its own; rather too often than not."""
 _ONE_BYTE = re.compile(r"(?:[^\\]|\\.)*?\\C", re.DOTALL)
 """Finds `\\C`, which RE2 has and Go has not: it takes characters apart, and what is left of a text would be none."""
 
@@ -30,6 +35,16 @@ def compile_pattern(pattern: str) -> Any:
         reason = error.args[0]
         text = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
         raise ValueError(f"must be a regular expression: {text}") from None
+
+
+def compile_line_pattern(pattern: str) -> Any:
+    """A compiled regular expression that finds in each of many lines what `pattern` finds in a text of its own.
+
+    None where none can be made. What it finds never reaches over the end of a line.
+    """
+    if _BOUND_TO_ENDS.search(pattern):
+        return None
+    return re2.compile(f"(?m:{pattern})", options=_LINE_OPTIONS)
 
 
 def _checked(pattern: str) -> str:

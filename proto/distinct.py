@@ -15,8 +15,7 @@ Codes = NDArray[np.int32]
 
 def distinct(texts: Texts) -> tuple[Codes, list[bytes]]:
     """For each text its place among those that differ, and those, in the order in which they first come."""
-    offsets = np.ascontiguousarray(texts.offsets, np.int32)
-    codes, found = distinct_texts(Texts(texts.data, offsets, np.ascontiguousarray(texts.lengths, np.int32)))
+    codes, found = distinct_texts(texts)
     data = texts.data.data
     bounds = zip(found.offsets.tolist(), (found.offsets + found.lengths).tolist(), strict=True)
     return codes, [bytes(data[start:end]) for start, end in bounds]
@@ -29,6 +28,11 @@ def distinct_strings(data: NDArray[np.uint8], values: Table) -> tuple[Codes, lis
 
 def distinct_values(data: NDArray[np.uint8], values: Table) -> tuple[Codes, list[bytes]]:
     """The same for values of all types, as the texts that the standard table of spans has of them."""
+    return distinct(value_texts(data, values))
+
+
+def value_texts(data: NDArray[np.uint8], values: Table) -> Texts:
+    """Values of all types as the texts that the standard table of spans has of them."""
     nested = values["value_length"][(values["type"] == ARRAY) | (values["type"] == KVLIST)]
     # A number takes fewer than 48 bytes, base64 a third more than its bytes, and JSON six times as many where all need escapes.
     room = 48 * len(values) + 2 * int(values["value_length"].sum(dtype=np.int64)) + 5 * int(nested.sum(dtype=np.int64))
@@ -37,4 +41,4 @@ def distinct_values(data: NDArray[np.uint8], values: Table) -> tuple[Codes, list
     work = np.empty(WORK_PER_BYTE * int(nested.max()) + WORK_BESIDES if len(nested) else 0, np.int64)
     write_value_texts(offsets, lengths, text, data, records(values), np.arange(len(values), dtype=np.int32), work)
     text.flags.writeable = False
-    return distinct(Texts(text, offsets, lengths))
+    return Texts(text, offsets, lengths)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Final
+from typing import Final, NamedTuple
 
-from collector.processors.search import Search, substitute
-from config.patterns import compile_pattern
+import numpy as np
+
+from collector.processors.search import Search, Substituted
+from config.pattern_facts import least_length
 from config.redaction import RedactionProcessor
+from proto.edit import Mask
+from proto.lines import as_lines
+from proto.texts import Texts, text_at, texts_of
 
 MASK: Final = b"****"
 
 _HASHES: Final = {"md5": "md5", "sha1": "sha1", "sha3": "sha3_256", "hmac-sha256": "sha256", "hmac-sha512": "sha512"}
+
+
+class Masked(NamedTuple):
+    """Which texts are let through, bool, shape (texts,); and those that are others now."""
+
+    allowed: Mask
+    changed: Substituted
 
 
 class Masking:
@@ -20,33 +32,35 @@ class Masking:
 
     Attributes:
         looks_at_values: whether there are any.
-        search: finds the texts that they may match.
+        least_length: texts with fewer bytes stay as they are, if their keys are not blocked.
     """
 
     def __init__(self, settings: RedactionProcessor) -> None:
         self._algorithm = _HASHES.get(settings.hash_function)
         self._secret = settings.hmac_key.get_secret_value().encode()
-        self._allowed = [compile_pattern(pattern) for pattern in settings.allowed_values]
-        self._blocked = [compile_pattern(pattern) for pattern in settings.blocked_values]
+        self._allowed = Search(settings.allowed_values)
+        self._blocked = Search(settings.blocked_values)
         patterns = (*settings.allowed_values, *settings.blocked_values)
         self.looks_at_values = bool(patterns)
-        self.search = Search(patterns)
+        self.least_length = min(map(least_length, patterns), default=0)
 
-    def outcome(self, text: bytes, whole: bool) -> bytes | None:
-        """What becomes of a value: the same text where nothing in it is blocked, None where it is let through.
+    def mask(self, texts: Texts, *, whole: bool) -> Masked:
+        """What becomes of values.
 
         Args:
-            whole: its key is blocked.
+            whole: their keys are blocked.
         """
-        if any(pattern.search(text) for pattern in self._allowed):
-            return None
+        allowed = self._allowed.found(texts)
+        rest = np.flatnonzero(~allowed)
+        others = Texts(texts.data, texts.offsets[rest], texts.lengths[rest])
         if whole:
-            return self._mask(text)
-        for pattern in self._blocked:
-            text = substitute(pattern, text, lambda match: self._mask(match[0]))
-        return text
+            made = [self._masked(text_at(others, row)) for row in range(len(rest))]
+            return Masked(allowed, Substituted(rest, as_lines(texts_of(made))[0]))
+        mask = MASK if self._algorithm is None else lambda match: self._masked(match[0])
+        numbers, lines = self._blocked.substitute(others, mask)
+        return Masked(allowed, Substituted(rest[numbers], lines))
 
-    def _mask(self, text: bytes) -> bytes:
+    def _masked(self, text: bytes) -> bytes:
         if self._algorithm is None:
             return MASK
         if self._secret:

@@ -19,10 +19,10 @@ from collector.processors.redaction_summary import Summary
 from collector.processors.rows_in_use import rows_in_use
 from config.patterns import compile_pattern
 from config.redaction import RedactionProcessor
-from proto.distinct import distinct, distinct_values
+from proto.distinct import distinct, value_texts
 from proto.edit import Edit, Mask, Owners
-from proto.spans import STRING, SpanBatch, Table, members, take
-from proto.texts import Texts
+from proto.spans import ABSENT, STRING, SpanBatch, Table, members, take
+from proto.texts import Texts, distinct_texts
 
 Places = NDArray[np.int64]
 KeyTest = Callable[[str], bool]
@@ -39,6 +39,8 @@ class Redaction:
         self._ignored = _one_of(settings.ignored_key_patterns)
         self._blocked = _one_of(settings.blocked_key_patterns)
         self._masking = Masking(settings)
+        asks_for_keys = (settings.ignored_keys, settings.ignored_key_patterns, settings.blocked_key_patterns)
+        self._keys_mean_nothing = settings.allow_all_keys and self._summary is None and not any(asks_for_keys)
         # What a summary says stays where another redaction stands behind this one.
         self._allowed_keys = {*settings.allowed_keys, *Summary.KEYS}
 
@@ -54,14 +56,12 @@ class Redaction:
         places = edit.places(rows_in_use(batch, owners))
         if not len(places):
             return batch
-        attributes = take(edit.attributes, places)
-        codes, keys = distinct(Texts(edit.data.view, attributes["key_offset"], attributes["key_length"]))
-        fates = np.array([self._fate(key.decode()) for key in keys])[codes]
+        codes, keys, fates = self._fates(edit, places)
         allowed, masked = np.zeros((2, len(places)), np.bool_)
         for fate in (_BLOCKED, _OTHER):
             chosen = fates == fate
             if chosen.any() and (fate == _BLOCKED or self._masking.looks_at_values):
-                allowed[chosen], masked[chosen] = self._mask(edit, places[chosen], take(attributes, chosen), fate == _BLOCKED)
+                allowed[chosen], masked[chosen] = self._mask(edit, places[chosen], fate == _BLOCKED)
         removed = fates == _REMOVED
         if removed.any():
             edit.remove_places(edit.rows_of(places[removed]), places[removed])
@@ -72,6 +72,14 @@ class Redaction:
         rows = _owners_of(getattr(batch, owners), len(batch.attributes))[places]
         return self._summary.add(edited, owners, rows, codes, keys, (removed, masked, allowed, fates == _IGNORED))
 
+    def _fates(self, edit: Edit, places: Places) -> tuple[NDArray[np.int32], Sequence[bytes], NDArray[np.int64]]:
+        """The place of each attribute's key among those that differ, those, and what becomes of each attribute."""
+        if self._keys_mean_nothing:
+            return np.zeros(len(places), np.int32), (), np.full(len(places), _OTHER)
+        offsets, lengths = (edit.attributes[field][places] for field in ("key_offset", "key_length"))
+        codes, keys = distinct(Texts(edit.data.view, offsets, lengths))
+        return codes, keys, np.array([self._fate(key.decode()) for key in keys])[codes]
+
     def _fate(self, key: str) -> int:
         if key in self._settings.ignored_keys or self._ignored(key):
             return _IGNORED
@@ -79,28 +87,28 @@ class Redaction:
             return _REMOVED
         return _BLOCKED if self._blocked(key) else _OTHER
 
-    def _mask(self, edit: Edit, places: Places, values: Table, whole: bool) -> tuple[Mask, Mask]:
+    def _mask(self, edit: Edit, places: Places, whole: bool) -> tuple[Mask, Mask]:
         """Mask values, as a whole or what is blocked in them; returns which were let through and which are masked now."""
+        texts = self._texts(edit, places)
+        looked_at = np.ones(len(places), np.bool_) if whole else texts.lengths >= self._masking.least_length
+        codes, differing = distinct_texts(Texts(texts.data, texts.offsets[looked_at], texts.lengths[looked_at]), are_many=True)
+        are_allowed, (numbers, lines) = self._masking.mask(differing, whole=whole)
+        rows = np.full(len(are_allowed), ABSENT, np.int64)
+        rows[numbers] = np.arange(len(numbers))
+        made = rows[codes]
+        allowed, masked = np.zeros((2, len(places)), np.bool_)
+        allowed[looked_at], masked[looked_at] = are_allowed[codes], made != ABSENT
+        if masked.any():
+            edit.put_lines_at(edit.rows_of(places[masked]), places[masked], made[made != ABSENT], lines)
+        return allowed, masked
+
+    def _texts(self, edit: Edit, places: Places) -> Texts:
+        """The texts of values in which something may be blocked."""
         if self._settings.redact_all_types:
-            codes, texts = distinct_values(edit.data.view, values)
-        else:
-            # Of what is no text nothing is looked at, but its key may still be blocked.
-            lengths = np.where(values["type"] == STRING, values["value_length"], 0)
-            codes, texts = distinct(Texts(edit.data.view, values["value_offset"], lengths))
-        allowed, masked = np.zeros((2, len(texts)), np.bool_)
-        made = []
-        for number in range(len(texts)) if whole else self._masking.search.candidates(texts):
-            outcome = self._masking.outcome(texts[number], whole)
-            if outcome is None:
-                allowed[number] = True
-            elif whole or outcome != texts[number]:
-                masked[number] = True
-                made.append(outcome)
-        changed = masked[codes]
-        if changed.any():
-            numbers = np.cumsum(masked) - 1
-            edit.put_texts_at(edit.rows_of(places[changed]), places[changed], numbers[codes[changed]], made)
-        return allowed[codes], changed
+            return value_texts(edit.data.view, take(edit.attributes, places))
+        types, offsets, lengths = (edit.attributes[field][places] for field in ("type", "value_offset", "value_length"))
+        # Of what is no text nothing is looked at, but its key may still be blocked.
+        return Texts(edit.data.view, offsets, np.where(types == STRING, lengths, 0))
 
 
 def _one_of(patterns: Sequence[str]) -> KeyTest:

@@ -19,10 +19,10 @@ from collector.processors.ottl.values import flattened
 from proto.attribute_lists import Lists, run_places
 from proto.distinct import distinct, distinct_strings, distinct_values
 from proto.spans import ARRAY, ATTRIBUTE, KVLIST, STRING, Table, take
-from proto.texts import Texts
+from proto.texts import Texts, distinct_texts, texts_of
 
 Changed = tuple[Lists, NDArray[np.int64]] | None
-Outcomes = Callable[[Sequence[bytes]], Mapping[int, bytes]]
+Outcomes = Callable[[Texts], Mapping[int, bytes]]
 """Which of some texts change, by their numbers, and into what."""
 
 _READERS: Final = {ARRAY: read_list, KVLIST: read_map}
@@ -47,17 +47,19 @@ def limited(draft: Draft, lists: Lists, most: int, priority: Collection[str]) ->
     return _among(lists, first | (others <= room))
 
 
-def with_texts(draft: Draft, lists: Lists, outcomes: Outcomes) -> Changed:
-    """Those that are texts changed."""
-    places = np.flatnonzero(lists.attributes["type"] == STRING)
-    codes, texts = distinct_strings(draft.data, take(lists.attributes, places))
+def with_texts(draft: Draft, lists: Lists, outcomes: Outcomes, least_length: int = 0) -> Changed:
+    """Those that are texts of so many bytes or more changed."""
+    attributes = lists.attributes
+    places = np.flatnonzero((attributes["type"] == STRING) & (attributes["value_length"] >= least_length))
+    values = take(lists.attributes, places)
+    codes, texts = distinct_texts(Texts(draft.data, values["value_offset"], values["value_length"]), are_many=True)
     return _with_changes(draft, lists, places, codes, outcomes(texts), "value")
 
 
 def with_keys(draft: Draft, lists: Lists, outcomes: Outcomes) -> Changed:
     """All with keys changed; of those that have the same then, the last counts."""
     codes, keys = _keys(draft, lists.attributes)
-    changed = _with_changes(draft, lists, np.arange(len(codes)), codes, outcomes(keys), "key")
+    changed = _with_changes(draft, lists, np.arange(len(codes)), codes, outcomes(texts_of(keys)), "key")
     return changed and (_without_doubles(draft, changed[0]), changed[1])
 
 

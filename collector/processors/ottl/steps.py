@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,7 @@ from config.ottl_nodes import ATTRIBUTE, Constant, FunctionName, Level, Node, Pa
 from config.patterns import compile_pattern
 from proto.attribute_lists import Lists, run_places
 from proto.spans import Table, take
+from proto.texts import Texts, text_at, texts_of
 
 _NIL: Final = of_results([None])
 _WORKED_OUT: Final[Mapping[str, int]] = {
@@ -184,8 +186,10 @@ class Step:
                 return maps.stringified(draft, lists)
             case "replace_all_patterns" | "replace_all_matches" if self._replacing:
                 replacing, replacement = self._replacing, self._replacement
-                change = maps.with_keys if first == "key" else maps.with_texts
-                return change(draft, lists, lambda texts: replacing.outcomes(texts, replacement))
+                outcomes = partial(replacing.outcomes, replacement=replacement)
+                if first == "key":
+                    return maps.with_keys(draft, lists, outcomes)
+                return maps.with_texts(draft, lists, outcomes, replacing.least_length)
         return maps.kept(draft, lists, self._stays)
 
     def _merge(self, draft: Draft, evaluator: Evaluator, rows: Mask, level: Level) -> tuple[Mask, str]:
@@ -250,7 +254,7 @@ def _column(evaluator: Evaluator, node: Node | None, level: Level) -> Column:
 def _replaced(column: Column, replacing: Replacing, replacement: str) -> Column:
     """Texts in which something is replaced; nil where nothing is."""
     texts = column.values.texts()
-    outcomes = replacing.outcomes(texts, replacement)
+    outcomes = replacing.outcomes(texts_of(texts), replacement)
     numbers = np.full(len(texts) + 1, -1, np.int64)
     numbers[list(outcomes)] = np.arange(len(outcomes))
     is_text = column.types == STRING
@@ -259,8 +263,8 @@ def _replaced(column: Column, replacing: Replacing, replacement: str) -> Column:
     return Column(np.where(made >= 0, STRING, NIL), made, Values(values.__getitem__, len(values)))
 
 
-def _outcomes(texts: Sequence[bytes], change: Callable[[bytes], bytes | None]) -> dict[int, bytes]:
-    made = ((number, change(text)) for number, text in enumerate(texts))
+def _outcomes(texts: Texts, change: Callable[[bytes], bytes | None]) -> dict[int, bytes]:
+    made = ((number, change(text_at(texts, number))) for number in range(len(texts.offsets)))
     return {number: text for number, text in made if text is not None}
 
 
