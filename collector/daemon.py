@@ -193,12 +193,10 @@ class Daemon:
         async with AsyncExitStack() as open_ports:
             urls = {}
             for name in self._config.service.extensions:
-                port = ports.of(name, self._config.extensions[name])
-                if port is None:
-                    continue
-                await port.start()
-                open_ports.push_async_callback(port.stop)
-                urls[name] = port.url
+                for part, port in ports.of(name, self._config.extensions[name]).items():
+                    await port.start()
+                    open_ports.push_async_callback(port.stop)
+                    urls[part] = port.url
             yield urls
 
     @asynccontextmanager

@@ -22,13 +22,14 @@ from collector.monitor.outgoing import Outgoing
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import Limits
 from collector.receivers.listen import listen_error
+from collector.receivers.sampling_grpc import SamplingGrpcServer
 from collector.running import RunningConfig
 from collector.telemetry import Telemetry
 from collector.tls import listening_options
 from collector.tracing_control import TracingControl
 from config.exporters import ClickHouseExporter
 from config.extensions import Extension, QueryExtension
-from config.remote_sampling import RemoteSamplingExtension, SamplingHttp
+from config.remote_sampling import RemoteSamplingExtension, SamplingGrpc, SamplingHttp
 from config.values import TcpAddress, is_loopback
 from exporters.clickhouse.client import ClickHouseClient
 
@@ -120,14 +121,15 @@ class Ports:
     telemetry: Telemetry
     clock: Clock
 
-    def of(self, name: str, extension: Extension) -> Port | None:
-        """The port of an extension, which has yet to be started; None for one that serves nobody."""
+    def of(self, name: str, extension: Extension) -> Mapping[str, Port | SamplingGrpcServer]:
+        """What an extension serves, by names for people, which has yet to be started; nothing for one that serves nobody."""
         match extension:
             case QueryExtension():
-                return self._query(name, extension)
+                return {name: self._query(name, extension)}
             case RemoteSamplingExtension():
-                return self._sampling(name, extension.http)
-        return None
+                over_grpc = {} if extension.grpc is None else {f"{name}.grpc": self._sampling_grpc(name, extension.grpc)}
+                return {name: self._sampling(name, extension.http), **over_grpc}
+        return {}
 
     def _query(self, name: str, settings: QueryExtension) -> Port:
         limits = settings.queries
@@ -181,3 +183,8 @@ class Ports:
             monotonic=self.clock.monotonic,
         )
         return Port(f"extensions.{name}.http", settings, build_sampling_application(self.control.strategies, guard))
+
+    def _sampling_grpc(self, name: str, settings: SamplingGrpc) -> SamplingGrpcServer:
+        gate = self.gates.gate("ingest", settings.auth, from_header=settings.workspaces.from_header)
+        refused = partial(self.telemetry.query_refused, name)
+        return SamplingGrpcServer(f"extensions.{name}.grpc", settings, self.control.strategies, gate, refused)

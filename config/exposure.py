@@ -11,7 +11,7 @@ from config.load_tests import LoadTestsExtension
 from config.model import Config
 from config.problems import KeyPath, Problem, alternatives, key_path
 from config.receivers import OtlpGrpc, OtlpHttp, ZipkinReceiver
-from config.remote_sampling import RemoteSamplingExtension, SamplingHttp
+from config.remote_sampling import RemoteSamplingExtension, SamplingGrpc, SamplingHttp
 from config.values import TcpAddress, UnixAddress, is_loopback
 
 _OPTIONS = (
@@ -64,7 +64,10 @@ def open_listeners(config: Config) -> Iterator[tuple[str, str]]:
             )
 
 
-def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | ZipkinReceiver | QueryExtension | SamplingHttp]]:
+Listener = OtlpGrpc | OtlpHttp | ZipkinReceiver | QueryExtension | SamplingHttp | SamplingGrpc
+
+
+def listeners(config: Config) -> Iterator[tuple[KeyPath, Listener]]:
     """Every listener that takes spans or answers queries, and the key where it stands."""
     for name, receiver in config.receivers.items():
         for keys, server in receiver.listeners.items():
@@ -73,7 +76,8 @@ def listeners(config: Config) -> Iterator[tuple[KeyPath, OtlpGrpc | OtlpHttp | Z
         if isinstance(extension, QueryExtension):
             yield ("extensions", name), extension
         elif isinstance(extension, RemoteSamplingExtension):
-            yield ("extensions", name, "http"), extension.http
+            for key, listener in extension.listeners.items():
+                yield ("extensions", name, key), listener
 
 
 def _authenticator(config: Config, auth: Auth, path: KeyPath, document: Document) -> Iterator[Problem]:

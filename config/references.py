@@ -119,7 +119,8 @@ def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddre
         if isinstance(extension, QueryExtension):
             yield ("extensions", name, "endpoint"), extension.address
         elif isinstance(extension, RemoteSamplingExtension):
-            yield ("extensions", name, "http", "endpoint"), extension.http.address
+            for key, listener in extension.listeners.items():
+                yield ("extensions", name, key, "endpoint"), listener.address
 
 
 def _at(value: Any, path: KeyPath) -> Any:

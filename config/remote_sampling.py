@@ -7,17 +7,15 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from config.access import Auth, QueryWorkspaces
 from config.section import Section
-from config.tls import ServerTls
+from config.tls import GrpcServerTls, ServerTls
 from config.values import Duration, Share, TcpAddress, TcpEndpoint, refuse_booleans
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(refuse_booleans)]
 Buckets = Annotated[int, Field(ge=1, le=100), BeforeValidator(refuse_booleans)]
 
 
-class SamplingHttp(Section):
-    """Where SDKs ask over HTTP."""
-
-    endpoint: TcpEndpoint = "localhost:5778"
+class _SamplingListener(Section):
+    endpoint: TcpEndpoint
     """Where to listen, as `host:port`. Only loopback unless you say otherwise."""
     tls: ServerTls | None = None
     """Encryption; without it, in clear text."""
@@ -28,15 +26,41 @@ class SamplingHttp(Section):
     workspaces: QueryWorkspaces = QueryWorkspaces()
     """Whose tracing configs a caller is told of."""
 
+    @property
+    def address(self) -> TcpAddress:
+        """`endpoint`, taken apart."""
+        return TcpAddress.parse(self.endpoint)
+
+
+class SamplingHttp(_SamplingListener):
+    """Where SDKs ask over HTTP."""
+
+    endpoint: TcpEndpoint = "localhost:5778"
+    """Where to listen, as `host:port`. Only loopback unless you say otherwise."""
+
     reference_only: ClassVar[Mapping[str, str]] = {
         "cors": "SDKs of browsers sample by themselves",
         "max_request_body_size": "requests have no bodies",
     }
 
-    @property
-    def address(self) -> TcpAddress:
-        """`endpoint`, taken apart."""
-        return TcpAddress.parse(self.endpoint)
+
+class SamplingGrpc(_SamplingListener):
+    """Where SDKs ask over gRPC."""
+
+    endpoint: TcpEndpoint = "localhost:14250"
+    """Where to listen, as `host:port`. Only loopback unless you say otherwise."""
+    tls: GrpcServerTls | None = None
+    """Encryption; without it, in clear text."""
+
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "transport": "leave it out: it is tcp",
+        "max_recv_msg_size_mib": "requests name a service and are short",
+        "max_concurrent_streams": "leave it out: answers are short",
+        "read_buffer_size": "leave it out: requests are short",
+        "write_buffer_size": "leave it out: answers are short",
+        "keepalive": "leave it out: connections of SDKs cost next to nothing",
+        "include_metadata": "nothing asks for it",
+    }
 
 
 class SamplingSource(Section):
@@ -111,10 +135,15 @@ class RemoteSamplingExtension(Section):
 
     http: SamplingHttp = SamplingHttp()
     """Where SDKs ask over HTTP."""
+    grpc: SamplingGrpc | None = None
+    """Where SDKs ask over gRPC, as those of Java do; `grpc:` alone turns it on with its defaults."""
     source: SamplingSource = SamplingSource()
     """Strategies for services of which no tracing config speaks."""
     adaptive: AdaptiveSampling | None = None
     """Rates that are reckoned, for services of which neither a tracing config nor the file speaks by name. Needs the processor
     `adaptive_sampling`, here or on other collectors with the same store."""
 
-    reference_only: ClassVar[Mapping[str, str]] = {"grpc": "let SDKs ask over HTTP"}
+    @property
+    def listeners(self) -> Mapping[str, SamplingHttp | SamplingGrpc]:
+        """Each server, by the key where it stands."""
+        return {"http": self.http, **({} if self.grpc is None else {"grpc": self.grpc})}

@@ -110,7 +110,8 @@ def _listeners(config: Config) -> Iterator[tuple[str, TcpAddress | UnixAddress]]
         if isinstance(extension, QueryExtension):
             yield f"extensions.{name}.endpoint", extension.address
         elif isinstance(extension, RemoteSamplingExtension):
-            yield f"extensions.{name}.http.endpoint", extension.http.address
+            for key, listener in extension.listeners.items():
+                yield f"extensions.{name}.{key}.endpoint", listener.address
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
             yield f"exporters.{name}.embedded.listen", exporter.embedded.address

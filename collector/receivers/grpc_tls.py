@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -43,3 +44,9 @@ def grpc_credentials(settings: ServerTls, setting: str) -> Any:
             return now
 
     return grpc.dynamic_ssl_server_credentials(first, changed, require_client_authentication=bool(settings.client_ca_file))
+
+
+def names_in(certificate: Mapping[str, Iterable[bytes]]) -> Iterator[str]:
+    """The common name and the alternative names in the certificate of a peer, as the library gives it."""
+    for kind in ("x509_common_name", "x509_subject_alternative_name"):
+        yield from (name.decode(errors="replace") for name in certificate.get(kind, ()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, Never
 
 import grpc
@@ -12,11 +11,12 @@ from grpc_health.v1 import health_pb2_grpc
 
 from collector.errors import Refused, Retryable
 from collector.receivers.answers import success_body
-from collector.receivers.grpc_tls import grpc_credentials
+from collector.receivers.grpc_listen import listen
+from collector.receivers.grpc_tls import grpc_credentials, names_in
 from collector.receivers.health import Health
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake, Outcome
-from collector.receivers.listen import claim_unix_path, listen_error
+from collector.receivers.listen import claim_unix_path
 from collector.receivers.settings import GrpcSettings, size_limit
 from collector.tls import HANDSHAKE_TIMEOUT_S
 from proto.errors import MalformedRequest
@@ -61,11 +61,7 @@ class OtlpGrpcServer:
         else:
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             address = f"{host}:{settings.port}"
-        try:
-            port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
-        except RuntimeError as error:
-            await server.stop(None)
-            raise listen_error(address, f"{settings.key}.endpoint", error) from None
+        port = await listen(server, address, credentials, f"{settings.key}.endpoint")
         await server.start()
         self.port = port if settings.unix_path is None else 0
         self._server = server
@@ -111,7 +107,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         """Check a call's head, read its message, and take that in."""
         if self._calls > self._max_calls:
             raise Retryable(f"{self._max_calls} calls are in flight, which is as many as may be; try again shortly")
-        caller = self._intake.admit(dict(context.invocation_metadata()), lambda: _names_in(context.auth_context()))
+        caller = self._intake.admit(dict(context.invocation_metadata()), lambda: names_in(context.auth_context()))
         try:
             async with asyncio.timeout(self._body_timeout_s):
                 request = await context.read()
@@ -133,12 +129,6 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         answer = self._intake.failed(error)
         await context.abort(_STATUS_CODES[answer.grpc_code], answer.message, answer.trailers())
         raise error  # `abort` has raised already, which the type checker cannot know
-
-
-def _names_in(certificate: Mapping[str, Iterable[bytes]]) -> Iterator[str]:
-    """The common name and the alternative names in the peer's certificate."""
-    for kind in ("x509_common_name", "x509_subject_alternative_name"):
-        yield from (name.decode(errors="replace") for name in certificate.get(kind, ()))
 
 
 def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc
+import grpc.aio
 import pytest
 from aiohttp import web
 
@@ -21,10 +24,11 @@ from collector.control.feed import PolicyFeed
 from collector.control.policies import Policy
 from collector.control.strategies import Strategies
 from collector.control.strategy_file import StrategyFile, read_strategies
+from collector.receivers.sampling_grpc import SamplingGrpcServer
 from collector.reloading import Reloading
 from collector.tokens import Tokens
 from config.access import TokensExtension
-from config.remote_sampling import AdaptiveSampling
+from config.remote_sampling import AdaptiveSampling, SamplingGrpc
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.tracing_configs import config
@@ -154,3 +158,66 @@ async def test_what_is_reckoned_comes_behind_configs_and_services_that_a_file_na
             assert await ask("/?service=cart") == rate(0.8)
             assert await ask("/?service=payment") == rate(0.25)
             assert (await ask("/?service=new"))[2]["operationSampling"]["defaultSamplingProbability"] == 0.5
+
+
+@asynccontextmanager
+async def serving_grpc(told: Strategies, gate: Gate, refused: list[str]) -> AsyncIterator[Any]:
+    settings = SamplingGrpc(endpoint="127.0.0.1:0")
+    server = SamplingGrpcServer("extensions.jaeger_remote_sampling.grpc", settings, told, gate, refused.append)
+    await server.start()
+    async with grpc.aio.insecure_channel(server.url) as channel:
+        yield channel.unary_unary("/jaeger.api_v2.SamplingManager/GetSamplingStrategy")
+    await server.stop()
+
+
+def asking(service: str) -> bytes:
+    """A `SamplingStrategyParameters`, byte by byte."""
+    return b"\x0a" + bytes([len(service)]) + service.encode()
+
+
+def double(field: int, number: float) -> bytes:
+    return bytes([field << 3 | 1]) + struct.pack("<d", number)
+
+
+async def test_sdks_are_told_the_same_over_grpc(tmp_path: Path) -> None:
+    file = tmp_path / "strategies.json"
+    operations = [{"operation": "GET /", "type": "probabilistic", "param": 0.5}]
+    named = [
+        {"service": "payment", "type": "ratelimiting", "param": 10},
+        {"service": "shop", "type": "probabilistic", "param": 0.25, "operation_strategies": operations},
+    ]
+    file.write_text(json.dumps({"service_strategies": named}))
+    reloading = Reloading([str(file)], 0, lambda: read_strategies(str(file), "source.file", 0.001))
+    said = config("cart", workspace="default", samplingRate=0.8)
+    async with serving_grpc(strategies(said, file=reloading), Gate("ingest"), []) as ask:
+        assert await ask(asking("cart")) == b"\x12\x09" + double(1, 0.8)
+        assert await ask(asking("payment")) == b"\x08\x01\x1a\x02\x08\x0a"
+        assert await ask(asking("other")) == b"\x12\x09" + double(1, 0.001)
+        answer = await ask(asking("shop"))
+        assert double(1, 0.25) in answer
+        assert b"\x1a\x12\x0a\x05GET /\x12\x09" + double(1, 0.5) in answer
+
+
+async def test_over_grpc_senders_of_spans_may_ask_in_their_workspace_alone() -> None:
+    said = [config("cart", samplingRate=0.8), config("cart", workspace="other", samplingRate=0.4)]
+    refused: list[str] = []
+    async with serving_grpc(strategies(*said), gate("ingest"), refused) as ask:
+        for token, share in ((INGEST, 0.8), (OTHER, 0.4)):
+            assert await ask(asking("cart"), metadata=(("authorization", f"Bearer {token}"),)) == b"\x12\x09" + double(1, share)
+        for metadata, code in (
+            ((), grpc.StatusCode.UNAUTHENTICATED),
+            ((("authorization", f"Bearer {READ}"),), grpc.StatusCode.PERMISSION_DENIED),
+            ((("authorization", f"Bearer {INGEST}"), ("x-workspace-id", "other")), grpc.StatusCode.PERMISSION_DENIED),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ask(asking("cart"), metadata=metadata)
+            assert caught.value.code() == code
+    assert refused == ["unauthenticated", "permission_denied", "permission_denied"]
+
+
+async def test_over_grpc_trouble_is_told_by_its_code() -> None:
+    async with serving_grpc(strategies(away=True), Gate("ingest"), []) as ask:
+        for request, code in ((asking("cart"), grpc.StatusCode.UNAVAILABLE), (b"\xff", grpc.StatusCode.INVALID_ARGUMENT)):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ask(request)
+            assert caught.value.code() == code

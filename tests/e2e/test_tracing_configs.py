@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import yaml
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -44,8 +45,13 @@ def sampling_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int) -> Iterator[Daemon]:
-    """A daemon with the processor, and an address for samplers with a file of strategies."""
+def grpc_sampling_port() -> int:
+    return free_ports(1)[0]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int, grpc_sampling_port: int) -> Iterator[Daemon]:
+    """A daemon with the processor, and addresses for samplers with a file of strategies."""
     directory = tmp_path_factory.mktemp("daemon")
     with daemon_in(directory) as daemon:
         daemon.configure(journal={}, processors={"adaptive_sampling": None, **POLICY})
@@ -54,6 +60,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, sampling_port: int) -> Ite
         strategies.write_text(json.dumps({"service_strategies": [{"service": "filed", "type": "ratelimiting", "param": 3}]}))
         document["extensions"]["jaeger_remote_sampling"] = {
             "http": {"endpoint": f"127.0.0.1:{sampling_port}"},
+            "grpc": {"endpoint": f"127.0.0.1:{grpc_sampling_port}"},
             "source": {"file": str(strategies), "reload_interval": "1ms"},
             "adaptive": ADAPTIVE,
         }
@@ -166,6 +173,12 @@ def test_samplers_are_told_what_configs_and_files_say(
         for wrong in ("", "?service=a&service=b", "?Service=a"):
             assert call(port, "GET", path + wrong) == (400, "'service' parameter must be provided once\n")
     assert call(sampling_port, "POST", "/sampling?service=a")[0] == 405
+
+
+def test_samplers_that_speak_grpc_are_told_the_same(running: Daemon, grpc_sampling_port: int) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{grpc_sampling_port}") as channel:
+        ask = channel.unary_unary("/jaeger.api_v2.SamplingManager/GetSamplingStrategy")
+        assert ask(b"\x0a\x05filed", timeout=30) == b"\x08\x01\x1a\x02\x08\x03"
 
 
 def test_rates_follow_what_services_send(sampling_port: int, service: Service) -> None:
