@@ -28,7 +28,7 @@ import uvloop
 
 from bench.processes import Process, free_port, listens, python_module
 from collector.monitor.load.interval import Summary
-from collector.monitor.load.plan import Plan
+from collector.monitor.load.plan import HttpPlan, Plan
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\nDate: Thu, 26 Nov 2026 12:00:00 GMT\r\n\r\nok"
 REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\nUser-Agent: floor\r\ntraceparent: 00-%032d-%016d-01\r\n\r\n" % (1, 1)
@@ -100,9 +100,7 @@ async def ask(port: int, connections: int, seconds: float) -> None:
 def generator(port: int, connections: int, seconds: float, rate: float | None = None) -> Measured:
     """The load generator, from its first second's end on."""
     plan = Plan(
-        method="GET",
-        target="/",
-        headers=(("Host", "here"), ("User-Agent", "bench")),
+        request=HttpPlan(method="GET", target="/", headers=(("Host", "here"), ("User-Agent", "bench"))),
         addresses=(("127.0.0.1", port),),
         concurrency=connections,
         rate=rate,

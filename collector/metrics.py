@@ -368,6 +368,13 @@ LOAD_TESTS: Final = Definition("spanhouse_load_tests", "gauge", "Load tests that
 LOAD_TEST_RUNS: Final = Definition("spanhouse_load_test_runs", "counter", "Runs of load tests that have ended here.", ("state",))
 # Outcomes: success, failure; and refused, where the target or a secret is not allowed.
 REQUEST_EXECUTIONS: Final = Definition("spanhouse_request_executions", "counter", "Saved requests that were sent.", ("outcome",))
+# Types as of failure rules. Services beyond the first thousand count for their workspace, with an empty service.
+INJECTED_FAILURES: Final = Definition(
+    "spanhouse_injected_failures",
+    "counter",
+    "Requests of load tests and saved requests that went wrong on purpose.",
+    ("workspace", "service", "type"),
+)
 PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
 PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
 # Outcomes: success, failure.
@@ -455,6 +462,7 @@ METRICS: Final = (
     LOAD_TESTS,
     LOAD_TEST_RUNS,
     REQUEST_EXECUTIONS,
+    INJECTED_FAILURES,
     PROCESS_CPU_SECONDS,
     PROCESS_RESIDENT_BYTES,
     CONFIG_RELOADS,

@@ -13,8 +13,8 @@ from collector.access import Gates
 from collector.api.app import build_application, build_runner, build_sampling_application
 from collector.api.guard import Guard
 from collector.api.routing import QuerySettings
-from collector.api.turns import TurnLimits, Turns
 from collector.clock import Clock
+from collector.fair_turns import TurnLimits, Turns
 from collector.health import Health
 from collector.ledger import Ledger
 from collector.monitor.channels.deliveries import Deliveries

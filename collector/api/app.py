@@ -49,10 +49,11 @@ from collector.api.page import page_routes
 from collector.api.problems import FORMS, problems
 from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, OBJECTS, RUNNING, SETTINGS, STORE, QuerySettings, Route
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
-from collector.api.turns import TurnLimits, Turns
+from collector.api.turns import turn_taking
 from collector.control.config_store import ConfigStore
 from collector.control.objects import Objects
 from collector.control.strategies import Strategies
+from collector.fair_turns import TurnLimits, Turns
 from collector.http_connection import ConnectionLimits, Runner
 from collector.ledger import Ledger
 from collector.monitor.alerts.log import AlertLog
@@ -135,7 +136,7 @@ def build_application(
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    take_turns = (turns or Turns(TurnLimits())).middleware(_API, *dialects.FORMS, lasting=lasting.PATHS)
+    take_turns = turn_taking(turns or Turns(TurnLimits()), _API, *dialects.FORMS, lasting=lasting.PATHS)
     application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:

@@ -14,8 +14,10 @@ from collector.api.lasting import lasting
 from collector.api.objects import ID, ObjectApi
 from collector.api.problems import Problem
 from collector.api.routing import CALLER, JSON, STORE, Route
+from collector.api.turns import refusal_of
 from collector.api.versioned import answer_json, path_id
 from collector.egress.destination import EgressRefused
+from collector.fair_turns import Busy
 from collector.monitor.requests.execution_store import KEPT_BYTES, Execution, ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.requests.saved import SAVED_REQUESTS
@@ -49,6 +51,8 @@ async def execute_saved_request(request: web.Request) -> web.Response:
         raise Problem(400, "Secret cannot be used", f"A secret that a header names: {error}.") from None
     except TlsError as error:
         raise Problem(400, "TLS cannot be used", str(error)) from None
+    except Busy as busy:
+        raise refusal_of(busy) from None
     location = f"/api/v1/workspaces/{caller.workspace}/request-executions/{made.id}"
     return answer_json(_whole(made, await _arrived(request, [made])), 201, Location=location)
 

@@ -84,15 +84,18 @@ class Judge:
         """Why an answer is no success, in few words that are the same for the same cause; empty when it is one.
 
         Args:
-            status: of HTTP.
+            status: of HTTP, or of gRPC.
             duration: in nanoseconds.
             body: whole; need not be given unless `needs_body`.
         """
-        if status not in self._statuses:
-            return f"status {status}"
+        if fault := self._fault_of_status(status):
+            return fault
         if duration > self._max_duration:
             return SLOWER
         return self._fault_of_body(body) if self.needs_body else ""
+
+    def _fault_of_status(self, status: int) -> str:
+        return "" if status in self._statuses else f"status {status}"
 
     def _fault_of_body(self, body: bytes | bytearray) -> str:
         for text in self._texts:

@@ -12,6 +12,7 @@ from collector import metrics
 from collector.consumer import Consumer
 from collector.control.objects import Objects
 from collector.egress.policy import for_targets
+from collector.monitor.failures.tally import InjectedFailures
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.monitor.own_spans import OwnSpans
@@ -34,16 +35,19 @@ class Outgoing:
     Attributes:
         load_tests: as an asynchronous context, by whoever starts and stops things.
         executor: of saved requests.
+        injected: counts those of both that went wrong on purpose.
     """
 
     load_tests: LoadTests
     executor: Executor
+    injected: InjectedFailures
 
     def watch(self, telemetry: Telemetry) -> None:
         """Let metrics tell of both."""
         telemetry.read(metrics.LOAD_TESTS, (), lambda: self.load_tests.running)
         telemetry.read_all(metrics.LOAD_TEST_RUNS, lambda: _rows(self.load_tests.outcomes))
         telemetry.read_all(metrics.REQUEST_EXECUTIONS, lambda: _rows(self.executor.outcomes))
+        telemetry.read_all(metrics.INJECTED_FAILURES, self.injected.rows)
 
 
 def _rows(outcomes: Mapping[str, int]) -> list[tuple[tuple[str], float]]:
@@ -68,8 +72,11 @@ def outgoing(config: Config, client: ClickHouseClient | None, consumer: Consumer
             runs = RunStore(client, client.database, _TIMEOUT_S)
             objects = Objects(client, client.database, _TIMEOUT_S, now)
             executions = ExecutionStore(client, client.database, _TIMEOUT_S)
+            injected = InjectedFailures()
+            of_tests, of_requests = OwnSpans(consumer, "spanhouse.load_tests"), OwnSpans(consumer, "spanhouse.requests")
             return Outgoing(
-                LoadTests(settings, policy, secrets, runs, objects, OwnSpans(consumer, "spanhouse.load_tests"), now),
-                Executor(policy, settings.tls, secrets, executions, objects, OwnSpans(consumer, "spanhouse.requests"), now),
+                LoadTests(settings, policy, secrets, runs, objects, of_tests, injected, now),
+                Executor(policy, settings.tls, secrets, executions, objects, of_requests, injected, now),
+                injected,
             )
     return None

@@ -21,6 +21,7 @@ from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.clickhouse import ClickHouse
+from tests.support.grpc_health import HEALTH, grpc_server
 from tests.support.receivers import ListConsumer
 from tests.support.sending_port import EVE, RAY, RUNS, TESTS, WORKSPACE, Port, outgoing_of, port_of
 from tests.support.targets import serving_target
@@ -264,6 +265,8 @@ async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -
     await port.ask("POST", f"{RUNS}/{run}/cancel")
     figures = (await port.ended(run))["result"]
     assert figures["injected"] == [{"type": "error", "count": figures["failed"]}]
+    assert port.outgoing is not None
+    assert port.outgoing.injected.rows() == [(("mine", "shop", "error"), figures["failed"])]
     assert figures["failures"] == [{"cause": "injected status 503", "count": figures["failed"], "example": ""}]
     spans = {span.trace_id.hex(): span for span in port.own_spans}
     assert {each["traceId"] for each in (*figures["slowest"], *figures["failedTraces"])} <= spans.keys()
@@ -277,6 +280,42 @@ async def test_failures_on_purpose_show_until_the_switch_ends_them(port: Port) -
     headers = {sent["traceparent"] for _, sent in port.target.requests if "traceparent" in sent}
     reached = {trace_id: span for trace_id, span in spans.items() if trace_id not in marked}
     assert {f"00-{trace_id}-{span.span_id.hex()}-01" for trace_id, span in reached.items()} <= headers
+
+
+async def test_calls_over_grpc_are_tested_as_requests_over_http_are(port: Port) -> None:
+    async def run_of(listens: int, **said: Any) -> Any:
+        call = {"kind": "grpc", "url": f"http://allowed.example:{listens}", "method": f"{HEALTH}/Check", **said}
+        made = await port.ask("POST", TESTS, {"name": "check", "requests": 50, "concurrency": 5, "request": call})
+        assert made.status == 201, made.body
+        return await port.ended((await port.ask("POST", f"{TESTS}/{made.json['id']}/runs")).json["id"])
+
+    async with grpc_server(reflects=True) as (listens, recorder):
+        fine, unknown, without = await asyncio.gather(
+            run_of(listens, message={"service": "shop"}, metadata={"x-key": "${secret:key}"}),
+            run_of(listens, message={"service": "other"}),
+            run_of(listens, method="shop.Cart/Add"),
+        )
+    assert (fine["state"], fine["result"]["succeeded"], fine["result"]["statuses"]) == (
+        "completed",
+        50,
+        [{"status": 0, "count": 50}],
+    )
+    assert [sent.get("x-key") for sent in recorder.metadata].count("s3cret") == 50
+    assert unknown["result"]["failures"] == [{"cause": "status NOT_FOUND", "count": 50, "example": ""}]
+    assert (without["state"], without["result"]["sent"]) == ("failed", 0)
+    assert without["reason"].startswith("The server does not know shop.Cart")
+    spans = {span.trace_id.hex(): span for span in port.own_spans}
+    for each in fine["result"]["slowest"]:
+        span = spans[each["traceId"]]
+        told = {each.key: each.value for each in span.attributes}
+        assert (span.name, told["rpc.method"].string_value, told["rpc.grpc.status_code"].int_value) == (
+            f"{HEALTH}/Check",
+            f"{HEALTH}/Check",
+            0,
+        )
+    refused = {"kind": "grpc", "url": "http://10.0.0.1:7070", "method": f"{HEALTH}/Check"}
+    made = await port.ask("POST", TESTS, {"name": "x", "requests": 1, "request": refused})
+    assert (await port.ask("POST", f"{TESTS}/{made.json['id']}/runs")).json["title"] == "Target not allowed"
 
 
 class Away(RunStore):

@@ -22,7 +22,7 @@ from collector.access import Gate
 from collector.api import dialects
 from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.guard import Guard
-from collector.api.turns import TurnLimits, Turns
+from collector.fair_turns import TurnLimits, Turns
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
-import grpc.aio
 import pytest
 from google.protobuf import descriptor_pb2
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from exporters.clickhouse.client import ClickHouseClient
@@ -23,11 +20,11 @@ from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.certificates import Authority
 from tests.support.clickhouse import ClickHouse
+from tests.support.grpc_health import DESCRIPTORS, HEALTH, grpc_server
 from tests.support.receivers import ListConsumer
-from tests.support.sending_port import EVE, EXECUTIONS, RAY, REQUESTS, Port, outgoing_of, port_of
+from tests.support.sending_port import ANN, EVE, EXECUTIONS, RAY, REQUESTS, Port, outgoing_of, port_of
 from tests.support.targets import serving_target
-
-HEALTH = "grpc.health.v1.Health"
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -44,34 +41,6 @@ async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
     taken = ListConsumer()
     async with serving_target() as target, port_of(client, target, outgoing_of(client, taken), taken) as port:
         yield port
-
-
-class Recorder(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # publishes no types
-    """Keeps the metadata of calls to the health service."""
-
-    def __init__(self) -> None:
-        self.metadata: list[dict[str, str]] = []
-
-    async def intercept_service(self, continuation: Any, details: Any) -> Any:
-        if HEALTH in details.method:
-            self.metadata.append(dict(details.invocation_metadata))
-        return await continuation(details)
-
-
-@asynccontextmanager
-async def grpc_server(*, reflects: bool, credentials: Any = None) -> AsyncIterator[tuple[int, Recorder]]:
-    """A server of the standard health service: its port, and what it was asked with."""
-    recorder = Recorder()
-    server = grpc.aio.server(interceptors=[recorder])
-    servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    await servicer.set("shop", health_pb2.HealthCheckResponse.NOT_SERVING)
-    if reflects:
-        reflection.enable_server_reflection([HEALTH, reflection.SERVICE_NAME], server)
-    listens = server.add_secure_port("127.0.0.1:0", credentials) if credentials else server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield listens, recorder
-    await server.stop(None)
 
 
 async def execute(port: Port, request: dict[str, Any], **said: Any) -> Any:
@@ -213,9 +182,7 @@ async def test_grpc_is_called_by_reflection_or_descriptors(port: Port) -> None:
 
     async with grpc_server(reflects=False) as (listens, _):
         assert (await execute(port, call(listens)))["detail"] == "The server has no reflection; give descriptors."
-        file = descriptor_pb2.FileDescriptorProto.FromString(health_pb2.DESCRIPTOR.serialized_pb)
-        files = base64.b64encode(descriptor_pb2.FileDescriptorSet(file=[file]).SerializeToString()).decode()
-        assert (await execute(port, call(listens, descriptors=files)))["body"] == '{"status": "SERVING"}'
+        assert (await execute(port, call(listens, descriptors=DESCRIPTORS)))["body"] == '{"status": "SERVING"}'
 
 
 async def test_https_and_grpc_with_tls_show_a_known_certificate(client: ClickHouseClient, tmp_path: Path) -> None:
@@ -265,10 +232,39 @@ async def test_failures_on_purpose_say_so(port: Port) -> None:
     assert (await execute(port, call))["cause"] == "status UNAVAILABLE"
     made = await execute(port, here)
     assert made["injected"] is None
+    assert port.outgoing is not None
+    assert dict(port.outgoing.injected.rows()) == {
+        ("mine", "a", "error"): 1,
+        ("mine", "b", "unavailable"): 1,
+        ("mine", "c", "reset"): 1,
+        ("mine", "d", "timeout"): 1,
+        ("mine", "e", "latency"): 1,
+        ("mine", "allowed.example", "error"): 1,
+    }
     span = port.own_spans[-1]
     assert (span.trace_id.hex(), span.status.code) == (made["traceId"], Status.STATUS_CODE_UNSET)
     assert port.target.requests[-1][1]["traceparent"] == f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01"
     assert not [each.key for each in span.attributes if each.key.startswith("spanhouse.failure.")]
+
+
+async def test_slow_servers_of_one_workspace_hold_up_no_other(port: Port) -> None:
+    async def made(workspace: str, token: str, path: str) -> str:
+        everything = f"/api/v1/workspaces/{workspace}/saved-requests"
+        request = {"name": path, "request": {"kind": "http", "url": port.target.url(path)}}
+        answer = await port.ask("POST", everything, request, token=token)
+        return f"{everything}/{answer.json['id']}/executions"
+
+    slow, quick = await made("mine", ANN, "/slow/20000"), await made("theirs", EVE, "/json")
+    waiting = [asyncio.create_task(port.ask("POST", slow)) for _ in range(40)]
+    await until(lambda: sum(path == "/slow/20000" for path, _ in port.target.requests) >= 8)
+    assert (await port.ask("POST", quick, token=EVE)).json["succeeded"]
+    assert sum(path == "/slow/20000" for path, _ in port.target.requests) == 8
+    refused = [asyncio.create_task(port.ask("POST", slow)) for _ in range(40)]
+    answers, _ = await asyncio.wait(refused, return_when=asyncio.FIRST_COMPLETED)
+    assert {(task.result().status, task.result().json["title"]) for task in answers} == {(429, "Too many requests")}
+    for task in (*waiting, *refused):
+        task.cancel()
+    await asyncio.wait([*waiting, *refused])
 
 
 async def test_what_can_be_said_can_be_shown(port: Port) -> None:

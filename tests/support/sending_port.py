@@ -27,6 +27,7 @@ from collector.api.openapi import COMPONENTS
 from collector.api.saved_requests import ROUTES as REQUEST_ROUTES
 from collector.control.objects import Objects
 from collector.egress.policy import for_targets
+from collector.monitor.failures.tally import InjectedFailures
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.monitor.outgoing import Outgoing
@@ -70,6 +71,7 @@ class Port:
         stored: where runs are.
         tester: what runs load tests there; None where none can be started.
         taken: spans that the daemon itself has sent.
+        outgoing: what sends, if anything does.
     """
 
     url: str
@@ -78,6 +80,7 @@ class Port:
     stored: RunStore
     tester: LoadTests | None
     taken: ListConsumer
+    outgoing: Outgoing | None
 
     @property
     def own_spans(self) -> list[Span]:
@@ -174,7 +177,13 @@ async def port_of(
     async with aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield Port(
-            url, session, target, RunStore(client, client.database), outgoing and outgoing.load_tests, taken or ListConsumer()
+            url,
+            session,
+            target,
+            RunStore(client, client.database),
+            outgoing and outgoing.load_tests,
+            taken or ListConsumer(),
+            outgoing,
         )
     await runner.cleanup()
 
@@ -191,7 +200,9 @@ def outgoing_of(client: ClickHouseClient, taken: ListConsumer | None = None, **s
     secrets = NamedSecrets(limits.secrets, "extensions.load_tests.secrets")
     objects, spans = Objects(client, client.database), OwnSpans(taken, "tests")
     runs, executions = RunStore(client, client.database), ExecutionStore(client, client.database)
+    injected = InjectedFailures()
     return Outgoing(
-        LoadTests(limits, policy, secrets, runs, objects, spans, time.time_ns, _lookup),
-        Executor(policy, limits.tls, secrets, executions, objects, spans, time.time_ns, _lookup),
+        LoadTests(limits, policy, secrets, runs, objects, spans, injected, time.time_ns, _lookup),
+        Executor(policy, limits.tls, secrets, executions, objects, spans, injected, time.time_ns, _lookup),
+        injected,
     )

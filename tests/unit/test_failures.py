@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from collector.control.versions import Stored
+from collector.ledger import MOST_SERVICES
 from collector.monitor.failures.injecting import Injector, Request, fits
 from collector.monitor.failures.rules import FailureRule
+from collector.monitor.failures.tally import InjectedFailures
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TRACES = [hashlib.sha256(number.to_bytes(4, "big")).digest()[:16] for number in range(20_000)]
@@ -167,3 +169,16 @@ def test_a_rule_that_nobody_ends_soon_is_too_long() -> None:
     assert rule(endsAt=(NOW + timedelta(days=31, seconds=1)).isoformat()).too_long(NOW)
     start = NOW + timedelta(days=10)
     assert not rule(startsAt=start.isoformat(), endsAt=(start + timedelta(days=31)).isoformat()).too_long(NOW)
+
+
+def test_what_went_wrong_on_purpose_is_counted_under_so_many_names_at_most() -> None:
+    tally = InjectedFailures()
+    for number in range(5 * MOST_SERVICES):
+        tally.count("shop", f"service-{number}", "error")
+        tally.count("shop", "service-0", "latency", 2)
+    rows = dict(tally.rows())
+    assert sum(rows.values()) == 15 * MOST_SERVICES
+    assert rows["shop", "service-0", "latency"] == 10 * MOST_SERVICES
+    assert rows["shop", "service-7", "error"] == 1
+    assert rows["shop", "", "error"] > 3 * MOST_SERVICES
+    assert len(rows) <= MOST_SERVICES + 2

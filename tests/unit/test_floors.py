@@ -34,6 +34,7 @@ FLOORS = (
     {"tokens", "http_connection", "running", "component_telemetry"},
     {
         "consumer",
+        "fair_turns",
         "histogram",
         "ledger",
         "metrics",

@@ -24,8 +24,10 @@ from collector.monitor.load.figures import figures, response_times, service_time
 from collector.monitor.load.generator import End, Generator
 from collector.monitor.load.interval import Recorder, Summary
 from collector.monitor.load.plan import Plan
+from collector.monitor.load.sending import open_sending
 from collector.sketch import RELATIVE_ERROR
 from tests.support.certificates import Authority
+from tests.support.load import rule, run
 from tests.support.targets import serving_target
 from tests.support.waiting import until
 
@@ -50,25 +52,14 @@ def raw(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[int], list[int]]]:
 
 
 def plan(port: int, path: str = "/json", **said: Any) -> Plan:
-    usual = {
-        "method": "GET",
-        "target": path,
-        "headers": [["Host", "here"]],
-        "addresses": [["127.0.0.1", port]],
-        "max_rate": 1e6,
-        "duration_s": 20,
-    }
+    usual: dict[str, Any] = {"kind": "http", "method": "GET", "target": path, "headers": [["Host", "here"]]}
+    request = {**usual, **{name: said.pop(name) for name in ("method", "headers", "body", "no_errors") if name in said}}
+    return plan_of(request, port, **said)
+
+
+def plan_of(request: dict[str, Any], port: int, **said: Any) -> Plan:
+    usual = {"request": request, "addresses": [["127.0.0.1", port]], "max_rate": 1e6, "duration_s": 20}
     return Plan.model_validate_json(orjson.dumps({**usual, **said}))
-
-
-async def run(wanted: Plan) -> tuple[End, Summary, list[Summary]]:
-    intervals: list[Summary] = []
-    end = await Generator(wanted, intervals.append).run()
-    total = Summary(at=0, seconds=0)
-    for each in intervals:
-        total.add(each)
-    assert total.sent == total.succeeded + total.failed_count + end.unanswered
-    return end, total, intervals
 
 
 async def test_percentiles_are_those_of_the_raw_times(raw: list[tuple[list[int], list[int]]]) -> None:
@@ -199,13 +190,7 @@ async def test_a_test_ends_when_its_author_has_seen_enough() -> None:
         assert total.failed_count >= 20
 
 
-def rule(failure: dict[str, Any], probability: float = 1.0, **said: Any) -> dict[str, Any]:
-    """A failure rule as a plan has it."""
-    settings = {"name": "x", "service": "shop", "failure": failure, "probability": probability, "endsAt": "2100-01-01T00:00:00Z"}
-    return {"id": str(uuid.UUID(int=1)), "created_at": 1, "settings": {**settings, **said}}
-
-
-DESCRIBED = {"service": "shop", "method": "GET", "url": "http://here/json"}
+SUBJECT = {"service": "shop", "path": "/json", "operation": "GET /json"}
 
 
 @pytest.mark.parametrize(
@@ -228,7 +213,7 @@ async def test_what_fails_on_purpose_is_told_from_what_does_not(
     timeout_s = 30 if failure.get("mean") == "30ms" else 0.1
     usual = {"concurrency": 10, "requests": 20, "timeout_s": timeout_s, "expectations": {"status": ["2xx", "404"]}}
     async with serving_target() as target:
-        _, total, _ = await run(plan(target.port, described=DESCRIBED, rules=[rule(failure)], **usual))
+        _, total, _ = await run(plan(target.port, subject=SUBJECT, rules=[rule(failure)], **usual))
         assert (total.failures, total.succeeded, total.measured) == (failures, 20 - sum(failures.values()), measured)
         assert total.injected == {failure["type"]: 20}
         # What is only late is sent; all else ends here.
@@ -242,9 +227,7 @@ async def test_rules_strike_by_the_trace_and_by_the_clock_and_can_be_ended() -> 
     over = rule({"type": "error"}, endsAt="2000-01-01T00:00:00Z")
     elsewhere = rule({"type": "error"}, service="cart")
     async with serving_target() as target:
-        _, total, _ = await run(
-            plan(target.port, described=DESCRIBED, rules=[over, elsewhere, half], concurrency=20, requests=600)
-        )
+        _, total, _ = await run(plan(target.port, subject=SUBJECT, rules=[over, elsewhere, half], concurrency=20, requests=600))
         assert total.injected == {"error": total.failures["injected status 500"]}
         assert 200 < total.injected["error"] < 400
         settings = FailureRule.model_validate_json(orjson.dumps(half["settings"]))
@@ -254,8 +237,8 @@ async def test_rules_strike_by_the_trace_and_by_the_clock_and_can_be_ended() -> 
         assert all(drawn.draw(bytes.fromhex(each.trace_id)) for each in total.failed)
 
         intervals: list[Summary] = []
-        everything = plan(target.port, described=DESCRIBED, rules=[rule({"type": "error"})], concurrency=2)
-        generator = Generator(everything, intervals.append)
+        everything = plan(target.port, subject=SUBJECT, rules=[rule({"type": "error"})], concurrency=2)
+        generator = Generator(everything, await open_sending(everything), intervals.append)
         running = asyncio.create_task(generator.run())
         await until(lambda: bool(intervals))
         assert intervals[0].succeeded == 0
@@ -269,7 +252,8 @@ async def test_rules_strike_by_the_trace_and_by_the_clock_and_can_be_ended() -> 
 async def test_a_cancelled_test_waits_for_nobody() -> None:
     async with serving_target() as target:
         intervals: list[Summary] = []
-        generator = Generator(plan(target.port, "/slow/10000", concurrency=3), intervals.append)
+        wanted = plan(target.port, "/slow/10000", concurrency=3)
+        generator = Generator(wanted, await open_sending(wanted), intervals.append)
         running = asyncio.create_task(generator.run())
         await until(lambda: len(target.requests) == 3)
         generator.cancel()

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from yarl import URL
 
 from collector.monitor.expectations import Expectations, Judge
-from collector.monitor.load.message import Message
+from collector.monitor.load.message import Message, TraceIds
 from collector.monitor.load.response import AnswerReader, MalformedAnswer
 from collector.monitor.load.schedule import Arrivals, first_due_s
 from collector.monitor.requests.request import GraphqlRequest, HttpRequest, prepare
@@ -130,16 +130,17 @@ def test_a_head_alone_is_a_whole_answer_to_who_asked_for_it() -> None:
 
 def test_requests_are_told_apart_by_their_traces_alone() -> None:
     message = Message("POST", "/a?b=c", [("Host", "here"), ("TraceParent", "old"), ("X", "é")], b"body")
-    copies = [message.copy() for _ in range(3000)]
-    assert len({trace_id for _, trace_id in copies}) == 3000
-    head, _, body = copies[2999][0].partition(b"\r\n\r\n")
+    trace_ids = TraceIds()
+    drawn = [trace_ids.draw() for _ in range(3000)]
+    assert len(set(drawn)) == 3000
+    head, _, body = message.of(drawn[2999]).partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
     assert lines[:4] == ["POST /a?b=c HTTP/1.1", "Host: here", "X: é", "Content-Length: 4"]
     name, parent = lines[4].split(": ")
     assert (name, parent[:3], parent[3:35], parent[53:], len(parent)) == (
         "traceparent",
         "00-",
-        copies[2999][1].decode(),
+        drawn[2999].decode(),
         "01",
         55,
     )

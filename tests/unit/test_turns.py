@@ -1,4 +1,4 @@
-"""Turns at the store: against a model of who must be served next, and that none is lost."""
+"""Turns of workspaces: against a model of who must be served next, and that none is lost."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.api.problems import Refusal
-from collector.api.turns import TurnLimits, Turns
+from collector.api.turns import refusal_of
+from collector.fair_turns import Busy, TurnLimits, Turns
 from tests.support.waiting import until
 
 
@@ -74,7 +74,8 @@ async def test_those_who_wait_in_vain_are_told_why_and_when_to_come_back() -> No
     running = [asking.begin("a"), asking.begin("b")]
     await settle()
     waiting = [asking.begin(workspace) for workspace in "aac"]
-    refusals = [each for each in await asyncio.gather(*waiting, return_exceptions=True) if isinstance(each, Refusal)]
+    refused = [each for each in await asyncio.gather(*waiting, return_exceptions=True) if isinstance(each, Busy)]
+    refusals = [refusal_of(busy) for busy in refused]
     assert [(refusal.status, refusal.reason, refusal.headers) for refusal in refusals] == [
         (429, "workspace_busy", {"Retry-After": "1"}),
         (429, "workspace_busy", {"Retry-After": "1"}),
@@ -117,7 +118,7 @@ def test_whatever_happens_bounds_hold_and_no_turn_is_lost(
         for _, task in tasks:
             task.cancel()
         for _, task in tasks:
-            with suppress(asyncio.CancelledError, Refusal):
+            with suppress(asyncio.CancelledError, Busy):
                 await task
         assert (turns.running, turns.waiting) == (0, 0)
 

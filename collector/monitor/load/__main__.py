@@ -19,6 +19,7 @@ import uvloop
 from collector.monitor.load.generator import Generator
 from collector.monitor.load.interval import Summary
 from collector.monitor.load.plan import RULES, Plan
+from collector.monitor.load.sending import open_sending
 from collector.tls import TlsError
 
 _LONGEST_LINE: Final = 16 << 20
@@ -34,15 +35,18 @@ async def _run() -> int:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     line = await told.readline()
     try:
-        generator = Generator(Plan.model_validate_json(line), lambda summary: _say({"interval": _json(summary)}))
+        plan = Plan.model_validate_json(line)
+        sending = await open_sending(plan)
     except (ValueError, TlsError) as error:
         _say({"error": str(error)})
         return 1
+    generator = Generator(plan, sending, lambda summary: _say({"interval": _json(summary)}))
     # What was made until now stays, and need not be looked through again and again.
     gc.freeze()
     listening = asyncio.create_task(_obey(told, generator))
     end = await generator.run()
     listening.cancel()
+    await sending.close()
     _say({"end": end.model_dump()})
     return 0
 

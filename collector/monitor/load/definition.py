@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Final
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from collector.control.objects import Kind, ObjectModel
 from collector.control.versions import Stored
+from collector.egress.destination import read_url
 from collector.monitor.expectations import Expectations
 from collector.monitor.failures.rules import FailureRule
-from collector.monitor.load.plan import Described, Plan, StopConditions, rules_of
-from collector.monitor.requests.request import Prepared, WebRequest
+from collector.monitor.load.plan import GrpcPlan, HttpPlan, Plan, StopConditions, rules_of
+from collector.monitor.requests.description import subject_of
+from collector.monitor.requests.request import AnyRequest, GrpcRequest, prepare, server_name_of, with_secrets
 from config.load_tests import LoadTestsExtension
 from config.values import Duration
 
+_AGENT: Final = "spanhouse-load-test"
 _ONE_SECOND: Final = Duration.parse("1s")
 _LONGEST_TIMEOUT: Final = Duration.parse("10m")
 
@@ -25,7 +28,7 @@ class LoadTest(ObjectModel):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     """By which people know it."""
-    request: WebRequest
+    request: AnyRequest
     """What is sent again and again, each time with a trace context of its own."""
     service: Annotated[str, Field(max_length=256)] = ""
     """The name of the service that is asked, as failure rules have it; the host of the URL where it is empty."""
@@ -87,9 +90,37 @@ def beyond_limits(test: LoadTest, limits: LoadTestsExtension) -> list[tuple[str,
     return found
 
 
+def sent_by(test: LoadTest, secret: Callable[[str], str]) -> HttpPlan | GrpcPlan:
+    """What its generator is told to send.
+
+    Args:
+        secret: the value of a secret's name; what it raises goes through.
+    """
+    request = test.request
+    if isinstance(request, GrpcRequest):
+        metadata = tuple((name, with_secrets(text, secret)) for name, text in request.metadata.items())
+        authority = read_url(request.url).host_port_subcomponent or ""
+        return GrpcPlan(
+            authority=authority,
+            method=request.method,
+            metadata=metadata,
+            message=request.message,
+            descriptors=request.descriptors,
+            expected_status=request.expected_status,
+        )
+    prepared = prepare(request, secret, _AGENT)
+    return HttpPlan(
+        method=prepared.method,
+        target=prepared.url.raw_path_qs,
+        headers=prepared.headers,
+        body=prepared.body,
+        no_errors=prepared.no_errors,
+    )
+
+
 def plan_of(
     test: LoadTest,
-    prepared: Prepared,
+    request: HttpPlan | GrpcPlan,
     addresses: Sequence[tuple[str, int]],
     limits: LoadTestsExtension,
     rules: Sequence[Stored[FailureRule]],
@@ -97,22 +128,17 @@ def plan_of(
     """What a generator is told.
 
     Args:
-        prepared: the test's request.
+        request: what of it is sent.
         addresses: of its target, which were checked.
         limits: within which the test is.
         rules: of what fails on purpose.
     """
-    url = prepared.url
     return Plan(
-        method=prepared.method,
-        target=url.raw_path_qs,
-        headers=prepared.headers,
-        body=prepared.body,
+        request=request,
         addresses=tuple(addresses),
-        server_name=(url.raw_host or "") if url.scheme == "https" else "",
+        server_name=server_name_of(read_url(test.request.url)),
         tls=limits.tls,
         expectations=test.expectations,
-        no_errors=prepared.no_errors,
         concurrency=test.concurrency,
         rate=test.rate,
         max_rate=limits.max_rate,
@@ -121,6 +147,6 @@ def plan_of(
         ramp_up_s=test.ramp_up.seconds,
         timeout_s=test.timeout.seconds,
         stop=test.stop_when,
-        described=Described(service=test.service, method=prepared.method, url=str(url), headers=dict(test.request.headers)),
+        subject=subject_of(test.request, test.service),
         rules=rules_of(rules),
     )

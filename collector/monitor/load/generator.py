@@ -14,21 +14,17 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 
 from pydantic import BaseModel
-from yarl import URL
 
 from collector.control.versions import Stored
-from collector.monitor.expectations import SLOWER, Judge
+from collector.monitor.expectations import SLOWER
 from collector.monitor.failures.injecting import Injection, Injector
 from collector.monitor.failures.rules import ErrorAnswer, TimeOut
-from collector.monitor.failures.standing import described
 from collector.monitor.load.interval import Fate, Recorder, Summary
-from collector.monitor.load.lane import Lane, Route
-from collector.monitor.load.message import Message
+from collector.monitor.load.lane import Lane
 from collector.monitor.load.plan import Plan, Rule
-from collector.monitor.load.response import AnswerReader
 from collector.monitor.load.schedule import Arrivals, first_due_s
+from collector.monitor.load.sending import Sending
 from collector.monitor.load.stopping import Watch
-from collector.tls import current_client_context
 
 _SECOND: Final = 10**9
 _INTERVAL_S: Final = 1.0
@@ -61,23 +57,17 @@ class Generator:
     """Runs one plan.
 
     Args:
-        plan: what to send, where and how often.
+        plan: how often to send, until when, and what fails on purpose.
+        sending: how requests travel, and how answers are judged.
         emit: is told the sums of each second.
-
-    Raises:
-        ValueError: the request cannot be written as HTTP.
-        TlsError: the files for TLS cannot be used.
     """
 
-    def __init__(self, plan: Plan, emit: Callable[[Summary], None]) -> None:
+    def __init__(self, plan: Plan, sending: Sending, emit: Callable[[Summary], None]) -> None:
         self._plan = plan
         self._emit = emit
-        self._judge = Judge(plan.expectations, no_errors=plan.no_errors)
-        message = Message(plan.method, plan.target, plan.headers, plan.body)
-        encrypts = current_client_context(plan.tls, "extensions.load_tests.tls") if plan.server_name else None
-        server_name = plan.tls.server_name_override or plan.server_name
-        route = Route(plan.addresses, encrypts, server_name)
-        self._lanes = [self._lane(message, route) for _ in range(plan.concurrency)]
+        self._sending = sending
+        self._judge = sending.judge
+        self._lanes = [sending.lane(self) for _ in range(plan.concurrency)]
         self._idle: list[Lane] = []
         self._arrivals = Arrivals(plan.rate, plan.ramp_up_s) if plan.rate is not None else None
         self._most = plan.requests if plan.requests is not None else 2**63
@@ -96,10 +86,6 @@ class Generator:
         self._end: End | None = None
         self._finished = asyncio.Event()
 
-    def _lane(self, message: Message, route: Route) -> Lane:
-        reader = AnswerReader(keeps_body=self._judge.needs_body, without_body=self._plan.method == "HEAD")
-        return Lane(self, message, route, reader)
-
     def follow(self, rules: tuple[Rule, ...]) -> None:
         """Let go wrong from now on what these rules say."""
         self._rules = rules
@@ -108,10 +94,9 @@ class Generator:
     def _look_at_rules(self) -> None:
         """Which rules count now: they begin and end by the clock."""
         self._injector = None
-        if self._rules and (asked := self._plan.described) is not None:
-            request = described(asked.service, asked.method, URL(asked.url), asked.headers)
+        if self._rules and (subject := self._plan.subject) is not None:
             stored = [Stored.first(rule.id, "", rule.settings, "", rule.created_at) for rule in self._rules]
-            self._injector = Injector(stored, request, datetime.now(UTC)) or None
+            self._injector = Injector(stored, subject, datetime.now(UTC)) or None
 
     def cancel(self) -> None:
         """End the test now, without waiting for answers."""
@@ -150,12 +135,12 @@ class Generator:
     def answered(self, lane: Lane) -> None:
         """A lane has an answer."""
         now = time.monotonic_ns()
-        reader, service = lane.reader, now - lane.sent_at
-        cause = self._judge.judge(reader.status, service, reader.body)
+        answer, service = lane.answer, now - lane.sent_at
+        cause = self._judge.judge(answer.status, service, answer.body)
         if lane.struck is not None and cause == SLOWER:
             cause = _injected(cause)
         fate = Fate(lane.trace_id, cause, lane.struck)
-        self._recorder.answered(now - lane.due, service, reader.status, reader.nbytes, fate)
+        self._recorder.answered(now - lane.due, service, answer, fate)
         self._in_flight -= 1
         self._next(lane, now)
 
@@ -180,8 +165,9 @@ class Generator:
         fate = Fate(lane.trace_id, _injected(injection.failure.type), injection)
         match injection.failure:
             case ErrorAnswer(status=status, message=message):
-                cause = _injected(self._judge.judge(status, service, message.encode()))
-                self._recorder.answered(response, service, status, 0, replace(fate, cause=cause))
+                answer = self._sending.error(status, message)
+                cause = _injected(self._judge.judge(answer.status, service, answer.body))
+                self._recorder.answered(response, service, answer, replace(fate, cause=cause))
             case TimeOut():
                 self._recorder.timed_out(response, service, fate)
             case _:

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 
 from collector import sketch
 from collector.monitor.failures.injecting import Injection
+from collector.monitor.load.lane import Answer
 
 K = TypeVar("K")
 
@@ -47,7 +48,7 @@ class Named(BaseModel):
     ended_at: int = 0
     """Nanoseconds since 1970; 0 where it is read from the store."""
     status: int = 0
-    """Of HTTP; 0 without an answer."""
+    """Of HTTP, 0 without an answer; or of gRPC."""
     rule: str = ""
     """Id of the failure rule that struck it; empty for none."""
     failure: str = ""
@@ -77,7 +78,7 @@ class Summary(BaseModel):
     injected: dict[str, int] = {}
     """Type of a failure on purpose → in how many requests. Causes of failures that come of it begin with `injected`."""
     statuses: dict[int, int] = {}
-    """Of HTTP → how many answers."""
+    """Of HTTP, or of gRPC → how many answers."""
     received_bytes: int = 0
     in_flight: int = 0
     """At the end."""
@@ -142,7 +143,7 @@ class Fate:
 
         Args:
             response: time, nanoseconds.
-            status: of HTTP; 0 without an answer.
+            status: of HTTP or gRPC; 0 without an answer.
             at: its end, nanoseconds since 1970.
         """
         rule, failure = ("", "") if self.injection is None else (str(self.injection.rule), self.injection.failure.type)
@@ -170,16 +171,17 @@ class Recorder:
         self._failed: list[Named] = []
         self._struck: list[Named] = []
 
-    def answered(self, response: int, service: int, status: int, nbytes: int, fate: Fate) -> None:
+    def answered(self, response: int, service: int, answer: Answer, fate: Fate) -> None:
         """An answer came; see Summary.
 
         Args:
             response, service: times, nanoseconds.
         """
+        status = answer.status
         self._statuses[status] += 1
-        self._received_bytes += nbytes
+        self._received_bytes += answer.nbytes
         if fate.cause:
-            self._fail(fate, response, status)
+            self._fail(fate, response, status, answer.detail)
         else:
             self._succeeded += 1
         self._measure(response, service, fate, status)
@@ -193,13 +195,13 @@ class Recorder:
 
     def failed(self, response: int, fate: Fate, example: str = "") -> None:
         """A request failed without an answer."""
-        self._fail(fate, response)
-        if example:
-            self._examples.setdefault(fate.cause, example)
+        self._fail(fate, response, example=example)
         self._note_injection(fate, response)
 
-    def _fail(self, fate: Fate, response: int, status: int = 0) -> None:
+    def _fail(self, fate: Fate, response: int, status: int = 0, example: str = "") -> None:
         self._failures[fate.cause] += 1
+        if example:
+            self._examples.setdefault(fate.cause, example)
         if len(self._failed) < FAILED:
             self._failed.append(fate.named(response, status, time.time_ns()))
 

@@ -1,19 +1,45 @@
-"""One sender: at most one request in flight, over a connection that is kept as long as the server lets it."""
+"""One sender: at most one request in flight. How requests travel, its kinds say (`http_lane.py`, `grpc_lane.py`)."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-import time
-from collections.abc import Sequence
-from typing import Any, Final, Protocol, cast
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from collector.monitor.failures.injecting import Injection
 from collector.monitor.failures.rules import AddedLatency
-from collector.monitor.load.message import Message
-from collector.monitor.load.response import AnswerReader, MalformedAnswer
+from collector.monitor.load.message import TraceIds
 
 _SOONEST_S: Final = 0.001
+
+
+class Answer(Protocol):
+    """What came of a request.
+
+    Attributes:
+        status: of HTTP, or of gRPC.
+        body: as far as it is kept.
+        nbytes: how much was read.
+        detail: more about the status, where the server says more.
+    """
+
+    status: int
+    nbytes: int
+    detail: str
+
+    @property
+    def body(self) -> bytes | bytearray: ...
+
+
+@dataclass(slots=True)
+class PlainAnswer:
+    """An answer whose parts are known at once; see Answer."""
+
+    status: int = 0
+    body: bytes = b""
+    detail: str = ""
+    nbytes: int = 0
 
 
 class Owner(Protocol):
@@ -32,43 +58,15 @@ class Owner(Protocol):
         """The request ends by a failure on purpose, and was not sent."""
 
 
-class Route:
-    """How connections are made: to the address that worked last, and when it does not, to the others in turn.
-
-    Args:
-        addresses: IP addresses and ports, at least one.
-        tls: what encrypts; None for clear text.
-        server_name: that the certificate must show.
-    """
-
-    def __init__(self, addresses: Sequence[tuple[str, int]], tls: ssl.SSLContext | None = None, server_name: str = "") -> None:
-        self._addresses = addresses
-        self._encryption: dict[str, Any] = {"ssl": tls, "server_hostname": server_name} if tls is not None else {}
-        self._current = 0
-
-    async def connect(self, link: asyncio.BaseProtocol) -> None:
-        """Make a connection for this protocol.
-
-        Raises:
-            OSError: all refuse or cannot be reached, or TLS could not be agreed on (ssl.SSLError).
-        """
-        loop = asyncio.get_running_loop()
-        for left in reversed(range(len(self._addresses))):
-            tried = self._current
-            try:
-                await loop.create_connection(lambda: link, *self._addresses[tried], **self._encryption)
-                return
-            except OSError as error:
-                if isinstance(error, ssl.SSLError) or not left:
-                    raise
-                self._current = (tried + 1) % len(self._addresses)
-
-
-class Lane:
+class Lane(ABC):
     """Sends one request after another; see the module.
 
+    Args:
+        owner: is told what becomes of them.
+        trace_ids: draws those of the requests.
+
     Attributes:
-        reader: of the answer.
+        answer: to the request.
         trace_id: of the request, 32 hexadecimal digits.
         due: when it was due, nanoseconds of the monotonic clock.
         sent_at: when it was sent; 0 while the connection is being made.
@@ -77,13 +75,11 @@ class Lane:
         struck: what goes wrong with it on purpose; None for nothing.
     """
 
-    def __init__(self, owner: Owner, message: Message, route: Route, reader: AnswerReader) -> None:
-        self._owner = owner
-        self._message = message
-        self._route = route
-        self._link: _Link | None = None
-        self._connecting: asyncio.Task[None] | None = None
-        self.reader = reader
+    answer: Answer
+
+    def __init__(self, owner: Owner, trace_ids: TraceIds) -> None:
+        self.owner = owner
+        self._trace_ids = trace_ids
         self.trace_id = b""
         self.due = self.sent_at = self.deadline = 0
         self.busy = False
@@ -91,134 +87,50 @@ class Lane:
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, due: int, now: int, timeout: int) -> None:
-        """Send a request, over a new connection where there is none. Times are nanoseconds of the monotonic clock."""
-        message, self.trace_id = self._message.copy()
+        """Send a request. Times are nanoseconds of the monotonic clock."""
+        self.trace_id = self._trace_ids.draw()
         self.due, self.sent_at, self.deadline = due, now, now + timeout
         self.busy = True
-        self.struck = None
-        self.reader.begin()
-        if (injection := self._owner.injection(self.trace_id)) is not None:
-            self._strike(injection, message)
-        elif self._link is not None:
-            self._link.write(message)
+        self.struck = self.owner.injection(self.trace_id)
+        if self.struck is None:
+            self._send()
         else:
-            self.sent_at = 0
-            self._connecting = asyncio.create_task(self._connect(message))
-
-    def _strike(self, injection: Injection, message: bytes) -> None:
-        """Let go wrong what should: as if it were the server's doing, so that the times have it too."""
-        self.struck = injection
-        # Not at once even where nothing is waited for: answers of a server would not come that soon either.
-        delay_s = max(injection.delay / 1e9, _SOONEST_S)
-        timer = asyncio.get_running_loop().call_later
-        if isinstance(injection.failure, AddedLatency):
-            self._timer = timer(delay_s, self._send_late, message)
-        else:
-            self._timer = timer(delay_s, self._end_struck, injection)
-
-    def _send_late(self, message: bytes) -> None:
-        self._timer = None
-        if self._link is not None:
-            self._link.write(message)
-        else:
-            self._connecting = asyncio.create_task(self._connect(message))
-
-    def _end_struck(self, injection: Injection) -> None:
-        self._timer = None
-        self.busy = False
-        self._owner.injected(self, injection)
+            self._strike(self.struck)
 
     def give_up(self) -> None:
-        """Wait no longer for the answer. The connection ends, since an answer may still come over it."""
+        """Wait no longer for the answer, which is not taken for that of another request if it comes all the same."""
         self.busy = False
-        self.close()
-
-    def close(self) -> None:
-        """End the connection; nobody is told."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._connecting is not None:
-            self._connecting.cancel()
-            self._connecting = None
-        if self._link is not None:
-            self._link.abort()
-            self._link = None
+        self._drop()
 
-    async def _connect(self, message: bytes) -> None:
-        link = _Link(self)
-        try:
-            await self._route.connect(link)
-        except asyncio.CancelledError:
-            link.abort()
-            raise
-        except (OSError, ssl.SSLError) as error:
-            self._connecting = None
-            self.busy = False
-            cause = "tls" if isinstance(error, ssl.SSLError) else "connect"
-            self._owner.failed(self, cause, str(error) or type(error).__name__)
-        else:
-            self._connecting = None
-            self._link = link
-            self.sent_at = self.sent_at or time.monotonic_ns()
-            link.write(message)
+    @abstractmethod
+    def _send(self) -> None:
+        """Send the request, and let the owner know what comes of it."""
 
-    def received(self, data: bytes) -> None:
-        """Bytes have come over the connection."""
-        if not self.busy:
-            self.close()
-            return
-        try:
-            whole = self.reader.feed(data)
-        except MalformedAnswer as error:
-            self.give_up()
-            self._owner.failed(self, "malformed", str(error))
-            return
-        if whole:
-            self.busy = False
-            if not self.reader.stays_open:
-                self.close()
-            self._owner.answered(self)
+    @abstractmethod
+    def _drop(self) -> None:
+        """Forget the request that is in flight, if one is."""
 
-    def lost(self, error: Exception | None) -> None:
-        """The connection has ended, by the other side."""
-        self._link = None
-        if not self.busy:
-            return
+    def _is_not_sent_yet(self) -> None:
+        """There is no connection. Where the request was kept waiting on purpose, that is the server's time all the same."""
+        if self.struck is None:
+            self.sent_at = 0
+
+    def _strike(self, injection: Injection) -> None:
+        """Let go wrong what should: as if it were the server's doing, so that the times have it too."""
+        # Not at once even where nothing is waited for: answers of a server would not come that soon either.
+        delay_s = max(injection.delay / 1e9, _SOONEST_S)
+        is_late_only = isinstance(injection.failure, AddedLatency)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._send_late if is_late_only else self._end_struck)
+
+    def _send_late(self) -> None:
+        self._timer = None
+        self._send()
+
+    def _end_struck(self) -> None:
+        self._timer = None
         self.busy = False
-        if error is None and self.reader.end():
-            self._owner.answered(self)
-        else:
-            self._owner.failed(self, "closed" if error is None else "reset", str(error or ""))
-
-
-class _Link(asyncio.Protocol):
-    """A connection of a lane. What it tells after it was given up, nobody hears."""
-
-    __slots__ = ("_lane", "_transport")
-
-    def __init__(self, lane: Lane) -> None:
-        self._lane: Lane | None = lane
-        self._transport: asyncio.Transport | None = None
-
-    def write(self, data: bytes) -> None:
-        assert self._transport is not None  # noqa: S101 - it is connected
-        self._transport.write(data)
-
-    def abort(self) -> None:
-        self._lane = None
-        if self._transport is not None:
-            self._transport.abort()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        if self._lane is None:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        if self._lane is not None:
-            self._lane.received(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._lane is not None:
-            self._lane.lost(exc)
+        assert self.struck is not None  # noqa: S101 - or there were no timer
+        self.owner.injected(self, self.struck)

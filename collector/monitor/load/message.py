@@ -1,4 +1,4 @@
-"""The bytes of a request, prepared once; only the ids of its trace context are new each time."""
+"""The bytes of a request of HTTP/1.1, prepared once; only the ids of its trace context are new each time."""
 
 from __future__ import annotations
 
@@ -33,8 +33,25 @@ def head_of(method: str, target: str, headers: Sequence[tuple[str, str]], body_b
         raise ValueError("a request's head has a character that HTTP does not know; percent-encode it") from None
 
 
+class TraceIds:
+    """Draws ids of traces."""
+
+    def __init__(self) -> None:
+        self._ids = b""
+        self._position = 0
+
+    def draw(self) -> bytes:
+        """The next one, as 32 hexadecimal digits."""
+        at = self._position
+        if at == len(self._ids):
+            self._ids = os.urandom(_AT_ONCE * _DIGITS // 2).hex().encode()
+            at = 0
+        self._position = end = at + _DIGITS
+        return self._ids[at:end]
+
+
 class Message:
-    """A request of HTTP/1.1 whose header `traceparent` (W3C Trace Context) is new with every copy.
+    """A request of HTTP/1.1 whose header `traceparent` (W3C Trace Context) is that of a new trace each time.
 
     Args:
         method: such as `GET`.
@@ -50,18 +67,10 @@ class Message:
         others = [(name, value) for name, value in headers if name.lower() != "traceparent"]
         self._before = head_of(method, target, others, len(body)) + b"traceparent: 00-"
         self._after = b"-01\r\n\r\n" + body
-        self._ids = b""
-        self._position = 0
 
-    def copy(self) -> tuple[bytes, bytes]:
-        """The next request's bytes, and its trace id as 32 hexadecimal digits."""
-        at = self._position
-        if at == len(self._ids):
-            self._ids = os.urandom(_AT_ONCE * _DIGITS // 2).hex().encode()
-            at = 0
-        self._position = end = at + _DIGITS
-        trace_id = self._ids[at:end]
-        return b"".join((self._before, trace_id, b"-", span_id_of(trace_id), self._after)), trace_id
+    def of(self, trace_id: bytes) -> bytes:
+        """The bytes of the request that begins a trace, which is given as 32 hexadecimal digits."""
+        return b"".join((self._before, trace_id, b"-", span_id_of(trace_id), self._after))
 
 
 def span_id_of(trace_id: T) -> T:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import Annotated, Final
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from collector.control.objects import ObjectModel
 from collector.control.versions import Stored
 from collector.monitor.expectations import Expectations
+from collector.monitor.failures.injecting import Request as Subject
 from collector.monitor.failures.rules import FailureRule
 from config.tls import ClientTls
 from config.values import Share
+
+_MODEL: Final = ConfigDict(extra="forbid", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
 
 
 class StopConditions(ObjectModel):
@@ -28,14 +31,38 @@ class StopConditions(ObjectModel):
     """So many requests have failed."""
 
 
-class Described(BaseModel):
-    """The request, as failure rules are asked about it."""
+class HttpPlan(BaseModel):
+    """What is sent over HTTP."""
 
-    service: str = ""
+    model_config = _MODEL
+
+    kind: Literal["http"] = "http"
     method: str
-    url: str
-    headers: dict[str, str] = {}
-    """As people have described them: without secrets."""
+    target: str
+    """Path and query."""
+    headers: tuple[tuple[str, str], ...]
+    """With `Host`."""
+    body: bytes = b""
+    no_errors: bool = False
+    """Whether a body must be a GraphQL answer without errors."""
+
+
+class GrpcPlan(BaseModel):
+    """What is called over gRPC."""
+
+    model_config = _MODEL
+
+    kind: Literal["grpc"] = "grpc"
+    authority: str
+    """Whom the call is for: the host of the URL, with its port."""
+    method: str
+    """The full name of the service, a slash, and the name of the method."""
+    metadata: tuple[tuple[str, str], ...] = ()
+    message: Mapping[str, Any] = {}
+    """In the JSON form of protobuf."""
+    descriptors: bytes = b""
+    """A `FileDescriptorSet`; the server is asked where it is empty."""
+    expected_status: str = "OK"
 
 
 class Rule(BaseModel):
@@ -58,22 +85,15 @@ def rules_of(stored: Iterable[Stored[FailureRule]]) -> tuple[Rule, ...]:
 class Plan(BaseModel):
     """A test, ready to be run. As JSON it is the first line that the generator reads."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = _MODEL
 
-    method: str
-    target: str
-    """Path and query."""
-    headers: tuple[tuple[str, str], ...]
-    """With `Host`."""
-    body: bytes = b""
+    request: Annotated[HttpPlan | GrpcPlan, Field(discriminator="kind")]
     addresses: Annotated[tuple[tuple[str, int], ...], Field(min_length=1)]
     """IP addresses and ports, which are used in turn; names are not resolved."""
     server_name: str = ""
     """Whose certificate the server must show; empty for clear text."""
     tls: ClientTls = ClientTls()
     expectations: Expectations = Expectations()
-    no_errors: bool = False
-    """Whether a body must be a GraphQL answer without errors."""
     concurrency: Annotated[int, Field(ge=1)] = 1
     """So many senders (closed model), or at most so many requests in flight (open model)."""
     rate: Annotated[float, Field(gt=0)] | None = None
@@ -88,7 +108,7 @@ class Plan(BaseModel):
     timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """Of one request, connecting included."""
     stop: StopConditions = StopConditions()
-    described: Described | None = None
-    """Needed where there are rules."""
+    subject: Subject | None = None
+    """The request, as failure rules are asked about it; needed where there are any."""
     rules: tuple[Rule, ...] = ()
     """What fails on purpose; later ones take their place."""

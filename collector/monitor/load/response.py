@@ -50,6 +50,8 @@ class AnswerReader:
         stays_open: whether another request may follow on the connection.
     """
 
+    detail = ""
+    """What HTTP says beyond its status is in the body."""
     __slots__ = ("_buffer", "_keeps_body", "_left", "_state", "_without_body", "body", "head", "nbytes", "status", "stays_open")
 
     def __init__(self, *, keeps_body: bool = False, without_body: bool = False) -> None:

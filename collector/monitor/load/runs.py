@@ -25,7 +25,8 @@ from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, resolve, system_lookup
 from collector.monitor.failures.rules import FailureRule
 from collector.monitor.failures.standing import standing_rules
-from collector.monitor.load.definition import LoadTest, plan_of
+from collector.monitor.failures.tally import InjectedFailures
+from collector.monitor.load.definition import LoadTest, plan_of, sent_by
 from collector.monitor.load.generator import End
 from collector.monitor.load.interval import Summary
 from collector.monitor.load.plan import Plan, Rule, rules_of
@@ -33,14 +34,13 @@ from collector.monitor.load.process import GeneratorError, GeneratorProcess
 from collector.monitor.load.run_store import Run, RunStore, State
 from collector.monitor.load.spans import spans_of
 from collector.monitor.own_spans import OwnSpans
-from collector.monitor.requests.request import prepare
+from collector.monitor.requests.description import service_of
 from collector.monitor.secrets import NamedSecrets, SecretError
 from config.load_tests import LoadTestsExtension
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
 _log = structlog.get_logger(__name__)
 
-_AGENT: Final = "spanhouse-load-test"
 _PAUSE_S: Final = 1.0
 _RULES_S: Final = 1.0
 """So often failure rules are looked at while a test runs."""
@@ -62,9 +62,11 @@ class ActiveRun:
 
     Args:
         run: as it was stored at the start.
+        test: that it is of.
         store: where to write.
         rules: reads the failure rules of its workspace.
         spans: takes those of some of its requests.
+        injected: counts requests that went wrong on purpose.
         now: nanoseconds since 1970.
 
     Attributes:
@@ -76,9 +78,18 @@ class ActiveRun:
     """
 
     def __init__(
-        self, run: Run, store: RunStore, rules: Callable[[], Awaitable[Rules]], spans: OwnSpans, now: Callable[[], int]
+        self,
+        run: Run,
+        test: LoadTest,
+        store: RunStore,
+        rules: Callable[[], Awaitable[Rules]],
+        spans: OwnSpans,
+        injected: InjectedFailures,
+        now: Callable[[], int],
     ) -> None:
         self.run = run
+        self._test = test
+        self._injected = injected
         self.total = Summary(at=0, seconds=0)
         self.latest: tuple[int, Summary] | None = None
         self.pid: int | None = None
@@ -154,6 +165,9 @@ class ActiveRun:
         number = 0 if self.latest is None else self.latest[0] + 1
         self.latest = number, interval
         self.total.add(interval)
+        service = service_of(self._test.request, self._test.service)
+        for kind, requests in interval.injected.items():
+            self._injected.count(self.run.workspace, service, kind, requests)
         self._waiting.put_nowait(self.latest)
         self._tell()
 
@@ -164,7 +178,7 @@ class ActiveRun:
     async def _write(self) -> None:
         while (interval := await self._waiting.get()) is not None:
             number, summary = interval
-            await self._spans.tell(self.run.workspace, spans_of(self.run, summary))
+            await self._spans.tell(self.run.workspace, spans_of(self.run, self._test.request, summary))
             await self._store_in_time(partial(self._store.write_progress, self.run, number, summary))
 
     async def _store_in_time(self, write: Callable[[], Awaitable[None]]) -> None:
@@ -195,6 +209,7 @@ class LoadTests:
         store: of runs.
         objects: where failure rules are.
         spans: takes those of some requests.
+        injected: counts requests that went wrong on purpose.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
 
@@ -210,6 +225,7 @@ class LoadTests:
         store: RunStore,
         objects: Objects,
         spans: OwnSpans,
+        injected: InjectedFailures,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -219,6 +235,7 @@ class LoadTests:
         self._store = store
         self._objects = objects
         self._spans = spans
+        self._injected = injected
         self._now = now
         self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
@@ -262,7 +279,7 @@ class LoadTests:
             author,
         )
         rules = partial(standing_rules, self._objects, workspace)
-        active = self._active[run.id] = ActiveRun(run, self._store, rules, self._spans, self._now)
+        active = self._active[run.id] = ActiveRun(run, test, self._store, rules, self._spans, self._injected, self._now)
         try:
             plan = await self._plan(workspace, test, await rules())
             await self._store.write_run(run)
@@ -287,9 +304,9 @@ class LoadTests:
             self.secrets.check_destination(name, workspace, destination)
             return self.secrets.read(name, workspace)
 
-        prepared = prepare(test.request, secret, _AGENT)
+        request = sent_by(test, secret)
         addresses = await resolve(self._policy, destination, self._lookup)
-        return plan_of(test, prepared, [(str(address), destination.port) for address in addresses], self.settings, rules)
+        return plan_of(test, request, [(str(address), destination.port) for address in addresses], self.settings, rules)
 
     def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-import grpc
 import structlog
 
 from collector.control.objects import Objects
@@ -20,15 +19,20 @@ from collector.control.versions import Stored
 from collector.egress.destination import Destination, EgressRefused, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, system_lookup
+from collector.fair_turns import TurnLimits, Turns
 from collector.monitor.expectations import Judge
 from collector.monitor.failures.injecting import Injection, Injector
 from collector.monitor.failures.rules import AddedLatency, ErrorAnswer, TimeOut
-from collector.monitor.failures.standing import described, standing_rules
+from collector.monitor.failures.standing import standing_rules
+from collector.monitor.failures.tally import InjectedFailures
 from collector.monitor.own_spans import OwnSpan, OwnSpans
+from collector.monitor.requests.description import service_of, span_attributes, span_name, subject_of
 from collector.monitor.requests.exchange import Exchange, Outlet, Timings, exchange
 from collector.monitor.requests.execution_store import Execution, ExecutionStore
-from collector.monitor.requests.grpc_call import call, grpc_status
-from collector.monitor.requests.request import GrpcRequest, HttpRequest, prepare, with_secrets
+from collector.monitor.requests.grpc_call import call
+from collector.monitor.requests.grpc_judge import GrpcJudge
+from collector.monitor.requests.grpc_statuses import of_http
+from collector.monitor.requests.request import GrpcRequest, prepare, with_secrets
 from collector.monitor.requests.saved import SavedRequest
 from collector.monitor.secrets import NamedSecrets, SecretError
 from collector.tls import current_client_context
@@ -37,12 +41,12 @@ from config.tls import ClientTls
 _log = structlog.get_logger(__name__)
 
 _AGENT: Final = "spanhouse-request"
-_AT_ONCE: Final = 16
-_GRPC_NAMES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
+_TURNS: Final = TurnLimits(at_once=16, of_workspace=8, wait_s=30.0)
+"""A workspace whose servers are slow must not hold up the requests of others."""
 
 
 class Executor:
-    """Executes requests, a few at a time.
+    """Executes requests, a few at a time, of which workspaces take turns.
 
     Args:
         policy: where they may go.
@@ -51,6 +55,7 @@ class Executor:
         store: of executions.
         objects: where failure rules are.
         spans: takes that of each request.
+        injected: counts those that went wrong on purpose.
         now: nanoseconds since 1970.
         lookup: finds addresses of names.
 
@@ -66,6 +71,7 @@ class Executor:
         store: ExecutionStore,
         objects: Objects,
         spans: OwnSpans,
+        injected: InjectedFailures,
         now: Callable[[], int],
         lookup: Lookup = system_lookup,
     ) -> None:
@@ -75,10 +81,11 @@ class Executor:
         self._store = store
         self._objects = objects
         self._spans = spans
+        self._injected = injected
         self._now = now
         self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(_TURNS)
 
     async def execute(self, workspace: str, stored: Stored[SavedRequest], author: str) -> Execution:
         """Send a request and store what came of it.
@@ -90,11 +97,12 @@ class Executor:
             EgressRefused: it may not be sent there.
             SecretError: it names a secret that may not be used there.
             TlsError: the files for TLS cannot be used.
+            Busy: too many others wait to be sent; it was not.
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: it was sent, and what came of it could not be stored.
         """
         saved = stored.settings
         trace_id, span_id = os.urandom(16).hex(), os.urandom(8).hex()
-        async with self._turns:
+        async with self._turns.turn(workspace):
             at = self._now()
             injection = await self._injection(workspace, saved, trace_id)
             try:
@@ -103,8 +111,11 @@ class Executor:
                 self.outcomes["refused"] += 1
                 _log.warning("request_refused", workspace=workspace, name=saved.name, by=author, reason=str(error))
                 raise
-        cause = told.cause or await asyncio.to_thread(_fault, saved, told)
+        judge, answered = _judge(saved), bool(told.status) or not told.cause
+        cause = told.cause or await asyncio.to_thread(judge.judge, told.status, told.timings.total, told.body)
         self.outcomes["failure" if cause else "success"] += 1
+        if injection is not None:
+            self._injected.count(workspace, service_of(saved.request, saved.service), injection.failure.type)
         execution = Execution(
             uuid.uuid4(),
             workspace,
@@ -119,7 +130,7 @@ class Executor:
             replace(told, cause=cause),
             None if injection is None else (injection.rule, injection.failure.type),
         )
-        await self._spans.tell(workspace, [_span(execution, saved, injection)])
+        await self._spans.tell(workspace, [_span(execution, saved, injection, answered=answered)])
         await self._store.write(execution)
         return execution
 
@@ -128,15 +139,8 @@ class Executor:
         rules = await standing_rules(self._objects, workspace)
         if not rules:
             return None
-        asked = saved.request
-        url = read_url(asked.url)
-        if isinstance(asked, GrpcRequest):
-            path = f"/{asked.method}"
-            request = described(saved.service, path, url, asked.metadata, path)
-        else:
-            request = described(saved.service, asked.method if isinstance(asked, HttpRequest) else "POST", url, asked.headers)
         at = datetime.fromtimestamp(self._now() / 1e9, UTC)
-        return Injector(rules, request, at).draw(bytes.fromhex(trace_id))
+        return Injector(rules, subject_of(saved.request, saved.service), at).draw(bytes.fromhex(trace_id))
 
     async def _send_or_fail(
         self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str, injection: Injection | None
@@ -156,7 +160,7 @@ class Executor:
             case ErrorAnswer(status=status, message=message):
                 told.status, told.body = status, message.encode()
                 if isinstance(saved.request, GrpcRequest):
-                    told.status = grpc_status(status)
+                    told.status = of_http(status)
             case failure:
                 told.cause = failure.type
         return told
@@ -180,33 +184,18 @@ class Executor:
         return await exchange(outlet, prepared, context, timeout_s, saved.follow_redirects)
 
 
-def _span(execution: Execution, saved: SavedRequest, injection: Injection | None) -> OwnSpan:
+def _judge(saved: SavedRequest) -> Judge:
+    if isinstance(saved.request, GrpcRequest):
+        return GrpcJudge(saved.expectations, saved.request.expected_status)
+    return Judge(saved.expectations, no_errors=saved.request.kind == "graphql")
+
+
+def _span(execution: Execution, saved: SavedRequest, injection: Injection | None, *, answered: bool) -> OwnSpan:
     """The request as its client saw it, which is where its trace begins."""
-    asked, told = saved.request, execution.exchange
-    url = read_url(asked.url)
-    attributes: dict[str, str | int] = {"server.address": url.host or "", "server.port": url.port or 0}
-    if isinstance(asked, GrpcRequest):
-        name = asked.method
-        attributes |= {"rpc.system": "grpc", "rpc.method": asked.method, "rpc.grpc.status_code": told.status}
-    else:
-        method = asked.method if isinstance(asked, HttpRequest) else "POST"
-        name = f"{method} {url.path}"
-        attributes |= {"http.request.method": method, "url.full": asked.url}
-        attributes |= {"http.response.status_code": told.status} if told.status else {}
+    told = execution.exchange
+    attributes = span_attributes(saved.request, told.status, answered=answered)
     attributes |= {"spanhouse.request.execution": str(execution.id), "spanhouse.request.name": execution.name}
     attributes |= injection.attributes if injection is not None else {}
     end = execution.at + told.timings.total
+    name = span_name(saved.request)
     return OwnSpan(execution.trace_id, execution.span_id, name, execution.at, end, attributes, execution.cause)
-
-
-def _fault(saved: SavedRequest, told: Exchange) -> str:
-    """Why an answer is no success; empty when it is one."""
-    status = told.status
-    if isinstance(saved.request, GrpcRequest):
-        name = _GRPC_NAMES.get(status, str(status))
-        if name != saved.request.expected_status:
-            return f"status {name}"
-        saved = saved.model_copy(update={"expectations": saved.expectations.model_copy(update={"status": ("200",)})})
-        status = 200
-    judge = Judge(saved.expectations, no_errors=saved.request.kind == "graphql")
-    return judge.judge(status, told.timings.total, told.body)

@@ -120,8 +120,13 @@ class GrpcRequest(ObjectModel):
         return text
 
 
-WebRequest = Annotated[HttpRequest | GraphqlRequest, Field(discriminator="kind")]
-"""What is sent over HTTP."""
+AnyRequest = Annotated[HttpRequest | GraphqlRequest | GrpcRequest, Field(discriminator="kind")]
+"""Whatever can be sent."""
+
+
+def server_name_of(url: URL) -> str:
+    """Whose certificate a server must show; empty where connections are in clear text."""
+    return (url.raw_host or "") if url.scheme == "https" else ""
 
 
 @dataclass(frozen=True, slots=True)

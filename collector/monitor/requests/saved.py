@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from collector.control.objects import Kind, ObjectModel
 from collector.monitor.expectations import Expectations
 from collector.monitor.requests.exchange import MOST_REDIRECTS
-from collector.monitor.requests.request import GraphqlRequest, GrpcRequest, HttpRequest
+from collector.monitor.requests.request import AnyRequest
 from config.values import Duration
 
 LONGEST_TIMEOUT: Final = Duration.parse("1m")
@@ -20,7 +20,7 @@ class SavedRequest(ObjectModel):
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     """By which people know it."""
-    request: Annotated[HttpRequest | GraphqlRequest | GrpcRequest, Field(discriminator="kind")]
+    request: AnyRequest
     """What is sent."""
     service: Annotated[str, Field(max_length=256)] = ""
     """The name of the service that is asked, as failure rules have it; the host of the URL where it is empty."""
