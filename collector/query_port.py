@@ -138,6 +138,7 @@ class Ports:
             limits=Limits(limits.max_rows_to_read, limits.max_bytes_to_read, limits.max_memory_usage),
             max_spans=limits.max_spans_per_trace,
             default_policy=lambda: self.control.strategies.default,
+            max_objects=settings.max_objects,
         )
         if self.store is not None:
             exporter = self.store.exporter

@@ -95,6 +95,9 @@ class ClickHouseExporter(Section):
     """ClickHouse settings that are sent with every request."""
     ttl: Duration = Duration.parse("0")
     """How long spans are kept, such as `168h`; 0 keeps them for ever. Applies to tables that spanhouse creates."""
+    history_ttl: Duration = Duration.parse("2160h")
+    """How long what was done is kept: executions of saved requests, runs of load tests, and what happened to alerts; 0 keeps it
+    for ever, and so is kept what happened to an alert that is open. Applies to tables that have no limit of their own."""
     create_schema: bool = True
     """Whether database and tables are created at the start. Without it, rights to insert and read are enough."""
     compress: Literal["lz4", "none"] = "lz4"
@@ -154,7 +157,7 @@ class ClickHouseExporter(Section):
                 raise ValueError(f"must not hold {name}: spanhouse sets it itself")
         return parameters
 
-    @field_validator("ttl")
+    @field_validator("ttl", "history_ttl")
     @classmethod
     def _whole_seconds(cls, value: Duration) -> Duration:
         if value % 1_000_000_000:

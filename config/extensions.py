@@ -1,7 +1,9 @@
 """What runs beside the pipeline: the `extensions` section."""
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import BeforeValidator, Field
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.alerting import AlertingExtension
@@ -11,7 +13,7 @@ from config.queries import QueryLimits
 from config.remote_sampling import RemoteSamplingExtension
 from config.section import Section
 from config.tls import ServerTls
-from config.values import TcpAddress, TcpEndpoint
+from config.values import TcpAddress, TcpEndpoint, refuse_booleans
 
 
 class QueryExtension(Section):
@@ -35,6 +37,9 @@ class QueryExtension(Section):
     """Which workspace a query sees."""
     queries: QueryLimits = QueryLimits()
     """What queries may take, and how many are answered at once."""
+    max_objects: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(refuse_booleans)] = 20_000
+    """A workspace may have so many objects of each kind that is made over the API: alert rules, channels, annotations, saved
+    requests, load tests, failure rules and so on."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "cors": "serve pages that query spans from the same origin, through a proxy",

@@ -37,6 +37,7 @@ class QuerySettings:
         max_spans: of a larger trace only the earliest so many spans are read.
         spans_ttl_s: how long the store keeps spans, in seconds; 0 for ever.
         default_policy: tells what becomes of spans of services for which no tracing config speaks.
+        max_objects: so many objects of a kind a workspace may have.
     """
 
     spans_table: str = "otel_traces"
@@ -45,6 +46,7 @@ class QuerySettings:
     max_spans: int = 100_000
     default_policy: Callable[[], Policy] = Policy
     spans_ttl_s: int = 0
+    max_objects: int = 20_000
 
 
 STORE: Final = web.AppKey("store", SpanStore)

@@ -84,6 +84,7 @@ def schema_settings(settings: ClickHouseExporter) -> SchemaSettings:
         database=settings.database,
         spans_table=settings.traces_table_name,
         ttl_s=int(settings.ttl.seconds),
+        history_ttl_s=int(settings.history_ttl.seconds),
         cluster=settings.cluster_name,
         engine=settings.table_engine.name,
         engine_parameters=settings.table_engine.params,

@@ -2,8 +2,9 @@
 
 The definitions in `schema/` are the goal, and whatever a server has is a beginning: nothing, tables of an earlier release, or
 those of the Collector's exporter in any of its forms. Between the two lie additions alone (tables, columns, indexes, what a view
-passes on, a setting), each of which does no harm where it was made already. So they can be made again, and by several collectors
-at once, and rows that are there stay as they are and can be read. What no addition can change is told of, and stays.
+passes on, a setting, a limit of age where there is none), each of which does no harm where it was made already. So they can be
+made again, and by several collectors at once, and rows that are there stay as they are and can be read. What no addition can
+change is told of, and stays.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from exporters.clickhouse.schema import (
     SchemaSettings,
     column_definitions,
     database_statement,
+    history_ttl,
     index_definitions,
     primary_key,
     quoted,
@@ -42,7 +44,7 @@ WINDOW_CHANGE: Final = f"MODIFY SETTING non_replicated_deduplication_window = {D
 """What is done about tables that remember fewer inserts: those of earlier versions, and of other writers."""
 
 _TABLES: Final = """
-SELECT name, engine, sorting_key, primary_key,
+SELECT name, engine, sorting_key, primary_key, extract(engine_full, ' TTL (.+?)(?: SETTINGS |$)') AS ttl,
     toUInt64OrZero(extract(engine_full, 'non_replicated_deduplication_window = ([0-9]+)')) AS remembered
 FROM system.tables WHERE database = {database:String} AND has({names:Array(String)}, name)
 """
@@ -86,6 +88,7 @@ class _Table:
     sorting_key: str
     primary_key: str
     window: int
+    ttl: str
     columns: dict[str, str] = field(default_factory=dict)
     indexes: set[str] = field(default_factory=set)
 
@@ -181,7 +184,8 @@ async def _tables(client: ClickHouseClient, settings: SchemaSettings) -> Mapping
     }
     tables: dict[str, _Table] = {}
     for row in await _rows(client, _TABLES, parameters):
-        tables[row["name"]] = _Table(row["engine"], row["sorting_key"], row["primary_key"], int(row["remembered"]))
+        keys = row["sorting_key"], row["primary_key"]
+        tables[row["name"]] = _Table(row["engine"], *keys, int(row["remembered"]), row["ttl"])
     for row in await _rows(client, _COLUMNS, parameters):
         if row["table"] in tables:
             tables[row["table"]].columns[row["name"]] = row["type"]
@@ -223,6 +227,8 @@ def _additions(template: str, existing: _Table, settings: SchemaSettings) -> Ite
     if missing:
         added = ",\n    ".join(f"ADD INDEX IF NOT EXISTS {name} {index_definitions(template)[name]}" for name in missing)
         yield Change(f"{alter}\n    {added}", f"{table} lacks {', '.join(missing)}")
+    if (wanted := history_ttl(template, settings)) and not existing.ttl:
+        yield Change(f"{alter} MODIFY {wanted}", f"{table} keeps what was done for ever")
     if remembers_inserts(template) and existing.needs_window:
         why = f"{table} remembers {existing.window} inserts, so one that is repeated after more than that is stored twice"
         yield Change(f"{alter} {WINDOW_CHANGE}", why)
@@ -240,6 +246,9 @@ def _differences(template: str, existing: _Table, settings: SchemaSettings) -> I
         if key and wanted and key != wanted:
             yield f"{table} {what} {key}, not by {wanted}: it answers the same, most questions more slowly"
             break
+    limit = history_ttl(template, settings).removeprefix("TTL ")
+    if existing.ttl and limit and existing.ttl != limit:
+        yield f"{table} has the limit {existing.ttl}, not {limit}"
     for name, definition in column_definitions(template).items():
         wanted, found = _type(definition), existing.columns.get(name)
         if found is not None and found != wanted:

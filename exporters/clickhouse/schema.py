@@ -53,6 +53,7 @@ default settings 75 s, in which a server on one machine takes a few thousand.
 
 VERSIONS: Final[Mapping[int, str]] = {
     1: "the tables of the first release",
+    2: "claims say how far their holders have come; executions of requests and runs of load tests are kept for a while",
 }
 """What each version of the tables has brought. A change of the templates is another one, and adds alone."""
 
@@ -64,6 +65,7 @@ _COLUMN: Final = re.compile(r"^    `(?P<name>[^`]+)` (?P<definition>.+?),?$", re
 _INDEX: Final = re.compile(r"^    INDEX (?P<name>\w+) (?P<definition>.+?),?$", re.MULTILINE)
 _TARGET: Final = re.compile(r"^TO \{(?P<field>\w+)\}(?P<suffix>\w*)$", re.MULTILINE)
 _PRIMARY_KEY: Final = re.compile(r"^PRIMARY KEY \((?P<key>.+)\)$", re.MULTILINE)
+_HISTORY: Final = re.compile(r"^\{history_by_\w+\}$", re.MULTILINE)
 _SORTING_KEY: Final = re.compile(r"^ORDER BY \((?P<key>.+)\)$", re.MULTILINE)
 
 
@@ -75,6 +77,7 @@ class SchemaSettings:
         database: where the tables are.
         spans_table: name of the table of the spans; its companion's name starts with it.
         ttl_s: how long rows are kept, in seconds; 0 keeps them for ever.
+        history_ttl_s: the same of rows about what was done: executions of requests, and runs of load tests.
         cluster: where tables are created (`ON CLUSTER`), a name or a macro such as `{cluster}`; empty for one server.
         engine: the tables' engine.
         engine_parameters: what stands in the brackets after the engine's name.
@@ -83,6 +86,7 @@ class SchemaSettings:
     database: str = "otel"
     spans_table: str = "otel_traces"
     ttl_s: int = 0
+    history_ttl_s: int = 0
     cluster: str = ""
     engine: str = "MergeTree"
     engine_parameters: str = ""
@@ -164,6 +168,9 @@ def _rendered(template: str, settings: SchemaSettings) -> str:
         "ttl_by_minute": _ttl("Minute", settings.ttl_s),
         "ttl_by_arrival_minute": _ttl("ArrivalMinute", settings.ttl_s),
         "ttl_by_quarter_hour": _ttl("QuarterHour", settings.ttl_s),
+        "history_by_executed_at": _ttl("ExecutedAt", settings.history_ttl_s),
+        "history_by_started_at": _ttl("StartedAt", settings.history_ttl_s),
+        "history_by_written_at": _ttl("WrittenAt", settings.history_ttl_s),
         "aggregating_engine": _aggregating(settings),
         # Engines that keep their log in Keeper remember inserts by themselves.
         "deduplication": f", non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
@@ -217,6 +224,12 @@ def primary_key(name: str) -> str:
     """What ranges of rows of one of TEMPLATES are found by, as ClickHouse tells it: the sorting key, or its beginning."""
     found = _PRIMARY_KEY.search(_template(name))
     return found["key"] if found else sorting_key(name)
+
+
+def history_ttl(name: str, settings: SchemaSettings) -> str:
+    """How long one of TEMPLATES that hold what was done keeps its rows, as a clause; empty for ever, and for others."""
+    found = _HISTORY.search(_template(name))
+    return _rendered(found[0], settings) if found else ""
 
 
 def remembers_inserts(name: str) -> bool:

@@ -23,16 +23,17 @@ from collector.query.language import read_query
 from collector.query.predicates import EVERY_SPAN
 from collector.sketch import RELATIVE_ERROR
 from collector.telemetry import Telemetry
-from exporters.clickhouse.client import ClickHouseClient
 from tests.support.alerts import (
     MINUTE,
     SECOND,
     START,
     WORKSPACE,
     Collector,
+    Crash,
     Inbox,
     Shop,
     SpanOf,
+    crashing_client,
     made_database,
     opened_shop,
     slow,
@@ -250,26 +251,6 @@ async def test_people_are_left_alone_in_silences_and_maintenance_and_told_afterw
     assert heard(other) == [("fired", 1)]
 
 
-class Crash(BaseException):
-    """The process is gone."""
-
-
-class CrashingClient(ClickHouseClient):
-    """Takes the process down at one of its requests: before it is sent, or when it was answered."""
-
-    left = 1 << 30
-    after = False
-
-    async def _request(self, *arguments: Any, **named: Any) -> Any:
-        self.left -= 1
-        if self.left == 0 and not self.after:
-            raise Crash
-        answer = await super()._request(*arguments, **named)
-        if self.left == 0:
-            raise Crash
-        return answer
-
-
 async def crashed(collector: Collector) -> bool:
     """Whether a collector does not get through four minutes."""
     try:
@@ -286,7 +267,7 @@ async def crashed(collector: Collector) -> bool:
 async def test_a_crash_at_any_request_loses_no_event_and_tells_of_none_twice(shop: Shop) -> None:
     await shop.spans([*slow(range(2)), *slow(range(2, 5), SECOND)])
     crashes = 0
-    async with CrashingClient([str(shop.client._endpoints[0])], database=shop.client.database) as client:
+    async with crashing_client(shop) as client:
         for place in sorted(random.Random(SEED).sample(range(100), CRASHES)):
             shop.now, shop.inbox = START, Inbox()
             rule_id = await shop.rule({"measure": "latency", "above": "2s"}, scope={"service": "cart"}, window="1m")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
 from collector.monitor.alerts.actions import NotPossible, act
-from collector.monitor.alerts.lease import Lease
+from collector.monitor.alerts.forgetting import Forgetting
+from collector.monitor.alerts.lease import RENEW_S, STOP_S, VALID_S, Lease
 from collector.monitor.alerts.log import Happening
 from collector.monitor.alerts.states import AlertState, Step, acknowledge, resolve
 from tests.support.alerts import (
@@ -24,6 +25,7 @@ from tests.support.alerts import (
     slow,
 )
 from tests.support.clickhouse import ClickHouse
+from tests.support.waiting import until
 
 CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
@@ -127,15 +129,44 @@ async def test_a_collector_takes_over_when_the_holder_stops_and_not_before(shop:
     ]
     assert sum(await asyncio.gather(*(lease.claim() for lease in (first, *others)))) == 1
     (holder,) = [lease for lease in (first, *others) if lease.is_held]
+    holder.progress = START
     for _ in range(10):
-        shop.now += 10 * SECOND
+        shop.now += int(RENEW_S * SECOND)
         assert await holder.claim()
         assert not await second.claim()
-    shop.now += 25 * SECOND
+    shop.now += int(STOP_S * SECOND)
     assert not holder.is_held
     assert not await second.claim()
-    shop.now += 10 * SECOND
+    shop.now += int((VALID_S - STOP_S) * SECOND)
     assert await second.claim()
+    assert second.progress == START
     assert not await holder.claim()
     await second.release()
     assert await holder.claim()
+
+
+async def test_what_happened_long_ago_is_forgotten_but_for_what_is_still_open(shop: Shop) -> None:
+    await shop.spans([*slow(range(2)), *slow(range(2, 400), SECOND), *slow(range(400), service="stock")])
+    await shop.rule({"measure": "latency", "above": "2s"}, by=["service"], window="1m", repeat="0")
+    collector = await shop.collector().open()
+    await collector.minute(5)
+    assert shop.inbox.whats == ["fired", "fired", "resolved"]
+    forgetting = Forgetting(collector.log, 3600, collector.telemetry, shop.clock)
+    await forgetting.look()
+    assert len(await collector.log.after(0)) == 3
+    shop.now += 2 * 60 * MINUTE
+    await forgetting.look()
+
+    async def left() -> list[tuple[str, str]]:
+        return [(each.group["service"], each.state.status) for each in await collector.log.after(0)]
+
+    # The last entry stays too: places in the order are never given anew.
+    await until(lambda: is_so(left(), [("stock", "active"), ("cart", "resolved")]))
+    await collector.minute()
+    assert (await collector.log.latest(shop.now))[0] == collector.evaluator.alerts.head
+    await collector.evaluator.load()
+    assert [each.group for each in collector.evaluator.alerts.all_open()] == [{"service": "stock"}]
+
+
+async def is_so(found: Awaitable[object], expected: object) -> bool:
+    return await found == expected

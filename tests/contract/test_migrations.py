@@ -176,3 +176,25 @@ def test_the_command_says_what_it_would_do_and_does_it(
         assert run("plan") == (0, f"-- exporters.clickhouse: tables of version {max(VERSIONS)}\n-- nothing is missing\n")
     finally:
         embedded_clickhouse.execute(f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+async def test_what_was_done_is_kept_as_long_as_was_said_unless_a_table_says_otherwise(
+    clickhouse: ClickHouse, database: str
+) -> None:
+    def limit(table: str) -> str:
+        sql = f"SELECT extract(engine_full, ' TTL (.+) SETTINGS') FROM system.tables WHERE database = '{database}'"
+        return clickhouse.execute(f"{sql} AND name = '{table}'").decode().strip()
+
+    async with connected(clickhouse, database) as (client, settings):
+        await migrations.apply(client, settings)
+        assert limit("otel_request_executions") == ""
+        clickhouse.execute(f"ALTER TABLE {database}.otel_load_test_runs MODIFY TTL toDateTime(StartedAt) + toIntervalDay(7)")
+        limited = replace(settings, history_ttl_s=90 * 86_400)
+        applied = await migrations.apply(client, limited)
+        assert len([change for change in applied.changes if "keeps what was done for ever" in change.why]) == 2
+        assert limit("otel_request_executions") == "toDateTime(ExecutedAt) + toIntervalDay(90)"
+        assert limit("otel_load_test_progress") == "toDateTime(WrittenAt) + toIntervalDay(90)"
+        again = await migrations.plan(client, limited)
+        assert list(again.changes) == []
+        (note,) = again.notes
+        assert "otel_load_test_runs` has the limit toDateTime(StartedAt) + toIntervalDay(7), not" in note

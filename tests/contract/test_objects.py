@@ -13,6 +13,8 @@ from pydantic import Field
 from collector.api import audit
 from collector.api.objects import ObjectApi
 from collector.api.problems import BadParameter
+from collector.api.routing import QuerySettings
+from collector.control import versions
 from collector.control.objects import Kind, ObjectModel, ObjectStore
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
@@ -188,3 +190,33 @@ async def test_what_another_version_wrote_is_left_out_and_spoils_nothing(client:
     await client.command(f"INSERT INTO otel_objects (Workspace, Kind, Id, Version, Name, Body, WriteId) VALUES ({row})")
     assert await store.all() == [kept]
     assert await store.get("mine", strange.id) is None
+
+
+async def test_a_workspace_has_no_more_of_a_kind_than_it_may(client: ClickHouseClient) -> None:
+    own = (*API.routes(), *OWN.routes())
+    async with workspace_port(client, own, COMPONENTS, own, settings=QuerySettings(max_objects=2)) as port:
+        first = await create(port, "a")
+        await create(port, "b")
+        refused = await port.ask("POST", "small-notes", {"name": "c"})
+        assert (refused.status, refused.json["title"]) == (409, "Too many objects")
+        assert "max_objects of extensions.query allows 2" in refused.json["detail"]
+        # Other kinds count for themselves, and what was ended does not count.
+        await create(port, "c", "own-notes")
+        assert (await port.ask("DELETE", f"small-notes/{first['id']}", version=1)).status == 204
+        await create(port, "c")
+
+
+async def test_all_objects_are_read_in_parts(client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "PAGE", 3)
+    store = ObjectStore(client, client.database, NOTES)
+    made = [await store.create(f"w{number % 2}", Note(name=str(number)), "ann") for number in range(8)]
+    await store.create("w1", Note(name="same id"), "ann", made[0].id)
+    changed = await store.change(made[2], Note(name="new"), "bob")
+    await store.delete(made[3], "ann")
+    expected = {(each.workspace, each.id, each.settings.name) for each in (*made[:2], changed, *made[4:])}
+    found = await store.all()
+    assert len(found) == 8
+    assert {(each.workspace, each.id, each.settings.name) for each in found} == {*expected, ("w1", made[0].id, "same id")}
+    assert {each.settings.name for each in await store.all("w0")} == {"0", "new", "4", "6"}
+    assert await store.count("w0") == 4
+    assert await store.all("nobody") == []

@@ -130,20 +130,20 @@ class Shop:
         await self.client.command("TRUNCATE TABLE otel_red_quarter_hour")
         await self.client.command(_RATES, {"start": 0, "end": max(times) + 2**60}, settings={"insert_deduplicate": 0})
 
-    def collector(self, client: ClickHouseClient | None = None) -> Collector:
-        """One more collector."""
-        return Collector(self, client or self.client)
+    def collector(self, client: ClickHouseClient | None = None, evaluated: int = 0) -> Collector:
+        """One more collector, which takes over from one that has evaluated all up to then, if any has."""
+        return Collector(self, client or self.client, evaluated)
 
 
 class Collector:
     """Evaluates and sends when it is told to."""
 
-    def __init__(self, shop: Shop, client: ClickHouseClient) -> None:
+    def __init__(self, shop: Shop, client: ClickHouseClient, evaluated: int) -> None:
         self.telemetry = telemetry = Telemetry("1", shop.clock)
         self.shop = shop
         self.log = AlertLog(client, shop.schema)
         self.book = RuleBook(Objects(client, shop.schema.database))
-        self.evaluator = Evaluator(SpanStore(client), self.log, self.book, 0, telemetry, shop.clock)
+        self.evaluator = Evaluator(SpanStore(client), self.log, self.book, 0, telemetry, shop.clock, evaluated=evaluated)
         self.dispatcher = Dispatcher(self.log, shop.inbox, telemetry, shop.clock)
 
     async def open(self) -> Collector:
@@ -178,6 +178,33 @@ class Collector:
         finally:
             sending.cancel()
             await asyncio.wait([sending])
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class CrashingClient(ClickHouseClient):
+    """Takes the process down at one of its requests: before it is sent, or when it was answered."""
+
+    left = 1 << 30
+    after = False
+
+    async def _request(self, *arguments: Any, **named: Any) -> Any:
+        self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Crash
+        answer = await super()._request(*arguments, **named)
+        if self.left == 0:
+            raise Crash
+        return answer
+
+
+@asynccontextmanager
+async def crashing_client(shop: Shop) -> AsyncIterator[CrashingClient]:
+    """A client of the shop's database that takes the process down when it is told to."""
+    async with CrashingClient([str(shop.client._endpoints[0])], database=shop.client.database) as client:
+        yield client
 
 
 def slow(minutes: range, duration: int = 3 * SECOND, **fields: object) -> list[SpanOf]:

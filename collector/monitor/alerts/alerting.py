@@ -16,6 +16,7 @@ from collector.control.trouble import Trouble, lacks_tables
 from collector.monitor.alerts.book import RuleBook
 from collector.monitor.alerts.dispatch import OLDEST, Dispatcher
 from collector.monitor.alerts.evaluation import Evaluator
+from collector.monitor.alerts.forgetting import Forgetting
 from collector.monitor.alerts.lease import Lease
 from collector.monitor.alerts.log import AlertLog
 from collector.monitor.alerts.notifier import Notifier
@@ -59,6 +60,7 @@ class Alerting:
         self._log = AlertLog(client, schema, _TIMEOUT_S)
         self._book = RuleBook(Objects(client, schema.database, _TIMEOUT_S, now))
         self._lease = Lease(client, schema, _LEASE, clock.monotonic, now)
+        self._forgetting = Forgetting(self._log, schema.history_ttl_s, telemetry, clock)
         self._notifier = notifier
         self._store = SpanStore(client, store.spans_table, _TIMEOUT_S)
         self._delay = delay
@@ -100,8 +102,6 @@ class Alerting:
                         self._trouble.tell(error)
                         is_first = False
                     await asyncio.sleep(LOOK_S)
-                if not self._lease.is_held:
-                    await self._stop_working()
                 await asyncio.sleep(_TURN_S)
         finally:
             await self._stop_working()
@@ -117,7 +117,7 @@ class Alerting:
         if self.is_quiet:
             await self._stop_working()
             await self._lease.release()
-        elif self._lease.is_due and await self._lease.claim() and self._work is None:
+        elif self._work is None and self._lease.is_due and await self._lease.claim():
             self._work = asyncio.create_task(self._watch(), name="alerts")
         if self._work is not None and self._work.done():
             work, self._work = self._work, None
@@ -134,17 +134,39 @@ class Alerting:
         return not self._evaluator.alerts.all_open() and self._dispatcher.is_idle
 
     async def _watch(self) -> None:
-        """Evaluate and send, until cancelled."""
+        """Evaluate and send, until the lease is lost or this is cancelled."""
         dispatcher = Dispatcher(self._log, self._notifier, self._telemetry, self._clock)
-        evaluator = Evaluator(self._store, self._log, self._book, self._delay, self._telemetry, self._clock, dispatcher.wake)
+        evaluator = Evaluator(
+            self._store,
+            self._log,
+            self._book,
+            self._delay,
+            self._telemetry,
+            self._clock,
+            dispatcher.wake,
+            self._lease.progress,
+        )
         self._evaluator, self._dispatcher = evaluator, dispatcher
         _log.info("alerts_watched", rules=len(self._book.rules))
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(evaluator.run())
-                group.create_task(dispatcher.run())
+                tasks = [group.create_task(each.run()) for each in (evaluator, dispatcher, self._forgetting)]
+                await self._keep(evaluator)
+                for task in tasks:
+                    task.cancel()
         finally:
             self._evaluator = self._dispatcher = None
+
+    async def _keep(self, evaluator: Evaluator) -> None:
+        """Renew the lease until it is lost; whatever else takes long does not hold this up."""
+        while self._lease.is_held:
+            self._lease.progress = evaluator.evaluated
+            try:
+                if self._lease.is_due:
+                    await self._lease.claim()
+            except Exception as error:  # noqa: BLE001 - it is tried again as long as the lease is valid
+                self._trouble.tell(error)
+            await asyncio.sleep(_TURN_S)
 
     async def _stop_working(self) -> None:
         if self._work is not None:

@@ -139,6 +139,11 @@ class Throughput(Condition):
         """Spans a second."""
         return self.above if self.below is None else self.below
 
+    @property
+    def misses_spans(self) -> bool:
+        """With `below`."""
+        return self.below is not None
+
     def readings(self, window: int) -> tuple[Reading, ...]:
         """The window, and where spans may be missed the time before it."""
         return (Reading(window),) if self.below is None else (Reading(window), Reading(self.known_for, window))
@@ -166,6 +171,11 @@ class Absence(Condition):
     def threshold(self) -> None:
         """No number is compared."""
         return
+
+    @property
+    def misses_spans(self) -> bool:
+        """It is about nothing else."""
+        return True
 
     def readings(self, window: int) -> tuple[Reading, ...]:
         """The window, and the time before it."""
@@ -300,6 +310,11 @@ class Change(Condition):
     def threshold(self) -> float | None:
         """A multiple."""
         return self.above if self.below is None else self.below
+
+    @property
+    def misses_spans(self) -> bool:
+        """With `below`, of the throughput."""
+        return self.below is not None and self.of == "throughput"
 
     @property
     def statistics(self) -> tuple[str, ...]:

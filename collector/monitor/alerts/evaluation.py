@@ -22,6 +22,7 @@ from collector.monitor.alerts.exemplars import find_exemplars
 from collector.monitor.alerts.log import AlertLog, Happening, alert_id_of
 from collector.monitor.alerts.measured import DAY, MINUTE
 from collector.monitor.alerts.measuring import Question, TooManyGroups, measure
+from collector.monitor.alerts.missed import LATE, missed_since
 from collector.monitor.alerts.muting import Muting
 from collector.monitor.alerts.planning import Answer, Batch, Found, Group, PlannedRule, judge
 from collector.monitor.alerts.reporting import Told, event_of_person, event_of_step
@@ -72,6 +73,7 @@ class Evaluator:
         telemetry: where to count.
         clock: the time.
         written: called when people are to be told something.
+        evaluated: the last minute for which somebody else has done all this, nanoseconds since 1970; 0 where nobody ever has.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Evaluator:
         telemetry: Telemetry,
         clock: Clock,
         written: Callable[[], None] = lambda: None,
+        evaluated: int = 0,
     ) -> None:
         self._store = store
         self._log = log
@@ -95,7 +98,8 @@ class Evaluator:
         self._spaced = SpacedLog(_log, clock.monotonic)
         self._asking = asyncio.Semaphore(_QUERIES_AT_ONCE)
         self._writing = asyncio.Lock()
-        self._end = 0
+        before = self._current() - MINUTE
+        self._evaluated = self._end = min(evaluated, before) if evaluated else before
         self._queue: deque[Batch] = deque()
         self._running: set[tuple[str, tuple[str, ...], str | None]] = set()
         self.alerts = Alerts()
@@ -106,12 +110,20 @@ class Evaluator:
         async with asyncio.TaskGroup() as evaluations:
             while True:
                 try:
+                    await self.catch_up()
                     for batch in await self.due():
                         evaluations.create_task(self.evaluate_safely(batch, self._end))
                     self._trouble.over()
                 except Exception as error:  # noqa: BLE001 - whatever it is, rules have to be evaluated
                     self._trouble.tell(error)
                 await asyncio.sleep(_LOOK_S)
+
+    @property
+    def evaluated(self) -> int:
+        """The last minute for which all rules were evaluated, nanoseconds since 1970."""
+        if not self._queue and not self._running:
+            self._evaluated = self._end
+        return self._evaluated
 
     async def load(self) -> None:
         """Read how all alerts stand. Raises as the log."""
@@ -121,10 +133,39 @@ class Evaluator:
         """Take in what others have written. Raises as the log."""
         self.alerts.apply(await self._log.after(self.alerts.head))
 
+    async def catch_up(self) -> None:
+        """Evaluate the minutes that nobody has evaluated, in order, up to the one before the current. Raises as the log."""
+        if not (missed := missed_since(self._end, self._current())):
+            return
+        _log.info("alert_minutes_missed", minutes=len(missed), note="they are evaluated now")
+        left_out = (missed.start - self._end) // MINUTE - 1
+        self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), left_out * len(self._book.batches))
+        await self.follow()
+        await self._evaluate_all(self._queue, self._end)
+        self._queue.clear()
+        while missed:
+            for end in missed:
+                await self._evaluate_all(self._book.batches, end)
+                self._end = end
+            missed = missed_since(self._end, self._current())
+
+    async def _evaluate_all(self, batches: Iterable[Batch], end: int) -> None:
+        """Evaluate batches for a minute that was missed, and wait for all of them."""
+        async with asyncio.TaskGroup() as evaluations:
+            for batch in batches:
+                if batch.key in self._running:
+                    self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, ())
+                elif batch.due_late(end):
+                    evaluations.create_task(self.evaluate_safely(batch, end, missed=True))
+
+    def _current(self) -> int:
+        """The last whole minute that can be measured."""
+        return (self._clock.now() - self._delay) // MINUTE * MINUTE
+
     async def due(self) -> list[Batch]:
         """Batches whose time has come, each once a minute at most. Raises as the log."""
         now = self._clock.now() - self._delay
-        end = now // MINUTE * MINUTE
+        end = self._current()
         if end > self._end:
             if self._queue:
                 self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), len(self._queue))
@@ -142,13 +183,16 @@ class Evaluator:
                 begun.append(batch)
         return begun
 
-    async def evaluate(self, batch: Batch, end: int) -> None:
+    async def evaluate(self, batch: Batch, end: int, *, missed: bool = False) -> None:
         """Evaluate the rules of a batch that are due for what ends at a whole minute, nanoseconds since 1970.
+
+        Args:
+            missed: whether this should have been done before.
 
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; nothing of it has happened then, or all.
         """
-        rules = batch.due(end)
+        rules = batch.due_late(end) if missed else batch.due(end)
         questions = batch.questions(rules, end)
         answers = dict(zip(questions, await asyncio.gather(*map(self._ask, questions.values())), strict=True))
         judged: Judged = []
@@ -159,15 +203,17 @@ class Evaluator:
         await self._write(judged, end)
         self._telemetry.count(metrics.ALERT_EVALUATIONS, (), len(rules))
 
-    async def evaluate_safely(self, batch: Batch, end: int) -> None:
+    async def evaluate_safely(self, batch: Batch, end: int, *, missed: bool = False) -> None:
         """The same, but what goes wrong is counted and told in the log."""
         self._running.add(batch.key)
         try:
-            await self.evaluate(batch, end)
+            await self.evaluate(batch, end, missed=missed)
         except Exception as error:  # noqa: BLE001 - one batch must not end the others
             self._tell(batch, error)
         finally:
             self._running.discard(batch.key)
+        if missed:
+            return
         late_s = (self._clock.now() - end - self._delay) / 1e9
         self._telemetry.histogram(metrics.ALERT_EVALUATION_LAG_SECONDS, ()).observe(late_s)
 
@@ -198,6 +244,7 @@ class Evaluator:
     def _next(self, judged: Judged, end: int, muting: Muting) -> list[_Next]:
         """What comes of measurements, as far as anything does."""
         found = []
+        is_late = self._clock.now() - self._delay - end > LATE
         for rule, groups in judged:
             names = rule.settings.alerts_by
             for values, each in groups.items():
@@ -205,7 +252,10 @@ class Evaluator:
                 before = self.alerts.state(rule.id, alert_id_of(rule.id, group))
                 if before.status not in ("active", "acknowledged") and each.seen != "breach" and before.status != "pending":
                     continue
-                muted = muting.mutes(rule.workspace, rule.id, {**rule.labels, **group})
+                if before.since > end:
+                    # Somebody has done something since, or this was evaluated by another collector that is no more.
+                    continue
+                muted = is_late or muting.mutes(rule.workspace, rule.id, {**rule.labels, **group})
                 after = step(before, rule.settings.policy, each.seen, end, muted=muted)
                 if after.state != before or after.told:
                     found.append(_Next(rule, group, before, after, each))

@@ -216,6 +216,26 @@ class AlertLog:
             writer = await self._read_back(entry)
         return writer == write_id
 
+    async def forget(self, before: int, open_alerts: Iterable[uuid.UUID]) -> bool:
+        """Let go of what happened before a time, nanoseconds since 1970, but for alerts that are open and for the last entry.
+
+        The store does it by and by. Entries are never counted anew, so the last one stays.
+
+        Args:
+            open_alerts: those that have been open since before then.
+
+        Returns:
+            Whether there was anything.
+        """
+        where = f"At < fromUnixTimestamp64Nano({before:d}) AND Entry < {await self.head():d}"
+        if kept := ", ".join(f"'{alert_id}'" for alert_id in open_alerts):
+            where += f" AND AlertId NOT IN ({kept})"
+        found = await self._query(f"SELECT count() AS number FROM {self._table} WHERE {where}", {})  # noqa: S608 - all ours
+        if not next(iter(found))["number"]:
+            return False
+        await self._client.command(f"ALTER TABLE {self._table} DELETE WHERE {where}", timeout_s=self._timeout_s)
+        return True
+
     def _last_of_each(self, where: str, having: str) -> str:
         """SQL for the last happening of each alert that fits, the latest first.
 

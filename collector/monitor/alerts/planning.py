@@ -17,6 +17,7 @@ from typing import Any, Final
 from collector.control.versions import Stored
 from collector.monitor.alerts.measured import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
 from collector.monitor.alerts.measuring import Question
+from collector.monitor.alerts.missed import can_be_late
 from collector.monitor.alerts.rules import AlertRule
 from collector.monitor.alerts.states import NoData, Seen
 from collector.query.store import KINDS
@@ -58,6 +59,7 @@ class PlannedRule:
         wanted: for each of its columns the value that is chosen; None where any, or a glob, is.
         globs: for each of its columns what its values must match; None where there is no glob.
         labels: what its alerts have for silences, besides those that tell them apart.
+        since: when it was made or changed last, nanoseconds since 1970.
     """
 
     id: uuid.UUID
@@ -66,6 +68,7 @@ class PlannedRule:
     wanted: tuple[str | None, ...]
     globs: tuple[Any, ...]
     labels: Mapping[str, str]
+    since: int = 0
 
     @classmethod
     def of(cls, stored: Stored[AlertRule]) -> PlannedRule:
@@ -83,6 +86,7 @@ class PlannedRule:
             tuple(text if text and not is_glob(text) else None for text in chosen),
             tuple(compile_globs([text]) if is_glob(text) else None for text in chosen),
             {**labels, **rule.labels, "rule": rule.name, "severity": rule.severity},
+            stored.updated_at,
         )
 
     @cached_property
@@ -203,6 +207,10 @@ class Batch:
         """The rules that are evaluated for what ends at a whole minute, nanoseconds since 1970."""
         minute = end // MINUTE + self._draw
         return [rule for rule in self.rules if minute % (rule.settings.every // MINUTE) == 0]
+
+    def due_late(self, end: int) -> list[PlannedRule]:
+        """Those of them of which something can be said afterwards: they were as they are then."""
+        return [rule for rule in self.due(end) if rule.since <= end and can_be_late(rule.settings)]
 
     def questions(self, rules: Sequence[PlannedRule], end: int) -> dict[Reading, Question]:
         """What has to be measured for some of its rules."""

@@ -116,6 +116,11 @@ class Condition(ObjectModel, ABC):
         """Spans that took longer have to be counted; nanoseconds, 0 for none."""
         return 0
 
+    @property
+    def misses_spans(self) -> bool:
+        """Whether it is met where spans are missing."""
+        return False
+
     def readings(self, window: int) -> tuple[Reading, ...]:
         """The time ranges that have to be measured, the newest first."""
         return (Reading(window),)

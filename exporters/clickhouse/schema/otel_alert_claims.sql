@@ -7,6 +7,8 @@ CREATE TABLE IF NOT EXISTS {derived}_alert_claims{on_cluster}
     `At` DateTime64(9, 'UTC') CODEC(Delta(8), ZSTD(1)),
     -- Whether it was let go, or is finished.
     `Done` Bool CODEC(ZSTD(1)),
+    -- Up to when the holder had evaluated all rules, nanoseconds since 1970; 0 where nobody knows.
+    `Progress` Int64 CODEC(Delta(8), ZSTD(1)),
     `Holder` UUID CODEC(ZSTD(1)),
     `WriteId` UUID CODEC(ZSTD(1))
 )

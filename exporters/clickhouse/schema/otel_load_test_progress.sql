@@ -32,4 +32,5 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_load_test_progress`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, RunId, Number)
+{history_by_written_at}
 SETTINGS index_granularity = 1024{deduplication}

@@ -21,4 +21,5 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_load_test_runs`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, Id)
+{history_by_started_at}
 SETTINGS index_granularity = 1024{deduplication}

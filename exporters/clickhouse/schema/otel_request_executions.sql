@@ -35,4 +35,5 @@ CREATE TABLE IF NOT EXISTS {database}.`otel_request_executions`{on_cluster}
 )
 ENGINE = {engine}
 ORDER BY (Workspace, ExecutedAt, Id)
+{history_by_executed_at}
 SETTINGS index_granularity = 1024{deduplication}
