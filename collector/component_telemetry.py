@@ -31,12 +31,14 @@ from collector.metrics import (
     SENT_BYTES,
     SENT_SPANS,
     TAIL_AGE_SECONDS,
+    TAIL_DECISION_MILLISECONDS,
     TAIL_EARLY,
     TAIL_FAILURES,
     TAIL_HELD_BYTES,
     TAIL_HELD_SPANS,
     TAIL_HELD_TRACES,
     TAIL_LATE,
+    TAIL_LATE_SPAN_AGE_SECONDS,
     TAIL_NEW_TRACES,
     TAIL_SPANS,
     TAIL_TRACES,
@@ -179,7 +181,12 @@ class ProcessorTelemetry:
                 count(metric, (*labels, str(kept).lower()), traces)
         for policy, failures in decisions.failures.items():
             count(TAIL_FAILURES, (*labels, policy), failures)
-        self._telemetry.histogram(TAIL_AGE_SECONDS, labels).add(decisions.ages, decisions.age_s)
+        for histogram, ages in ((TAIL_AGE_SECONDS, decisions.ages), (TAIL_LATE_SPAN_AGE_SECONDS, decisions.late_ages)):
+            self._telemetry.histogram(histogram, labels).add(*ages)
+
+    def decision_took(self, seconds: float) -> None:
+        """A tail sampler was so long at deciding what was due."""
+        self._telemetry.histogram(TAIL_DECISION_MILLISECONDS, self._labels).observe(1000 * seconds)
 
     def holds(self, held: HeldReaders) -> None:
         """Show what a tail sampler holds."""

@@ -126,6 +126,21 @@ TAIL_AGE_SECONDS: Final = Definition(
     _PROCESSOR,
     buckets=AGE_BOUNDS_S,
 )
+TAIL_LATE_SPAN_AGE_SECONDS: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_late_span_age",
+    "histogram",
+    "Seconds from the decision about a trace to a span of it that comes later.",
+    _PROCESSOR,
+    buckets=AGE_BOUNDS_S,
+)
+# In milliseconds, since the name is the Collector's.
+TAIL_DECISION_MILLISECONDS: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_decision_timer_latency",
+    "histogram",
+    "Milliseconds that it took to decide about all traces that were due.",
+    _PROCESSOR,
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
+)
 TAIL_LATE: Final = Definition(
     "otelcol_processor_tail_sampling_early_releases_from_cache_decision",
     "counter",
@@ -423,6 +438,8 @@ METRICS: Final = (
     TAIL_HELD_BYTES,
     TAIL_EARLY,
     TAIL_AGE_SECONDS,
+    TAIL_LATE_SPAN_AGE_SECONDS,
+    TAIL_DECISION_MILLISECONDS,
     TAIL_LATE,
     TAIL_FAILURES,
     SENT_SPANS,

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 AGE_BOUNDS_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
-"""Upper bounds of the histogram of how old traces are when they are decided."""
+"""Upper bounds of the histograms of how old traces are when they are decided, and of how late spans are."""
+_NS: Final = 1_000_000_000
+
+
+class Ages(NamedTuple):
+    """Ages by size.
+
+    Attributes:
+        counts: how many are in each bucket, one number more than there are AGE_BOUNDS_S.
+        total_s: their sum.
+    """
+
+    counts: Sequence[int]
+    total_s: float
+
+    @classmethod
+    def of(cls, ages_ns: NDArray[np.integer[Any]]) -> Self:
+        """Of ages in nanoseconds."""
+        seconds = ages_ns / _NS
+        counts = np.bincount(np.searchsorted(AGE_BOUNDS_S, seconds), minlength=len(AGE_BOUNDS_S) + 1)
+        return cls(counts.tolist(), float(seconds.sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +44,8 @@ class TraceDecisions:
         spans: (policy or rule that decided, whether kept) → spans.
         late: whether kept → traces of which spans came after they had been decided.
         early: traces that were decided before their time, since too much was held.
-        ages: traces by age, one number more than there are AGE_BOUNDS_S.
-        age_s: their ages together.
+        ages: of traces, from their first span to their decision.
+        late_ages: of spans, from the decision about their trace to when they came.
         failures: policy → spans and events for which a condition of it could not be worked out.
     """
 
@@ -32,8 +55,8 @@ class TraceDecisions:
     spans: Mapping[tuple[str, bool], int]
     late: Mapping[bool, int]
     early: int
-    ages: Sequence[int]
-    age_s: float
+    ages: Ages
+    late_ages: Ages
     failures: Mapping[str, int]
 
 

@@ -270,9 +270,19 @@ class Holding:
             await self._take_over()
             all_is_due = at_end or self._settings.sampling is None
             work = self._sampler.decide_all if all_is_due else self._sampler.decide
-            while (plan := await self._in_thread(partial(self._next_plan, work, self._now_ns()))) is not None:
-                await self._emit(plan, sends)
+            took_s = 0.0
+            while (timed := await self._timed_plan(work))[0] is not None:
+                took_s += timed[1]
+                await self._emit(timed[0], sends)
+            if took_s:
+                self._settings.telemetry.decision_took(took_s)
             self._turn.notify_all()
+
+    async def _timed_plan(self, work: Callable[[int], Decided | None]) -> tuple[Plan | None, float]:
+        """What is to be done next, and in how many seconds that was found."""
+        started_s = self._clock.monotonic()
+        plan = await self._in_thread(partial(self._next_plan, work, self._now_ns()))
+        return plan, self._clock.monotonic() - started_s
 
     def _next_plan(self, work: Callable[[int], Decided | None], now_ns: int) -> Plan | None:
         decided = work(now_ns)

@@ -84,6 +84,9 @@ class ProcessorTelemetry(Protocol):
     def traces_decided(self, decisions: TraceDecisions) -> None:
         """A tail sampler decided about traces."""
 
+    def decision_took(self, seconds: float) -> None:
+        """A tail sampler was so long at deciding what was due."""
+
     def holds(self, held: HeldReaders) -> None:
         """Who asks, from now on, may be told what a tail sampler holds."""
 

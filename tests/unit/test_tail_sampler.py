@@ -381,6 +381,42 @@ def test_decisions_are_restored() -> None:
     assert all_decided(other, SECOND) == ({1}, set())
 
 
+def test_it_is_told_how_late_spans_are_where_that_is_known() -> None:
+    one, other = sampler(), sampler(ERRORS)
+    one.add(trace(0), 1, 0)
+    decided = one.decide(30 * SECOND)
+    assert decided is not None
+    assert not len(decided.late_ages_ns)
+    other.restore(decided.verdicts)
+    for tail, late in ((one, [40 * SECOND]), (other, [])):
+        tail.add(trace(1), 2, 70 * SECOND)
+        later = tail.decide(71 * SECOND)
+        assert later is not None
+        assert later.late_ages_ns.tolist() == late
+        assert tail.counted(later).late_ages.total_s == sum(late) / SECOND
+
+
+def test_a_successor_decides_about_what_was_held_and_remembers_what_was_decided() -> None:
+    one = sampler()
+    one.add(trace(0), 1, 0)
+    assert all_decided(one, 30 * SECOND)[0]
+    one.add(trace(1), 2, 31 * SECOND)
+    one.add(batch_of([PlainSpan(2, b"u" * 16, EPOCH, EPOCH, "UNSET")]), 3, 32 * SECOND)
+    errors = TailSamplingProcessor.model_validate({"policies": [ERRORS]})
+    other = one.successor(errors)
+    for held in one.held():
+        other.add(held.batch, held.piece, held.came_ns)
+    other.handed_over(one)
+    assert (other.pending_spans, other.pending_traces) == (2, 2)
+    late, rest = other.decide(33 * SECOND), other.decide(62 * SECOND)
+    assert late is not None
+    assert rest is not None
+    # By itself the first would be dropped, too. It waits no longer than it would have.
+    assert [(part.piece, part.reason) for part in (*late.kept, *rest.dropped)] == [(2, "all"), (3, "not_sampled")]
+    assert late.late_ages_ns.tolist() == [SECOND]
+    assert (late.opened, rest.opened) == (1, 0)
+
+
 def kept_spans(*policies: Any, trace_states: Sequence[str] = ("",), **keys: Any) -> tuple[list[Span], list[float]]:
     """The spans that are kept of traces with one span each, and how many each stands for."""
     request = ExportTraceServiceRequest()
@@ -536,7 +572,7 @@ def test_what_was_decided_is_counted() -> None:
     assert counted.traces == {True: 2, False: 2}
     assert counted.spans == {("all", True): 2, ("drop", False): 1, ("forbid", False): 1}
     assert (counted.opened, counted.early, counted.late) == (4, 0, {True: 0, False: 0})
-    assert (sum(counted.ages), counted.age_s) == (4, 120)
+    assert (sum(counted.ages.counts), counted.ages.total_s) == (4, 120)
     telemetry = Telemetry("test")
     telemetry.processor("tail_sampling", "clickhouse").traces_decided(counted)
     assert telemetry.value(TAIL_TRACES, "tail_sampling", "clickhouse", "true") == 2

@@ -75,6 +75,7 @@ class Decided:
         opened: traces that came for the first time since the last decision.
         ages_ns: of traces that were decided for the first time, how long ago their first span came, int64; empty where decisions
             are applied anew.
+        late_ages_ns: of spans that came since the last decision, after that about their trace, how late they were, int64.
         failures: name of a policy → spans and events for which a condition of it failed since the last decision.
         reasons: name of a policy → why.
         recorded: write into kept spans which policy decided; of a policy within another the names of both. None writes nothing.
@@ -88,6 +89,7 @@ class Decided:
     early: int = 0
     opened: int = 0
     ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    late_ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     failures: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     recorded: Mapping[str, tuple[str, str]] | None = None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from collector.processors.tail_sampling.combining import Policies
 from collector.processors.tail_sampling.deadlines import NEVER, Deadlines
 from collector.processors.tail_sampling.policies import Traces
-from collector.processors.tail_sampling.remembered import DECISION, Decisions, Remembered
+from collector.processors.tail_sampling.remembered import DECISION, UNKNOWN_TIME, Decisions, Remembered
 from collector.processors.tail_sampling.span_rules import Bits
 from config.tail_sampling import TailSamplingProcessor
 from proto.edit import Mask
@@ -50,7 +50,6 @@ class HeldTraces:
     Attributes:
         table: the slots by keys.
         marks: room for a number for each slot, int32, shape (slots + 1,); all are zero between any two uses.
-        opened: traces that came for the first time since somebody took note of it (`take_opened`).
     """
 
     def __init__(self, settings: TailSamplingProcessor, policies: Policies) -> None:
@@ -68,7 +67,8 @@ class HeldTraces:
         self._decisions: Decisions = np.zeros(capacity, DECISION)
         self.marks: NDArray[np.int32] = np.zeros(capacity + 1, np.int32)
         self._deadlines = Deadlines(self._traces)
-        self.opened = 0
+        self._opened = 0
+        self._late_ages_ns: list[NDArray[np.int64]] = []
         self._failures: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
 
@@ -86,13 +86,21 @@ class HeldTraces:
         slots, fresh = self.table.enter(trace_keys(batch, _digests(batch.workspaces)))
         late, decisions = remembered.recall(self.table.keys[fresh])
         self._open(fresh, late, decisions, now_ns)
-        self.opened += int(np.count_nonzero(~late))
+        self._opened += int(np.count_nonzero(~late))
         matched = self._policies.rules.match(batch)
         self._failures.update(matched.failures)
         self._reasons |= matched.reasons
         gather(self._traces, self._met, slots, batch.spans, matched.is_root * np.uint32(ROOT), matched.bits)
         self._hasten(slots, matched.is_root, now_ns)
+        self._note_late(slots, now_ns)
         return slots
+
+    def _note_late(self, slots: Slots, now_ns: int) -> None:
+        """Note how late spans are whose traces were decided before."""
+        decided_ns = self._decisions["decided_ns"][slots[self.has_mark(slots, LATE)]]
+        decided_ns = decided_ns[decided_ns != UNKNOWN_TIME]
+        if len(decided_ns):
+            self._late_ages_ns.append(now_ns - decided_ns)
 
     def _open(self, fresh: Slots, late: Mask, decisions: Decisions, now_ns: int) -> None:
         """Begin with new traces, some of which were decided before."""
@@ -189,8 +197,13 @@ class HeldTraces:
 
     def take_opened(self) -> int:
         """Traces that came for the first time since this was last asked."""
-        opened, self.opened = self.opened, 0
+        opened, self._opened = self._opened, 0
         return opened
+
+    def take_late_ages_ns(self) -> NDArray[np.int64]:
+        """How late spans were that came after their traces' decisions since this was last asked."""
+        taken, self._late_ages_ns = self._late_ages_ns, []
+        return np.concatenate([np.empty(0, np.int64), *taken])
 
     def take_failures(self) -> tuple[Mapping[str, int], Mapping[str, str]]:
         """Name of a policy → spans and events for which a condition of it could not be worked out since this was last asked,
@@ -198,6 +211,10 @@ class HeldTraces:
         taken = self._failures, self._reasons
         self._failures, self._reasons = Counter(), {}
         return taken
+
+    def note_as(self, others: HeldTraces) -> None:
+        """Take what nobody has asked others yet for what nobody has asked here."""
+        self._opened, self._late_ages_ns = others.take_opened(), [others.take_late_ages_ns()]
 
     # What is decided.
 

@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 from proto.edit import Mask
 from proto.trace_table import UNKNOWN, Keys, KeyTable
 
-DECISION: Final = np.dtype([("probability", "<f8"), ("reason", "<i4"), ("kept", "?"), ("thresholds_stay", "?")])
-"""A decision about a trace; `reason` is a place in a list of names that whoever remembers keeps."""
+DECISION: Final = np.dtype(
+    [("probability", "<f8"), ("decided_ns", "<i8"), ("reason", "<i4"), ("kept", "?"), ("thresholds_stay", "?")]
+)
+"""A decision about a trace: `reason` is a place in a list of names that whoever remembers keeps, `decided_ns` when it was made,
+or UNKNOWN_TIME."""
+UNKNOWN_TIME: Final = np.iinfo(np.int64).min
+"""When something was decided by a former process, whose clock was another."""
 
 Decisions = NDArray[Any]
 """Of dtype DECISION."""

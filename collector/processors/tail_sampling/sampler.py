@@ -20,8 +20,8 @@ from collector.processors.tail_sampling.combining import Policies
 from collector.processors.tail_sampling.decided import KEY_BYTES, Decided, Part, Verdicts
 from collector.processors.tail_sampling.held_spans import Held, HeldSpans, Taken
 from collector.processors.tail_sampling.held_traces import TOO_LARGE, HeldTraces
-from collector.processors.tail_sampling.remembered import DECISION, Decisions, Remembered
-from collector.trace_decisions import AGE_BOUNDS_S, TraceDecisions
+from collector.processors.tail_sampling.remembered import DECISION, UNKNOWN_TIME, Decisions, Remembered
+from collector.trace_decisions import Ages, TraceDecisions
 from config.tail_sampling import TailSamplingProcessor
 from proto.edit import Mask
 from proto.spans import SpanBatch
@@ -34,7 +34,6 @@ SHUTDOWN: Final = "drop_pending_traces_on_shutdown"
 
 _MOST_SPANS: Final = 32_768
 """So many spans are decided at a time, unless one trace has more."""
-_SECOND_NS: Final = 1_000_000_000
 _ALL_PIECES: Final = 2**63 - 1
 
 
@@ -121,7 +120,7 @@ class TailSampler:
         slots = self._traces.earliest(_MOST_SPANS, self._traces.count)
         return self._decide(slots, now_ns, at_end=True) if len(slots) else None
 
-    def apply(self, verdicts: Verdicts, through: int) -> Decided:
+    def apply(self, verdicts: Verdicts, through: int, decided_ns: int = UNKNOWN_TIME) -> Decided:
         """Carry out decisions that were made before: for the spans that are held, of pieces up to the number `through`.
 
         The decisions are remembered, so that spans in later pieces follow them as late ones.
@@ -134,7 +133,7 @@ class TailSampler:
         taken, finished = self._spans.take(marks, through)
         marks[slots[here]] = 0
         of_spans = np.concatenate([np.empty(0, np.int32), *(each.marks for each in taken)]) - 1
-        decisions = self._as_decisions(verdicts)
+        decisions = self._as_decisions(verdicts, decided_ns)
         counts = np.bincount(of_spans, minlength=len(verdicts))[here]
         self._traces.release(slots[here], counts, decisions[here])
         self._remembered.put(keys[~verdicts.late], decisions[~verdicts.late])
@@ -149,7 +148,6 @@ class TailSampler:
         for parts, kept in ((decided.kept, True), (decided.dropped, False)):
             for part in parts:
                 spans[part.reason, kept] += len(part.spans)
-        seconds = decided.ages_ns / _SECOND_NS
         return TraceDecisions(
             opened=decided.opened,
             votes=self._policies.count_votes(decided.votes[~verdicts.late]),
@@ -157,8 +155,8 @@ class TailSampler:
             spans=spans,
             late=_count_by_kept(verdicts.kept[verdicts.late]),
             early=decided.early,
-            ages=np.bincount(np.searchsorted(AGE_BOUNDS_S, seconds), minlength=len(AGE_BOUNDS_S) + 1).tolist(),
-            age_s=float(seconds.sum()),
+            ages=Ages.of(decided.ages_ns),
+            late_ages=Ages.of(decided.late_ages_ns),
             failures=decided.failures,
         )
 
@@ -178,13 +176,12 @@ class TailSampler:
         return self._spans.held()
 
     def handed_over(self, predecessor: TailSampler) -> None:
-        """All is added that a predecessor held: those traces are new only if it has not told of them."""
-        self._traces.take_opened()
-        self._traces.opened += predecessor._traces.take_opened()
+        """All is added that a predecessor held: what is new about it is what that one has not told of."""
+        self._traces.note_as(predecessor._traces)
 
     def restore(self, verdicts: Verdicts) -> None:
         """Remember decisions, the oldest first, as after a restart."""
-        self._remembered.put(_as_words(verdicts.keys), self._as_decisions(verdicts))
+        self._remembered.put(_as_words(verdicts.keys), self._as_decisions(verdicts, UNKNOWN_TIME))
 
     def _overflowing(self) -> Slots:
         """Traces that must be decided so that there is not too much; the oldest."""
@@ -226,19 +223,27 @@ class TailSampler:
         )
         ages_ns = self._traces.ages_ns(slots[~is_decided], now_ns)
         failures, reasons = self._traces.take_failures()
-        decided = self.apply(verdicts, _ALL_PIECES)
-        opened = self._traces.take_opened()
-        return replace(decided, votes=votes, ages_ns=ages_ns, opened=opened, failures=failures, reasons=reasons)
+        decided = self.apply(verdicts, _ALL_PIECES, now_ns)
+        return replace(
+            decided,
+            votes=votes,
+            ages_ns=ages_ns,
+            opened=self._traces.take_opened(),
+            late_ages_ns=self._traces.take_late_ages_ns(),
+            failures=failures,
+            reasons=reasons,
+        )
 
     def _places_of(self, names: Sequence[str]) -> NDArray[np.int32]:
         """The places that this sampler has for names, some of which may be new to it."""
         self._names += [name for name in dict.fromkeys(names) if name not in self._names]
         return np.array([self._names.index(name) for name in names], np.int32)
 
-    def _as_decisions(self, verdicts: Verdicts) -> Decisions:
+    def _as_decisions(self, verdicts: Verdicts, decided_ns: int) -> Decisions:
         """Verdicts as they are remembered, with this sampler's places of names."""
         places = self._places_of(verdicts.names)
         decisions = np.zeros(len(verdicts), DECISION)
+        decisions["decided_ns"] = decided_ns
         decisions["kept"] = verdicts.kept
         decisions["reason"] = places[verdicts.reasons]
         decisions["probability"] = verdicts.probabilities
