@@ -8,6 +8,8 @@ from typing import Final
 from config.ottl_functions import ANY, INT, LIST, MAP, STRING, Function, Parameter
 from config.ottl_nodes import ATTRIBUTE, Type, Types
 
+NAMING: Final = "set_semconv_span_name"
+"""The editor that has no target: it names spans."""
 _NOTHING: Final[Types] = frozenset()
 
 
@@ -51,10 +53,12 @@ EDITORS: Final[Mapping[str, Function]] = {
         MAP, Parameter("mode", STRING, form="literal", choices=("key", "value")), _REGEX, *_REPLACING_ALL
     ),
     "stringify_all": _editor(MAP),
+    NAMING: Function(
+        (
+            Parameter("semconvVersion", STRING, form="literal"),
+            Parameter("originalSpanNameAttribute", STRING, optional=True, form="literal"),
+        ),
+        _NOTHING,
+    ),
 }
 """By name, every editor."""
-
-ABSENT_EDITORS: Final[Mapping[str, str]] = {
-    "set_semconv_span_name": "name spans by their attributes with set, Concat and a condition on their kind",
-}
-"""Editors of the OpenTelemetry Collector that this release has not, and what to do without them."""

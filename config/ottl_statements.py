@@ -9,11 +9,12 @@ from lark import Token, Tree
 
 from config.ottl import LEVELS, Context, Reader, prefixes
 from config.ottl_calls import check_arguments, is_collection, signature_of
-from config.ottl_editors import ABSENT_EDITORS, EDITORS
-from config.ottl_functions import FUNCTIONS, STRING
+from config.ottl_editors import EDITORS, NAMING
+from config.ottl_functions import FUNCTIONS, INT, STRING
 from config.ottl_grammar import OttlError, read_words
-from config.ottl_nodes import Constant, FunctionName, Level, Node, Path, Statement, Type
+from config.ottl_nodes import ATTRIBUTE, Constant, FunctionName, Level, Node, Path, Statement, Type
 from config.ottl_paths import CACHE, FIELDS, PREFIXES, RANGES
+from config.semconv_names import NAMING_KEYS, VERSIONS, is_known_version
 
 __all__ = ["Statement", "read_flat_statement", "read_statement"]
 
@@ -34,7 +35,7 @@ def read_flat_statement(text: str) -> Statement:
     """
     words = read_words(text, "statement")
     about = [PREFIXES[prefix] for prefix in prefixes(words) if prefix in PREFIXES]
-    if any(call.children[0] == "IsRootSpan" for call in words.find_data("call")):
+    if _editor_of(words) == NAMING or any(call.children[0] == "IsRootSpan" for call in words.find_data("call")):
         about.append(Level.SPAN)
     return _read(text, words, max(about, default=Level.SPAN), prefixed=True)
 
@@ -44,15 +45,36 @@ def _read(text: str, words: Tree[Token], level: Level, *, prefixed: bool) -> Sta
     editor, *conditions = cast("list[Tree[Token]]", words.children)
     word, *arguments = cast("list[Tree[Token]]", editor.children)
     name, at = str(word), editor.meta.start_pos
-    signature = signature_of(text, at, name, EDITORS, ABSENT_EDITORS)
+    signature = signature_of(text, at, name, EDITORS, {})
     placed = check_arguments(text, at, name, signature, [reader.argument(each, 0) for each in arguments])
-    target, *others = placed
+    target, *others = _for_names(text, at, level, placed) if name == NAMING else placed
     if not isinstance(target, Path):
         raise OttlError(text, target.at if target else at, f"{name} changes a field of spans, as in span.name")
     _check_target(text, name, target, level)
     _check_values(text, at, name, target, others)
     where = reader.as_condition(reader.node(conditions[0], 0)) if conditions else None
     return Statement(text, level, name, target, tuple(others), where)
+
+
+def _editor_of(words: Tree[Token]) -> str:
+    """The name of a statement's editor."""
+    editor, *_ = cast("list[Tree[Token]]", words.children)
+    return str(editor.children[0])
+
+
+def _for_names(text: str, at: int, level: Level, arguments: Sequence[Node | None]) -> list[Node | None]:
+    """What names spans, as if it had been written: the name, where the one before it is kept, and what it is made of."""
+    version, kept = arguments
+    if level is not Level.SPAN:
+        raise OttlError(text, at, f"{NAMING} names spans; put it into a group with context: span")
+    if isinstance(version, Constant) and not is_known_version(version.value):
+        raise OttlError(text, version.at, f"names are known of the semantic conventions {VERSIONS}")
+    if isinstance(kept, Constant) and not kept.value:
+        raise OttlError(text, kept.at, "originalSpanNameAttribute must not be empty")
+    name, kind = (Path(types, Level.SPAN, at, field, "", ()) for field, types in (("name", STRING), ("kind", INT)))
+    attributes = (Path(ATTRIBUTE, Level.SPAN, at, "attributes", key, ()) for key in NAMING_KEYS)
+    before = Path(ATTRIBUTE, Level.SPAN, kept.at, "attributes", kept.value, ()) if isinstance(kept, Constant) else None
+    return [name, before, kind, *attributes]
 
 
 def _check_target(text: str, name: str, target: Path, level: Level) -> None:

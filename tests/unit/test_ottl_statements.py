@@ -76,7 +76,10 @@ BROKEN = [
     ('replace_all_patterns(span.attributes, "val", "a", "x")', 39, "must be one of key, value"),
     ('append(span.attributes["a"], spanevent.name)', 8, "put it into a group with context: span"),
     ('stringify_all(span.attributes["a"])', 15, "takes all attributes together"),
-    ('set_semconv_span_name("1.37.0")', 1, "cannot be used"),
+    ('set_semconv_span_name("1.36.0")', 23, "from 1.37.0 to 1.40.0"),
+    ('set_semconv_span_name("1.37.0", "")', 33, "must not be empty"),
+    ("set_semconv_span_name(span.name)", 23, "must be written out"),
+    ('set_semconv_span_name("1.37.0") where spanevent.name == "a"', 1, "put it into a group with context: span"),
     ("set(span.start_time, Now())", 22, "read again from the journal"),
     ('set(span.name, "x")\n  where span.nme == 1', 9, "line 2, column 9: span.nme is not a known field"),
 ]

@@ -395,3 +395,52 @@ def test_nothing_is_copied_where_nothing_changes(statement: str) -> None:
 def test_no_spans_are_no_spans() -> None:
     batch = batch_of({"name": "a"}).select(slice(0, 0))
     assert transformed(batch, 'set(span.name, "x")').batch is batch
+
+
+MESSAGES = {"messaging.system": "kafka", "messaging.operation": "send"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "name"),
+    [
+        ("SERVER", {"http.request.method": "GET", "http.route": "/a/{id}", "url.template": "/b"}, "GET /a/{id}"),
+        ("SERVER", {"http.method": "GET"}, "GET"),
+        ("CLIENT", {"http.request.method": "GET", "http.route": "/a", "url.template": "/b"}, "GET /b"),
+        ("INTERNAL", {"http.request.method": "GET", "http.route": "/a"}, "before"),
+        ("CLIENT", {"rpc.system": "grpc", "rpc.service": "Shop", "rpc.method": "Buy", "db.system": "x"}, "Shop/Buy"),
+        ("SERVER", {"rpc.system.name": "grpc", "rpc.service": "Shop"}, "Shop/*"),
+        ("SERVER", {"rpc.system": "grpc", "rpc.method": "Shop/Buy"}, "Shop/Buy"),
+        ("SERVER", {"rpc.system": "grpc"}, "grpc"),
+        ("SERVER", {"rpc.method": "Buy"}, "before"),
+        ("CLIENT", {"db.system.name": "x", "db.query.summary": "SELECT a", "db.operation.name": "SELECT"}, "SELECT a"),
+        ("CLIENT", {"db.system": "x", "db.operation": "SELECT", "db.name": "shop", "db.collection.name": "b"}, "SELECT shop.b"),
+        ("CLIENT", {"db.system": "x", "db.stored_procedure.name": "p"}, "p"),
+        ("CLIENT", {"db.system": "x", "server.address": "db", "server.port": 5432}, "db:5432"),
+        ("CLIENT", {"db.system": "x", "server.port": 5432}, "x"),
+        ("SERVER", {"db.system": "x"}, "before"),
+        ("PRODUCER", {**MESSAGES, "messaging.destination.name": "mails"}, "send mails"),
+        (
+            "CONSUMER",
+            {**MESSAGES, "messaging.destination.temporary": True, "messaging.destination": "m"},
+            "send (temporary)",
+        ),
+        ("CONSUMER", {**MESSAGES, "messaging.destination.anonymous": True}, "send (anonymous)"),
+        ("CLIENT", {"messaging.system": "kafka", "messaging.destination.template": "m/{id}", "server.address": "s"}, "m/{id}"),
+        ("PRODUCER", {"messaging.system": "kafka"}, "kafka"),
+        ("PRODUCER", {"http.request.method": "GET"}, "before"),
+        ("SERVER", {}, "before"),
+    ],
+)
+def test_spans_are_named_by_the_semantic_conventions(kind: str, given: dict[str, Any], name: str) -> None:
+    fields = {"kind": f"SPAN_KIND_{kind}", "name": "before", "attributes": given}
+    named = only('set_semconv_span_name("1.37.0", "was")', **fields).span
+    kept = {} if name == "before" else {"was": "before"}
+    assert (named.name, attributes(named)) == (name, {**given, **kept})
+    assert only('set_semconv_span_name("v1.40") where false', **fields).span.name == "before"
+
+
+def test_an_attribute_with_the_name_before_is_there_for_what_comes_next() -> None:
+    given = {"http.request.method": "GET", "was": 1}
+    statements = ['set_semconv_span_name("1.38.0", "was")', 'set(span.attributes["copy"], span.attributes["was"])']
+    span = only(*statements, kind="SPAN_KIND_SERVER", name="before", attributes=given).span
+    assert (span.name, attributes(span)) == ("GET", {**given, "was": "before", "copy": "before"})

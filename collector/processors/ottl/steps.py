@@ -28,8 +28,10 @@ from collector.processors.ottl.draft import OWNERS, Draft
 from collector.processors.ottl.evaluate import Evaluator
 from collector.processors.ottl.nested import inside, put_inside
 from collector.processors.ottl.replacing import Replacing
+from collector.processors.ottl.semconv_names import new_name
 from collector.processors.ottl.targets import fitting
 from config.ottl_calls import is_collection
+from config.ottl_editors import NAMING
 from config.ottl_nodes import ATTRIBUTE, Constant, FunctionName, Level, Node, Path, Statement
 from config.patterns import compile_pattern
 from proto.attribute_lists import Lists, run_places
@@ -67,6 +69,8 @@ class Step:
         if self._removes:
             key = self._constants[0]
             self._target = Path(ATTRIBUTE, self._target.level, self._target.at, self._target.name, key, ())
+        before = statement.arguments[0] if statement.editor == NAMING else None
+        self._keeps_name = before if isinstance(before, Path) else None
         self._on_all = is_collection(self._target)
         arguments = (each for each in statement.arguments if each is not None)
         self.nodes: list[Node] = [self._target, *arguments, *([] if statement.where is None else [statement.where])]
@@ -106,12 +110,17 @@ class Step:
             rows = rows & (values.types != FAILED) & (values.types != NIL)
         if rows.any():
             rows, values = draft.reach(rows, values, level, target.level)
+            if self._keeps_name is not None:
+                draft.put(self._keeps_name, rows, evaluator.column(target, level))
             draft.put(target, rows, values)
         return failed, values.failure
 
     def _values(self, evaluator: Evaluator, level: Level) -> Column:
         """What the field or attribute becomes as a whole; nil where it stays as it is."""
         statement, target = self.statement, self._target
+        if statement.editor == NAMING:
+            made_of = (target, *statement.arguments[1:])
+            return apply(new_name, [evaluator.column(each, level) for each in made_of if each is not None])
         if statement.editor == "set":
             values = _column(evaluator, statement.arguments[0], level)
             if not target.inside:
