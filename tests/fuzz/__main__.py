@@ -9,14 +9,13 @@ take it from then on.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 import time
 import traceback
 from random import Random
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import CORPUS, TARGETS, found_before
+from tests.fuzz.targets import TARGETS, found_before, keep
 
 MOST_FINDINGS = 20
 
@@ -49,21 +48,13 @@ def fuzz(name: str, executions: int, seed: int) -> int:
         try:
             target.run(body)
         except Exception:  # noqa: BLE001 - whatever gets out is a finding
-            kept = _keep(name, body)
+            kept = keep(name, body)
             findings.add(kept)
             sys.stderr.write(f"{name}: {kept}\n{traceback.format_exc()}\n")
     seconds = time.monotonic() - started
     sys.stdout.write(f"{name}: {done:,} executions in {seconds:.0f} s, {len(findings)} findings\n")
     sys.stdout.flush()
     return len(findings)
-
-
-def _keep(name: str, body: bytes) -> str:
-    directory = CORPUS / name.replace("-", "_")
-    directory.mkdir(parents=True, exist_ok=True)
-    file = directory / f"{hashlib.sha256(body).hexdigest()[:16]}.bin"
-    file.write_bytes(body)
-    return file.name
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A target's `run` returns, or raises AssertionError for what must not be; any oth
 from __future__ import annotations
 
 import gzip
+import hashlib
 import itertools
 import json
 import zlib
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+import cramjam
 import lz4.frame
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
@@ -37,6 +39,7 @@ from collector.processors.trace_state import read_trace_state
 from collector.processors.transform import Transform
 from collector.query.promql.reading import read_promql, type_of
 from collector.receivers.http_body import decompress, zstd
+from collector.receivers.settings import CONTENT_CODINGS
 from config.ottl import OttlError, read_condition
 from config.ottl_statements import read_flat_statement
 from config.tail_sampling import TailSamplingProcessor
@@ -79,7 +82,19 @@ class Target:
 
 def found_before(name: str) -> list[bytes]:
     """Inputs that a target once failed on."""
-    return [path.read_bytes() for path in sorted((CORPUS / name.replace("-", "_")).glob("*.bin"))]
+    return [path.read_bytes() for path in sorted(_corpus(name).glob("*.bin"))]
+
+
+def keep(name: str, body: bytes) -> str:
+    """Keep an input on which a target failed, from where the tests take it; returns the name of its file."""
+    file = _corpus(name) / f"{hashlib.sha256(body).hexdigest()[:16]}.bin"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(body)
+    return file.name
+
+
+def _corpus(name: str) -> Path:
+    return CORPUS / name.replace("-", "_")
 
 
 def _requests() -> list[bytes]:
@@ -194,11 +209,13 @@ def _packed() -> list[bytes]:
         zstd.compress(_PLAIN),
         lz4.frame.compress(_PLAIN),
         lz4.frame.compress(_PLAIN, content_checksum=True, block_checksum=True),
+        bytes(cramjam.snappy.compress_raw(_PLAIN)),
+        bytes(cramjam.snappy.compress(_PLAIN)),
     ]
 
 
 def _undo_codings(body: bytes) -> None:
-    for coding in ("gzip", "deflate", "zlib", "zstd", "lz4"):
+    for coding in CONTENT_CODINGS:
         try:
             assert len(decompress(coding, body, _LIMIT)) <= _LIMIT
         except (MalformedRequest, Refused):
