@@ -28,7 +28,7 @@ class _Text(NamedTuple):
 
 
 _TEXTS: Final[dict[str, tuple[_Text, ...]]] = {
-    "resources": (_Text("schema_url"),),
+    "resources": (_Text("schema_url"), _Text("entity_refs")),
     "scopes": (_Text("name"), _Text("version"), _Text("schema_url")),
     "spans": (
         _Text("trace_id", _TRACE_ID_BYTES),

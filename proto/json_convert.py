@@ -30,6 +30,7 @@ from proto.json_fields import (
     SKIPPED,
     SPAN,
     TEXT,
+    TEXTS,
     WIRE_KEY,
     ZIPKIN_SPAN,
     ZIPKIN_TAGS,
@@ -135,7 +136,7 @@ def convert(data, out, frames, state, root, root_key):
         frames[depth, MEMBERS] += 1
         kind = frames[depth, KIND]
         if is_array:
-            form = IGNORED if kind == SKIPPED else MESSAGE
+            form = IGNORED if kind == SKIPPED else TEXT if kind == TEXTS else MESSAGE
             wire_key = frames[depth, ELEMENT_KEY]
             child = kind
         else:

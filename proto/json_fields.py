@@ -25,6 +25,8 @@ KEY_VALUE, ANY_VALUE, ARRAY_VALUE, KEY_VALUE_LIST = range(10, 14)
 ZIPKIN_SPAN, ZIPKIN_ENDPOINT, ZIPKIN_ANNOTATION, ZIPKIN_TAGS = range(14, 18)
 # ... and the enums, whose "fields" are the names of their values.
 SPAN_KIND, STATUS_CODE, ZIPKIN_KIND = 18, 19, 20
+# What only resources have, and arrays that hold texts instead of messages.
+ENTITY_REF, TEXTS = 21, 22
 
 # Forms of a field's value in JSON and on the wire.
 IGNORED = 0  # any value at all, not written
@@ -74,7 +76,18 @@ _SCHEMA: Final[dict[int, dict[str, _Field]]] = {
         "schemaUrl": _Field(3, TEXT),
         "instrumentationLibrarySpans": _Field(0, IGNORED_LIBRARY),
     },
-    RESOURCE: {"attributes": _Field(1, *_ATTRIBUTES), "droppedAttributesCount": _Field(2, COUNT)},
+    RESOURCE: {
+        "attributes": _Field(1, *_ATTRIBUTES),
+        "droppedAttributesCount": _Field(2, COUNT),
+        "entityRefs": _Field(3, REPEATED, ENTITY_REF),
+    },
+    ENTITY_REF: {
+        "schemaUrl": _Field(1, TEXT),
+        "type": _Field(2, TEXT),
+        "idKeys": _Field(3, REPEATED, TEXTS),
+        "descriptionKeys": _Field(4, REPEATED, TEXTS),
+    },
+    TEXTS: {},
     SCOPE_SPANS: {
         "scope": _Field(1, MESSAGE, SCOPE),
         "spans": _Field(2, REPEATED, SPAN),

@@ -245,6 +245,12 @@ COLUMNS: Final = (
         lambda rows: bool(rows.resources["schema_url_length"].any()),
     ),
     Column(
+        "ResourceEntityRefs",
+        _SYMBOL,
+        lambda rows, out: out.low_cardinality(rows.texts(rows.resources, "entity_refs"), rows.resource_of_span),
+        lambda rows: bool(rows.resources["entity_refs_length"].any()),
+    ),
+    Column(
         "ScopeAttributes",
         _MAP,
         lambda rows, out: out.maps(rows.scope_maps),

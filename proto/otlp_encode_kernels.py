@@ -175,7 +175,7 @@ def measure_resource_heads(lengths, bodies, rows, resources, attributes):
     for index in range(rows.size):
         resource = resources[rows[index]]
         body = attributes_size(attributes, resource.attributes_start, resource.attributes_count)
-        body += number_size(resource.dropped_attributes_count)
+        body += number_size(resource.dropped_attributes_count) + resource.entity_refs_length
         bodies[index] = body
         lengths[index] = message_size(body) + text_size(resource.schema_url_length)
         total += lengths[index]
@@ -191,6 +191,7 @@ def write_resource_heads(out, bodies, rows, resources, attributes, data):
         position = write_length(out, position + 1, bodies[index])
         position = write_attributes(out, position, 0x0A, data, attributes, resource.attributes_start, resource.attributes_count)
         position = write_number(out, position, 0x10, resource.dropped_attributes_count)
+        position = copy(out, position, data, np.int64(resource.entity_refs_offset), np.int64(resource.entity_refs_length))
         position = write_text(out, position, 0x1A, data, resource.schema_url_offset, resource.schema_url_length)
     return position
 

@@ -13,6 +13,7 @@ from proto.scan_span import scan_span
 from proto.scan_state import AT_RESOURCE_SPANS, AT_SCOPE_SPANS, AT_SPAN, ATTRIBUTES, OK, RESOURCES, SCOPES
 from proto.scan_values import check_text, scan_attribute
 from proto.spans import ABSENT
+from proto.utf8 import is_utf8
 from proto.wire import LENGTH_DELIMITED, VARINT, next_field, read_field
 
 SERVICE_NAME = np.frombuffer(b"service.name", np.uint8)
@@ -47,6 +48,8 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
     resource.schema_url_length = 0
     resource.attributes_start = state[ATTRIBUTES]
     resource.dropped_attributes_count = 0
+    resource.entity_refs_offset = 0
+    resource.entity_refs_length = 0
 
     # The resource may stand behind its spans: it is looked for first.
     position = start
@@ -83,13 +86,35 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
 @kernel
 def scan_resource(data, position, end, resource, attributes, state):
     while position < end:
+        start = position
         field, wire_type, value, position = next_field(data, position, end)
         if field == 1 and wire_type == LENGTH_DELIMITED:
             if not scan_attribute(data, position - value, position, attributes, state):
                 return ATTRIBUTES
         elif field == 2 and wire_type == VARINT:
             resource.dropped_attributes_count = value & 0xFFFFFFFF
+        elif field == 3 and wire_type == LENGTH_DELIMITED and is_entity_ref(data, position - value, position):
+            add_entity_ref(resource, start, position)
     return OK
+
+
+@kernel
+def is_entity_ref(data, position, end):
+    """Whether an EntityRef can be handed on as it is: well formed, and its texts, which are all that it has, are whole."""
+    while position < end:
+        field, wire_type, length, position = next_field(data, position, end)
+        if 1 <= field <= 4 and wire_type == LENGTH_DELIMITED and not is_utf8(data, position - length, position):
+            return False
+    return True
+
+
+@kernel
+def add_entity_ref(resource, start, end):
+    """References are kept where they stand, which is one after the other; one that something parts from the others is not."""
+    if resource.entity_refs_length == 0:
+        resource.entity_refs_offset = start
+    if resource.entity_refs_offset + resource.entity_refs_length == start:
+        resource.entity_refs_length = end - resource.entity_refs_offset
 
 
 @kernel

@@ -53,6 +53,7 @@ RESOURCE = np.dtype(
         *_text("schema_url"),
         *_run("attributes"),
         ("dropped_attributes_count", "<u4"),
+        *_text("entity_refs"),  # fields of the Resource message, with their keys and lengths
     ]
 )
 SCOPE = np.dtype(

@@ -21,7 +21,7 @@ def stored_bytes(batch: SpanBatch) -> NDArray[np.int64]:
     Cost is a few additions a span. A span's own message counts as it came: its keys become codes, which makes up
     for numbers, which are longer as text.
     """
-    resources = _lists(batch, "resources") + batch.resources["schema_url_length"]
+    resources = _lists(batch, "resources") + batch.resources["schema_url_length"] + batch.resources["entity_refs_length"]
     scopes = _lists(batch, "scopes") + batch.scopes["name_length"] + batch.scopes["version_length"]
     shared = scopes + resources[batch.scopes["resource"]]
     weights: NDArray[np.int64] = ROW_BYTES + batch.spans["wire_length"].astype(np.int64) + shared[batch.spans["scope"]]

@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from opentelemetry.proto.common.v1.common_pb2 import EntityRef
+
 from collector.query.attributes import Attributes, to_json
+from collector.query.otlp import entity_refs
 from collector.query.spans import Event, Link, Resource, Scope, Spans
 from collector.query.store import KINDS, STATUS_CODES
 
@@ -55,8 +58,22 @@ def resource_spans(spans: Spans, form: Form) -> list[dict[str, Any]]:
 
 
 def _resource(resource: Resource) -> dict[str, Any]:
-    about = {"attributes": to_json(resource.attributes), **_given(droppedAttributesCount=resource.dropped_attributes_count)}
+    about = {
+        "attributes": to_json(resource.attributes),
+        **_given(
+            droppedAttributesCount=resource.dropped_attributes_count, entityRefs=list(map(_entity_ref, entity_refs(resource)))
+        ),
+    }
     return {"resource": about, "scopeSpans": [], **_given(schemaUrl=resource.schema_url)}
+
+
+def _entity_ref(reference: EntityRef) -> dict[str, Any]:
+    return _given(
+        schemaUrl=reference.schema_url,
+        type=reference.type,
+        idKeys=list(reference.id_keys),
+        descriptionKeys=list(reference.description_keys),
+    )
 
 
 def _scope(scope: Scope) -> dict[str, Any]:

@@ -6,7 +6,10 @@ empty message from an absent one.
 
 from __future__ import annotations
 
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import EntityRef, InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as OtlpResource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
 
@@ -41,8 +44,17 @@ def _fill_resource(target: ResourceSpans, resource: Resource) -> None:
         OtlpResource(
             attributes=to_key_values(resource.attributes),
             dropped_attributes_count=resource.dropped_attributes_count,
+            entity_refs=entity_refs(resource),
         )
     )
+
+
+def entity_refs(resource: Resource) -> Sequence[EntityRef]:
+    """The entities that a resource refers to; none where something else was written into the column than spanhouse writes."""
+    try:
+        return OtlpResource.FromString(resource.entity_refs).entity_refs
+    except DecodeError:
+        return ()
 
 
 def _fill_scope(target: ScopeSpans, scope: Scope) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, fields
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +19,8 @@ class Resource(NamedTuple):
     attributes: Attributes
     dropped_attributes_count: int
     schema_url: str
+    entity_refs: bytes = b""
+    """In protobuf: that field of a Resource message."""
 
 
 class Scope(NamedTuple):
@@ -71,7 +74,7 @@ SELECTED: Final = f"""
     {SELECTED_SKELETON},
     TraceState, StatusMessage, Flags,
     mapKeys(ResourceAttributes) AS ResourceKeys, mapValues(ResourceAttributes) AS ResourceValues, ResourceAttributesTypes,
-    ResourceDroppedAttributesCount, ResourceSchemaUrl,
+    ResourceDroppedAttributesCount, ResourceSchemaUrl, base64Encode(ResourceEntityRefs) AS EntityRefs,
     ScopeName, ScopeVersion, mapKeys(ScopeAttributes) AS ScopeKeys, mapValues(ScopeAttributes) AS ScopeValues,
     ScopeAttributesTypes, ScopeDroppedAttributesCount, ScopeSchemaUrl,
     mapKeys(SpanAttributes) AS SpanKeys, mapValues(SpanAttributes) AS SpanValues, SpanAttributesTypes, DroppedAttributesCount,
@@ -119,6 +122,7 @@ def _resource(row: dict[str, Any]) -> Resource:
         _attributes(row["ResourceKeys"], row["ResourceValues"], row["ResourceAttributesTypes"]),
         row["ResourceDroppedAttributesCount"],
         row["ResourceSchemaUrl"],
+        base64.b64decode(row["EntityRefs"]),
     )
 
 

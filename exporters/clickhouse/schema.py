@@ -54,6 +54,7 @@ default settings 75 s, in which a server on one machine takes a few thousand.
 VERSIONS: Final[Mapping[int, str]] = {
     1: "the tables of the first release",
     2: "claims say how far their holders have come; executions of requests and runs of load tests are kept for a while",
+    3: "entities that resources refer to",
 }
 """What each version of the tables has brought. A change of the templates is another one, and adds alone."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, EntityRef, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
@@ -82,6 +82,15 @@ class _Writer:
             resource=self.object(
                 attributes=self.attributes(part.resource.attributes),
                 dropped_attributes_count=part.resource.dropped_attributes_count,
+                entity_refs=[
+                    self.object(
+                        schema_url=each.schema_url,
+                        type=each.type,
+                        id_keys=list(each.id_keys),
+                        description_keys=list(each.description_keys),
+                    )
+                    for each in part.resource.entity_refs
+                ],
             )
             if part.HasField("resource")
             else None,
@@ -227,7 +236,19 @@ def _resource_spans(part: Json) -> ResourceSpans:
     resource = part.get("resource")
     if resource is not None:
         result.resource.CopyFrom(
-            Resource(attributes=_attributes(resource), dropped_attributes_count=_number(resource, "droppedAttributesCount"))
+            Resource(
+                attributes=_attributes(resource),
+                dropped_attributes_count=_number(resource, "droppedAttributesCount"),
+                entity_refs=[
+                    EntityRef(
+                        schema_url=_text(each, "schemaUrl"),
+                        type=_text(each, "type"),
+                        id_keys=_list(each, "idKeys"),
+                        description_keys=_list(each, "descriptionKeys"),
+                    )
+                    for each in _list(resource, "entityRefs")
+                ],
+            )
         )
     return result
 

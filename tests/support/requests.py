@@ -153,6 +153,8 @@ def every_value_request(*, seed: int = 0, start_time_unix_nano: int = EPOCH) -> 
     resource_spans = request.resource_spans.add(schema_url="https://opentelemetry.io/schemas/1.34.0")
     resource_spans.resource.attributes.extend(key_values({"service.name": "values", **values}))
     resource_spans.resource.dropped_attributes_count = 1
+    resource_spans.resource.entity_refs.add(schema_url="https://example.com", type="service", id_keys=["string", "int"])
+    resource_spans.resource.entity_refs.add(type="host", id_keys=["bytes"], description_keys=["double", "grüße"])
     scope_spans = resource_spans.scope_spans.add(schema_url="https://opentelemetry.io/schemas/1.33.0")
     scope_spans.scope.name = "values"
     scope_spans.scope.version = "1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -68,6 +69,7 @@ def _selected(row: Row) -> dict[str, Any]:
         "Content": _hash(*(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))),
         "StrayEvents": any(time and not start <= time <= max(start, end) for time in event_times),
         **_split("Resource", row["ResourceAttributes"]),
+        "EntityRefs": base64.b64encode(row["ResourceEntityRefs"].encode()).decode(),
         **_split("Scope", row["ScopeAttributes"]),
         **_split("Span", row["SpanAttributes"]),
         "EventTimes": event_times,

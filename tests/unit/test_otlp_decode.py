@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from proto.errors import MalformedRequest
 from proto.otlp_decode import Decoded, decode
@@ -37,6 +38,11 @@ TYPES = {
 def text(batch: SpanBatch, row: Any, field: str) -> str:
     start = int(row[f"{field}_offset"])
     return batch.data[start : start + int(row[f"{field}_length"])].tobytes().decode()
+
+
+def entity_refs(batch: SpanBatch, resource: Any) -> bytes:
+    start = int(resource["entity_refs_offset"])
+    return batch.data[start : start + int(resource["entity_refs_length"])].tobytes()
 
 
 def identifier(batch: SpanBatch, offset: int, length: int) -> bytes:
@@ -87,6 +93,7 @@ def described(batch: SpanBatch) -> list[Any]:
                 attribute_list(batch, resource),
                 int(resource["dropped_attributes_count"]),
                 text(batch, resource, "schema_url"),
+                entity_refs(batch, resource),
                 text(batch, scope, "name"),
                 text(batch, scope, "version"),
                 text(batch, scope, "schema_url"),
@@ -153,6 +160,7 @@ def expected(request: ExportTraceServiceRequest) -> list[Any]:
                     expected_attributes(resource.attributes),
                     resource.dropped_attributes_count,
                     resource_spans.schema_url,
+                    Resource(entity_refs=resource.entity_refs).SerializeToString(),
                     scope.name,
                     scope.version,
                     scope_spans.schema_url,
@@ -282,6 +290,24 @@ def test_pb_04_concatenated_messages_merge_and_the_last_value_wins() -> None:
 def test_pb_05_invalid_utf_8_is_repaired_and_sinks_nothing() -> None:
     batch = decode(bytes.fromhex("0a231221121f0a105b8efff798038103d269b633813fc60c1208eee19b7ec3c1b1762a01ff")).batch
     assert text(batch, batch.spans[0], "name") == "\ufffd"
+
+
+def test_entity_references_are_kept_as_they_stand_up_to_one_that_cannot_be_handed_on() -> None:
+    whole, other = bytes.fromhex("1a0612046e6f6465"), bytes.fromhex("1a0612046e6f646f")
+    broken, dropped = bytes.fromhex("1a03120180"), bytes.fromhex("1001")
+
+    def kept(*fields: bytes) -> bytes:
+        resource = b"".join(fields)
+        part = b"\x0a" + bytes([len(resource)]) + resource
+        batch = decode(b"\x0a" + bytes([len(part) + len(V1) - 2]) + part + V1[2:]).batch
+        return entity_refs(batch, batch.resources[0])
+
+    assert kept(whole, other) == whole + other
+    assert kept(dropped, whole, other, dropped) == whole + other
+    assert kept(broken, whole) == whole
+    assert kept(whole, broken, other) == kept(whole, dropped, other) == whole
+    with pytest.raises(MalformedRequest):
+        kept(bytes.fromhex("1a021205"))
 
 
 @given(st.binary(min_size=1, max_size=40))

@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS {spans_table}{on_cluster}
     `ResourceAttributesTypes` LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     `ResourceDroppedAttributesCount` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
     `ResourceSchemaUrl` LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
+    -- In protobuf, as they came.
+    `ResourceEntityRefs` LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     `ScopeAttributes` Map(LowCardinality(String), String) CODEC(ZSTD(1)),
     `ScopeAttributesTypes` LowCardinality(String) DEFAULT '' CODEC(ZSTD(1)),
     `ScopeDroppedAttributesCount` UInt32 DEFAULT 0 CODEC(ZSTD(1)),
