@@ -43,19 +43,20 @@ def decode_blocks(body: bytes) -> dict[str, Column]:
     Raises:
         NativeError: the body is cut, is something else, or has a column of another type.
     """
-    reader = _Reader(np.frombuffer(body, np.uint8))
+    reader = _Reader(body, np.frombuffer(body, np.uint8))
     parts: dict[str, list[Column]] = {}
     try:
         while reader.position < len(body):
             for name, column in reader.block().items():
                 parts.setdefault(name, []).append(column)
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, OverflowError) as error:
         raise NativeError(f"not a block of ClickHouse's Native format: {error}") from error
     return {name: _joined(columns) for name, columns in parts.items()}
 
 
 @dataclass(slots=True)
 class _Reader:
+    body: bytes
     data: NDArray[np.uint8]
     position: int = 0
 
@@ -76,13 +77,16 @@ class _Reader:
             return self._texts(count)
         if kind == _LOW_CARDINALITY:
             _version, flags, size = self._numbers("<u8", 3).tolist()
-            texts = self._texts(size)
-            (count,) = self._numbers("<u8", 1).tolist()
-            return Coded(self._numbers(_CODES[flags & _CODE_BYTES], count).astype(np.int32), _bytes_of(texts))
+            texts = _bytes_of(self._texts(size))
+            (of_codes,) = self._numbers("<u8", 1).tolist()
+            codes = self._numbers(_CODES[flags & _CODE_BYTES], count)
+            if of_codes != count or codes.max() >= len(texts):
+                raise NativeError("a column whose dictionary does not fit it")
+            return Coded(codes.astype(np.int32), texts)
         raise NativeError(f"a column of type {kind}")
 
     def _numbers(self, dtype: str, count: int) -> NDArray[Any]:
-        values = np.frombuffer(self.data.data, dtype, count, self.position)
+        values = np.frombuffer(self.body, dtype, count, self.position)
         self.position += values.nbytes
         return values
 
@@ -95,17 +99,22 @@ class _Reader:
         return Texts(self.data, offsets, lengths)
 
     def _text(self) -> str:
-        return _bytes_of(self._texts(1))[0].decode()
+        size = self._varint()
+        text = self.body[self.position : self.position + size]
+        self.position += size
+        if len(text) < size:
+            raise NativeError("a text that is cut")
+        return text.decode()
 
     def _varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = int(self.data[self.position])
+        value = 0
+        for shift in range(0, 64, 7):
+            byte = self.body[self.position]
             self.position += 1
             value |= (byte & 0x7F) << shift
-            shift += 7
             if byte < 0x80:
                 return value
+        raise NativeError("a number of more than 64 bits")
 
 
 def _bytes_of(texts: Texts) -> list[bytes]:

@@ -108,6 +108,8 @@ def runs_of_records(members: Mapping[str, Member], bounds: Sequence[int]) -> lis
     count, *others = set(sizes.values())
     if others:
         raise ValueError(f"members of different lengths: {sizes}")
+    if not count:
+        return [orjson.Fragment(b"[]")] * (len(bounds) - 1)
     values = np.empty((count, len(members)), np.uint64)
     known: list[bytes] = []
     room = 0

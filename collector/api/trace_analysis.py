@@ -238,9 +238,11 @@ def _row_of(skeleton: Skeleton, span_id: str) -> int:
     Raises:
         Problem: there is none.
     """
-    if span_id not in skeleton.span_ids:
+    number = int(span_id, 16)
+    rows = np.flatnonzero(skeleton.table["span_id"] == np.uint64(number))
+    if not len(rows) or number in skeleton.odd_ids:
         raise unknown_span(skeleton.trace_id, span_id)
-    return skeleton.span_ids.index(span_id)
+    return int(rows[0])
 
 
 def _times(view: View) -> tuple[list[int], list[int]]:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from collector.query.attributes import Attributes
 from collector.query.skeleton import Skeleton
-from collector.query.skeleton_rows import SELECTED_SKELETON, columns_of, rows_in_order, skeleton_of
+from collector.query.skeleton_rows import SELECTED_WITH_CONTENT, columns_of, rows_in_order, skeleton_of
 from collector.query.store import EVENT_TIMES
 from exporters.clickhouse.client import QueryResult
 
@@ -71,7 +71,7 @@ class Spans(Skeleton):
 
 
 SELECTED: Final = f"""
-    {SELECTED_SKELETON},
+    {SELECTED_WITH_CONTENT},
     TraceState, StatusMessage, Flags,
     mapKeys(ResourceAttributes) AS ResourceKeys, mapValues(ResourceAttributes) AS ResourceValues, ResourceAttributesTypes,
     ResourceDroppedAttributesCount, ResourceSchemaUrl, base64Encode(ResourceEntityRefs) AS EntityRefs,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from exporters.clickhouse.client import ClickHouseClient, QueryResult
+from exporters.clickhouse.wire import Answer
 
 KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS_CODES: Final = ("Unset", "Ok", "Error")
@@ -100,6 +101,16 @@ class SpanStore:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
         """
         return await self.client.query(
+            statement.sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
+        )
+
+    async def fetch_native(self, statement: Statement) -> Answer:
+        """Run a statement of very many rows within the store's limits; what `parse_blocks` reads.
+
+        Raises:
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+        """
+        return await self.client.query_native(
             statement.sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
         )
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 from collector.memory import collector_paused
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.skeleton import Skeleton
-from collector.query.skeleton_rows import SELECTED_SKELETON, skeleton_from_result
+from collector.query.skeleton_rows import SELECTED_SKELETON, SELECTED_WITH_CONTENT, in_order, skeleton_of
 from collector.query.spans import SELECTED, Spans, from_result
 from collector.query.store import MAX_TIMESTAMP, SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
+from exporters.clickhouse.wire import Answer, parse_blocks
 
 MAX_SPANS: Final = 100_000
 _CALENDAR_END: Final = 2**32 * 10**9
@@ -22,7 +22,7 @@ _CALENDAR_END: Final = 2**32 * 10**9
 _MAX_COPIES: Final = 10
 """A span may have been stored several times, because its client sent it again: a window reads so many of each at most."""
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{16}")
-_Found = TypeVar("_Found")
+EARLIEST_FIRST: Final = " ORDER BY Timestamp, SpanId"
 
 
 def parse_trace_id(text: str) -> str:
@@ -77,14 +77,26 @@ ALL_SPANS: Final = Narrowing()
 
 
 def spans_statement(
-    store: SpanStore, selected: str, trace_id: str, workspace: str, bounds: Bounds | None, narrowed: Narrowing, limit: int
+    store: SpanStore,
+    selected: str,
+    trace_id: str,
+    workspace: str,
+    bounds: Bounds | None,
+    narrowed: Narrowing,
+    limit: int,
+    *,
+    order: str = EARLIEST_FIRST,
 ) -> Statement:
-    """Columns of those of the trace's spans that lie within both `bounds` and `narrowed`, the earliest first."""
+    """Columns of those of the trace's spans that lie within both `bounds` and `narrowed`.
+
+    Args:
+        order: EARLIEST_FIRST, or '' for any.
+    """
     within = f" AND {bounds.condition}" if bounds else ""
     return Statement(
         f"SELECT {selected} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
         f" WHERE TraceId = {{trace_id:String}} AND Workspace = {{workspace:String}}{within} AND {narrowed.condition}"
-        " ORDER BY Timestamp, SpanId LIMIT {limit:UInt64}",
+        f"{order} LIMIT {{limit:UInt64}}",
         {
             "trace_id": trace_id,
             "workspace": workspace,
@@ -117,14 +129,75 @@ async def find_trace(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    return await _find(store, SELECTED, from_result, trace_id, workspace, max_spans, narrowed)
+    bounds = await find_bounds(store, [trace_id], workspace)
+    if bounds is None and not await _exists(store, trace_id, workspace):
+        return None
+    limit = max_spans + 1
+    result = await store.fetch(spans_statement(store, SELECTED, trace_id, workspace, bounds, narrowed, limit))
+    if bounds and not result.row_count:
+        # A time that wrapped around in the companion looks like any other.
+        result = await store.fetch(spans_statement(store, SELECTED, trace_id, workspace, None, narrowed, limit))
+    if not result.row_count:
+        return None
+    complete = result.row_count <= max_spans
+    if not complete:
+        result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
+
+    def read() -> Spans:
+        with collector_paused():
+            return from_result(trace_id, result, complete=complete)
+
+    # Large traces take a while: not on the event loop.
+    return await asyncio.to_thread(read)
 
 
 async def find_skeleton(
     store: SpanStore, trace_id: str, *, workspace: str, max_spans: int = MAX_SPANS, narrowed: Narrowing = ALL_SPANS
 ) -> Skeleton | None:
     """As `find_trace`, but only what a tree needs."""
-    return await _find(store, SELECTED_SKELETON, skeleton_from_result, trace_id, workspace, max_spans, narrowed)
+    bounds = await find_bounds(store, [trace_id], workspace)
+    if bounds is None and not await _exists(store, trace_id, workspace):
+        return None
+
+    async def read(selected: str, limit: int, order: str, within: Bounds | None) -> _Read | None:
+        statement = spans_statement(store, selected, trace_id, workspace, within, narrowed, limit, order=order)
+        return await asyncio.to_thread(_read, trace_id, await store.fetch_native(statement))
+
+    # To put very many in order costs the store more than it costs here. It has to where not all of them are wanted.
+    limit, order = max_spans + 1, ""
+    found = await read(SELECTED_SKELETON, limit, order, bounds)
+    if found is None and bounds:
+        # As for `find_trace`.
+        bounds = None
+        found = await read(SELECTED_SKELETON, limit, order, bounds)
+    complete = found is None or found.rows <= max_spans
+    if not complete:
+        limit, order = max_spans, EARLIEST_FIRST
+        found = await read(SELECTED_SKELETON, limit, order, bounds)
+    if found is not None and len(found.spans) < found.rows:
+        # Some agree in all that was read. Only their attributes say whether those are spans that were sent twice.
+        found = await read(SELECTED_WITH_CONTENT, limit, order, bounds)
+    return replace(found.spans, complete=complete) if found else None
+
+
+class _Read(NamedTuple):
+    """Spans in order, each identity once, and from how many rows."""
+
+    spans: Skeleton
+    rows: int
+
+
+def _read(trace_id: str, answer: Answer) -> _Read | None:
+    columns = parse_blocks(answer)
+    if not columns:
+        return None
+    stored = skeleton_of(trace_id, columns, complete=True)
+    return _Read(in_order(stored), len(stored))
+
+
+async def _exists(store: SpanStore, trace_id: str, workspace: str) -> bool:
+    """Known in a third of the time that it takes to look for all that there is of spans."""
+    return (await store.fetch(existence_statement(store, trace_id, workspace))).row_count > 0
 
 
 async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, workspace: str) -> Spans:
@@ -134,7 +207,8 @@ async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, work
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     # Rows stand by start; a start before 1970 reads as 0, and is no bound.
-    narrowed = Narrowing(skeleton.starts[rows[0]] or None, skeleton.starts[rows[-1]]) if rows else ALL_SPANS
+    starts = skeleton.table["start"]
+    narrowed = Narrowing(int(starts[rows[0]]) or None, int(starts[rows[-1]])) if rows else ALL_SPANS
     limit = len(skeleton) if rows else 0
     result = await store.fetch(
         spans_statement(store, SELECTED, skeleton.trace_id, workspace, None, narrowed, limit * _MAX_COPIES)
@@ -143,38 +217,9 @@ async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, work
     def pick() -> Spans:
         spans = from_result(skeleton.trace_id, result, complete=skeleton.complete)
         wanted = set(skeleton.take(rows).identities())
-        return spans.take([row for row, identity in enumerate(spans.identities()) if identity in wanted])
+        # The skeleton has contents only where they tell spans apart.
+        return spans.take(
+            [row for row, identity in enumerate(spans.identities()) if identity in wanted or (*identity[:-1], 0) in wanted]
+        )
 
     return await asyncio.to_thread(pick)
-
-
-async def _find(
-    store: SpanStore,
-    selected: str,
-    read: Callable[..., _Found],
-    trace_id: str,
-    workspace: str,
-    max_spans: int,
-    narrowed: Narrowing,
-) -> _Found | None:
-    bounds = await find_bounds(store, [trace_id], workspace)
-    if bounds is None and not (await store.fetch(existence_statement(store, trace_id, workspace))).row_count:
-        # Known in a third of the time that it takes to look for all that there is of spans.
-        return None
-    limit = max_spans + 1
-    result = await store.fetch(spans_statement(store, selected, trace_id, workspace, bounds, narrowed, limit))
-    if bounds and not result.row_count:
-        # A time that wrapped around in the companion looks like any other.
-        result = await store.fetch(spans_statement(store, selected, trace_id, workspace, None, narrowed, limit))
-    if not result.row_count:
-        return None
-    complete = result.row_count <= max_spans
-    if not complete:
-        result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
-
-    def read_all() -> _Found:
-        with collector_paused():
-            return read(trace_id, result, complete=complete)
-
-    # Large traces take a while: not on the event loop.
-    return await asyncio.to_thread(read_all)

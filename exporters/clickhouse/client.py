@@ -18,6 +18,7 @@ import structlog
 from yarl import URL
 
 from exporters.clickhouse.wire import (
+    NATIVE_SETTINGS,
     QUERY_SETTINGS,
     Answer,
     ClickHouseError,
@@ -120,17 +121,42 @@ class ClickHouseClient:
             ClickHouseTimeout: no answer in time. The query is killed, as it is when the calling task is cancelled.
             ClickHouseUnavailable: no endpoint gave a whole answer.
         """
+        return parse_columns(await self._query(QUERY_SETTINGS, sql, parameters, settings, timeout_s, query_id))
+
+    async def query_native(
+        self,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        *,
+        settings: Mapping[str, object] | None = None,
+        timeout_s: float = 30.0,
+    ) -> Answer:
+        """Run a SELECT (without FORMAT) of very many rows and return what `parse_blocks` reads, on another thread.
+
+        Raises:
+            ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as `query`.
+        """
+        return await self._query(NATIVE_SETTINGS, sql, parameters, settings, timeout_s, None)
+
+    async def _query(
+        self,
+        form: Mapping[str, object],
+        sql: str,
+        parameters: Mapping[str, object] | None,
+        settings: Mapping[str, object] | None,
+        timeout_s: float,
+        query_id: str | None,
+    ) -> Answer:
         arguments = {
-            **QUERY_SETTINGS,
+            **form,
             # The task is given up by the time-out below; the server's own limit catches what no KILL reaches.
             "max_execution_time": math.ceil(timeout_s + _TIME_LIMIT_GRACE_S),
             **(settings or {}),
             **{f"param_{name}": parameter_text(value) for name, value in (parameters or {}).items()},
         }
-        answer = await self._request(
+        return await self._request(
             arguments, sql.encode(), {}, timeout_s, query_id or str(uuid.uuid4()), self.database, repeatable=True
         )
-        return parse_columns(answer)
 
     async def command(
         self,

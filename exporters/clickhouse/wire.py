@@ -2,7 +2,8 @@
 
 Answers are `JSONColumns`: column-wise, exact for 64-bit integers, strings byte for byte (the JSON formats with metadata would
 replace what is not UTF-8), and parsed at C speed. A `Map` would lose duplicate keys in JSON, so queries ask for `mapKeys` and
-`mapValues`; nanosecond times are asked for as integers.
+`mapValues`; nanosecond times are asked for as integers. Very long answers of plain columns are `Native`, of which no object is
+made for each value.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+
+from proto.native_decode import Column, NativeError, decode_blocks
 
 # DB::Exception, DB::NetException, Coordination::Exception, ...; and those that came out of a library.
 _EXCEPTION_TEXT: Final = re.compile(
@@ -37,6 +40,8 @@ QUERY_SETTINGS: Final[Mapping[str, object]] = {
     "http_write_exception_in_output_format": 0,
 }
 """Arguments of a request whose answer `parse_columns` can read."""
+NATIVE_SETTINGS: Final[Mapping[str, object]] = {"default_format": "Native", "wait_end_of_query": 1}
+"""Arguments of a request whose answer `parse_blocks` can read."""
 
 
 class ClickHouseError(Exception):
@@ -156,6 +161,19 @@ def parse_columns(answer: Answer) -> QueryResult:
         except ValueError as error:
             raise ClickHouseError(0, "", f"the answer is not JSON: {error}", answer.status) from error
     return QueryResult(columns, max(map(len, columns.values()), default=0))
+
+
+def parse_blocks(answer: Answer) -> dict[str, Column]:
+    """The columns of an answer in the Native format; none when it has no rows. Of a large answer it takes a while.
+
+    Raises:
+        ClickHouseError: the body ends with an exception, or is not what was asked for.
+    """
+    try:
+        return decode_blocks(answer.body)
+    except NativeError as error:
+        raise_late_exception(answer)
+        raise ClickHouseError(0, "", str(error), answer.status) from error
 
 
 def raise_late_exception(answer: Answer) -> None:

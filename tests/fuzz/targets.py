@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import struct
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,13 @@ from exporters.embedded.statement import read_statement
 from exporters.otlp.answers import grpc_error, http_error, partial_success
 from proto.converted import ConvertedRequest
 from proto.errors import MalformedRequest
+from proto.native_decode import Coded, NativeError, decode_blocks
 from proto.native_encode import Encoder
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.spans import SpanBatch
+from proto.texts import Texts
 from proto.zipkin import MOST_GROWTH, zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 from tests.support.requests import Shape, every_value_request, generated_request
 from tests.support.zipkin import EVERY_FIELD, to_protobuf
@@ -231,6 +234,27 @@ def _unpack(body: bytes) -> None:
         assert len(unpack_blocks(body, _LIMIT)) <= _LIMIT
     except DatabaseError:
         return
+
+
+def _native_blocks() -> list[bytes]:
+    """Two blocks of a number, a text and a text with a dictionary, and an answer without rows."""
+    columns = ((b"n", b"Int32", b"\x01\0\0\0\xff\xff\xff\xff"), (b"t", b"String", b"\x01x\0"))
+    plain = b"".join(bytes([len(name)]) + name + bytes([len(kind)]) + kind + data for name, kind, data in columns)
+    dictionary = struct.pack("<QQQ", 1, 0x600, 2) + b"\0\x01y" + struct.pack("<Q", 2) + b"\x01\0"
+    block = b"\x03\x02" + plain + b"\x01d\x16LowCardinality(String)" + dictionary
+    return [block + block, b"\x01\0\x01n\x05Int32", b""]
+
+
+def _read_blocks(body: bytes) -> None:
+    try:
+        columns = decode_blocks(body)
+    except NativeError:
+        return
+    for column in columns.values():
+        if isinstance(column, Coded):
+            assert all(code < len(column.texts) for code in column.codes.tolist())
+        elif isinstance(column, Texts):
+            assert all(0 <= end <= len(body) for end in (column.offsets + column.lengths).tolist())
 
 
 _PARAMETERS: Final = [
@@ -529,6 +553,9 @@ TARGETS: Final[dict[str, Target]] = {
     "otlp-answers": Target(_answers, _read_answer, [b"{", b"}", b'"', b":", b"-1", b"9" * 30, b"GMT"]),
     "content-codings": Target(_packed, _undo_codings),
     "clickhouse-blocks": Target(_blocks, _unpack),
+    "clickhouse-native": Target(
+        _native_blocks, _read_blocks, [b"\x06String", b"\x06UInt64", b"\x16LowCardinality(String)", b"\xff" * 8]
+    ),
     "clickhouse-parameters": Target(
         lambda: _PARAMETERS, _read_parameters, [b"&", b"=", b"%", b"%00", b"%ff", b"param_", b"readonly=0"]
     ),

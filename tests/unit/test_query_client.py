@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable
+from exporters.clickhouse.wire import parse_blocks
 from tests.support.waiting import until
 
 Script = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -137,6 +138,22 @@ async def test_an_exception_after_the_first_byte_of_a_200_is_found(server: Serve
     assert (caught.value.code, caught.value.status) == (395, 200)
     assert caught.value.name == "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"
     assert caught.value.message == "Value passed to 'throwIf' is non-zero."
+
+
+@pytest.mark.parametrize("framing", ["bare", "framed"])
+async def test_an_exception_behind_native_blocks_is_found(server: Server, framing: str) -> None:
+    block = b"\x01\x01\x01x\x05UInt8\x07"
+    tail = f"\n{EXCEPTION}\n".encode() if framing == "bare" else framed(EXCEPTION)
+    server.script = answer_with(block + tail, **({"X_ClickHouse_Exception_Tag": TAG} if framing == "framed" else {}))
+    async with ClickHouseClient([server.url]) as client:
+        answer = await client.query_native("SELECT 1")
+    with pytest.raises(ClickHouseError) as caught:
+        parse_blocks(answer)
+    assert (caught.value.code, caught.value.message) == (395, "Value passed to 'throwIf' is non-zero.")
+    server.script = answer_with(block[:-1])
+    async with ClickHouseClient([server.url]) as client:
+        with pytest.raises(ClickHouseError, match="Native"):
+            parse_blocks(await client.query_native("SELECT 1"))
 
 
 async def test_an_exception_before_a_cut_connection_is_found(server: Server) -> None:

@@ -12,7 +12,7 @@ from collector.query.bounds import find_bounds
 from collector.query.conditions import TraceSearch
 from collector.query.ranking import DRAWN, sample_statement
 from collector.query.skeleton import Skeleton
-from collector.query.skeleton_rows import SELECTED_SKELETON, skeleton_from_result
+from collector.query.skeleton_rows import SELECTED_WITH_CONTENT, skeleton_from_result
 from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.client import QueryResult
 
@@ -64,7 +64,7 @@ async def sample_traces(store: SpanStore, search: TraceSearch, count: int) -> Tr
     within = f" AND {bounds.condition}" if bounds else ""
     result = await store.fetch(
         Statement(
-            f"SELECT TraceId, AdjustedCount, {SELECTED_SKELETON} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
+            f"SELECT TraceId, AdjustedCount, {SELECTED_WITH_CONTENT} FROM {store.spans_table}"  # noqa: S608 - the name is checked, values are bound
             f" WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}"
             f" ORDER BY {DRAWN} LIMIT {MOST_SPANS_OF_TRACE + 1} BY TraceId LIMIT {MOST_SPANS + 1}",
             {"trace_ids": trace_ids, "workspace": search.workspace, **(bounds.parameters if bounds else {})},
