@@ -198,9 +198,9 @@ async def test_settling_goes_on_after_a_failure(clickhouse: ClickHouse, database
         answer = await client.query("SELECT toUnixTimestamp(now()) AS now")
         came_s = int(answer.columns["now"][0]) - 12 * 60
         await store(writer, [(batch.select(slice(row, row + 1)), came_s) for row in range(2)])
-        settling = Settling(make_ready, client, SchemaSettings(database=database))
-        settling.wanted.set()
-        task = asyncio.create_task(settling.run())
+        settles = Settling(make_ready, client, SchemaSettings(database=database))
+        settles.wanted.set()
+        task = asyncio.create_task(settles.run())
         try:
             await until(lambda: stored_calls(clickhouse, database) == {("web", "cart", "", ""): 1})
         finally:
