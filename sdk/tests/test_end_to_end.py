@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import urllib.request
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind
-from spanhouse_sdk import asgi
+from spanhouse_sdk import asgi, get_trace_id
 from spanhouse_sdk.follower import Follower
 from spanhouse_sdk.settings import Settings
 from spanhouse_sdk.strawberry import ResolverSpansExtension
 from spanhouse_sdk.tracing_config import TracingConfig
 
 from sdk.tests import test_grpc
+from sdk.tests.test_http import outgoing
 from tests.support.daemon import Daemon, daemon_in, eventually
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -75,49 +76,90 @@ def test_what_is_said_over_the_api_is_done_within_seconds(daemon: Daemon) -> Non
         following.stop()
 
 
-def test_one_trace_over_three_protocols_is_stored_as_it_was(
-    daemon: Daemon, told: Any, spans: Any, provider: TracerProvider
-) -> None:
+@pytest.fixture(scope="module")
+def exporter(daemon: Daemon, provider: TracerProvider) -> Iterator[BatchSpanProcessor]:
     exporter = BatchSpanProcessor(OTLPSpanExporter(f"http://127.0.0.1:{daemon.ports.grpc}", insecure=True))
     provider.add_span_processor(exporter)
-    with test_grpc.threaded() as (channel, _):
+    yield exporter
+    exporter.shutdown()
 
-        @strawberry.type
-        class Query:
-            @strawberry.field
-            def stock(self) -> str:
-                with trace.get_tracer("shop").start_as_current_span("call", kind=SpanKind.CLIENT):
-                    return channel.unary_unary("/shop.Cart/unary_unary")(b"1").decode()
 
-        schema = strawberry.Schema(Query, extensions=[ResolverSpansExtension])
-        app = FastAPI()
-        app.add_middleware(asgi.TraceMiddleware)
+def shop(stock: Callable[[], str]) -> FastAPI:
+    """A service over HTTP that answers by GraphQL, whose resolver calls the stock."""
 
-        @app.get("/cart")
-        def cart() -> Any:
-            return schema.execute_sync("query Stock { stock }").data
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def stock(self) -> str:
+            return stock()
 
-        transport = httpx.ASGITransport(app)
+    schema = strawberry.Schema(Query, extensions=[ResolverSpansExtension])
+    app = FastAPI()
+    app.add_middleware(asgi.TraceMiddleware)
 
-        async def ask() -> httpx.Response:
-            async with httpx.AsyncClient(transport=transport, base_url="http://cart") as client:
-                return await client.get("/cart", headers={"X-Trace-ID": TRACE, "X-Span-ID": SPAN})
+    @app.get("/cart")
+    def cart() -> Any:
+        return schema.execute_sync("query Stock { stock }").data
 
-        assert asyncio.run(ask()).json() == {"stock": TRACE}
-    assert exporter.force_flush()
-    made = {span.context.span_id: span for span in spans()}
-    eventually(lambda: daemon.stored(f"TraceId = '{TRACE}'") == len(made), "all spans")
-    scopes = [scope for each in daemon.trace(TRACE).resource_spans for scope in each.scope_spans]
-    stored = [span for scope in scopes for span in scope.spans]
+    return app
+
+
+def asked(app: FastAPI, headers: dict[str, str]) -> str:
+    """What the stock has said to the shop."""
+
+    async def ask() -> Any:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cart") as client:
+            return (await client.get("/cart", headers=headers)).json()["stock"]
+
+    return asyncio.run(ask())
+
+
+def call(ask: Callable[[dict[str, str]], str]) -> str:
+    """Ask another service in a span of its own, which goes along."""
+    with trace.get_tracer("shop").start_as_current_span("call", kind=SpanKind.CLIENT):
+        return ask(outgoing())
+
+
+def check_stored(daemon: Daemon, trace_id: str, made: list[Any], order: list[str]) -> None:
+    """Stored is what was made; of the spans in this order each is above the next, and the first has a caller elsewhere."""
+    eventually(lambda: daemon.stored(f"TraceId = '{trace_id}'") == len(made), "all spans")
+    scopes = [scope for each in daemon.trace(trace_id).resource_spans for scope in each.scope_spans]
+    stored = {span.span_id.hex(): span for scope in scopes for span in scope.spans}
     assert len(stored) == len(made)
-    for span in stored:
-        mine = made[int.from_bytes(span.span_id, "big")]
+    for mine in made:
+        span = stored[f"{mine.context.span_id:016x}"]
         assert span.parent_span_id == mine.parent.span_id.to_bytes(8, "big")
         assert (span.name, span.trace_state) == (mine.name, mine.context.trace_state.to_header())
         assert (span.start_time_unix_nano, span.end_time_unix_nano) == (mine.start_time, mine.end_time)
-    by_name = {span.name: span for span in made.values()}
-    order = ["shop.Cart/unary_unary", "call", "Query.stock"]
-    for child, parent in pairwise(order):
-        assert by_name[child].parent.span_id == by_name[parent].context.span_id
-    (server,) = [span for span in made.values() if span.parent.span_id == int(SPAN, 16)]
-    assert server.kind is SpanKind.SERVER
+        assert span.kind == mine.kind.value + 1
+    by_id = {span.context.span_id: span for span in made}
+    [last] = (span for span in made if span.name == order[-1])
+    way = [last]
+    while (parent := by_id.get(way[-1].parent.span_id)) is not None:
+        way.append(parent)
+    assert way[-1].parent.span_id == int(SPAN, 16)
+    # FastAPI makes spans of its own in between.
+    assert [span.name for span in reversed(way) if span.name in order] == order
+
+
+def test_a_trace_from_http_by_graphql_to_grpc_is_stored(daemon: Daemon, exporter: BatchSpanProcessor, spans: Any) -> None:
+    with test_grpc.threaded() as (channel, _):
+        stock = channel.unary_unary("/shop.Cart/unary_unary")
+        answer = asked(shop(lambda: call(lambda _: stock(b"1").decode())), {"X-Trace-ID": TRACE, "X-Span-ID": SPAN})
+    assert answer == TRACE
+    assert exporter.force_flush()
+    check_stored(daemon, TRACE, spans(), ["query Stock", "Query.stock", "call", "shop.Cart/unary_unary"])
+
+
+def test_a_trace_from_grpc_by_http_to_graphql_is_stored(daemon: Daemon, exporter: BatchSpanProcessor, spans: Any) -> None:
+    trace_id = uuid.uuid4()
+    app = shop(lambda: get_trace_id() or "-")
+
+    def cart(request: bytes, context: Any) -> bytes:
+        return call(lambda headers: asked(app, headers)).encode()
+
+    with test_grpc.threaded({"unary_unary": cart}) as (channel, _):
+        metadata = (("x-trace-id", str(trace_id)), ("x-span-id", SPAN))
+        assert channel.unary_unary("/shop.Cart/unary_unary")(b"1", metadata=metadata).decode() == trace_id.hex
+    assert exporter.force_flush()
+    check_stored(daemon, trace_id.hex, spans(), ["shop.Cart/unary_unary", "call", "query Stock", "Query.stock"])

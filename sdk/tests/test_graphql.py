@@ -8,12 +8,19 @@ from typing import Any
 
 import ariadne
 import graphene
+import httpx
 import pytest
 import strawberry
+from fastapi import FastAPI
 from opentelemetry import trace
-from opentelemetry.trace import StatusCode
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.trace import SpanKind, StatusCode
+from spanhouse_sdk.asgi import TraceMiddleware
 from spanhouse_sdk.graphql import ResolverSpans
 from spanhouse_sdk.strawberry import ResolverSpansExtension
+from starlette.applications import Starlette
+from strawberry.asgi import GraphQL
+from strawberry.fastapi import GraphQLRouter
 
 QUERY = "query ShowCart { cart { id items { name } } broken slow }"
 
@@ -133,3 +140,21 @@ async def test_an_operation_without_a_name_and_without_a_span_around_it_is_no_pr
     assert (await answer("{ cart { id } }"))["cart"] == {"id": "1"}
     (span,) = spans()
     assert (span.name, span.parent) == ("Query.cart", None)
+
+
+@pytest.mark.parametrize("framework", ["fastapi", "fastapi+opentelemetry", "starlette"])
+async def test_the_span_of_the_request_has_the_name_and_no_other(framework: str, spans: Callable[[], list[Any]]) -> None:
+    schema = strawberry.Schema(Query, extensions=[ResolverSpansExtension])
+    app: Any = Starlette() if framework == "starlette" else FastAPI()
+    app.add_middleware(TraceMiddleware)
+    if framework == "starlette":
+        app.mount("/graphql", GraphQL(schema))
+    else:
+        app.include_router(GraphQLRouter(schema), prefix="/graphql")
+    if framework == "fastapi+opentelemetry":
+        FastAPIInstrumentor.instrument_app(app)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://cart", follow_redirects=True) as client:
+        answer = await client.post("/graphql/" if framework == "starlette" else "/graphql", json={"query": QUERY})
+    assert answer.json()["data"]["cart"]["id"] == "1"
+    (server,) = [span for span in spans() if span.kind is SpanKind.SERVER]
+    assert [span for span in spans() if span.name == "query ShowCart"] == [server]

@@ -61,6 +61,7 @@ def one(request: Any, context: Any) -> bytes:
 
 def said_before(request: Any, context: Any) -> bytes:
     context.send_initial_metadata((("mine", "1"),))
+    context.set_trailing_metadata((("mine", "2"),))
     return text()
 
 
@@ -111,6 +112,7 @@ async def aio_one(request: Any, context: Any) -> bytes:
 
 async def aio_said(request: Any, context: Any) -> bytes:
     await context.send_initial_metadata((("mine", "1"),))
+    context.set_trailing_metadata((("mine", "2"),))
     return text()
 
 
@@ -166,8 +168,8 @@ ASYNCHRONOUS = {
 
 
 @contextmanager
-def threaded(*, instrumented: bool = False) -> Iterator[tuple[grpc.Channel, Handlers]]:
-    handlers = Handlers(THREADED)
+def threaded(methods: dict[str, Any] = THREADED, *, instrumented: bool = False) -> Iterator[tuple[grpc.Channel, Handlers]]:
+    handlers = Handlers(methods)
     with ThreadPoolExecutor(2) as executor:
         before = [instrumented_server()] if instrumented else []
         server = grpc.server(executor, [handlers], [*before, ServerInterceptor()])
@@ -222,7 +224,7 @@ def test_ids_go_there_and_back_with_threads(kind: str, instrumented: bool, spans
                 answers = list(response)
             else:
                 answer, response = call.with_call(request)
-                told, answers = response.initial_metadata(), [answer]
+                told, answers = response.trailing_metadata(), [answer]
         assert all(answer.endswith(TRACE.encode()) for answer in answers)
         assert len(answers) == {"unary_stream": 3, "stream_stream": 2}.get(kind, 1)
         assert handlers.asked["x-trace-id"] == TRACE
@@ -243,8 +245,13 @@ async def test_ids_go_there_and_back_with_asyncio(method: str, instrumented: boo
         with calling() as caller:
             request: Any = iter([b"1", b"2"]) if kind.startswith("stream") else b"1"
             call = getattr(channel, kind)(f"/{SERVICE}/{method}")(request)
-            told = await call.initial_metadata()
-            answers = [each async for each in call] if kind.endswith("stream") else [await call]
+            if kind.endswith("stream"):
+                first = await call.initial_metadata()
+                answers = [each async for each in call]
+            else:
+                answers = [await call]
+            told = await call.trailing_metadata()
+        assert not kind.endswith("stream") or response_ids(first) == response_ids(told)
         assert all(answer.endswith(TRACE.encode()) for answer in answers)
         assert len(answers) == {"unary_stream": 3, "stream_stream": 2}.get(kind, 1)
         assert handlers.asked["x-trace-id"] == TRACE
@@ -261,12 +268,13 @@ def test_errors_end_spans_and_have_ids_with_threads(spans: Callable[[], list[Any
             with pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(f"/{SERVICE}/unary_unary_{name}")(b"1")
             assert caught.value.code() is code
-            assert response_ids(caught.value.initial_metadata()) is not None
+            assert response_ids(caught.value.trailing_metadata()) is not None
         with pytest.raises(grpc.RpcError):
             channel.unary_unary(f"/{SERVICE}/nothing")(b"1")
         _, call = channel.unary_unary(f"/{SERVICE}/unary_unary_said").with_call(b"1")
-        assert dict(call.initial_metadata())["mine"] == "1"
-        assert response_ids(call.initial_metadata()) is not None
+        for metadata, mine in ((call.initial_metadata(), "1"), (call.trailing_metadata(), "2")):
+            assert dict(metadata)["mine"] == mine
+            assert response_ids(metadata) is not None
     assert outcomes(spans()) == [(5, True), (2, False), (0, True)]
 
 
@@ -274,11 +282,12 @@ async def test_errors_end_spans_and_have_ids_with_asyncio(spans: Callable[[], li
     async with asynchronous() as (channel, _):
         for name, code in (("aborting", grpc.StatusCode.NOT_FOUND), ("raising", grpc.StatusCode.UNKNOWN)):
             call = channel.unary_unary(f"/{SERVICE}/unary_unary_{name}")(b"1")
-            assert response_ids(await call.initial_metadata()) is not None
             assert await call.code() is code
+            assert response_ids(await call.trailing_metadata()) is not None
         call = channel.unary_unary(f"/{SERVICE}/unary_unary_said")(b"1")
-        assert dict(await call.initial_metadata())["mine"] == "1"
-        assert response_ids(await call.initial_metadata()) is not None
+        for metadata, mine in ((await call.initial_metadata(), "1"), (await call.trailing_metadata(), "2")):
+            assert dict(metadata)["mine"] == mine
+            assert response_ids(metadata) is not None
     assert outcomes(spans()) == [(5, True), (2, False), (0, True)]
 
 

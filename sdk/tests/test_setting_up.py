@@ -62,6 +62,8 @@ def test_setup_is_one_line() -> None:
         "propagator": "ConfiguredPropagator",
     }
     assert log.count("cannot be reached") == 1
+    # Of instrumentations whose libraries are not installed nothing is said.
+    assert "instrument" not in log
 
 
 def test_environment_variables_are_enough() -> None:
@@ -69,6 +71,8 @@ def test_environment_variables_are_enough() -> None:
         """
         from opentelemetry.instrumentation.auto_instrumentation import initialize
         initialize()
+        from opentelemetry.instrumentation.propagators import get_global_response_propagator
+        assert type(get_global_response_propagator()).__name__ == "XTraceResponsePropagator"
         """,
         OTEL_SERVICE_NAME="shop",
         OTEL_TRACES_SAMPLER="spanhouse",

@@ -55,7 +55,7 @@ class Shop:
         """What becomes of a request at the storefront: its status, and the trace that the answer names."""
         async with self.session.request(method, f"http://127.0.0.1:{self.port}{path}", json=body, headers=headers) as answer:
             await answer.read()
-            [trace_id] = {*answer.headers.getall("X-Trace-ID")}
+            [trace_id] = answer.headers.getall("X-Trace-ID")
             return answer.status, trace_id
 
     async def services_of(self, trace_id: str) -> list[str]:

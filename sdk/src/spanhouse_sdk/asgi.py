@@ -12,10 +12,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any, TypeAlias
 
-from opentelemetry import context
-
 from spanhouse_sdk.failures import Injection
-from spanhouse_sdk.serving import Serving, with_new
+from spanhouse_sdk.serving import Serving
+from spanhouse_sdk.xtrace import ASGI_ANSWERS, are_told
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -45,32 +44,22 @@ class TraceMiddleware:
         added = [(name.encode(), value.encode()) for name, value in serving.response_headers()]
 
         async def send_with_ids(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.accept"):
-                message["headers"] = with_new(list(message.get("headers", ())), added)
+            if message["type"] in ASGI_ANSWERS:
+                headers = list(message.get("headers", ()))
+                message["headers"] = headers if are_told(headers) else headers + added
                 if serving.is_own:
                     _tell_route(serving, method, scope)
                     serving.answered(message.get("status", 101))
             await send(message)
 
         injection = serving.injection(path)
-        if not serving.is_own and injection is None:
-            await self._app(scope, receive, send_with_ids)
-            return
-        failed: BaseException | None = None
-        token = context.attach(serving.context)
-        try:
+        with serving:
             if injection is not None and injection.delay:
                 await asyncio.sleep(injection.delay / 1e9)
             if injection is not None and injection.ends:
                 await _fail(injection, scope, send_with_ids)
             else:
                 await self._app(scope, receive, send_with_ids)
-        except BaseException as error:
-            failed = error
-            raise
-        finally:
-            context.detach(token)
-            serving.finish(failed)
 
 
 async def _fail(injection: Injection, scope: Scope, send: Send) -> None:

@@ -12,9 +12,11 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from graphql import default_field_resolver
+from graphql import OperationType, default_field_resolver
 from opentelemetry import trace
 from opentelemetry.trace import Span
+
+from spanhouse_sdk.serving import request_span
 
 _MOST_CHARACTERS: Final = 200
 
@@ -25,17 +27,13 @@ class ResolverSpans:
     def resolve(self, following: Callable[..., Any], root: Any, info: Any, *arguments: Any, **named: Any) -> Any:
         """Resolve a field."""
         if info.path.prev is None:
-            _name_operation(trace.get_current_span(), info.operation)
+            if info.operation.operation is OperationType.SUBSCRIPTION:
+                # It is a payload: see `trace_subscriptions`. The request is a connection for many operations.
+                return following(root, info, *arguments, **named)
+            _name_operation(request_span(), info)
         if not _has_resolver(info):
             return following(root, info, *arguments, **named)
-        span = trace.get_tracer("spanhouse_sdk").start_span(
-            f"{info.parent_type.name}.{info.field_name}",
-            attributes={
-                "graphql.field.name": info.field_name,
-                "graphql.field.path": ".".join(map(str, info.path.as_list())),
-                "graphql.field.type": str(info.return_type),
-            },
-        )
+        span = trace.get_tracer("spanhouse_sdk").start_span(field_name(info), attributes=field_attributes(info))
         try:
             with trace.use_span(span):
                 result = following(root, info, *arguments, **named)
@@ -64,12 +62,32 @@ def _has_resolver(info: Any) -> bool:
     return not default and field.resolve not in (None, default_field_resolver)
 
 
-def _name_operation(span: Span, operation: Any) -> None:
+def _name_operation(span: Span, info: Any) -> None:
     """Say on the request's span what it asks for."""
-    if not span.is_recording():
-        return
-    kind, name = operation.operation.value, operation.name.value[:_MOST_CHARACTERS] if operation.name else ""
-    span.update_name(f"{kind} {name}".rstrip())
-    span.set_attribute("graphql.operation.type", kind)
-    if name:
-        span.set_attribute("graphql.operation.name", name)
+    if span.is_recording():
+        attributes = operation_attributes(info)
+        span.update_name(" ".join(attributes.values()))
+        span.set_attributes(attributes)
+
+
+def operation_attributes(info: Any) -> dict[str, str]:
+    """The operation's type, and its name if it has one; spans of operations are named by both."""
+    operation = info.operation
+    attributes = {"graphql.operation.type": operation.operation.value}
+    if operation.name:
+        attributes["graphql.operation.name"] = operation.name.value[:_MOST_CHARACTERS]
+    return attributes
+
+
+def field_name(info: Any) -> str:
+    """How a span of a field is named."""
+    return f"{info.parent_type.name}.{info.field_name}"
+
+
+def field_attributes(info: Any) -> dict[str, str]:
+    """What a span of a field says of it."""
+    return {
+        "graphql.field.name": info.field_name,
+        "graphql.field.path": ".".join(map(str, info.path.as_list())),
+        "graphql.field.type": str(info.return_type),
+    }

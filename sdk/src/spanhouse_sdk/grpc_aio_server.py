@@ -18,7 +18,6 @@ from opentelemetry import context as contexts
 from spanhouse_sdk import grpc_server
 from spanhouse_sdk.grpc_metadata import Outcome, begin, code_of
 from spanhouse_sdk.grpc_server import Behavior, wrapped
-from spanhouse_sdk.serving import with_new
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
@@ -42,10 +41,8 @@ def _unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
         try:
             await _fail(told, details.method)
             response = await behavior(request, told)
-            await told.tell()
         except Exception as error:
             told.outcome.failed(error)
-            await told.tell()
             raise
         except asyncio.CancelledError:
             told.outcome.ended()
@@ -85,13 +82,12 @@ def _generating(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavio
                     response = await anext(responses, _END)
                 finally:
                     contexts.detach(token)
-                await told.tell()
                 if response is _END:
                     return
+                await told.tell()
                 yield response
         except Exception as error:
             told.outcome.failed(error)
-            await told.tell()
             raise
         except asyncio.CancelledError:
             told.outcome.ended()
@@ -120,13 +116,17 @@ class _Context:
     def __init__(self, context: Any, outcome: Outcome) -> None:
         self._context = context
         self.outcome = outcome
+        context.set_trailing_metadata(tuple(outcome.serving.response_headers()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
         self.outcome.told = True
-        await self._context.send_initial_metadata(with_new(list(initial_metadata), self.outcome.serving.response_headers()))
+        await self._context.send_initial_metadata(self.outcome.with_ids(initial_metadata))
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(self.outcome.with_ids(trailing_metadata))
 
     async def write(self, message: Any) -> None:
         await self.tell()
@@ -138,9 +138,7 @@ class _Context:
 
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> None:
         self.outcome.code = code
-        # Aborting sends the status, behind which nothing can be told.
-        await self.tell()
-        await self._context.abort(code, details, trailing_metadata)
+        await self._context.abort(code, details, self.outcome.with_ids(trailing_metadata))
 
     async def tell(self) -> None:
         """Send the ids, if nothing was sent yet and somebody is there."""

@@ -42,7 +42,11 @@ def code_of(failure: Failure) -> grpc.StatusCode:
 
 
 def response_ids(metadata: Iterable[Any] | None) -> tuple[str, str] | None:
-    """The ids of trace and span that a server has told in its metadata: `response_ids(call.initial_metadata())`."""
+    """The ids of trace and span that a server has told in its metadata.
+
+    Args:
+        metadata: `call.trailing_metadata()`, or before the end of a stream `call.initial_metadata()`.
+    """
     found = dict(metadata or ())
     return (found[TRACE_ID], found[SPAN_ID]) if TRACE_ID in found and SPAN_ID in found else None
 
@@ -82,6 +86,10 @@ class Outcome:
         self.code = grpc.StatusCode.OK
         self.told = False
         self._error: Exception | None = None
+
+    def with_ids(self, metadata: Iterable[Any]) -> tuple[tuple[str, Any], ...]:
+        """The metadata of an answer, in which the ids are told."""
+        return tuple(with_new(list(metadata), self.serving.response_headers()))
 
     def failed(self, error: Exception) -> None:
         """An exception ends the call. Those that follow from `abort` say nothing new."""

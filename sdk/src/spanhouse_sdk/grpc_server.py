@@ -2,7 +2,8 @@
 
     grpc.server(executor, interceptors=[ServerInterceptor()])
 
-Where OpenTelemetry's own instrumentation stands in front, its spans are used. Ids are in the initial metadata of answers.
+Where OpenTelemetry's own instrumentation stands in front, its spans are used. Ids are in the trailing metadata of answers, where
+they cost next to nothing, and in the initial metadata of streams, which may be cancelled before their end.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any, Final
 import grpc
 
 from spanhouse_sdk.grpc_metadata import Outcome, begin, code_of
-from spanhouse_sdk.serving import with_new
 
 _STEP_S: Final = 0.1
 _END: Final = object()
@@ -57,7 +57,6 @@ def unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
             told.outcome.failed(error)
             raise
         finally:
-            told.tell()
             told.outcome.finish()
 
     return call
@@ -81,7 +80,6 @@ def stream(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
             told.outcome.failed(error)
             raise
         finally:
-            told.tell()
             told.outcome.finish()
 
     return call
@@ -104,13 +102,17 @@ class _Context:
     def __init__(self, context: Any, outcome: Outcome) -> None:
         self._context = context
         self.outcome = outcome
+        context.set_trailing_metadata(tuple(outcome.serving.response_headers()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
     def send_initial_metadata(self, initial_metadata: Any) -> None:
         self.outcome.told = True
-        self._context.send_initial_metadata(with_new(list(initial_metadata), self.outcome.serving.response_headers()))
+        self._context.send_initial_metadata(self.outcome.with_ids(initial_metadata))
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        self._context.set_trailing_metadata(self.outcome.with_ids(trailing_metadata))
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self.outcome.code = code
@@ -119,7 +121,7 @@ class _Context:
     def abort(self, code: grpc.StatusCode, details: str, trailing_metadata: Any = ()) -> None:
         self.outcome.code = code
         # Only the contexts of grpc.aio take metadata here.
-        self._context.abort(code, details, *([trailing_metadata] if trailing_metadata else []))
+        self._context.abort(code, details, *([self.outcome.with_ids(trailing_metadata)] if trailing_metadata else []))
 
     def abort_with_status(self, status: Any) -> None:
         self.outcome.code = status.code

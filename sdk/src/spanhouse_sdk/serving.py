@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
 from typing import Any
 
 from opentelemetry import context, propagate, trace
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
 from spanhouse_sdk import failures
@@ -16,13 +18,14 @@ from spanhouse_sdk.state import follower
 from spanhouse_sdk.xtrace import ids
 
 _SCOPE = "spanhouse_sdk"
+_request_span: ContextVar[Span] = ContextVar("spanhouse_request_span")
 
 
 class Serving:
     """A request that is worked on.
 
     If OpenTelemetry's own instrumentation stands in front, the request has a span already, which is used. Otherwise one is made,
-    as a child of what the request's headers say.
+    as a child of what the request's headers say. `with` it, or by `run`, the request is worked on in its context.
 
     Args:
         name: of the span that is made.
@@ -31,7 +34,7 @@ class Serving:
 
     Attributes:
         span: the span of the request.
-        context: in which it is current.
+        context: in which the request is worked on.
     """
 
     def __init__(self, name: str, headers: Callable[[], Mapping[str, list[str]]], attributes: Mapping[str, str]) -> None:
@@ -67,7 +70,19 @@ class Serving:
 
     def response_headers(self) -> list[tuple[str, str]]:
         """What tells the caller of the ids."""
-        return ids(self.context)
+        return ids(self.span)
+
+    def __enter__(self) -> None:
+        """Work on the request in its context, until the end of both."""
+        # A span of others is current already.
+        self._token = context.attach(self.context) if self.is_own else None
+        self._token_of_span = _request_span.set(self.span)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        _request_span.reset(self._token_of_span)
+        if self._token is not None:
+            context.detach(self._token)
+        self.finish(error)
 
     def run(self, step: Callable[..., Any], *arguments: Any) -> Any:
         """Call something in the request's context."""
@@ -94,8 +109,10 @@ class Serving:
             attributes: that are known in the end.
             failed: why the span is an error, where no exception says so.
         """
+        if not self.is_own:
+            return
         with self._lock:
-            if self._finished or not self.is_own:
+            if self._finished:
                 return
             self._finished = True
         if attributes:
@@ -106,6 +123,11 @@ class Serving:
         if failed:
             self.span.set_status(Status(StatusCode.ERROR, failed))
         self.span.end()
+
+
+def request_span() -> Span:
+    """The span of the request that is worked on, as far as is known, whichever were made within it; else the current one."""
+    return _request_span.get(None) or trace.get_current_span()
 
 
 def with_new(pairs: list[tuple[Any, Any]], additional: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:

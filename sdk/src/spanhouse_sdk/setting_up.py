@@ -72,6 +72,12 @@ def _exporter() -> SpanExporter | None:
     return None
 
 
+def answer_with_ids_if_xtrace() -> None:
+    """Where OTEL_PROPAGATORS names `xtrace`, tell ids in answers too; `opentelemetry-instrument` calls this when it is done."""
+    if "xtrace" in {name.strip() for name in os.environ.get("OTEL_PROPAGATORS", "").split(",")}:
+        _answer_with_ids()
+
+
 def _answer_with_ids() -> None:
     """Let OpenTelemetry's instrumentations tell ids in their answers, if there are any instrumentations."""
     try:
@@ -87,6 +93,16 @@ def _instrument() -> None:
         if each.name in disabled:
             continue
         try:
-            each.load()().instrument()
+            each.load()().instrument(raise_exception_on_conflict=True)
         except Exception as error:  # noqa: BLE001 - of others, whatever they raise; the service goes on without
-            _log.warning("the instrumentation %s cannot be switched on: %s", each.name, error)
+            level = logging.DEBUG if _is_for_what_is_not_installed(error) else logging.WARNING
+            _log.log(level, "the instrumentation %s cannot be switched on: %s", each.name, error)
+
+
+def _is_for_what_is_not_installed(error: Exception) -> bool:
+    """Whether an instrumentation could not be switched on because the service has not even got the library."""
+    # Of OpenTelemetry's DependencyConflictError.
+    conflict = getattr(error, "conflict", None)
+    if conflict is None:
+        return isinstance(error, ModuleNotFoundError)
+    return not (conflict.found or getattr(conflict, "found_any", None))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from opentelemetry.trace import TraceState
@@ -21,6 +23,8 @@ _PRECISION: Final = 4
 """Hexadecimal digits of thresholds, as the Collector has by default."""
 _SMALLEST: Final = 2.0**-56
 _LONGEST: Final = 256
+_REMEMBERED: Final = 256
+"""Most traces have one of the few thresholds that services sample with."""
 _ENTRY: Final = re.compile(r"(?P<key>[a-z][a-z0-9]*):(?P<value>[A-Za-z0-9._\-]*)")
 _THRESHOLD: Final = re.compile(r"[0-9a-f]{1,14}")
 _RANDOMNESS: Final = re.compile(r"[0-9a-f]{14}")
@@ -54,20 +58,31 @@ def with_threshold(state: TraceState | None, threshold: int | None) -> TraceStat
     entries = _entries(state)
     if entries is None:
         return state
-    others = [f"{key}:{value}" for key, value in entries.items() if key != "th"]
-    own = others if threshold is None else [f"th:{threshold_text(threshold)}", *others]
-    while len(value := ";".join(own)) > _LONGEST:
-        own.pop()
+    value = _member(entries, threshold)
+    if state and state.get(_MEMBER) == value and next(iter(state)) == _MEMBER:
+        return state
     rest = [(key, member) for key, member in state.items() if key != _MEMBER] if state else []
     # What has changed comes first, and what there is no room for any more is left out from the end, as W3C wants it.
     return TraceState([*([(_MEMBER, value)] if value else []), *rest][:32])
 
 
-def _entries(state: TraceState | None) -> dict[str, str] | None:
+def _member(entries: Mapping[str, str], threshold: int | None) -> str:
+    """The member `ot` with other entries than the threshold, as many as there is room for."""
+    others = [f"{key}:{value}" for key, value in entries.items() if key != "th"]
+    own = others if threshold is None else [f"th:{threshold_text(threshold)}", *others]
+    while len(value := ";".join(own)) > _LONGEST:
+        own.pop()
+    return value
+
+
+def _entries(state: TraceState | None) -> Mapping[str, str] | None:
     """What the member `ot` says; None where it is not well formed."""
     text = state.get(_MEMBER) if state else None
-    if text is None:
-        return {}
+    return {} if text is None else _parsed(text)
+
+
+@lru_cache(_REMEMBERED)
+def _parsed(text: str) -> Mapping[str, str] | None:
     if len(text) > _LONGEST:
         return None
     entries: dict[str, str] = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -19,13 +20,15 @@ from opentelemetry.propagators.textmap import (
     default_getter,
     default_setter,
 )
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, TraceFlags
 
 TRACE_ID: Final = "x-trace-id"
 SPAN_ID: Final = "x-span-id"
 PARENT_SPAN_ID: Final = "x-parent-span-id"
 _AS_WRITTEN: Final = {TRACE_ID: "X-Trace-ID", SPAN_ID: "X-Span-ID", PARENT_SPAN_ID: "X-Parent-Span-ID"}
-_TOLD: Final = (TRACE_ID, TRACE_ID.encode())
+ASGI_ANSWERS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+"""Types of ASGI's messages that have an answer's headers."""
+_TOLD: Final = frozenset({TRACE_ID, TRACE_ID.encode()})
 _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}", re.IGNORECASE | re.ASCII)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
@@ -66,7 +69,7 @@ class XTracePropagator(TextMapPropagator):
 
     def inject(self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter) -> None:
         """Write the ids of the current span, and of its parent where it has one."""
-        for name, value in ids(context):
+        for name, value in ids(trace.get_current_span(context)):
             setter.set(carrier, name, value)
 
     @property
@@ -83,19 +86,27 @@ class XTraceResponsePropagator:
         headers = carrier
         if isinstance(carrier, dict) and "type" in carrier:
             # To ASGI's instrumentation all messages are carriers, also those that have no headers.
-            if carrier["type"] == "http.response.body":
+            if carrier["type"] not in ASGI_ANSWERS:
                 return
             headers = carrier.get("headers")
         # A middleware of ours, which stands further in, has told them already.
-        if isinstance(headers, list) and any(name in _TOLD for name, _ in headers):
+        if isinstance(headers, list) and are_told(headers):
             return
-        for name, value in ids(context):
+        for name, value in ids(trace.get_current_span(context)):
             setter.set(carrier, name, value)
 
 
-def ids(context: Context | None = None) -> list[tuple[str, str]]:
-    """Headers with the ids of the current span and of its parent; none outside of spans."""
-    span = trace.get_current_span(context)
+def are_told(headers: Iterable[tuple[Any, Any]]) -> bool:
+    """Whether an answer's headers, whose names are text or bytes in lower case, tell ids."""
+    # A generator would take several times as long.
+    for name, _ in headers:
+        if name in _TOLD:
+            return True
+    return False
+
+
+def ids(span: Span) -> list[tuple[str, str]]:
+    """Headers with the ids of a span and of its parent; none of a span that has no ids."""
     own = span.get_span_context()
     if not own.is_valid:
         return []
