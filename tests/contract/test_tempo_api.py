@@ -405,6 +405,37 @@ async def test_metrics_are_calculated_with_where_their_labels_agree(api: Api, sh
     assert await series(f"({{}} | {by_service}) - ({{}} | rate())") == {}
 
 
+async def test_selected_spans_are_set_against_the_others_by_what_they_have(api: Api, shop: Api) -> None:
+    first = EPOCH // SECOND
+
+    async def counted(q: str) -> dict[tuple[str, str, str], list[float]]:
+        answer = await api.get("/tempo/api/metrics/query_range", q=q, step="2s", start=first, end=first + 4)
+        assert answer.status == 200, answer.body
+        found = {}
+        for each in answer.json["series"]:
+            what, attribute = each["labels"]
+            key = what["value"]["stringValue"], attribute["key"], attribute["value"]["stringValue"]
+            found[key] = [sample["value"] for sample in each["samples"]]
+        return found
+
+    found = await counted('{} | compare({ resource.service.name = "web" })')
+    services = {names: numbers for names, numbers in found.items() if names[1] == "resource.service.name"}
+    assert services == {
+        ("baseline", "resource.service.name", "cart"): [1, 1],
+        ("baseline", "resource.service.name", "shop"): [1],
+        ("baseline_total", "resource.service.name", "nil"): [1, 2],
+        ("selection", "resource.service.name", "web"): [2, 2],
+        ("selection_total", "resource.service.name", "nil"): [2, 2],
+    }
+    assert found["selection", "kind", "server"] == [1, 1]
+    assert {key for _, key, _ in found} >= {"name", "kind", "status", "span.http.response.status_code"}
+    fewer = await counted('{} | compare({ resource.service.name = "web" }, 1)')
+    assert [value for what, key, value in fewer if (what, key) == ("baseline", "resource.service.name")] == ["cart"]
+    later = f"{(first + 2) * SECOND}, {(first + 4) * SECOND}"
+    within = await counted(f'{{}} | compare({{ resource.service.name = "web" }}, 10, {later})')
+    assert within["selection", "resource.service.name", "web"] == within["baseline", "resource.service.name", "web"] == [2]
+
+
 async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, shop: Api) -> None:
     async def numbers(q: str) -> dict[str, float]:
         # A time range that no whole step begins or ends with.

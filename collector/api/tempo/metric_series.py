@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
+from collector.query.span_contrast import Contrast, ContrastedKey
 from collector.query.span_series import Metric, SpanSeries
 from collector.query.traceql.reading import Combined, MetricsQuery, Result
 from collector.query.traceql.stages import Kept, Ranked
@@ -45,7 +46,11 @@ class Series(NamedTuple):
         return f"{{{texts}}}"
 
 
-def series_of(result: Result, groups: Sequence[Sequence[SpanSeries]], steps: range) -> list[Series]:
+Found = Sequence[SpanSeries] | Sequence[ContrastedKey]
+"""What was found for one metric."""
+
+
+def series_of(result: Result, groups: Sequence[Found], steps: range) -> list[Series]:
     """The series that a query asks for.
 
     Args:
@@ -65,10 +70,10 @@ def shown_labels(series: Series) -> dict[str, Any]:
     }
 
 
-def _evaluated(result: Result, found: Callable[[], Sequence[SpanSeries]], steps: range) -> list[Series] | float:
+def _evaluated(result: Result, found: Callable[[], Found], steps: range) -> list[Series] | float:
     match result:
         case MetricsQuery():
-            series = [each for group in found() for each in _of_group(result.metric, group, steps)]
+            series = [each for group in found() for each in _of(result.metric, group, steps)]
             for stage in result.then:
                 series = _ranked(series, stage) if isinstance(stage, Ranked) else _kept(series, stage)
             return series
@@ -77,6 +82,26 @@ def _evaluated(result: Result, found: Callable[[], Sequence[SpanSeries]], steps:
             right = _evaluated(result.right, found, steps)
             return _combined(result.operator, left, right)
     return result
+
+
+def _of(metric: Metric | Contrast, found: SpanSeries | ContrastedKey, steps: range) -> list[Series]:
+    if isinstance(found, ContrastedKey):
+        return _of_key(found)
+    assert isinstance(metric, Metric)  # noqa: S101 - only metrics find groups
+    return _of_group(metric, found, steps)
+
+
+def _of_key(found: ContrastedKey) -> list[Series]:
+    """How often each value occurs among the selected spans and the others, and how many of each have the key."""
+
+    def series(what: str, value: str, points: dict[int, float]) -> Series:
+        return Series([("__meta_type", {"stringValue": what}), (found.key, {"stringValue": value})], points)
+
+    sides = (("baseline", found.baseline), ("selection", found.selection))
+    return [
+        *(series(name, value, points) for name, side in sides for value, points in side.values),
+        *(series(f"{name}_total", _NO_VALUE, side.total) for name, side in sides if side.total),
+    ]
 
 
 def _of_group(metric: Metric, group: SpanSeries, steps: range) -> list[Series]:

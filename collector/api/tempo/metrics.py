@@ -14,10 +14,11 @@ from collector.api.params import parse_duration, parse_time
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
-from collector.api.tempo.metric_series import Series, series_of, shown_labels
+from collector.api.tempo.metric_series import Found, Series, series_of, shown_labels
 from collector.api.tempo.traces import PREFIX
+from collector.query.span_contrast import Contrast, find_contrast
 from collector.query.span_series import find_series
-from collector.query.traceql.reading import Result, metrics_in, read_metrics
+from collector.query.traceql.reading import MetricsQuery, Result, metrics_in, read_metrics
 from config.ottl_grammar import OttlError
 
 _MOST_POINTS: Final = 10_000
@@ -85,25 +86,24 @@ async def _answer(request: web.Request, result: Result, steps: range, shown: Cal
     """The series of a query; `shown` gives the numbers of one."""
     asked_for = asked(request.query, whole(0, 10**9), 0, "maxSeries") or _MOST_SERIES
     most = min(asked_for, _MOST_SERIES, max(_MOST_NUMBERS // len(steps), 1))
-    groups = [
-        await find_series(
-            request.app[STORE],
-            each.metric,
-            each.where,
-            workspace=request[CALLER].workspace,
-            start=steps.start,
-            end=steps.stop,
-            step=steps.step,
-            limit=most,
-        )
-        for each in metrics_in(result)
-    ]
+    groups = [await _find(request, each, steps, most) for each in metrics_in(result)]
 
     def work() -> web.Response:
         series = [shown_labels(each) | shown(each) for each in series_of(result, groups, steps)]
         return json_response({"series": series, "metrics": {}, "status": "COMPLETE"})
 
     return await asyncio.to_thread(work)
+
+
+async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int) -> Found:
+    """What makes so many series at most."""
+    store, workspace, metric = request.app[STORE], request[CALLER].workspace, query.metric
+    times = {"start": steps.start, "end": steps.stop, "step": steps.step}
+    if isinstance(metric, Contrast):
+        # Those of values on both sides, and two of all.
+        keys = max(most // (2 * metric.values + 2), 1)
+        return await find_contrast(store, metric, query.where, workspace=workspace, limit=keys, **times)
+    return await find_series(store, metric, query.where, workspace=workspace, limit=most, **times)
 
 
 def _in_steps(series: Series) -> dict[str, Any]:

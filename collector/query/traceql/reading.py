@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Field, HasRelative, Measured, Not, Predicate
+from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
 from collector.query.traceql.grammar import words_of
 from collector.query.traceql.numbers import Constant, constant_of
@@ -46,7 +47,7 @@ class MetricsQuery:
     """Which spans, what is made of them over time, and what is done to that one after the other."""
 
     where: Predicate
-    metric: Metric
+    metric: Metric | Contrast
     then: tuple[Ranked | Kept, ...] = ()
 
 
@@ -153,7 +154,8 @@ def _read_pipeline(source: Source, tree: Words, *, serves_metrics: bool) -> Pipe
             pipeline.filter(stage, read_sets(source, stage))
         else:
             pipeline.call(call_of(stage))
-    if _size(pipeline.where, {}) > _LARGEST_PREDICATE:
+    chosen = pipeline.metric.selection if isinstance(pipeline.metric, Contrast) else EVERY_SPAN
+    if _size(AllOf((pipeline.where, chosen)), {}) > _LARGEST_PREDICATE:
         raise source.error(tree, "asks for too much at once: sets within sets are looked for again and again")
     return pipeline
 

@@ -8,13 +8,18 @@ from typing import Final, Literal, cast
 
 from collector.query.grouping import is_groupable
 from collector.query.predicates import AllOf, Field, Measured, Operator, Predicate
+from collector.query.span_contrast import Contrast
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.numbers import constant_of, field_number
+from collector.query.traceql.sets import read_sets
 from collector.query.traceql.source import Source, Words, words
 
 _SERVED: Final = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
 _RANKS: Final = ("topk", "bottomk")
 _MOST_RANKED: Final = 1_000
+_USUAL_VALUES: Final = 10
+_MOST_VALUES: Final = 100
+_LATEST: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +80,14 @@ class Pipeline:
     def __init__(self, source: Source, where: Predicate, *, serves_metrics: bool) -> None:
         self.where = where
         self.by: dict[str, Field] = {}
-        self.metric: Metric | None = None
+        self.metric: Metric | Contrast | None = None
         self.then: list[Ranked | Kept] = []
         self._source = source
         self._serves_metrics = serves_metrics
         self._stages: Mapping[str, Callable[[Call], None]] = {
             **dict.fromkeys(("count", "avg", "min", "max", "sum"), self._measure),
             **dict.fromkeys(METRICS, self._make_metric),
+            "compare": self._contrast,
             **dict.fromkeys(_RANKS, self._rank),
             "by": self._group,
             "coalesce": self._coalesce,
@@ -165,9 +171,28 @@ class Pipeline:
             )
         return {str(field.children[0]): subject.field}
 
-    def _make_metric(self, call: Call) -> None:
+    def _contrast(self, call: Call) -> None:
+        self._check_metrics(call)
+        self._alone(call, "as in compare({ status = error })")
+        chosen, *numbers = call.arguments or [call.tree]
+        if chosen.data != "set" or len(numbers) not in (0, 1, 3):
+            raise self._source.error(call.tree, "compare needs spans in braces, as in compare({ status = error }, 10)")
+        values = self._whole(numbers[0], 1, _MOST_VALUES) if numbers else _USUAL_VALUES
+        start, end = (self._whole(number, 0, _LATEST) for number in numbers[1:]) if len(numbers) == 3 else (None, None)
+        self.metric = Contrast(read_sets(self._source, chosen), values, start, end)
+
+    def _whole(self, argument: Words, least: int, most: int) -> int:
+        constant = constant_of(self._source, argument)
+        if constant is None or not isinstance(constant.value, int) or not least <= constant.value <= most:
+            raise self._source.error(argument, f"expected a whole number from {least} to {most}")
+        return constant.value
+
+    def _check_metrics(self, call: Call) -> None:
         if not self._serves_metrics:
             raise self._source.error(call.tree, f"{call.function}() makes metrics, which are asked for elsewhere than traces")
+
+    def _make_metric(self, call: Call) -> None:
+        self._check_metrics(call)
         if self.by:
             raise self._source.error(call.tree, f"by (...) stands behind a metric, as in {METRICS[call.function]} by (name)")
         by: dict[str, Field] = {}

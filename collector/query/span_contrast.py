@@ -1,0 +1,117 @@
+"""In which attributes some of many spans differ from the others: how often each value occurs among both, over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from collector.query.predicates import Predicate
+from collector.query.store import IDENTITY, SpanStore, Statement, time_range
+from collector.query.wording import Wording
+
+_PAIRS: Final = """arrayConcat(
+    [('name', SpanName), ('kind', lower(SpanKind)), ('status', lower(StatusCode)), ('statusMessage', StatusMessage)],
+    arrayMap((key, value) -> (concat('resource.', key), value), mapKeys(ResourceAttributes), mapValues(ResourceAttributes)),
+    arrayMap((key, value) -> (concat('span.', key), value), mapKeys(SpanAttributes), mapValues(SpanAttributes))
+)"""
+"""What a span has, under the names by which TraceQL knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Which spans are set against the others.
+
+    Attributes:
+        selection: they fit this.
+        values: so many values of a key are told of at most, those that occur most, of either side.
+        start, end: they start in [start, end), nanoseconds since 1970; None for whenever.
+    """
+
+    selection: Predicate
+    values: int
+    start: int | None = None
+    end: int | None = None
+
+
+Points = dict[int, float]
+"""Start of a step, nanoseconds since 1970 → number of spans. Steps without are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is known of one key among the selected spans, or among the others.
+
+    Attributes:
+        total: spans that have the key.
+        values: those with each of its most frequent values, in falling order.
+    """
+
+    total: Points
+    values: list[tuple[str, Points]]
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastedKey:
+    """An attribute or a field of spans, such as `resource.service.name` or `kind`."""
+
+    key: str
+    baseline: Side
+    selection: Side
+
+
+def contrast_statement(
+    store: SpanStore, contrast: Contrast, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+) -> Statement:
+    """One row for each key, those that most spans have first."""
+    condition, parameters = time_range(start, end)
+    parameters |= {"workspace": workspace, "step": step, "origin": start, "limit": limit, "values": contrast.values}
+    wording = Wording(store.spans_table, parameters)
+    fits, chosen = wording.condition(where), wording.condition(contrast.selection)
+    if contrast.start is not None and contrast.end is not None:
+        within, bounds = time_range(contrast.start, contrast.end, "chosen_")
+        chosen = f"({chosen}) AND {within}"
+        parameters |= bounds
+    # A span that was sent twice is one.
+    spans = (
+        f"SELECT {_PAIRS} AS Pairs, {chosen} AS Chosen,"  # noqa: S608 - names are checked, values are bound
+        " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
+        f" FROM {store.spans_table} WHERE Workspace = {{workspace:String}} AND {condition} AND {fits}"
+        f" LIMIT 1 BY TraceId, {IDENTITY}"
+    )
+    counts = (
+        "SELECT Pair.1 AS Key, Pair.2 AS Value, Chosen, sumMap([Step], [toUInt64(1)]) AS Steps, toInt64(count()) AS Spans"
+        " FROM spans ARRAY JOIN Pairs AS Pair WHERE Value != '' GROUP BY Key, Value, Chosen"
+    )
+    sides = ", ".join(
+        f"sumMapIf(Steps.1, Steps.2, {side}) AS {name}Total, arraySlice(arraySort(each -> (-each.1, each.2),"
+        f" groupArrayIf((Spans, Value, Steps), {side})), 1, {{values:UInt64}}) AS {name}Values"
+        for name, side in (("Baseline", "NOT Chosen"), ("Selection", "Chosen"))
+    )
+    return Statement(
+        f"WITH spans AS ({spans}), counts AS ({counts})"  # noqa: S608 - as above
+        f" SELECT Key, {sides} FROM counts GROUP BY Key ORDER BY sum(Spans) DESC, Key LIMIT {{limit:UInt64}}",
+        parameters,
+    )
+
+
+async def find_contrast(
+    store: SpanStore, contrast: Contrast, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+) -> list[ContrastedKey]:
+    """What is known of spans that start in [start, end) and fit, in steps that are counted from `start`; all in nanoseconds.
+
+    Args:
+        limit: so many keys at most, those that most spans have.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    statement = contrast_statement(store, contrast, where, workspace=workspace, start=start, end=end, step=step, limit=limit)
+
+    def points(steps: list[list[int]]) -> Points:
+        return {number * step + start: float(spans) for number, spans in zip(*steps, strict=True)}
+
+    def side(row: dict[str, Any], name: str) -> Side:
+        return Side(points(row[f"{name}Total"]), [(value, points(steps)) for _, value, steps in row[f"{name}Values"]])
+
+    rows: Any = (await store.fetch(statement)).rows()
+    return [ContrastedKey(row["Key"], side(row, "Baseline"), side(row, "Selection")) for row in rows]
