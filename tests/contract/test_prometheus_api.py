@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from collector.processors.probabilistic_sampler import Sampler
-from collector.query.promql.evaluation import ENDS_AFTER, MERGED
 from collector.query.promql.families import METRICS
+from collector.query.promql.needs import ENDS_AFTER, MERGED
 from collector.query.rollups import HOUR, MINUTE
 from collector.sketch import RELATIVE_ERROR
 from config.sampling import ProbabilisticSampler
@@ -138,6 +138,22 @@ async def test_series_over_time_are_those_of_the_spans(api: Api, spans: Spans) -
     quarters = await ranged(api, f"sum(increase({CALLS}[15m]))", START + 15 * MINUTE, END, "15m")
     assert quarters[()] == pytest.approx({time: spans.between(time - 15 * MINUTE, time).count for time in quarters[()]})
     assert len(quarters[()]) == 8
+
+
+async def test_what_was_over_a_time_is_that_of_the_spans(api: Api, spans: Spans) -> None:
+    end = START + 60 * MINUTE
+    by_minute = [spans.between(end - (number + 1) * MINUTE, end - number * MINUTE).count for number in range(30)]
+    per_minute = f"sum(increase({CALLS}[1m]))"
+    assert await number(api, f"max_over_time({per_minute}[30m:1m])", end) == pytest.approx(max(by_minute))
+    assert await number(api, f"avg_over_time({per_minute}[30m:])", end) == pytest.approx(sum(by_minute) / 30)
+    assert await number(api, f"quantile_over_time(0.9, {per_minute}[30m:1m])", end) == pytest.approx(np.quantile(by_minute, 0.9))
+    busiest = await ranged(api, f"max_over_time({per_minute}[10m:1m])", end - 5 * MINUTE, end, "60")
+    assert busiest[()] == pytest.approx({end - n * MINUTE: max(by_minute[n : n + 10]) for n in range(6)})
+    # The last hour against what it was at its end, at each of its steps.
+    share = await ranged(api, f"{per_minute} / (sum(increase({CALLS}[1m] @ end())))", end - 5 * MINUTE, end, "60")
+    assert share[()] == pytest.approx({end - n * MINUTE: by_minute[n] / by_minute[0] for n in range(6)})
+    renamed = f'label_replace(sum by (service_name) (increase({CALLS}[30m])), "service", "$1", "service_name", "(.*)")'
+    assert all(labels["service"] == labels["service_name"] for labels, _ in await instant(api, renamed, end))
 
 
 async def test_quantiles_are_those_of_the_spans(api: Api, spans: Spans) -> None:
@@ -282,7 +298,7 @@ async def test_errors_are_prometheus_own(api: Api) -> None:
         ("/query", {}, 400, "bad_data", 'invalid parameter "query": is needed'),
         ("/query", {"query": "sum("}, 400, "bad_data", 'invalid parameter "query": 1:5: parse error: expected a value'),
         ("/query", {"query": "deriv(x[5m])"}, 400, "bad_data", "unknown function with name 'deriv'"),
-        ("/query", {"query": "x[5m]"}, 400, "bad_data", "a range vector is served within rate and increase only"),
+        ("/query", {"query": "x[5m]"}, 400, "bad_data", "a range vector is served within functions of ranges only, as rate"),
         ("/query", {"query": "x", "time": "noon"}, 400, "bad_data", 'invalid parameter "time"'),
         ("/query", {"query": "x", "time": "1e400"}, 400, "bad_data", 'invalid parameter "time"'),
         ("/query_range", {"query": "x", "start": "0", "end": "60"}, 400, "bad_data", 'invalid parameter "step": is needed'),

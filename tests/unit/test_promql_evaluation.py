@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from collector.query.promql import evaluation
-from collector.query.promql.evaluation import ENDS_AFTER, Steps, evaluate
+from collector.query.promql.evaluation import evaluate
 from collector.query.promql.loading import Counted, Load, le_texts
+from collector.query.promql.needs import ENDS_AFTER, Steps
+from collector.query.promql.over_time import over_time
 from collector.query.promql.reading import read_promql, type_of
 from collector.query.promql.vectors import NAME, EvaluationError, Vector, kept, labels_of
 from collector.query.rollups import HOUR, MINUTE
@@ -133,3 +135,93 @@ def test_odd_quantiles_are_those_of_prometheus(query: str, expected: float) -> N
     found = asked(query, Steps(START + HOUR))
     assert found.labels
     assert found.values[:, 0] == pytest.approx(expected, nan_ok=True)
+
+
+WINDOW = st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1, max_size=40)
+
+
+@given(WINDOW, st.integers(1, 400), st.lists(st.integers(-50, 700), min_size=1, max_size=5).map(sorted), st.floats(-0.2, 1.2))
+def test_functions_over_a_time_are_those_of_plain_lists(
+    samples: list[tuple[float, bool]], range_s: int, ends: list[int], quantile: float
+) -> None:
+    times = np.arange(len(samples), dtype=np.int64) * 15
+    values = np.array([[value for value, _ in samples]])
+    there = np.array([[is_there for _, is_there in samples]])
+    vector = Vector([labels_of({NAME: "x", "a": "b"})], values, there)
+    for name in ("avg", "sum", "min", "max", "count", "last", "quantile"):
+        quantiles = np.full(len(ends), quantile) if name == "quantile" else None
+        found = over_time(f"{name}_over_time", vector, times, np.array(ends), range_s, quantiles)
+        assert found.labels == ([labels_of({NAME: "x", "a": "b"})] if name == "last" else [labels_of({"a": "b"})])
+        for place, end in enumerate(ends):
+            seen = [v for time, (v, is_there) in zip(times, samples, strict=True) if is_there and end - range_s < time <= end]
+            assert found.present[0, place] == bool(seen)
+            if seen:
+                assert found.values[0, place] == pytest.approx(over(name, seen, quantile), rel=1e-9, abs=1e-9)
+
+
+def over(name: str, seen: list[float], quantile: float) -> float:
+    """What a function makes of some numbers, in plain Python."""
+    match name:
+        case "avg":
+            return sum(seen) / len(seen)
+        case "count":
+            return len(seen)
+        case "last":
+            return seen[-1]
+        case "quantile" if quantile < 0 or quantile > 1:
+            return np.inf if quantile > 1 else -np.inf
+        case "quantile":
+            return float(np.quantile(seen, quantile))
+    return {"sum": sum, "min": min, "max": max}[name](seen)  # type: ignore[operator,no-any-return]  # each takes numbers
+
+
+CALLS = "traces_span_metrics_calls_total"
+
+
+def test_a_subquery_is_the_expression_at_each_of_its_steps() -> None:
+    steps, rate, step = Steps(START + 7 * 10**9, 90 * 10**9, 7), f"sum(rate({CALLS}[5m]))", 2 * MINUTE
+    found = asked(f"max_over_time({rate}[10m:2m] offset 1m)", steps)
+    # Counters are drawn here by where reading begins: that is where the whole subquery does.
+    first = (steps.first - 11 * MINUTE) // step * step + step
+    whole = asked(rate, Steps(first, step, ((steps.last - MINUTE) - first) // step + 1)).values[0]
+    for place, time in enumerate(steps.times.tolist()):
+        end = time - MINUTE
+        inside = [value for number, value in enumerate(whole) if end - 10 * MINUTE < first + number * step <= end]
+        assert len(inside) == 5
+        assert found.values[0, place] == pytest.approx(max(inside))
+
+
+def test_a_fixed_time_is_that_at_every_step() -> None:
+    steps = Steps(START, MINUTE, 5)
+    rate = f"sum(rate({CALLS}[5m]%s))"
+    for word, time in (("start()", steps.first), ("end()", steps.last), (f"{START // 10**9 - 60}", START - MINUTE)):
+        found = asked(rate % f" @ {word}", steps)
+        alone = asked(rate % "", Steps(time))
+        assert found.values.tolist() == [[alone.values[0, 0]] * 5]
+        assert asked(f"count_over_time({CALLS}[5m] @ {word})", steps).values[:, 0].tolist() == [5, 5]
+
+
+def test_a_label_is_made_of_another_where_all_of_it_fits() -> None:
+    def labels(text: str) -> list[dict[str, str]]:
+        return [dict(each) for each in asked(text, Steps(START)).labels]
+
+    base = f"sum by (service_name) (rate({CALLS}[5m]))"
+    assert labels(f'label_replace({base}, "to", "<$1${{rest}}$$$9>", "service_name", "(.)(?P<rest>.*)")') == [
+        {"service_name": "cart", "to": "<cart$>"},
+        {"service_name": "mail", "to": "<mail$>"},
+    ]
+    assert labels(f'label_replace({base}, "service_name", "basket", "service_name", "cart")') == [
+        {"service_name": "basket"},
+        {"service_name": "mail"},
+    ]
+    assert labels(f'label_replace({base}, "service_name", "", "service_name", "car")') == labels(base)
+    assert labels(f'label_replace({base}, "none", "$1", "other", "(.*)")') == labels(base)
+    with pytest.raises(EvaluationError, match="same labelset"):
+        asked(f'label_replace({base}, "service_name", "x", "service_name", ".*")', Steps(START))
+
+
+def test_a_subquery_may_not_be_too_long() -> None:
+    with pytest.raises(EvaluationError, match="a subquery has 11001 steps of 1 s; ask for longer ones, 11000 at most"):
+        asked(f"max_over_time({CALLS}[11001s:1s])", Steps(START))
+    with pytest.raises(EvaluationError, match="max_over_time of 2 series is too much"):
+        asked(f"max_over_time({CALLS}[10900s:1s])", Steps(START, 10**6, 5000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import promql_parser
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from collector.query.promql.expressions import (
     Aggregation,
+    At,
     Binary,
     Call,
     Expression,
@@ -19,9 +21,10 @@ from collector.query.promql.expressions import (
     Negated,
     Number,
     Selector,
+    Subquery,
     Text,
 )
-from collector.query.promql.reading import read_duration, read_promql, read_selector
+from collector.query.promql.reading import STANDING_STEP_NS, read_duration, read_promql, read_selector
 from config.ottl_grammar import OttlError
 
 NS = 10**9
@@ -40,10 +43,15 @@ def expected(node: Any) -> Expression:
         case "UnaryExpr":
             return Negated(expected(node.expr))
         case "VectorSelector":
-            return Selector(_matchers(node), 0, _offset(node))
+            return Selector(_matchers(node), 0, _offset(node), _at(node))
         case "MatrixSelector":
             of = node.vector_selector
-            return Selector(_matchers(of), int(node.range.total_seconds() * NS), _offset(of))
+            return Selector(_matchers(of), int(node.range.total_seconds() * NS), _offset(of), _at(of))
+        case "SubqueryExpr":
+            step_ns = int(node.step.total_seconds() * NS) if node.step is not None else STANDING_STEP_NS
+            return Subquery(expected(node.expr), int(node.range.total_seconds() * NS), step_ns, _offset(node), _at(node))
+        case "Call" if node.func.name.endswith("_over_time"):
+            return Call(node.func.name, tuple(_minute_by_minute(expected(each)) for each in node.args))
         case "Call":
             return Call(node.func.name, tuple(map(expected, node.args)))
         case "AggregateExpr":
@@ -73,6 +81,19 @@ def _offset(node: Any) -> int:
     return int(node.offset.total_seconds() * NS) if node.offset is not None else 0
 
 
+def _at(node: Any) -> At:
+    words: dict[str, At] = {"@ start()": "start", "@ end()": "end"}
+    text = str(node.at)
+    return None if node.at is None else words[text] if text in words else round(float(text.removeprefix("@ ")) * NS)
+
+
+def _minute_by_minute(argument: Expression) -> Expression:
+    match argument:
+        case Selector(matchers, range_ns, offset_ns, at):
+            return Subquery(Selector(matchers), range_ns, STANDING_STEP_NS, offset_ns, at)
+    return argument
+
+
 def _matching(modifier: Any) -> Matching:
     if modifier is None or modifier.matching is None:
         return Matching()
@@ -86,8 +107,10 @@ def _matching(modifier: Any) -> Matching:
 def normal(expression: Expression) -> Expression:
     """Labels in order, and signs of numbers within them: the other parser has it so."""
     match expression:
-        case Selector(matchers, range_ns, offset_ns):
-            return Selector(tuple(sorted(matchers, key=repr)), range_ns, offset_ns)
+        case Selector(matchers):
+            return replace(expression, matchers=tuple(sorted(matchers, key=repr)))
+        case Subquery(of):
+            return replace(expression, of=normal(of))
         case Call(function, arguments):
             return Call(function, tuple(map(normal, arguments)))
         case Aggregation(operator, of, parameter, labels, without):
@@ -106,15 +129,21 @@ LABELS = st.sampled_from(["service", "le", "on", "by", "bool", "_x"])
 TEXTS = st.sampled_from(['"cart"', "'it''s'"[:4] + "'", '"a\\n\\"b\\u00e4"', "`raw\\n`", '""', '"(a|b).*"'])
 MATCHERS = st.builds("{}{}{}".format, LABELS, st.sampled_from(["=", "!=", "=~", " !~ "]), TEXTS)
 DURATIONS = st.sampled_from(["5m", "1h30m", "90s", "250ms", "1d", "2w"])
+TIMES = st.one_of(
+    st.just(""),
+    DURATIONS.map(" offset {}".format),
+    st.sampled_from([" @ 34560000", " @ start()", " @ end() offset 5m", " offset -1h30m @ 34560000.5"]),
+)
 NUMBERS = st.sampled_from(["1", "0.5", "1e3", "0x1F", ".5", "Inf", "2."])
 LISTS = st.lists(LABELS, max_size=2, unique=True).map(lambda names: f"({', '.join(names)})")
 SELECTORS = st.builds(
     lambda name, matchers, offset: f"{name}{{{', '.join(matchers)}}}{offset}",
     NAMES,
     st.lists(MATCHERS, max_size=2),
-    st.one_of(st.just(""), DURATIONS.map(" offset {}".format)),
+    TIMES,
 )
-RANGES = st.builds("{}[{}]{}".format, NAMES, DURATIONS, st.one_of(st.just(""), DURATIONS.map(" offset {}".format)))
+RANGES = st.builds("{}[{}]{}".format, NAMES, DURATIONS, TIMES)
+WINDOWS = st.sampled_from(["1h:1m", "30m:", "5m:30s", "2h30m:1h"])
 SCALARS = st.recursive(
     NUMBERS,
     lambda inner: st.one_of(
@@ -141,6 +170,10 @@ VECTORS = st.recursive(
         st.builds("topk({}, {})".format, SCALARS, inner),
         st.builds("histogram_quantile({}, {})".format, SCALARS, inner),
         st.builds("absent({})".format, inner),
+        st.builds("{}_over_time({})".format, st.sampled_from(["avg", "max", "count", "last"]), RANGES),
+        st.builds("{}_over_time({}[{}]{})".format, st.sampled_from(["sum", "min"]), inner.map("({})".format), WINDOWS, TIMES),
+        st.builds("quantile_over_time({}, {}[1h:5m])".format, SCALARS, inner.map("({})".format)),
+        st.builds('label_replace({}, "to", "$1", "service", {})'.format, inner, TEXTS),
         inner.map("({})".format),
         inner.map("-{}".format),
     ),
@@ -181,11 +214,18 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("sum(a[5m])", (1, 5), "expected type instant vector in aggregation sum, got range vector"),
         ("a\n+ rat(b)", (2, 3), "unknown function with name 'rat'; did you mean rate?"),
         ("rate(a[5m], 1)", (1, 1), "expected 1 argument(s) in call to 'rate', got 2"),
-        ("a[5m:1m]", (1, 2), "subqueries are not served"),
-        ("a[5m:]", (1, 2), "subqueries are not served"),
-        ("(a + b) offset 5m", (1, 9), "behind a selector only"),
-        ("a offset 5m [1m]", (1, 13), "offset stands behind the range"),
-        ("a @ 5", (1, 3), "the modifier @ is not served"),
+        ("1[5m:1m]", (1, 2), "a subquery needs an instant vector, got scalar"),
+        ("rate(a[5m:1m])", (1, 1), "rate of a subquery is not served; the range of a selector is"),
+        ("(a + b) offset 5m", (1, 9), "offset may stand once behind a selector or a subquery only"),
+        ("a offset 5m offset 5m", (1, 13), "offset may stand once"),
+        ("a offset 5m [1m]", (1, 13), "offset and @ stand behind the range"),
+        ("a @ 5 @ 6", (1, 7), "@ may stand once behind a selector or a subquery only"),
+        ("a @ -5", (1, 6), "seconds since 1970, from 0 on"),
+        ("a @ middle()", (1, 5), "start() or end()"),
+        ("sum(a)[5m]", (1, 7), "that of a subquery has a colon, as in [1h:1m]"),
+        ('label_replace(a, "b-c", "$1", "d", "e")', (1, 18), "invalid destination label name in label_replace(): b-c"),
+        ('label_replace(a, "b", "$1", "d", "(")', (1, 34), "must be a regular expression"),
+        ("stddev_over_time(a[5m])", (1, 1), "unknown function with name 'stddev_over_time'"),
         ('{a=""}', (1, 1), "at least one matcher"),
         ('a{b=~"("}', (1, 6), "must be a regular expression"),
         ("1 == 2", (1, 1), "comparisons between scalars must use bool"),

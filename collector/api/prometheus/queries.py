@@ -12,8 +12,9 @@ from collector.api.problems import BadParameter
 from collector.api.prometheus.asked import Query, duration, required, routes, time
 from collector.api.prometheus.rendering import answer, at_a_time, over_time
 from collector.api.routing import CALLER, NOW, STORE
-from collector.query.promql.evaluation import Steps, evaluate
+from collector.query.promql.evaluation import evaluate
 from collector.query.promql.expressions import Aggregation, Expression, Text
+from collector.query.promql.needs import Steps
 from collector.query.promql.reading import read_promql, type_of
 from collector.query.promql.vectors import Vector
 from config.ottl_grammar import OttlError
@@ -37,7 +38,7 @@ async def instant(request: web.Request, query: Query) -> web.Response:
     if isinstance(expression, Text):
         return answer({"resultType": "string", "result": [steps.first / 10**9, expression.value]})
     if type_of(expression) == "matrix":
-        raise BadParameter("query", required(query, "query"), "a range vector is served within rate and increase only")
+        raise BadParameter("query", required(query, "query"), "a range vector is served within functions of ranges only, as rate")
     found = await evaluate(request.app[STORE], expression, steps, request[CALLER].workspace)
     shown = _limited(_ordered(expression, found), query) if isinstance(found, Vector) else found
     return await asyncio.to_thread(lambda: answer(at_a_time(shown, steps)))

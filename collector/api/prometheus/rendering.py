@@ -11,7 +11,7 @@ from aiohttp import web
 from collector.api.problems import BadParameter, Problem
 from collector.api.rendering import json_response
 from collector.api.routing import JSON
-from collector.query.promql.evaluation import Steps
+from collector.query.promql.needs import Steps
 from collector.query.promql.vectors import Labels, Numbers, Vector
 
 _ERROR_TYPES: Final[Mapping[int, str]] = {

@@ -7,8 +7,7 @@ finer than the buckets that the label `le` tells, unless something is made of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,9 +23,13 @@ from collector.query.promql.expressions import (
     Negated,
     Number,
     Selector,
+    Subquery,
+    Text,
 )
 from collector.query.promql.families import LE
-from collector.query.promql.loading import MOST_CELLS, Counted, Grid, Load, fetch, metrics_of
+from collector.query.promql.loading import Counted, Load, fetch
+from collector.query.promql.needs import DAY, ENDS_AFTER, Growth, Steps, fine_growth_of, fixed, growth_of, loads_of, needed
+from collector.query.promql.over_time import over_time
 from collector.query.promql.reading import type_of
 from collector.query.promql.vectors import (
     NAME,
@@ -40,34 +43,15 @@ from collector.query.promql.vectors import (
     labels_of,
     unnamed,
 )
-from collector.query.rollups import HOUR, MINUTE, RED, SECOND
+from collector.query.rollups import SECOND
 from collector.query.store import SpanStore
 
-ENDS_AFTER: Final = HOUR
-"""A series is there from the first span until so many nanoseconds after the last."""
 MOST_NUMBERS: Final = 2_000_000
 """Numbers of a result."""
 MOST_LOADS: Final = 40
 """So many selections of metrics that differ may stand in one query."""
-MERGED: Final = 4
-"""So many buckets of sketches are read as one where there are many steps: quantiles are then off by 4.4 % at most."""
 
 _AT_ONCE: Final = 4
-_MOST_FINE_CELLS: Final = 64
-_DAY: Final = 24 * HOUR
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The times at which an expression is worked out, nanoseconds since 1970: `first`, and then every `length`."""
-
-    first: int
-    length: int = MINUTE
-    count: int = 1
-
-    @property
-    def times(self) -> NDArray[np.int64]:
-        return self.first + self.length * np.arange(self.count, dtype=np.int64)
 
 
 async def evaluate(store: SpanStore, expression: Expression, steps: Steps, workspace: str) -> Vector | Numbers:
@@ -80,7 +64,8 @@ async def evaluate(store: SpanStore, expression: Expression, steps: Steps, works
         EvaluationError: it cannot be worked out on the series that there are, or there are too many.
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    loads = list(dict.fromkeys(_needed(expression, steps)))
+    expression = fixed(expression, steps)
+    loads = list(dict.fromkeys(needed(expression, steps)))
     if len(loads) > MOST_LOADS:
         raise EvaluationError(f"the query reads {len(loads)} different selections of metrics; at most {MOST_LOADS} are served")
     room = asyncio.Semaphore(_AT_ONCE)
@@ -100,99 +85,6 @@ async def evaluate(store: SpanStore, expression: Expression, steps: Steps, works
     if isinstance(found, Vector) and found.values.size > MOST_NUMBERS:
         raise EvaluationError(f"{len(found.labels)} series at {steps.count} steps are too many; ask for fewer")
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Growth:
-    """A rate or an increase, or the sum of those by labels."""
-
-    function: str
-    of: Selector
-    labels: tuple[str, ...] = (NAME,)
-    without: bool = True
-
-    @property
-    def keeps_bounds(self) -> bool:
-        return (LE in self.labels) != self.without
-
-
-def _growth(expression: Expression) -> _Growth | None:
-    """The rate that an expression is, or is a sum of."""
-    match expression:
-        case Call("rate" | "increase" as function, (Selector() as selector,)):
-            return _Growth(function, selector)
-        case Aggregation("sum", Call("rate" | "increase" as function, (Selector() as selector,)), None, labels, without) if (
-            sum(1 for _ in metrics_of(selector.matchers)) == 1
-        ):
-            # The name is gone before anything is summed up.
-            return _Growth(function, selector, (*labels, NAME) if without else tuple(set(labels) - {NAME}), without)
-    return None
-
-
-def _fine_growth(expression: Call) -> _Growth | None:
-    """The rate of whole histograms of which an expression is a quantile; None where something else is made of buckets."""
-    growth = _growth(expression.arguments[1])
-    if growth is None or not growth.keeps_bounds or any(matcher.label == LE for matcher in growth.of.matchers):
-        return None
-    return growth if all(metric.is_bucket for metric in metrics_of(growth.of.matchers)) else None
-
-
-def _needed(expression: Expression, steps: Steps) -> Iterator[Load]:
-    growth = _growth(expression)
-    if growth is not None:
-        yield from _loads(growth, steps)
-        return
-    match expression:
-        case Selector():
-            yield from _loads(_Growth("", expression, labels=()), steps)
-        case Call("histogram_quantile", (quantile, _)) if (fine := _fine_growth(expression)) is not None:
-            yield from _needed(quantile, steps)
-            yield from _loads(fine, steps, of_sketches=True)
-        case Call():
-            for argument in expression.arguments:
-                yield from _needed(argument, steps)
-        case Aggregation():
-            yield from _needed(expression.of, steps)
-            if expression.parameter is not None:
-                yield from _needed(expression.parameter, steps)
-        case Negated():
-            yield from _needed(expression.of, steps)
-        case Binary():
-            yield from _needed(expression.left, steps)
-            yield from _needed(expression.right, steps)
-
-
-def _loads(growth: _Growth, steps: Steps, *, of_sketches: bool = False) -> Iterator[Load]:
-    selector = growth.of
-    grid = _grid(selector, steps)
-    merged = 0
-    if of_sketches:
-        merged = 1 if len(grid.boundaries) <= _MOST_FINE_CELLS else MERGED
-    matchers = tuple(matcher for matcher in selector.matchers if matcher.label != NAME)
-    for metric in metrics_of(selector.matchers):
-        yield Load(metric, matchers, grid, growth.labels, growth.without, merged)
-
-
-def _grid(selector: Selector, steps: Steps) -> Grid:
-    """Cells in which a selector's counters are read: with few steps between the times that matter, else of the longest steps that
-    tables have and that are no longer than those of the query and the range."""
-    first = max(steps.first - selector.offset_ns, 0)
-    last = first + steps.length * (steps.count - 1)
-    seen_from = max(first - max(selector.range_ns, ENDS_AFTER), 0)
-    counted_from = max(first - selector.range_ns, 0) if selector.range_ns else first // _DAY * _DAY
-    if steps.count == 1:
-        wanted = (seen_from, counted_from, first)
-        return Grid(
-            tuple(sorted({edge for time in wanted for edge in (time // MINUTE * MINUTE, -(-(time + 1) // MINUTE) * MINUTE)}))
-        )
-    longest = min(steps.length, selector.range_ns or steps.length)
-    cell = next((rollup.step for rollup in RED if rollup.step <= longest), MINUTE)
-    start = min(seen_from, counted_from) // cell * cell
-    # More cells than a few, all of the same length.
-    count = max(-(-(last - start) // cell), 16)
-    if count > MOST_CELLS:
-        raise EvaluationError(f"the range would be read in {count} steps of {cell // SECOND} s; ask for longer steps")
-    return Grid(tuple(start + cell * np.arange(count + 1, dtype=np.int64).astype(object)))
 
 
 class _Evaluation:
@@ -225,16 +117,22 @@ class _Evaluation:
                 return self._times / SECOND
 
     def _vector(self, expression: Expression) -> Vector:
-        growth = _growth(expression)
+        growth = growth_of(expression)
         if growth is not None:
             return self._grown(growth)
         match expression:
             case Selector():
                 return self._standing(expression)
             case Call("histogram_quantile", (quantile, of)):
-                fine = _fine_growth(expression)
+                fine = fine_growth_of(expression)
                 q = self._scalar(quantile)
                 return self._fine_quantile(q, fine) if fine is not None else operations.histogram_quantile(q, self._vector(of))
+            case Call("quantile_over_time" as function, (quantile, Subquery() as of)):
+                return self._over_time(function, of, self._scalar(quantile))
+            case Call(function, (Subquery() as of,)):
+                return self._over_time(function, of)
+            case Call("label_replace", (of, Text(label), Text(replacement), Text(source), Text(pattern))):
+                return operations.label_replaced(self._vector(of), label, replacement, source, pattern)
             case Call("absent", (of,)):
                 return self._absent(of)
             case Call("vector", (of,)):
@@ -249,16 +147,28 @@ class _Evaluation:
                 return operations.combined(expression, self.value(expression.left), self.value(expression.right))
         raise AssertionError(f"{expression} is no vector")  # the types were checked when it was read
 
-    def _grown(self, growth: _Growth) -> Vector:
+    def _looked_at(self, of: Selector | Subquery) -> NDArray[np.int64]:
+        """The time at which a part of an expression is looked at, for each step."""
+        return np.broadcast_to(self._steps.at(of).times - of.offset_ns, self._times.shape)
+
+    def _over_time(self, function: str, of: Subquery, quantiles: Numbers | None = None) -> Vector:
+        inner = self._steps.inner(of)
+        vector = _Evaluation(inner, self._counted).value(of.of)
+        assert isinstance(vector, Vector)  # noqa: S101 - the reader sees to it
+        if vector.values.size > MOST_NUMBERS:
+            raise EvaluationError(f"{len(vector.labels)} series at {inner.count} steps of a subquery are too many; ask for fewer")
+        return over_time(function, vector, inner.times, self._looked_at(of), of.range_ns, quantiles)
+
+    def _grown(self, growth: Growth) -> Vector:
         found = [
             self._of_series(growth, counted, counted.labels)
-            for load in _loads(growth, self._steps)
+            for load in loads_of(growth, self._steps)
             for counted in self._counted[load]
         ]
         return unnamed(joined(found, self._steps.count))
 
-    def _of_series(self, growth: _Growth, counted: Counted, labels: list[Labels]) -> Vector:
-        ends = self._times - growth.of.offset_ns
+    def _of_series(self, growth: Growth, counted: Counted, labels: list[Labels]) -> Vector:
+        ends = self._looked_at(growth.of)
         starts = ends - growth.of.range_ns
         values = counted.at(ends) - counted.at(starts)
         if growth.function == "rate":
@@ -267,17 +177,17 @@ class _Evaluation:
 
     def _standing(self, selector: Selector) -> Vector:
         """Counters as they stand: what was counted since midnight, in UTC."""
-        times = self._times - selector.offset_ns
+        times = self._looked_at(selector)
         found = []
-        for load in _loads(_Growth("", selector, labels=()), self._steps):
+        for load in loads_of(Growth("", selector, labels=()), self._steps):
             for counted in self._counted[load]:
-                values = counted.at(times) - counted.at(times // _DAY * _DAY)
+                values = counted.at(times) - counted.at(times // DAY * DAY)
                 found.append(Vector(counted.labels, values, counted.any_between(times - ENDS_AFTER, times)))
         return joined(found, self._steps.count)
 
-    def _fine_quantile(self, quantile: Numbers, growth: _Growth) -> Vector:
+    def _fine_quantile(self, quantile: Numbers, growth: Growth) -> Vector:
         found = []
-        for load in _loads(growth, self._steps, of_sketches=True):
+        for load in loads_of(growth, self._steps, of_sketches=True):
             for counted in self._counted[load]:
                 each = self._of_series(growth, counted, counted.labels)
                 labels = kept(counted.labels[0], (LE,), without=True)

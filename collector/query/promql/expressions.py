@@ -14,6 +14,10 @@ Type = Literal["scalar", "vector", "matrix", "string"]
 """What a value is: a number, numbers of series at a time, numbers of series over a time, a text."""
 
 
+At = int | Literal["start", "end"] | None
+"""When something is looked at, whatever the step: nanoseconds since 1970, or the first or the last step of a query."""
+
+
 @dataclass(frozen=True, slots=True)
 class Matcher:
     """What is asked of a label; a label that a series has not is the empty text."""
@@ -32,7 +36,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text; nothing that is served takes one, but it may be a query by itself."""
+    """A text: what `label_replace` is told, or a query by itself."""
 
     value: str
 
@@ -44,11 +48,31 @@ class Selector:
     Attributes:
         range_ns: so much of the past, nanoseconds; 0 for the value at a time.
         offset_ns: so much earlier.
+        at: instead of the time of a step.
     """
 
     matchers: tuple[Matcher, ...]
     range_ns: int = 0
     offset_ns: int = 0
+    at: At = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """What an expression comes to at many times.
+
+    Attributes:
+        of: of a vector.
+        range_ns: so much of the past, nanoseconds.
+        step_ns: between two times, which are whole multiples of it; nanoseconds.
+        offset_ns, at: as of a selector.
+    """
+
+    of: Expression
+    range_ns: int
+    step_ns: int
+    offset_ns: int = 0
+    at: At = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +137,4 @@ class Negated:
     of: Expression
 
 
-Expression = Number | Text | Selector | Call | Aggregation | Binary | Negated
+Expression = Number | Text | Selector | Subquery | Call | Aggregation | Binary | Negated

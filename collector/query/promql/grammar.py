@@ -15,9 +15,10 @@ query: either
 ?product: signed | product TIMES matching signed -> binary
 ?signed: power | SIGN signed -> signed
 ?power: ranged | ranged POWER matching signed -> binary
-?ranged: primary | ranged range | ranged offset
+?ranged: primary | ranged range | ranged offset | ranged at
 range: "[" DURATION (COLON DURATION?)? "]"
 offset: OFFSET SIGN? DURATION
+at: AT (SIGN? NUMBER | NAME "(" ")")
 ?primary: number | text | selector | call | aggregation | "(" either ")" -> bracketed
 number: NUMBER
 text: TEXT
@@ -55,6 +56,7 @@ POWER: "^"
 TIMES: /[*\/%]/
 SIGN: /[-+]/
 COLON: ":"
+AT: "@"
 %ignore /\s+/
 %ignore /#[^\n]*/
 """
@@ -76,6 +78,7 @@ _NAMES: Final = {
     "RBRACE": "}",
     "LSQB": "[",
     "RSQB": "]",
+    "AT": "@",
     "$END": "the end",
 }
 
@@ -86,8 +89,6 @@ def _hint(found: str) -> str:
             return "; the text has no closing quote"
         case "&" | "|" | "!":
             return "; write and, or, unless"
-        case "@":
-            return "; the modifier @ is not served"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from collector.query.promql.expressions import Aggregation, Binary, Matching
 from collector.query.promql.families import LE
-from collector.query.promql.reading import CHOICES, COMPARISONS, SETS
+from collector.query.promql.reading import CHOICES, COMPARISONS, SETS, pattern_of
 from collector.query.promql.vectors import (
     NAME,
     EvaluationError,
@@ -27,6 +28,7 @@ from collector.query.promql.vectors import (
     unnamed,
 )
 
+_REFERENCE: Final = re.compile(r"\$(?:\$|\{(?P<braced>\w+)\}|(?P<plain>\w+))", re.ASCII)
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -114,6 +116,37 @@ def combined(expression: Binary, left: Vector | Numbers, right: Vector | Numbers
     if name in COMPARISONS and not expression.as_number:
         return Vector(vector.labels, vector.values, vector.present & (values != 0))
     return unnamed(Vector(vector.labels, values, vector.present))
+
+
+def label_replaced(vector: Vector, label: str, replacement: str, source: str, pattern: str) -> Vector:
+    """The series with a label made of another one where all of that fits a pattern; what it is made of nothing is taken away.
+
+    Args:
+        replacement: may name groups of the pattern, as `$1` or `${name}`.
+
+    Raises:
+        EvaluationError: two have the same labels by that.
+    """
+    compiled = pattern_of(pattern)
+    changed = []
+    for labels in vector.labels:
+        texts = dict(labels)
+        found = compiled.match(texts.get(source, ""))
+        if found is not None:
+            texts[label] = _REFERENCE.sub(lambda reference, found=found: _referred(reference, found), replacement)  # type: ignore[misc]  # a default binds now
+        changed.append(labels_of(texts))
+    return merged(changed, vector)
+
+
+def _referred(reference: re.Match[str], found: Any) -> str:
+    """What a reference to a group stands for: nothing where there is no such group, or nothing fits it."""
+    name = reference["braced"] or reference["plain"]
+    if name is None:
+        return "$"
+    try:
+        return found.group(int(name) if name.isdecimal() else name) or ""
+    except (IndexError, KeyError):
+        return ""
 
 
 def _signature(labels: Labels, matching: Matching) -> Labels:

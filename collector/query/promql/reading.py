@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from lark import Token, Tree
@@ -14,6 +15,7 @@ from lark import Token, Tree
 from collector.query.promql.expressions import (
     Aggregation,
     AggregationOperator,
+    At,
     Binary,
     Call,
     Expression,
@@ -23,6 +25,7 @@ from collector.query.promql.expressions import (
     Negated,
     Number,
     Selector,
+    Subquery,
     Text,
     Type,
 )
@@ -36,6 +39,14 @@ NAME_LABEL: Final = "__name__"
 FUNCTIONS: Final[Mapping[str, tuple[tuple[Type, ...], Type]]] = {
     "rate": (("matrix",), "vector"),
     "increase": (("matrix",), "vector"),
+    "avg_over_time": (("matrix",), "vector"),
+    "min_over_time": (("matrix",), "vector"),
+    "max_over_time": (("matrix",), "vector"),
+    "sum_over_time": (("matrix",), "vector"),
+    "count_over_time": (("matrix",), "vector"),
+    "last_over_time": (("matrix",), "vector"),
+    "quantile_over_time": (("scalar", "matrix"), "vector"),
+    "label_replace": (("vector", "string", "string", "string", "string"), "vector"),
     "histogram_quantile": (("scalar", "vector"), "vector"),
     "absent": (("vector",), "vector"),
     "vector": (("scalar",), "vector"),
@@ -46,6 +57,9 @@ FUNCTIONS: Final[Mapping[str, tuple[tuple[Type, ...], Type]]] = {
 COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
 SETS: Final = ("and", "or", "unless")
 CHOICES: Final = ("topk", "bottomk")
+GROWTHS: Final = ("rate", "increase")
+STANDING_STEP_NS: Final = 60 * 10**9
+"""Between two times at which a counter is looked at where many are asked for, and none is said: the tables know minutes."""
 
 _DEEPEST: Final = 60
 _TYPE_NAMES: Final[Mapping[Type, str]] = {
@@ -58,6 +72,8 @@ _UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9
 _UNITS_NS["w"], _UNITS_NS["y"] = 7 * _UNITS_NS["d"], 365 * _UNITS_NS["d"]
 _DURATION: Final = re.compile(r"(\d{1,12})(ms|[smhdwy])", re.ASCII)
 _LONGEST_NS: Final = 366 * _UNITS_NS["d"]
+_LATEST_S: Final = 2**32 - 1
+_LABEL: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
 _ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {c: c for c in "\\\"'"}
 
@@ -71,7 +87,7 @@ def read_promql(text: str) -> Expression:
 def read_selector(text: str) -> Selector:
     """What a text says that must be a selector without a range. Raises OttlError as `read_promql`."""
     found = read_promql(text)
-    if not isinstance(found, Selector) or found.range_ns or found.offset_ns:
+    if not isinstance(found, Selector) or found != Selector(found.matchers):
         raise OttlError(text, 0, 'a selector of series is needed, such as {service_name="cart"}')
     return found
 
@@ -85,6 +101,8 @@ def type_of(expression: Expression) -> Type:
             return "string"
         case Selector():
             return "matrix" if expression.range_ns else "vector"
+        case Subquery():
+            return "matrix"
         case Call():
             return FUNCTIONS[expression.function][1]
         case Aggregation():
@@ -177,21 +195,52 @@ class _Reader:
     def _ranged(self, tree: Tree[Token], depth: int) -> Expression:
         of, further = map(_tree, tree.children)
         found = self.expression(of, depth + 1)
-        is_range = further.data == "range"
-        if is_range and len(further.children) > 1:
-            raise self._fault(further, "subqueries are not served")
-        if not isinstance(found, Selector) or (is_range and found.range_ns):
-            raise self._fault(further, f"{'a range' if is_range else 'offset'} may stand behind a selector only")
-        duration = next(part for part in map(_token, further.children) if part.type == "DURATION")
+        match further.data:
+            case "range":
+                return self._range(found, further)
+            case "offset":
+                if isinstance(found, Selector | Subquery) and not found.offset_ns:
+                    return replace(found, offset_ns=self._length(further) * _sign(further))
+            case _:
+                if isinstance(found, Selector | Subquery) and found.at is None:
+                    return replace(found, at=self._at(further))
+        what = "offset" if further.data == "offset" else "@"
+        raise self._fault(further, f"{what} may stand once behind a selector or a subquery only")
+
+    def _range(self, of: Expression, further: Tree[Token]) -> Expression:
+        """What a range behind an expression makes of it; one with a colon makes a subquery."""
+        durations = [part for part in map(_token, further.children) if part.type == "DURATION"]
+        if len(further.children) > 1:
+            if type_of(of) != "vector":
+                raise self._fault(further, f"a subquery needs an instant vector, got {_TYPE_NAMES[type_of(of)]}")
+            length, *steps = map(self._duration, durations)
+            return Subquery(of, length, steps[0] if steps else STANDING_STEP_NS)
+        if not isinstance(of, Selector) or of.range_ns:
+            raise self._fault(further, "a range may stand behind a selector only; that of a subquery has a colon, as in [1h:1m]")
+        if of != Selector(of.matchers):
+            raise self._fault(further, "offset and @ stand behind the range")
+        return Selector(of.matchers, self._duration(durations[0]))
+
+    def _length(self, further: Tree[Token]) -> int:
+        return self._duration(next(part for part in map(_token, further.children) if part.type == "DURATION"))
+
+    def _duration(self, token: Token) -> int:
         try:
-            length = read_duration(str(duration))
+            return read_duration(str(token))
         except ValueError as error:
-            raise self._fault(duration, str(error)) from None
-        if is_range:
-            if found.offset_ns:
-                raise self._fault(further, "offset stands behind the range")
-            return Selector(found.matchers, length)
-        return Selector(found.matchers, found.range_ns, length * _sign(further))
+            raise self._fault(token, str(error)) from None
+
+    def _at(self, further: Tree[Token]) -> At:
+        """The time that @ says."""
+        last = _token(further.children[-1])
+        if last.type == "NAME":
+            if last not in ("start", "end"):
+                raise self._fault(last, "behind @ stands a time in seconds since 1970, start() or end()")
+            return cast("At", str(last))
+        seconds = _number(str(last)) * _sign(further)
+        if not 0 <= seconds <= _LATEST_S:
+            raise self._fault(last, "a time is given in seconds since 1970, from 0 on")
+        return round(seconds * 10**9)
 
     def _call(self, tree: Tree[Token], depth: int) -> Call:
         name = _token(tree.children[0])
@@ -203,8 +252,21 @@ class _Reader:
         if len(arguments) != len(types):
             raise self._fault(name, f"expected {len(types)} argument(s) in call to {str(name)!r}, got {len(arguments)}")
         where = f"call to function {str(name)!r}"
-        read = (self._typed(argument, (needed,), where, depth) for argument, needed in zip(arguments, types, strict=True))
-        return Call(str(name), tuple(read))
+        read = [self._typed(argument, (needed,), where, depth) for argument, needed in zip(arguments, types, strict=True)]
+        if name in GROWTHS and not isinstance(read[0], Selector):
+            raise self._fault(name, f"{name} of a subquery is not served; the range of a selector is")
+        if name == "label_replace":
+            self._check_replacing(arguments, read)
+        return Call(str(name), tuple(map(_as_subquery, read) if str(name).endswith("_over_time") else read))
+
+    def _check_replacing(self, trees: Sequence[Tree[Token]], arguments: Sequence[Expression]) -> None:
+        destination, _, _, pattern = (argument.value for argument in arguments[1:] if isinstance(argument, Text))
+        if not _LABEL.fullmatch(destination):
+            raise self._fault(trees[1], f"invalid destination label name in label_replace(): {destination}")
+        try:
+            pattern_of(pattern)
+        except ValueError as error:
+            raise self._fault(trees[4], str(error)) from None
 
     def _aggregation(self, tree: Tree[Token], depth: int) -> Aggregation:
         operator = cast("AggregationOperator", str(tree.children[0]).lower())
@@ -285,6 +347,13 @@ def _fits_nothing(matcher: Matcher) -> bool:
     return fits(matcher, "")
 
 
+def _as_subquery(of: Expression) -> Expression:
+    """A counter over a time as what it comes to minute by minute; anything else as it is."""
+    if isinstance(of, Selector) and of.range_ns:
+        return Subquery(Selector(of.matchers), of.range_ns, STANDING_STEP_NS, of.offset_ns, of.at)
+    return of
+
+
 def _matching(words: Sequence[Tree[Token] | Token]) -> Matching:
     kinds = [word.type for word in words if isinstance(word, Token)]
     labels = [_labels(word) for word in words if isinstance(word, Tree)]
@@ -296,8 +365,8 @@ def _matching(words: Sequence[Tree[Token] | Token]) -> Matching:
     return Matching(labels[0], "IGNORING" in kinds, many, included)  # type: ignore[arg-type]  # one of three texts
 
 
-def _sign(offset: Tree[Token]) -> int:
-    return -1 if any(part == "-" for part in offset.children) else 1
+def _sign(further: Tree[Token]) -> int:
+    return -1 if any(part == "-" for part in further.children) else 1
 
 
 def _labels(tree: Tree[Token]) -> tuple[str, ...]:
