@@ -124,6 +124,10 @@ async def aio_raising(request: Any, context: Any) -> None:
     raise RuntimeError("broken")
 
 
+async def aio_waiting(request: Any, context: Any) -> None:
+    await asyncio.Event().wait()
+
+
 async def aio_many(request: Any, context: Any) -> AsyncIterator[bytes]:
     for _ in range(3):
         with trace.get_tracer("cart").start_as_current_span("item"):
@@ -157,6 +161,7 @@ ASYNCHRONOUS = {
     "unary_unary_said": aio_said,
     "unary_unary_aborting": aio_aborting,
     "unary_unary_raising": aio_raising,
+    "unary_unary_waiting": aio_waiting,
     "unary_unary_threaded": one,
     "unary_stream": aio_many,
     "unary_stream_endless": aio_endless,
@@ -314,6 +319,15 @@ async def test_streams_that_are_cancelled_half_way_end_their_spans_with_asyncio(
         await until(lambda: bool(spans()))
     assert outcomes(spans()) == [(1, True)]
     assert "detach" not in caplog.text
+
+
+async def test_a_call_that_is_cancelled_ends_its_span_with_asyncio(spans: Callable[[], list[Any]]) -> None:
+    async with asynchronous() as (channel, handlers):
+        call = channel.unary_unary(f"/{SERVICE}/unary_unary_waiting")(b"1")
+        await until(lambda: bool(handlers.asked))
+        call.cancel()
+        await until(lambda: bool(spans()))
+    assert outcomes(spans()) == [(1, True)]
 
 
 def test_nothing_goes_out_when_propagation_is_switched_off(told: Any) -> None:

@@ -36,7 +36,6 @@ def _unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
 
     async def call(request: Any, context: Any) -> Any:
         told = _Context(context, Outcome(begin(details)))
-        context.add_done_callback(told.outcome.ended)
         token = contexts.attach(told.outcome.serving.context)
         try:
             await _fail(told, details.method)

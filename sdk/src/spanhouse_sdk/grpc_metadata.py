@@ -104,6 +104,8 @@ class Outcome:
         self.finish()
 
     def finish(self) -> None:
-        """End the span, which says how the call has ended."""
+        """End the span, if it is one of ours; it says how the call has ended."""
+        if not self.serving.is_own:
+            return
         failed = self.code.name if self.code in SERVER_ERRORS else ""
         self.serving.finish(self._error, attributes={"rpc.grpc.status_code": self.code.value[0]}, failed=failed)

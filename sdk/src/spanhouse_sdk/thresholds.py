@@ -48,26 +48,30 @@ def threshold_text(threshold: int) -> str:
 
 def randomness(trace_id: int, state: TraceState | None) -> int:
     """The randomness of a trace: `rv` of its trace state, else the lower 56 bits of its id."""
-    entries = _entries(state)
+    text = state.get(_MEMBER) if state else None
+    entries = _entries(text) if text else None
     value = entries.get("rv") if entries else None
     return trace_id & (NEVER - 1) if value is None else int(value, 16)
 
 
 def with_threshold(state: TraceState | None, threshold: int | None) -> TraceState | None:
     """The trace state with this threshold, or without one if it is None; a member `ot` that cannot be read is left alone."""
-    entries = _entries(state)
-    if entries is None:
-        return state
-    value = _member(entries, threshold)
-    if state and state.get(_MEMBER) == value and next(iter(state)) == _MEMBER:
+    text = state.get(_MEMBER, "") if state else ""
+    value = _member(text, threshold)
+    # Callers that sample at the same rate have written what would be written here.
+    if value is None or (state and value == text and next(iter(state)) == _MEMBER):
         return state
     rest = [(key, member) for key, member in state.items() if key != _MEMBER] if state else []
     # What has changed comes first, and what there is no room for any more is left out from the end, as W3C wants it.
     return TraceState([*([(_MEMBER, value)] if value else []), *rest][:32])
 
 
-def _member(entries: Mapping[str, str], threshold: int | None) -> str:
-    """The member `ot` with other entries than the threshold, as many as there is room for."""
+@lru_cache(_REMEMBERED)
+def _member(text: str, threshold: int | None) -> str | None:
+    """The member `ot` with another threshold, and as many of its entries as there is room for; None where it cannot be read."""
+    entries = _entries(text)
+    if entries is None:
+        return None
     others = [f"{key}:{value}" for key, value in entries.items() if key != "th"]
     own = others if threshold is None else [f"th:{threshold_text(threshold)}", *others]
     while len(value := ";".join(own)) > _LONGEST:
@@ -75,14 +79,11 @@ def _member(entries: Mapping[str, str], threshold: int | None) -> str:
     return value
 
 
-def _entries(state: TraceState | None) -> Mapping[str, str] | None:
-    """What the member `ot` says; None where it is not well formed."""
-    text = state.get(_MEMBER) if state else None
-    return {} if text is None else _parsed(text)
-
-
 @lru_cache(_REMEMBERED)
-def _parsed(text: str) -> Mapping[str, str] | None:
+def _entries(text: str) -> Mapping[str, str] | None:
+    """What a member `ot` says; None where it is not well formed."""
+    if not text:
+        return {}
     if len(text) > _LONGEST:
         return None
     entries: dict[str, str] = {}
