@@ -19,6 +19,7 @@ from opentelemetry.trace import Span
 from spanhouse_sdk.serving import request_span
 
 _MOST_CHARACTERS: Final = 200
+_CONNECTIONS: Final = ("ws", "wss")
 
 
 class ResolverSpans:
@@ -28,7 +29,7 @@ class ResolverSpans:
         """Resolve a field."""
         if info.path.prev is None:
             if info.operation.operation is OperationType.SUBSCRIPTION:
-                # It is a payload: see `trace_subscriptions`. The request is a connection for many operations.
+                # It is a payload: see `trace_subscriptions`.
                 return following(root, info, *arguments, **named)
             _name_operation(request_span(), info)
         if not _has_resolver(info):
@@ -63,8 +64,9 @@ def _has_resolver(info: Any) -> bool:
 
 
 def _name_operation(span: Span, info: Any) -> None:
-    """Say on the request's span what it asks for."""
-    if span.is_recording():
+    """Say on the request's span what it asks for, unless that is a connection, over which many operations go."""
+    known = getattr(span, "attributes", None) or {}
+    if span.is_recording() and known.get("url.scheme", known.get("http.scheme")) not in _CONNECTIONS:
         attributes = operation_attributes(info)
         span.update_name(" ".join(attributes.values()))
         span.set_attributes(attributes)
