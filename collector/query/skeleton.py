@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,8 @@ class Skeleton:
     def start(self) -> int:
         """Start of the trace: of its earliest span that has a time at all."""
         starts = self.table["start"]
-        return int(np.min(starts[starts > 0], initial=_LATEST)) if starts.any() else 0
+        known = starts[starts > 0]
+        return int(known.min()) if len(known) else 0
 
     @cached_property
     def end(self) -> int:
@@ -146,6 +147,3 @@ class Skeleton:
 
     def _id_texts(self, column: str) -> list[str]:
         return [self.id_text(number) for number in self._integers(column)]
-
-
-_LATEST: Final = np.uint64(2**64 - 1)

@@ -126,6 +126,18 @@ async def test_trace_28_a_client_that_asks_again_while_spans_arrive_gets_only_wh
     await until(has_changed)
 
 
+async def test_spans_that_differ_in_their_attributes_alone_are_two_and_what_was_sent_twice_is_one(api: Api) -> None:
+    attributes = [key_values({"attempt": n}) for n in (1, 2, 2)]
+    await api.store(*(request_of(span(1, 1), span(1, 2, parent=1, attributes=each)) for each in attributes))
+    for below in ("", "/waterfall"):
+        assert (await api.json(trace_path(1, below)))["spanCount"] == 3
+    whole = (await api.json(trace_path(1)))["spans"]
+    assert sorted(item["attributes"][0]["value"]["intValue"] for item in whole[1:]) == ["1", "2"]
+    for offset, expected in enumerate(whole):
+        (found,) = (await api.json(trace_path(1), offset=str(offset), limit="1"))["spans"]
+        assert (found["spanId"], found["attributes"]) == (expected["spanId"], expected["attributes"])
+
+
 async def test_windows_put_together_are_the_whole_trace_whatever_their_size(api: Api) -> None:
     # Equal starts, a shared id, a span that was sent twice, and times outside of the calendar.
     odd = [span(1, number, start=number // 3) for number in range(1, 10)]
