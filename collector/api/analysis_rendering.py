@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from collector.api import json_rows
+from collector.api import json_columns, json_rows
 from collector.api.json_rows import Member
 from collector.api.rendering import identity_members, number, trace_header
 from collector.query.analysis.comparison import Node, Side
@@ -29,7 +29,7 @@ from proto.spans import Table
 from proto.trace_shape import SEGMENT
 
 
-def waterfall(view: View, found: Waterfall, shown: Shown, window: range) -> dict[str, Any]:
+def waterfall(view: View, found: Waterfall, shown: Shown, window: range, *, in_columns: bool = False) -> dict[str, Any]:
     """Header, and those of the bars that are left after a reduction which lie in a window of their positions."""
     spans, tree = view.spans, view.tree
     bars = shown.table[window.start : window.stop]
@@ -72,7 +72,7 @@ def waterfall(view: View, found: Waterfall, shown: Shown, window: range) -> dict
         "missing": [{"parentSpanId": parent, "children": rows} for parent, rows in missing.items()],
         "barCount": len(shown),
         "offset": window.start,
-        "bars": json_rows.records(members),
+        "bars": json_columns.columns(members) if in_columns else json_rows.records(members),
         "warnings": warnings(view),
     }
 
@@ -86,9 +86,11 @@ def _repeat(repeat: Repeat) -> dict[str, Any]:
     }
 
 
-def critical_path(view: View, found: CriticalPath, *, tolerance: float, overflow: str) -> dict[str, Any]:
+def critical_path(
+    view: View, found: CriticalPath, *, tolerance: float, overflow: str, in_columns: bool = False
+) -> dict[str, Any]:
     """Segments and shares of every root."""
-    spans = view.spans
+    spans, roots = view.spans, [_root(view, root) for root in found.root_rows]
     # Those of all roots are written at once: a trace may have as many roots as spans.
     segments, shares = found.segment_table, found.share_table
     segment_members = {
@@ -103,19 +105,31 @@ def critical_path(view: View, found: CriticalPath, *, tolerance: float, overflow
         "slackNanos": json_rows.nanoseconds(shares["slack"]),
         "savedNanos": json_rows.nanoseconds(shares["saving"]),
     }
+    paths: dict[str, Any]
+    if in_columns:
+        counts = zip(np.diff(found.segment_bounds).tolist(), np.diff(found.share_bounds).tolist(), strict=True)
+        paths = {
+            "roots": [
+                {**root, "segmentCount": of_segments, "spanCount": of_shares}
+                for root, (of_segments, of_shares) in zip(roots, counts, strict=True)
+            ],
+            "segments": json_columns.columns(segment_members),
+            "spans": json_columns.columns(share_members),
+        }
+    else:
+        runs_of_segments = json_rows.runs_of_records(segment_members, found.segment_bounds)
+        runs_of_shares = json_rows.runs_of_records(share_members, found.share_bounds)
+        paths = {
+            "roots": [
+                {**root, "segments": segments_of_root, "spans": shares_of_root}
+                for root, segments_of_root, shares_of_root in zip(roots, runs_of_segments, runs_of_shares, strict=True)
+            ]
+        }
     return {
         **_mode(view, "default"),
         "tolerance": tolerance,
         "overflow": overflow,
-        "roots": [
-            {**_root(view, root), "segments": segments_of_root, "spans": shares_of_root}
-            for root, segments_of_root, shares_of_root in zip(
-                view.tree.roots,
-                json_rows.runs_of_records(segment_members, found.segment_bounds),
-                json_rows.runs_of_records(share_members, found.share_bounds),
-                strict=True,
-            )
-        ],
+        **paths,
         "excluded": [{**_named(spans, row), "reason": reason} for row, reason in found.excluded.items()],
         "warnings": warnings(view),
     }

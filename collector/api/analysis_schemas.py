@@ -24,6 +24,27 @@ SIGNED_NANOSECONDS: Final[Schema] = {"type": "string", "pattern": "^-?[0-9]+$", 
 INDEX_OR_NULL: Final[Schema] = {"type": ["integer", "null"], "minimum": 0}
 POSITION_OR_NULL: Final[Schema] = {**INDEX_OR_NULL, "description": "Position in this list; null for a root."}
 _WARNINGS: Final = listing(reference("Warning"))
+_REPEAT: Final[dict[str, Schema]] = {
+    "spanCount": COUNT,
+    "minNanos": NANOSECONDS,
+    "maxNanos": NANOSECONDS,
+    "totalNanos": NANOSECONDS,
+}
+_WATERFALL: Final[dict[str, Schema]] = {
+    **TRACE_HEADER,
+    "rootService": TEXT,
+    "rootName": TEXT,
+    "depth": COUNT,
+    "spansByService": {"type": "object", "additionalProperties": COUNT},
+    "missingParents": COUNT,
+    "missing": {
+        **listing(record(parentSpanId=TEXT, children=listing(INDEX))),
+        "description": "Spans whose parent is not in the trace, by that parent.",
+    },
+    "barCount": {**COUNT, "description": "Bars that are left after the reduction, in all windows."},
+    "offset": {**COUNT, "description": "How many of them come before the first of this answer."},
+    "warnings": _WARNINGS,
+}
 _NAMED: Final[dict[str, Schema]] = {"index": INDEX, "spanId": TEXT}
 _ROOT: Final[dict[str, Schema]] = {**_NAMED, "missingParent": FLAG, "durationNanos": NANOSECONDS}
 _SEGMENT: Final[dict[str, Schema]] = {**_NAMED, "startUnixNano": NANOSECONDS, "endUnixNano": NANOSECONDS}
@@ -50,20 +71,35 @@ def _mode(name: str) -> dict[str, Schema]:
     return {"traceId": TEXT, "complete": FLAG, "mode": {"type": "string", "const": name}}
 
 
+_CRITICAL_PATH: Final[dict[str, Schema]] = {
+    **_mode("default"),
+    "tolerance": {"type": "number"},
+    "overflow": {"type": "string", "enum": ["clip", "ignore"]},
+    "excluded": listing(record(**_NAMED, reason=TEXT)),
+    "warnings": _WARNINGS,
+}
+
+
+def _coded(values: Schema) -> Schema:
+    description = "Each value once, and for each item the position of its own among those."
+    return {**record(values=listing(values), codes=listing(COUNT)), "description": description}
+
+
+_IDS: Final[Schema] = {
+    "oneOf": [TEXT, _coded(TEXT)],
+    "description": "All in one text, 16 digits each, of which all are 0 where there is none. Coded where an id has another form.",
+}
+_INTEGERS: Final[Schema] = {
+    "oneOf": [record(base=SIGNED_NANOSECONDS, values=listing({"type": "integer"})), listing(SIGNED_NANOSECONDS)],
+    "description": "Whole nanoseconds, to each of which the base is to be added. As texts where they lie 2^53 and more apart.",
+}
+_REPEAT_OR_NULL: Final[Schema] = {
+    "oneOf": [{"type": "null"}, record(**_REPEAT)],
+    "description": "The spans that this bar stands for; null when it is one.",
+}
 COMPONENTS: Final[dict[str, Schema]] = {
     "Waterfall": record(
-        **TRACE_HEADER,
-        rootService=TEXT,
-        rootName=TEXT,
-        depth=COUNT,
-        spansByService={"type": "object", "additionalProperties": COUNT},
-        missingParents=COUNT,
-        missing={
-            **listing(record(parentSpanId=TEXT, children=listing(INDEX))),
-            "description": "Spans whose parent is not in the trace, by that parent.",
-        },
-        barCount={**COUNT, "description": "Bars that are left after the reduction, in all windows."},
-        offset={**COUNT, "description": "How many of them come before the first of this answer."},
+        **_WATERFALL,
         bars=listing(
             record(
                 index=INDEX,
@@ -80,21 +116,32 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 precedesParent={**FLAG, "description": "Whether it starts before its parent."},
                 outlivesParent={**FLAG, "description": "Whether it ends after its parent."},
                 omitted={**COUNT, "description": "Spans below it that the reduction left out."},
-                repeat={
-                    "oneOf": [
-                        {"type": "null"},
-                        record(spanCount=COUNT, minNanos=NANOSECONDS, maxNanos=NANOSECONDS, totalNanos=NANOSECONDS),
-                    ],
-                    "description": "The spans that this bar stands for; null when it is one.",
-                },
+                repeat=_REPEAT_OR_NULL,
             )
         ),
-        warnings=_WARNINGS,
+    ),
+    "WaterfallColumns": record(
+        **_WATERFALL,
+        bars={
+            **record(
+                index=listing(INDEX),
+                parentIndex=listing(INDEX_OR_NULL),
+                depth=listing(COUNT),
+                spanId=_IDS,
+                **dict.fromkeys(("service", "name", "kind", "status"), _coded(TEXT)),
+                **dict.fromkeys(
+                    ("startTimeUnixNano", "durationNanos", "offsetNanos", "selfNanos", "skewNanos"),
+                    _INTEGERS,
+                ),
+                **dict.fromkeys(("children", "descendants", "errorsBelow", "omitted"), listing(COUNT)),
+                **dict.fromkeys(("missingParent", "precedesParent", "outlivesParent"), _coded(FLAG)),
+                repeat=_coded(_REPEAT_OR_NULL),
+            ),
+            "description": "The members of bars in the other form, each as a list in the order of the bars.",
+        },
     ),
     "CriticalPath": record(
-        **_mode("default"),
-        tolerance={"type": "number"},
-        overflow={"type": "string", "enum": ["clip", "ignore"]},
+        **_CRITICAL_PATH,
         roots=listing(
             record(
                 **_ROOT,
@@ -104,8 +151,22 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 ),
             )
         ),
-        excluded=listing(record(**_NAMED, reason=TEXT)),
-        warnings=_WARNINGS,
+    ),
+    "CriticalPathColumns": record(
+        **_CRITICAL_PATH,
+        roots=listing(record(**_ROOT, segmentCount=COUNT, spanCount=COUNT)),
+        segments={
+            **record(index=listing(INDEX), spanId=_IDS, startUnixNano=_INTEGERS, endUnixNano=_INTEGERS, uncertain=_coded(FLAG)),
+            "description": "The segments of the roots, root after root: each member as a list.",
+        },
+        spans={
+            **record(
+                index=listing(INDEX),
+                spanId=_IDS,
+                **dict.fromkeys(("onPathNanos", "selfNanos", "dragNanos", "slackNanos", "savedNanos"), _INTEGERS),
+            ),
+            "description": "The spans of the roots, likewise.",
+        },
     ),
     "JaegerCriticalPath": record(
         **_mode("jaeger"),

@@ -1,18 +1,25 @@
 // Where the page is: every state that somebody may want to share or to come back to is in the URL.
-import { computed, signal } from "@preact/signals";
+import { computed, signal, type ReadonlySignal } from "@preact/signals";
 import { urlOf, type Query } from "../api/client";
 
 const here = signal(new URL(window.location.href));
-window.addEventListener("popstate", () => (here.value = new URL(window.location.href)));
+window.addEventListener("popstate", () => {
+  unwritten = undefined;
+  here.value = new URL(window.location.href);
+});
 
 /** The path, such as `/trace/4bf9...`. */
 export const path = computed(() => here.value.pathname);
 /** What stands behind the question mark. */
 export const parameters = computed(() => here.value.searchParams);
 
-/** The text of a parameter; signals that are read in a view make it follow. */
+const texts = new Map<string, ReadonlySignal<string | null>>();
+
+/** The text of a parameter; a view that reads it follows this one, and is not drawn anew for others. */
 export function parameter(name: string, otherwise = ""): string {
-  return parameters.value.get(name) ?? otherwise;
+  let text = texts.get(name);
+  if (!text) texts.set(name, (text = computed(() => parameters.value.get(name))));
+  return text.value ?? otherwise;
 }
 
 /** Parameters that stay when the view changes: whose spans, of when, by which clock. */
@@ -21,18 +28,49 @@ const KEPT = ["ws", "from", "to", "tz"] as const;
 /** A link to a view, which keeps time range, zone and workspace unless the query says otherwise. */
 export function linkTo(view: string, query: Query = {}): string {
   const kept: Query = {};
-  for (const name of KEPT) kept[name] = parameters.value.get(name);
+  for (const name of KEPT) kept[name] = parameter(name);
   return urlOf(view, { ...kept, ...query });
 }
 
 /** Go to a URL of the page. `replace` leaves no entry in the history. */
 export function go(url: string, replace = false): void {
-  const target = new URL(url, window.location.href);
+  const target = new URL(url, here.value);
   if (target.href === here.value.href) return;
-  if (replace) history.replaceState(null, "", target);
-  else history.pushState(null, "", target);
+  if (replace) {
+    rewrite(target);
+  } else {
+    settle();
+    history.pushState(null, "", target);
+  }
   if (target.pathname !== here.value.pathname) window.scrollTo(0, 0);
   here.value = target;
+}
+
+const REWRITE_MS = 250;
+let unwritten: URL | undefined;
+let rewriting: number | undefined;
+
+/** Put a URL in the place of the one in the browser's bar: now and then only, since a key that is held down asks for more than
+ * browsers do, which leave out what comes too often. */
+function rewrite(target: URL): void {
+  unwritten = target;
+  if (rewriting !== undefined) return;
+  settle();
+  rewriting = window.setTimeout(() => {
+    rewriting = undefined;
+    settle();
+  }, REWRITE_MS);
+}
+
+function settle(): void {
+  if (unwritten) history.replaceState(null, "", unwritten);
+  unwritten = undefined;
+}
+window.addEventListener("pagehide", settle);
+
+/** The address of what is shown. */
+export function address(): string {
+  return here.value.href;
 }
 
 /** Change parameters of the view that is shown; null and the empty text remove one. */

@@ -17,7 +17,7 @@ interface Props {
   row: (at: number, key: number) => ComponentChildren;
 }
 
-const BEYOND = 8;
+const BEYOND = 6;
 
 export function Windowed({ count, rowHeight, height, reveal, label, element, role = "list", row }: Props) {
   const own = useRef<HTMLDivElement>(null);

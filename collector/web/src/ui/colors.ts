@@ -1,6 +1,7 @@
 // Services have colours that follow from their names, so that a service looks the same everywhere and for everybody.
 
 const HUES = 24;
+const COLORS: readonly string[] = Array.from({ length: HUES }, (_, at) => `var(--service-${at})`);
 const cache = new Map<string, number>();
 
 /** The number of a service's colour, from 0 to 23; its CSS is `var(--service-N)`. */
@@ -18,7 +19,7 @@ export function colorIndex(service: string): number {
 
 /** The colour of a service as CSS; canvases need `resolved`. */
 export function serviceColor(service: string): string {
-  return `var(--service-${colorIndex(service)})`;
+  return COLORS[colorIndex(service)] as string;
 }
 
 /** The value of a CSS variable at the moment, for canvases. */

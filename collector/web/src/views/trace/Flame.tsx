@@ -1,10 +1,10 @@
 // The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { setParameters } from "../../app/location";
 import { colorIndex, resolved } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import type { LoadedTrace } from "./loading";
-import type { Bar } from "./model";
+import { barAt, textAt, type Bar } from "./model";
 
 const ROW = 20;
 const LEAST_WIDTH = 0.4;
@@ -14,9 +14,9 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
   const [root, setRoot] = useState<Bar | null>(null);
   const [over, setOver] = useState<Bar | null>(null);
   const [width, setWidth] = useState(1000);
-  const rows = useMemo(() => byDepth(trace.bars), [trace.bars]);
+  const { bars, header } = trace;
   const from = root?.offset ?? 0;
-  const length = Math.max(root?.duration ?? Number(trace.header.durationNanos), 1);
+  const length = Math.max(root?.duration ?? Number(header.durationNanos), 1);
   const top = root?.depth ?? 0;
   useEffect(() => {
     const node = canvas.current?.parentElement;
@@ -30,7 +30,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     if (!node) return;
     const scale = window.devicePixelRatio || 1;
     node.width = width * scale;
-    node.height = (rows.length - top) * ROW * scale;
+    node.height = (header.depth - top) * ROW * scale;
     const context = node.getContext("2d");
     if (!context) return;
     context.scale(scale, scale);
@@ -39,36 +39,40 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     const colors = Array.from({ length: 24 }, (_, at) => resolved(`--service-${at}`));
     const text = resolved("--bg-sunken");
     const error = resolved("--error");
-    for (let depth = top; depth < rows.length; depth++) {
-      for (const bar of rows[depth] ?? []) {
-        const x = ((bar.offset - from) / length) * width;
-        const w = (bar.duration / length) * width;
-        if (x > width || x + w < 0 || w < LEAST_WIDTH) continue;
-        const y = (depth - top) * ROW;
-        context.fillStyle = colors[colorIndex(bar.service)] ?? "";
-        context.fillRect(x, y, Math.max(w - 0.5, LEAST_WIDTH), ROW - 1);
-        if (bar.failed) {
-          context.fillStyle = error;
-          context.fillRect(x, y + ROW - 4, Math.max(w - 0.5, LEAST_WIDTH), 3);
-        }
-        const left = Math.max(x, 0);
-        if (x + w - left > 30) {
-          context.save();
-          context.beginPath();
-          context.rect(left, y, x + w - left - 2, ROW);
-          context.clip();
-          context.fillStyle = text;
-          context.fillText(bar.name, left + 4, y + ROW / 2);
-          context.restore();
-        }
+    const services = bars.service.values.map((service) => colors[colorIndex(service)] ?? "");
+    for (let at = 0; at < bars.count; at++) {
+      const x = (((bars.offset[at] as number) - from) / length) * width;
+      const w = ((bars.duration[at] as number) / length) * width;
+      const row = (bars.depth[at] as number) - top;
+      if (row < 0 || x > width || x + w < 0 || w < LEAST_WIDTH) continue;
+      const y = row * ROW;
+      context.fillStyle = services[bars.service.codes[at] as number] as string;
+      context.fillRect(x, y, Math.max(w - 0.5, LEAST_WIDTH), ROW - 1);
+      if (bars.failed[at]) {
+        context.fillStyle = error;
+        context.fillRect(x, y + ROW - 4, Math.max(w - 0.5, LEAST_WIDTH), 3);
+      }
+      const left = Math.max(x, 0);
+      if (x + w - left > 30) {
+        context.save();
+        context.beginPath();
+        context.rect(left, y, x + w - left - 2, ROW);
+        context.clip();
+        context.fillStyle = text;
+        context.fillText(textAt(bars.name, at), left + 4, y + ROW / 2);
+        context.restore();
       }
     }
-  }, [rows, width, from, length, top]);
+  }, [bars, width, from, length, top]);
   const find = (event: MouseEvent): Bar | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const depth = top + Math.floor((event.clientY - box.top) / ROW);
     const time = from + ((event.clientX - box.left) / width) * length;
-    return rows[depth]?.findLast((bar) => bar.offset <= time && time <= bar.offset + bar.duration) ?? null;
+    for (let at = bars.count - 1; at >= 0; at--) {
+      const offset = bars.offset[at] as number;
+      if (bars.depth[at] === depth && offset <= time && time <= offset + (bars.duration[at] as number)) return barAt(bars, at);
+    }
+    return null;
   };
   return (
     <div>
@@ -83,7 +87,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
           ref={canvas}
           role="img"
           aria-label="Flame graph; the tab Spans has the same as a table"
-          style={{ width: "100%", height: `${(rows.length - top) * ROW}px`, cursor: "pointer" }}
+          style={{ width: "100%", height: `${(header.depth - top) * ROW}px`, cursor: "pointer" }}
           onMouseMove={(event) => setOver(find(event))}
           onMouseLeave={() => setOver(null)}
           onClick={(event) => setRoot(find(event))}
@@ -92,10 +96,4 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
       </div>
     </div>
   );
-}
-
-function byDepth(bars: readonly Bar[]): Bar[][] {
-  const rows: Bar[][] = [];
-  for (const bar of bars) (rows[bar.depth] ??= []).push(bar);
-  return rows;
 }

@@ -2,18 +2,18 @@
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { currentWorkspace } from "../../app/workspace";
-import { parameter } from "../../app/location";
 import { serviceColor } from "../../ui/colors";
 import { showCount, showDuration, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
+import { adjusters } from "./loading";
 
 export function SelfTimes({ traceId }: { traceId: string }) {
-  const query = { adjust: parameter("adjust").split(",").filter(Boolean) };
+  const query = { adjust: adjusters() };
   const { data, error, again } = useAnswer<Schemas["SelfTimes"]>(`/api/v1/traces/${traceId}/self-times`, { query, workspace: currentWorkspace() });
   if (error) return <ErrorNote error={error} onRetry={again} />;
   if (!data) return <Loading what="self times" />;
   return (
-    <div class="scroll-x">
+    <div class="scroll-x" tabIndex={0} role="group" aria-label="Self times">
       <table class="data">
         <caption class="visually-hidden">Self times by service and operation</caption>
         <thead>

@@ -5,7 +5,7 @@ import { serviceColor } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
 import type { LoadedTrace } from "./loading";
-import type { Bar } from "./model";
+import { barAt, type Bars, type Coded } from "./model";
 
 type Order = "offset" | "duration" | "self" | "service" | "name";
 const COLUMNS: readonly [Order, string, boolean][] = [
@@ -17,16 +17,26 @@ const COLUMNS: readonly [Order, string, boolean][] = [
 ];
 const ROW = 26;
 
-function compare(order: Order): (one: Bar, other: Bar) => number {
-  if (order === "service" || order === "name") return (one, other) => (one[order] < other[order] ? -1 : one[order] > other[order] ? 1 : one.at - other.at);
-  return (one, other) => one[order] - other[order] || one.at - other.at;
+/** Places of the bars, in order. */
+function sortedBy(bars: Bars, order: Order): Int32Array {
+  const values = order === "service" || order === "name" ? ranks(bars[order]) : bars[order];
+  return Int32Array.from(bars.index.keys()).sort((one, other) => (values[one] as number) - (values[other] as number) || one - other);
+}
+
+/** For each bar, how many texts come before its own. */
+function ranks({ values, codes }: Coded): Int32Array {
+  const rank = new Int32Array(values.length);
+  [...values.keys()]
+    .sort((one, other) => ((values[one] as string) < (values[other] as string) ? -1 : 1))
+    .forEach((code, at) => (rank[code] = at));
+  return codes.map((code) => rank[code] as number);
 }
 
 export function SpanTable({ trace }: { trace: LoadedTrace }) {
   const [order, setOrder] = useState<Order>("offset");
   const [down, setDown] = useState(false);
   const sorted = useMemo(() => {
-    const result = [...trace.bars].sort(compare(order));
+    const result = sortedBy(trace.bars, order);
     return down ? result.reverse() : result;
   }, [trace.bars, order, down]);
   return (
@@ -41,7 +51,7 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
         ))}
       </div>
       <Windowed count={sorted.length} rowHeight={ROW} height="70vh" label="Spans" row={(at, key) => {
-        const bar = sorted[at] as Bar;
+        const bar = barAt(trace.bars, sorted[at] as number);
         return (
           <div key={key} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
             <span class="ellipsis"><span class="dot" style={{ background: serviceColor(bar.service) }} /> {bar.service}</span>

@@ -1,12 +1,13 @@
 // One trace: waterfall, flame graph, tables; a panel for the span that is chosen.
 import { useEffect } from "preact/hooks";
 import { go, linkTo, parameter, path, setParameters } from "../../app/location";
+import { currentWorkspace } from "../../app/workspace";
 import { showTime } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
 import { Empty, ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import { serviceColor } from "../../ui/colors";
 import { Flame } from "./Flame";
-import { useTrace, type LoadedTrace } from "./loading";
+import { adjusters, useTrace, type LoadedTrace } from "./loading";
 import { SelfTimes } from "./SelfTimes";
 import { SpanTable } from "./SpanTable";
 import "./trace.css";
@@ -22,12 +23,14 @@ const TABS = [
 
 export default function TraceView() {
   const traceId = decodeURIComponent(path.value.split("/")[2] ?? "");
-  const adjust = parameter("adjust").split(",").filter(Boolean);
-  const { trace, error } = useTrace(traceId, adjust);
+  return traceId ? <Trace key={`${currentWorkspace()} ${traceId}`} traceId={traceId} /> : <FindById />;
+}
+
+function Trace({ traceId }: { traceId: string }) {
+  const { trace, error, loading } = useTrace(traceId);
   useEffect(() => {
     if (trace) document.title = `${trace.header.rootName || "trace"} · spanhouse`;
   }, [trace?.header.rootName]);
-  if (!traceId) return <FindById />;
   if (error?.status === 404) {
     return (
       <Empty title="There is no such trace">
@@ -58,14 +61,14 @@ export default function TraceView() {
       {tab === "flame" ? <Flame trace={trace} />
         : tab === "spans" ? <SpanTable trace={trace} />
         : tab === "times" ? <SelfTimes traceId={traceId} />
-        : <Waterfall traceId={traceId} trace={trace} />}
+        : <Waterfall traceId={traceId} trace={trace} loading={loading} />}
     </div>
   );
 }
 
 function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTrace }) {
   const { header } = trace;
-  const adjust = parameter("adjust").split(",").filter(Boolean);
+  const adjust = adjusters();
   const services = Object.entries(header.spansByService).sort((one, other) => other[1] - one[1]);
   const link = `/api/v1/traces/${traceId}`;
   const toggle = (name: string) => setParameters({ adjust: (adjust.includes(name) ? adjust.filter((each) => each !== name) : [...adjust, name]).join(",") });
@@ -95,7 +98,7 @@ function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTrace }) 
         <div><dt>Depth</dt><dd>{header.depth}</dd></div>
         <div><dt>Trace id</dt><dd class="mono">{traceId}</dd></div>
       </dl>
-      <div class="row services">
+      <div class="row services" tabIndex={0} role="group" aria-label="Services of the trace">
         {services.map(([service, spans]) => (
           <span key={service} class="row legend">
             <span class="dot" style={{ background: serviceColor(service) }} /> {service || "(no name)"}{" "}

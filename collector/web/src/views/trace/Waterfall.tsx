@@ -1,17 +1,14 @@
 // The waterfall: a row for each span, as far as it can be seen; a map of the whole trace above; keys for everything.
 import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
 import { parameter, setParameters } from "../../app/location";
-import { currentWorkspace } from "../../app/workspace";
 import { Dialog } from "../../ui/Dialog";
 import { showCount, showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
-import type { LoadedTrace } from "./loading";
+import { useCriticalPath, type LoadedTrace } from "./loading";
 import { Minimap } from "./Minimap";
-import { ancestors, ends, matches, nextPlace, visible, type Bar } from "./model";
-import { readPath, type OnPath } from "./path";
-import { ROW, WaterfallRow } from "./WaterfallRow";
+import { ancestors, barAt, matcher, nextPlace, placesOf, repeats, visible, type Bars } from "./model";
+import { isOnPath, onPath } from "./path";
+import { hint, ROW, WaterfallRow } from "./WaterfallRow";
 import { SpanPanel } from "./SpanPanel";
 
 export interface Zoom {
@@ -34,10 +31,9 @@ const KEYS: readonly [string, string][] = [
   ["?", "these keys"],
 ];
 
-export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTrace }) {
+export function Waterfall({ traceId, trace, loading }: { traceId: string; trace: LoadedTrace; loading: boolean }) {
   const { bars, header } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
-  const end = useMemo(() => ends(bars), [bars]);
   const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
   const [focus, setFocus] = useState(-1);
   const [panel, setPanel] = useState(parameter("span") !== "");
@@ -47,20 +43,22 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
   const zoom = readZoom(parameter("zoom"), total);
   const rows = useRef<HTMLDivElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
-  const shown = useMemo(() => visible(bars, end, collapsed, focus), [bars, end, collapsed, focus]);
-  const path = usePath(traceId, header, showPath && !trace.more);
-  const byIndex = useMemo(() => new Map(bars.map((bar) => [bar.index, bar.at])), [bars]);
-  const chosen = byIndex.get(Number(parameter("span", "-1"))) ?? -1;
+  const shown = useMemo(() => visible(bars, collapsed, focus), [bars, collapsed, focus]);
+  const path = useCriticalPath(traceId, trace, showPath && !loading);
+  const chosen = bars.place[Number(parameter("span", "-1"))] ?? -1;
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
-  const hits = useMemo(() => (search ? bars.filter((bar) => matches(bar, search)).length : 0), [bars, search]);
+  const chosenBar = chosen < 0 ? undefined : barAt(bars, chosen);
+  const isHit = useMemo(() => (search ? matcher(bars, search) : () => false), [bars, search]);
+  const hits = useMemo(() => placesOf(bars, isHit).length, [bars, isHit]);
+  const pathOf = (index: number) => path && onPath(path, index);
 
   const choose = useCallback((at: number) => {
-    const bar = bars[at];
-    if (!bar) return;
+    const index = bars.index[at];
+    if (index === undefined) return;
     const above = ancestors(bars, at);
     setCollapsed((before) => (above.some((each) => before.has(each)) ? new Set([...before].filter((each) => !above.includes(each))) : before));
     setFocus((before) => (before >= 0 && before !== at && !above.includes(before) ? -1 : before));
-    setParameters({ span: String(bar.index) }, true);
+    setParameters({ span: String(index) }, true);
   }, [bars]);
   const toggle = useCallback((at: number) => {
     setCollapsed((before) => {
@@ -69,13 +67,29 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
       return after;
     });
   }, []);
+  const onRow = (event: MouseEvent) => {
+    const place = placeAt(event.target as Element);
+    if (place < 0) return;
+    if (bars.children[place] && (event.target as Element).closest(".twisty")) {
+      toggle(place);
+    } else {
+      choose(place);
+      setPanel(true);
+    }
+  };
+  // Only when it may be read: nobody does while rows pass by.
+  const giveHint = ({ target }: MouseEvent) => {
+    const place = placeAt(target as Element);
+    const row = (target as Element).closest<HTMLElement>("[data-at]");
+    if (place >= 0 && row) row.title = hint(barAt(bars, place), pathOf(bars.index[place] as number));
+  };
   const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted ? `${Math.round(wanted.from)}-${Math.round(wanted.to)}` : null }, true);
 
-  const jump = (step: 1 | -1, holds: (bar: Bar) => boolean) => choose(nextPlace(bars.length, chosen, step, (at) => holds(bars[at] as Bar)));
+  const jump = (step: 1 | -1, holds: (at: number) => boolean) => choose(nextPlace(bars.count, chosen, step, holds));
+  const hasFailed = (at: number) => bars.failed[at] === 1;
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target as Element).closest("input, textarea, select, dialog")) return;
-    const bar = bars[chosen];
-    const isOnPath = (each: Bar) => Boolean(path?.get(each.index)?.segments.length);
+    const bar = chosenBar;
     switch (event.key) {
       case "ArrowDown": case "j": choose(shown[Math.min(chosenRow + 1, shown.length - 1)] ?? -1); break;
       case "ArrowUp": case "k": choose(shown[Math.max(chosenRow - 1, 0)] ?? -1); break;
@@ -84,13 +98,13 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
       case "Home": choose(shown[0] ?? -1); break;
       case "End": choose(shown[shown.length - 1] ?? -1); break;
       case "Enter": if ((event.target as Element).closest("button, a")) return; setPanel(true); break;
-      case "e": case "E": jump(event.key === "e" ? 1 : -1, (each) => each.failed); break;
-      case "c": case "C": jump(event.key === "c" ? 1 : -1, isOnPath); break;
-      case "n": case "N": if (search) jump(event.key === "n" ? 1 : -1, (each) => matches(each, search)); break;
+      case "e": case "E": jump(event.key === "e" ? 1 : -1, hasFailed); break;
+      case "c": case "C": if (path) jump(event.key === "c" ? 1 : -1, (at) => isOnPath(path, bars.index[at] as number)); break;
+      case "n": case "N": jump(event.key === "n" ? 1 : -1, isHit); break;
       case "f": setFocus((before) => (before >= 0 || !bar ? -1 : chosen)); break;
       case "z": if (bar) setZoom({ from: bar.offset, to: bar.offset + Math.max(bar.duration, 1) }); break;
       case "Z": setZoom(null); break;
-      case "r": setCollapsed((before) => collapseRepeats(bars, end, before)); break;
+      case "r": setCollapsed((before) => collapseRepeats(bars, before)); break;
       case "/": searchBox.current?.focus(); break;
       case "Escape": if (panel) setPanel(false); else setFocus(-1); break;
       case "?": setHelp(true); break;
@@ -113,41 +127,40 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
             <input ref={searchBox} type="search" value={search} placeholder="name, service or span id"
               onInput={(event) => setParameters({ find: event.currentTarget.value }, true)}
               onKeyDown={(event) => {
-                if (event.key === "Enter") { jump(event.shiftKey ? -1 : 1, (each) => matches(each, search)); event.preventDefault(); }
+                if (event.key === "Enter") { jump(event.shiftKey ? -1 : 1, isHit); event.preventDefault(); }
                 if (event.key === "Escape") event.currentTarget.blur();
               }} />
           </label>
           {search && <span class="soft" role="status">{showCount(hits)} {hits === 1 ? "span" : "spans"}</span>}
-          <button type="button" class="button" disabled={!header.errorCount} onClick={() => jump(1, (each) => each.failed)}>Next error</button>
+          <button type="button" class="button" disabled={!header.errorCount} onClick={() => jump(1, hasFailed)}>Next error</button>
           <button type="button" class="button" aria-pressed={showPath} onClick={() => setParameters({ path: showPath ? "off" : null }, true)}>
             Critical path
           </button>
         </div>
         <div class="row">
           {focus >= 0 && <button type="button" class="button" onClick={() => setFocus(-1)}>Whole tree</button>}
-          <button type="button" class="button" onClick={() => setCollapsed(new Set(bars.filter((bar) => bar.children && bar.depth > 0).map((bar) => bar.at)))}>Collapse</button>
+          <button type="button" class="button" onClick={() => setCollapsed(new Set(placesOf(bars, (at) => bars.children[at] !== 0 && bars.depth[at] !== 0)))}>Collapse</button>
           <button type="button" class="button" onClick={() => setCollapsed(new Set())}>Expand</button>
-          <button type="button" class="button" onClick={() => setCollapsed((before) => collapseRepeats(bars, end, before))}>Collapse repeats</button>
+          <button type="button" class="button" onClick={() => setCollapsed((before) => collapseRepeats(bars, before))}>Collapse repeats</button>
           <button type="button" class="button" aria-label="Keys" onClick={() => setHelp(true)}>?</button>
         </div>
       </div>
       <Minimap bars={bars} path={path} total={total} zoom={zoom} onZoom={setZoom} />
-      {trace.more && <p class="soft" role="status">{showCount(bars.length)} of {showCount(header.barCount)} spans are here …</p>}
-      <div class={panel && chosen >= 0 ? "waterfall with-panel" : "waterfall"}>
-        <div class="waterfall-rows">
+      <div class={panel && chosenBar ? "waterfall with-panel" : "waterfall"}>
+        <div class="waterfall-rows" onClick={onRow} onMouseOver={giveHint}>
           <TimeAxis zoom={zoom} />
           <Windowed element={rows} count={shown.length} rowHeight={ROW} height="calc(100vh - 15rem)" reveal={chosenRow} role="tree"
             label="Spans of the trace, each below the one that called it"
             row={(at, key) => {
-              const bar = bars[shown[at] as number] as Bar;
+              const place = shown[at] as number;
+              const bar = barAt(bars, place);
               return (
-                <WaterfallRow key={key} bar={bar} zoom={zoom} path={path?.get(bar.index)} chosen={bar.at === chosen}
-                  collapsed={collapsed.has(bar.at)} hit={Boolean(search) && matches(bar, search)} indent={focus < 0 ? 0 : (bars[focus]?.depth ?? 0)}
-                  onToggle={toggle} onChoose={(place) => { choose(place); setPanel(true); }} />
+                <WaterfallRow key={key} bar={bar} zoom={zoom} path={pathOf(bar.index)} chosen={place === chosen}
+                  collapsed={collapsed.has(place)} hit={isHit(place)} indent={focus < 0 ? 0 : (bars.depth[focus] as number)} />
               );
             }} />
         </div>
-        {panel && chosen >= 0 && <SpanPanel traceId={traceId} bar={bars[chosen] as Bar} path={path?.get((bars[chosen] as Bar).index)} onClose={() => setPanel(false)} />}
+        {panel && chosenBar && <SpanPanel traceId={traceId} bar={chosenBar} path={pathOf(chosenBar.index)} onClose={() => setPanel(false)} />}
       </div>
       {help && (
         <Dialog title="Keys" onClose={() => setHelp(false)}>
@@ -160,11 +173,9 @@ export function Waterfall({ traceId, trace }: { traceId: string; trace: LoadedTr
   );
 }
 
-/** The critical path, asked for once all spans are here: it is as large as they are, and would hold them up. */
-function usePath(traceId: string, header: LoadedTrace["header"], wanted: boolean): Map<number, OnPath> | undefined {
-  const query = { adjust: parameter("adjust").split(",").filter(Boolean) };
-  const { data } = useAnswer<Schemas["CriticalPath"]>(wanted ? `/api/v1/traces/${traceId}/critical-path` : null, { query, workspace: currentWorkspace() });
-  return useMemo(() => (data ? readPath(data, BigInt(header.startTimeUnixNano)) : undefined), [data]);
+/** The place of the bar in whose row an element is; -1 for none. */
+function placeAt(element: Element): number {
+  return Number(element.closest<HTMLElement>("[data-at]")?.dataset["at"] ?? -1);
 }
 
 function readZoom(text: string, total: number): Zoom {
@@ -174,13 +185,9 @@ function readZoom(text: string, total: number): Zoom {
   return to > from ? { from, to } : { from: 0, to: total };
 }
 
-/** Collapse all but the first of siblings that follow each other with the same service and name. */
-function collapseRepeats(bars: readonly Bar[], end: Int32Array, before: ReadonlySet<number>): ReadonlySet<number> {
-  const after = new Set(before);
-  for (const bar of bars) {
-    const next = bars[end[bar.at] as number];
-    if (next && next.parent === bar.parent && next.name === bar.name && next.service === bar.service && next.children) after.add(next.at);
-  }
+/** Collapse all but the first of siblings that repeat; open them where that is so already. */
+function collapseRepeats(bars: Bars, before: ReadonlySet<number>): ReadonlySet<number> {
+  const after = new Set([...before, ...repeats(bars)]);
   return after.size === before.size ? new Set() : after;
 }
 

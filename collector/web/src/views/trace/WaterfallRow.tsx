@@ -1,3 +1,5 @@
+// One row of the waterfall. It is drawn anew with every step of scrolling, so it has few elements, and what is rare has none of its own
+// where there is nothing to say.
 import { serviceColor } from "../../ui/colors";
 import { showCount, showDuration } from "../../ui/format";
 import type { Bar } from "./model";
@@ -6,6 +8,7 @@ import type { Zoom } from "./Waterfall";
 
 export const ROW = 24;
 const INDENT = 14;
+const MOST_INDENTS = 24;
 
 interface Props {
   bar: Bar;
@@ -16,59 +19,63 @@ interface Props {
   hit: boolean;
   /** Levels that are not shown. */
   indent: number;
-  onToggle: (at: number) => void;
-  onChoose: (at: number) => void;
 }
 
-export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent, onToggle, onChoose }: Props) {
-  const length = zoom.to - zoom.from;
-  const percent = (time: number): number => ((time - zoom.from) / length) * 100;
-  const left = percent(bar.offset);
-  const width = (bar.duration / length) * 100;
-  const names = ["waterfall-row", chosen && "chosen", hit && "hit", bar.failed && "failed"].filter(Boolean).join(" ");
+export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent }: Props) {
+  const names = `waterfall-row${chosen ? " chosen" : ""}${hit ? " hit" : ""}${bar.failed ? " failed" : ""}`;
+  const color = serviceColor(bar.service);
+  const duration = showDuration(bar.duration);
+  const shown = part(zoom, bar.offset, bar.offset + bar.duration);
+  // The duration stands behind the bar, before it where there is no room behind, or in it where there is none at either side.
+  const behind = shown.to <= 80;
+  const inside = shown.from < 15;
   return (
-    <div class={names} role="treeitem" aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
-      aria-label={`${bar.service}: ${bar.name}, ${showDuration(bar.duration)}${bar.failed ? ", failed" : ""}`}
-      style={{ height: `${ROW}px` }} onClick={() => onChoose(bar.at)}>
-      <div class="cell-name" style={{ paddingLeft: `${Math.min(bar.depth - indent, 24) * INDENT + 4}px` }}>
-        {bar.children ? (
-          <button type="button" class="twisty" tabIndex={-1} aria-label={collapsed ? "Expand" : "Collapse"}
-            onClick={(event) => { event.stopPropagation(); onToggle(bar.at); }}>
-            {collapsed ? "▸" : "▾"}
-          </button>
-        ) : <span class="twisty" />}
-        <span class="dot" style={{ background: serviceColor(bar.service) }} />
-        <span class="ellipsis" title={`${bar.service}: ${bar.name}`}>
-          <b>{bar.service}</b> {bar.name}
+    <div class={names} role="treeitem" data-at={bar.at} aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
+      aria-label={`${bar.service}: ${bar.name}, ${duration}${bar.failed ? ", failed" : ""}`}>
+      <div class="cell-name">
+        <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:${Math.min(bar.depth - indent, MOST_INDENTS) * INDENT + 32}px`}>
+          {bar.children ? (collapsed ? "▸ ●" : "▾ ●") : "●"}
         </span>
-        {bar.missingParent && <span class="badge warn" title="Its parent is not in the trace">?</span>}
-        {bar.repeats > 1 && <span class="badge plain">× {showCount(bar.repeats)}</span>}
-        {collapsed && <span class="badge plain">+{showCount(bar.descendants)}</span>}
-        {collapsed && bar.errorsBelow > 0 && <span class="badge error">{showCount(bar.errorsBelow)} failed</span>}
-        {bar.failed && <span class="badge error">error</span>}
+        <Notes bar={bar} collapsed={collapsed} />
+        <b>{bar.service}</b> {bar.name}
       </div>
-      <div class="cell-time">
-        <span class="bar" style={{ left: `${left}%`, width: `max(${width}%, 2px)`, background: serviceColor(bar.service) }} title={title(bar, path)} />
+      <div class="cell-time" style={behind ? `text-indent:${shown.to + 0.4}%` : ""}>
+        <span class="bar" style={`${place(shown, 2)};background-color:${color}`} />
         {path?.segments.map((segment) => (
-          <span key={segment.from} class={segment.uncertain ? "on-path uncertain" : "on-path"}
-            style={{ left: `${percent(segment.from)}%`, width: `max(${((segment.to - segment.from) / length) * 100}%, 1px)` }} />
+          <span key={segment.from} class={segment.uncertain ? "on-path uncertain" : "on-path"} style={place(part(zoom, segment.from, segment.to), 1)} />
         ))}
-        <span class={left < 15 && left + width > 80 ? "bar-label inside" : "bar-label"} style={labelPlace(left, width)}>
-          {showDuration(bar.duration)}
-        </span>
+        {behind ? duration : <span class={inside ? "bar-label inside" : "bar-label"} style={`right:${100 - (inside ? shown.to : shown.from) + 0.5}%`}>{duration}</span>}
       </div>
     </div>
   );
 }
 
-/** Behind the bar, before it where there is no room behind, or in it where there is none at either side. */
-function labelPlace(left: number, width: number): { left: string } | { right: string } {
-  const right = left + width;
-  if (right <= 80) return { left: `${Math.max(right, 0) + 0.4}%` };
-  return left < 15 ? { right: `${Math.max(100 - right, 0) + 0.6}%` } : { right: `${Math.max(100 - left, 0) + 0.4}%` };
+/** What is to be known before a span is looked at. */
+function Notes({ bar, collapsed }: { bar: Bar; collapsed: boolean }) {
+  if (!bar.failed && !bar.missingParent && !collapsed) return null;
+  return (
+    <span class="notes">
+      {bar.missingParent && <span class="badge warn" title="Its parent is not in the trace">?</span>}
+      {collapsed && <span class="badge plain">+{showCount(bar.descendants)}</span>}
+      {collapsed && bar.errorsBelow > 0 && <span class="badge error">{showCount(bar.errorsBelow)} failed</span>}
+      {bar.failed && <span class="badge error">error</span>}
+    </span>
+  );
 }
 
-function title(bar: Bar, path: OnPath | undefined): string {
+/** From where to where a time lies in what is shown, in per cent; what lies outside is cut off. */
+function part(zoom: Zoom, from: number, to: number): Zoom {
+  const percent = (time: number): number => Math.min(Math.max(((time - zoom.from) / (zoom.to - zoom.from)) * 100, 0), 100);
+  return { from: percent(from), to: percent(to) };
+}
+
+/** The place of something that is to be seen, however short, unless it lies outside. */
+function place({ from, to }: Zoom, least: number): string {
+  return `left:${from}%;width:${from === 100 || to === 0 ? "0" : `max(${to - from}%,${least}px)`}`;
+}
+
+/** All that a bar can say in a few lines. */
+export function hint(bar: Bar, path: OnPath | undefined): string {
   const lines = [`${bar.service}: ${bar.name}`, `${showDuration(bar.duration)}, of its own ${showDuration(bar.self)}`];
   if (path?.segments.length) lines.push(`On the critical path; without it the trace would be ${showDuration(path.saved)} shorter`);
   else if (path) lines.push(`Not waited for: ${showDuration(path.slack)} of slack`);

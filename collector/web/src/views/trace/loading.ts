@@ -1,48 +1,45 @@
-// Loads a trace in two steps: what fits on a screen at once, then the rest.
-import { useEffect, useState } from "preact/hooks";
-import { ApiError, ask, type Schemas } from "../../api/client";
+// Loads a trace, in columns: what takes time is reading it at the daemon, which one answer for all of it does once.
+import { useMemo } from "preact/hooks";
+import type { ApiError, Schemas } from "../../api/client";
+import { useAnswer, type Answered } from "../../api/useAnswer";
+import { parameter } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
-import { readBars, type Bar } from "./model";
+import { readBars, type Bars } from "./model";
+import { readPath, type CriticalPath } from "./path";
 
-export type Header = Omit<Schemas["Waterfall"], "bars">;
+export type Header = Omit<Schemas["WaterfallColumns"], "bars">;
 
 export interface LoadedTrace {
   header: Header;
-  bars: readonly Bar[];
-  /** Whether bars are still to come. */
-  more: boolean;
+  bars: Bars;
 }
-
-const FIRST = 1000;
 
 /** The trace of an id, with times as they are or adjusted. */
-export function useTrace(traceId: string, adjust: readonly string[]): { trace?: LoadedTrace; error?: ApiError } {
-  const [state, setState] = useState<{ trace?: LoadedTrace; error?: ApiError }>({});
-  const workspace = currentWorkspace();
-  useEffect(() => {
-    const abort = new AbortController();
-    setState({});
-    load(traceId, workspace, adjust, abort.signal, (trace) => setState({ trace })).catch((error: unknown) => {
-      if (error instanceof ApiError) setState({ error });
-      else if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
-    });
-    return () => abort.abort();
-  }, [traceId, workspace, adjust.join()]);
-  return state;
+export function useTrace(traceId: string): { trace: LoadedTrace | undefined; error: ApiError | undefined; loading: boolean } {
+  const { data, error, loading } = useInColumns<Schemas["WaterfallColumns"]>(`${pathOf(traceId)}/waterfall`);
+  const trace = useMemo(() => data && loaded(data), [data]);
+  return { trace, error, loading };
 }
 
-async function load(
-  traceId: string, workspace: string, adjust: readonly string[], signal: AbortSignal, show: (trace: LoadedTrace) => void,
-): Promise<void> {
-  let bars: readonly Bar[] = [];
-  for (;;) {
-    // The daemon reads the whole trace for each answer, so what does not fit on a screen is asked for at once.
-    const query = { offset: bars.length, limit: bars.length ? null : FIRST, adjust };
-    const path = `/api/v1/traces/${encodeURIComponent(traceId)}/waterfall`;
-    const { bars: raw, ...header } = await ask<Schemas["Waterfall"]>(path, { query, workspace, signal });
-    bars = [...bars, ...readBars(raw, bars)];
-    const more = bars.length < header.barCount && raw.length > 0;
-    show({ header, bars, more });
-    if (!more) return;
-  }
+function loaded({ bars, ...header }: Schemas["WaterfallColumns"]): LoadedTrace {
+  return { header, bars: readBars(bars, BigInt(header.startTimeUnixNano)) };
+}
+
+/** The critical path of a trace that is here: it takes the daemon as long as the trace does, which it would hold up. */
+export function useCriticalPath(traceId: string, trace: LoadedTrace, wanted: boolean): CriticalPath | undefined {
+  const { data } = useInColumns<Schemas["CriticalPathColumns"]>(wanted ? `${pathOf(traceId)}/critical-path` : null);
+  return useMemo(() => data && readPath(data, BigInt(trace.header.startTimeUnixNano), trace.bars.count), [data]);
+}
+
+function useInColumns<T>(path: string | null): Answered<T> {
+  return useAnswer<T>(path, { query: { form: "columns", adjust: adjusters() }, workspace: currentWorkspace() });
+}
+
+/** What is to be done to times before they are shown. */
+export function adjusters(): readonly string[] {
+  return parameter("adjust").split(",").filter(Boolean);
+}
+
+function pathOf(traceId: string): string {
+  return `/api/v1/traces/${encodeURIComponent(traceId)}`;
 }

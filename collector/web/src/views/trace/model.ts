@@ -1,16 +1,48 @@
-// A trace as the waterfall draws it: bars in drawing order (each span before those below it), and which of them are to be seen.
+// A trace as the page draws it: bars in drawing order (each span before those below it), in columns, so that a hundred thousand of
+// them are a few arrays of numbers. A bar is a place in all of these; an object of it is made only to show it.
 import type { Schemas } from "../../api/client";
 
-type Waterfall = Schemas["Waterfall"];
-export type RawBar = Waterfall["bars"][number];
+type Columns = Schemas["WaterfallColumns"]["bars"];
+type Integers = Columns["durationNanos"];
 
-/** One bar. Times are nanoseconds since the start of the trace, as numbers: traces are shorter than 2^53 ns, 104 days. */
-export interface Bar {
-  /** Place in drawing order. */
-  at: number;
+/** Texts of which many are alike: each once, and for each bar the place of its own among those. */
+export interface Coded {
+  values: readonly string[];
+  codes: Int32Array;
+}
+
+/** Times are nanoseconds since the start of the trace, as numbers: traces are shorter than 2^53 ns, 104 days. */
+export interface Bars {
+  count: number;
   /** Position of the span in the trace, by which the API names it. */
-  index: number;
+  index: Int32Array;
+  /** For each such position, the place of the bar. */
+  place: Int32Array;
   /** Place of the parent's bar; -1 for a root. */
+  parent: Int32Array;
+  depth: Int32Array;
+  /** Of all bars in one text, or one by one. */
+  spanIds: string | readonly string[];
+  service: Coded;
+  name: Coded;
+  kind: Coded;
+  failed: Uint8Array;
+  offset: Float64Array;
+  duration: Float64Array;
+  self: Float64Array;
+  skew: Float64Array;
+  children: Int32Array;
+  descendants: Int32Array;
+  errorsBelow: Int32Array;
+  missingParent: Uint8Array;
+  precedesParent: Uint8Array;
+  outlivesParent: Uint8Array;
+}
+
+/** One bar. */
+export interface Bar {
+  at: number;
+  index: number;
   parent: number;
   depth: number;
   spanId: string;
@@ -28,79 +60,134 @@ export interface Bar {
   missingParent: boolean;
   precedesParent: boolean;
   outlivesParent: boolean;
-  /** How many spans the bar stands for, where equal ones are drawn as one. */
-  repeats: number;
 }
 
-/** Bars of an answer, to be put behind those that are there. */
-export function readBars(raw: readonly RawBar[], before: readonly Bar[]): Bar[] {
-  const places = new Map<number, number>();
-  for (const bar of before) places.set(bar.index, bar.at);
-  return raw.map((bar, position) => {
-    const at = before.length + position;
-    places.set(bar.index, at);
-    return {
-      at,
-      index: bar.index,
-      parent: bar.parentIndex === null ? -1 : (places.get(bar.parentIndex) ?? -1),
-      depth: bar.depth,
-      spanId: bar.spanId,
-      service: bar.service,
-      name: bar.name,
-      kind: bar.kind,
-      failed: bar.status === "error",
-      offset: Number(bar.offsetNanos),
-      duration: Number(bar.durationNanos),
-      self: Number(bar.selfNanos),
-      skew: Number(bar.skewNanos),
-      children: bar.children,
-      descendants: bar.descendants,
-      errorsBelow: bar.errorsBelow,
-      missingParent: bar.missingParent,
-      precedesParent: bar.precedesParent,
-      outlivesParent: bar.outlivesParent,
-      repeats: bar.repeat?.spanCount ?? 1,
-    };
-  });
+const ID_LENGTH = 16;
+
+/** The bars of an answer that has all of them. `start` is that of the trace. */
+export function readBars(columns: Columns, start: bigint): Bars {
+  const index = Int32Array.from(columns.index);
+  const place = new Int32Array(index.length);
+  index.forEach((position, at) => (place[position] = at));
+  const failed = columns.status.values.indexOf("error");
+  return {
+    count: index.length,
+    index,
+    place,
+    parent: Int32Array.from(columns.parentIndex, (position) => (position === null ? -1 : (place[position] as number))),
+    depth: Int32Array.from(columns.depth),
+    spanIds: typeof columns.spanId === "string" ? columns.spanId : texts(columns.spanId),
+    service: coded(columns.service),
+    name: coded(columns.name),
+    kind: coded(columns.kind),
+    failed: Uint8Array.from(columns.status.codes, (code) => (code === failed ? 1 : 0)),
+    // A span without a time is drawn at the start.
+    offset: numbers(columns.startTimeUnixNano, start).map((time) => Math.max(time, 0)),
+    duration: numbers(columns.durationNanos),
+    self: numbers(columns.selfNanos),
+    skew: numbers(columns.skewNanos),
+    children: Int32Array.from(columns.children),
+    descendants: Int32Array.from(columns.descendants),
+    errorsBelow: Int32Array.from(columns.errorsBelow),
+    missingParent: flags(columns.missingParent),
+    precedesParent: flags(columns.precedesParent),
+    outlivesParent: flags(columns.outlivesParent),
+  };
 }
 
-/** For each bar, the place behind its last descendant's. */
-export function ends(bars: readonly Bar[]): Int32Array {
-  const result = new Int32Array(bars.length);
-  const open: number[] = [];
-  for (const bar of bars) {
-    while (open.length && (bars[open[open.length - 1] as number] as Bar).depth >= bar.depth) result[open.pop() as number] = bar.at;
-    open.push(bar.at);
-  }
-  for (const at of open) result[at] = bars.length;
-  return result;
+/** Nanoseconds from a moment on, as numbers; the API gives them as texts where they would not be exact. */
+export function numbers(column: Integers, from = 0n): Float64Array {
+  if (Array.isArray(column)) return Float64Array.from(column, (text) => Number(BigInt(text) - from));
+  const base = Number(BigInt(column.base) - from);
+  return Float64Array.from(column.values, (value) => base + value);
+}
+
+/** 1 where it is so. */
+export function flags({ values, codes }: Columns["missingParent"]): Uint8Array {
+  return Uint8Array.from(codes, (code) => (values[code] ? 1 : 0));
+}
+
+function coded({ values, codes }: Columns["service"]): Coded {
+  return { values, codes: Int32Array.from(codes) };
+}
+
+function texts({ values, codes }: Columns["service"]): string[] {
+  return codes.map((code) => values[code] as string);
+}
+
+/** The text of a bar in one of the columns of texts. */
+export function textAt({ values, codes }: Coded, at: number): string {
+  return values[codes[at] as number] as string;
+}
+
+function spanIdAt({ spanIds }: Bars, at: number): string {
+  return typeof spanIds === "string" ? spanIds.slice(at * ID_LENGTH, (at + 1) * ID_LENGTH) : (spanIds[at] as string);
+}
+
+/** The bar at a place that there is. */
+export function barAt(bars: Bars, at: number): Bar {
+  return {
+    at,
+    index: bars.index[at] as number,
+    parent: bars.parent[at] as number,
+    depth: bars.depth[at] as number,
+    spanId: spanIdAt(bars, at),
+    service: textAt(bars.service, at),
+    name: textAt(bars.name, at),
+    kind: textAt(bars.kind, at),
+    failed: bars.failed[at] === 1,
+    offset: bars.offset[at] as number,
+    duration: bars.duration[at] as number,
+    self: bars.self[at] as number,
+    skew: bars.skew[at] as number,
+    children: bars.children[at] as number,
+    descendants: bars.descendants[at] as number,
+    errorsBelow: bars.errorsBelow[at] as number,
+    missingParent: bars.missingParent[at] === 1,
+    precedesParent: bars.precedesParent[at] === 1,
+    outlivesParent: bars.outlivesParent[at] === 1,
+  };
+}
+
+/** The place behind the last bar below one. */
+export function endOf(bars: Bars, at: number): number {
+  return at + 1 + (bars.descendants[at] as number);
 }
 
 /** Places of the bars that are to be seen, in order.
  *
  * `collapsed` have nothing shown below them; `focus` is the only subtree that is shown, -1 for all. */
-export function visible(bars: readonly Bar[], end: Int32Array, collapsed: ReadonlySet<number>, focus: number): Int32Array {
-  const result = new Int32Array(bars.length);
+export function visible(bars: Bars, collapsed: ReadonlySet<number>, focus: number): Int32Array {
+  const result = new Int32Array(bars.count);
   let count = 0;
-  const last = focus < 0 ? bars.length : (end[focus] as number);
+  const last = focus < 0 ? bars.count : endOf(bars, focus);
   for (let at = Math.max(focus, 0); at < last; ) {
     result[count++] = at;
-    at = collapsed.has(at) ? (end[at] as number) : at + 1;
+    at = collapsed.has(at) ? endOf(bars, at) : at + 1;
   }
   return result.subarray(0, count);
 }
 
 /** Bars whose parts of the tree have to be opened so that one of them can be seen. */
-export function ancestors(bars: readonly Bar[], at: number): number[] {
+export function ancestors(bars: Bars, at: number): number[] {
   const result: number[] = [];
-  for (let parent = bars[at]?.parent ?? -1; parent >= 0; parent = bars[parent]?.parent ?? -1) result.push(parent);
+  for (let parent = bars.parent[at] ?? -1; parent >= 0; parent = bars.parent[parent] as number) result.push(parent);
   return result;
 }
 
-/** Whether a bar has a text in its service, name or id, in either case. */
-export function matches(bar: Bar, text: string): boolean {
+/** Places for which something holds. */
+export function placesOf(bars: Bars, holds: (at: number) => boolean): number[] {
+  const result: number[] = [];
+  for (let at = 0; at < bars.count; at++) if (holds(at)) result.push(at);
+  return result;
+}
+
+/** Tells of a bar whether it has a text in its service or name, or as its id, in either case. */
+export function matcher(bars: Bars, text: string): (at: number) => boolean {
   const wanted = text.toLowerCase();
-  return bar.name.toLowerCase().includes(wanted) || bar.service.toLowerCase().includes(wanted) || bar.spanId === wanted;
+  const holds = (column: Coded): boolean[] => column.values.map((value) => value.toLowerCase().includes(wanted));
+  const [services, names] = [holds(bars.service), holds(bars.name)];
+  return (at) => Boolean(services[bars.service.codes[at] as number] || names[bars.name.codes[at] as number]) || spanIdAt(bars, at) === wanted;
 }
 
 /** The next place behind `at` (before it, if `step` is -1) for which the test holds, going round; -1 if there is none. */
@@ -110,4 +197,17 @@ export function nextPlace(count: number, at: number, step: 1 | -1, holds: (at: n
     if (holds(place)) return place;
   }
   return -1;
+}
+
+/** Repeats: siblings with the service and name of the one before, that call something. */
+export function repeats(bars: Bars): number[] {
+  const result: number[] = [];
+  for (let at = 0; at < bars.count; at++) {
+    const next = endOf(bars, at);
+    if (
+      next < bars.count && bars.children[next] && bars.parent[next] === bars.parent[at]
+      && bars.name.codes[next] === bars.name.codes[at] && bars.service.codes[next] === bars.service.codes[at]
+    ) result.push(next);
+  }
+  return result;
 }
