@@ -35,6 +35,7 @@ from collector.api import (
     sampling_decisions,
     saved_requests,
     search,
+    search_tail,
     services,
     topology,
     trace_analysis,
@@ -47,7 +48,20 @@ from collector.api.openapi import openapi_document
 from collector.api.openapi_page import POLICY, openapi_page
 from collector.api.page import page_routes
 from collector.api.problems import FORMS, problems
-from collector.api.routing import CONFIGS, EXPLAINERS, JSON, LEDGER, NOW, OBJECTS, RUNNING, SETTINGS, STORE, QuerySettings, Route
+from collector.api.routing import (
+    CONFIGS,
+    EXPLAINERS,
+    JSON,
+    LEDGER,
+    NOW,
+    OBJECTS,
+    RUNNING,
+    SETTINGS,
+    STORE,
+    TURNS,
+    QuerySettings,
+    Route,
+)
 from collector.api.sampling import PATHS, STRATEGIES, sampling_strategy
 from collector.api.turns import turn_taking
 from collector.control.config_store import ConfigStore
@@ -72,6 +86,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *services.ROUTES,
     *completion.ROUTES,
     *search.ROUTES,
+    *search_tail.ROUTES,
     *traces.ROUTES,
     *trace_annotations.ROUTES,
     *trace_analysis.ROUTES,
@@ -136,12 +151,14 @@ def build_application(
         now: nanoseconds since 1970, for default time ranges.
     """
     settings = settings or QuerySettings()
-    take_turns = turn_taking(turns or Turns(TurnLimits()), _API, *dialects.FORMS, lasting=lasting.PATHS)
+    turns = turns or Turns(TurnLimits())
+    take_turns = turn_taking(turns, _API, *dialects.FORMS, lasting=lasting.PATHS)
     application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
         routes = ROUTES
         application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s, settings.limits)
+        application[TURNS] = turns
         application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
         application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
         application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, Final
 
-import orjson
 from aiohttp import web
 
 from collector.api import params, schemas
 from collector.api.cursors import BY_TIME, next_cursor
-from collector.api.lasting import EVENTS, lasting
+from collector.api.event_stream import EVENT_STREAM, Event, answer_events
+from collector.api.lasting import EVENTS
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, Route
@@ -23,7 +23,6 @@ from collector.monitor.load.interval import Summary
 from collector.monitor.load.run_store import Run, RunStore
 from collector.monitor.load.runs import LoadTests
 from config.values import Duration
-from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
 LOAD_TESTS: Final = web.AppKey("load_tests", LoadTests)
 """Starts load tests; not there where none can be started."""
@@ -31,7 +30,6 @@ RUNS: Final = web.AppKey("load_test_runs", RunStore)
 RUN: Final = "LoadTestRun"
 """How the OpenAPI document calls a run."""
 
-_EVENT_STREAM: Final = "text/event-stream"
 _MOST_POINTS: Final = 1000
 _POLL_S: Final = 1.0
 
@@ -131,20 +129,10 @@ async def follow_load_test_run(request: web.Request) -> web.StreamResponse:
     last, with the run and its result."""
     # Before the answer begins, so that an unknown run is told as such.
     await _state(request, _run_id(request))
-    response = web.StreamResponse(headers={"Content-Type": _EVENT_STREAM, "Cache-Control": "no-store"})
-    await response.prepare(request)
-    with lasting(request):
-        try:
-            async for event, document in _events(request):
-                await response.write(b"event: %b\ndata: %b\n\n" % (event, orjson.dumps(document)))
-        except (ClickHouseError, ClickHouseUnavailable):
-            # The answer has begun, so that no other one can be given; clients of event streams connect anew.
-            return response
-    await response.write_eof()
-    return response
+    return await answer_events(request, _events(request))
 
 
-async def _events(request: web.Request) -> AsyncIterator[tuple[bytes, dict[str, Any]]]:
+async def _events(request: web.Request) -> AsyncIterator[Event]:
     run_id, seen = _run_id(request), -1
     load_tests = request.app.get(LOAD_TESTS)
     while True:
@@ -153,9 +141,9 @@ async def _events(request: web.Request) -> AsyncIterator[tuple[bytes, dict[str, 
         run, total, latest = await _state(request, run_id)
         if latest is not None and latest[0] != seen:
             seen = latest[0]
-            yield b"progress", {"number": seen, "latest": figures(latest[1]), "total": figures(total)}
+            yield "progress", {"number": seen, "latest": figures(latest[1]), "total": figures(total)}
         if run.state != "running":
-            yield b"end", {**run_as_json(run), "result": result(total)}
+            yield "end", {**run_as_json(run), "result": result(total)}
             return
         if news is not None:
             await news.wait()
@@ -208,7 +196,7 @@ ROUTES: Final = (
         f"{_ONE}{EVENTS}",
         follow_load_test_run,
         "How a run goes: server-sent events `progress` each second, and `end` as the last",
-        {_EVENT_STREAM: None},
+        {EVENT_STREAM: None},
         unknown=_UNKNOWN,
     ),
     Route(

@@ -19,6 +19,7 @@ from collector.api import (
     load_tests,
     saved_requests,
     schemas,
+    search_tail,
     trace_annotations,
 )
 from collector.api.many import schemas as many_schemas
@@ -31,6 +32,7 @@ from collector.api.schemas import reference
 COMPONENTS: Final = {
     **schemas.COMPONENTS,
     **analysis_schemas.COMPONENTS,
+    **search_tail.COMPONENTS,
     **many_schemas.COMPONENTS,
     **monitoring_schemas.COMPONENTS,
     **trace_annotations.COMPONENTS,

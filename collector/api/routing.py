@@ -14,6 +14,7 @@ from collector.api.problems import Refusal
 from collector.control.config_store import ConfigStore
 from collector.control.objects import Objects
 from collector.control.policies import Policy
+from collector.fair_turns import Turns
 from collector.ledger import Ledger
 from collector.processors.tail_sampling.recent import Explainer
 from collector.query.store import Limits, SpanStore
@@ -54,6 +55,8 @@ CONFIGS: Final = web.AppKey("configs", ConfigStore)
 OBJECTS: Final = web.AppKey("objects", Objects)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
+TURNS: Final = web.AppKey("turns", Turns)
+"""For handlers whose requests take no turn at the store, because they last, but which ask it now and then."""
 RUNNING: Final = web.AppKey("running", RunningConfig)
 LEDGER: Final = web.AppKey("ledger", Ledger)
 EXPLAINERS: Final[web.AppKey[Mapping[str, Explainer]]] = web.AppKey("explainers", Mapping)

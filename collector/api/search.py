@@ -174,7 +174,7 @@ async def search_traces(request: web.Request, query: MultiMapping[str]) -> web.R
     page = await find_traces(request.app[STORE], search, cursor)
     return rendering.json_response(
         {
-            "traces": [_hit(hit) for hit in page.hits],
+            "traces": [hit_as_json(hit) for hit in page.hits],
             "total": page.total,
             "totalIsExact": page.complete,
             "weightedTotal": rendering.number(page.weighted_total) if search.weighted else None,
@@ -185,7 +185,8 @@ async def search_traces(request: web.Request, query: MultiMapping[str]) -> web.R
     )
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
+def hit_as_json(hit: Hit) -> dict[str, Any]:
+    """A trace that fits, as the API shows it."""
     matched = hit.matched
     return {
         **rendering.hit(hit),

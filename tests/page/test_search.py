@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from playwright.sync_api import Page, expect
 
 from tests.support.daemon import Daemon
+from tests.support.requests import MILLISECOND, key_values
 
 
 def test_traces_are_found_and_lead_to_their_waterfall(page: Page, shown: Daemon) -> None:
@@ -42,3 +45,40 @@ def test_filters_are_chips_that_can_be_taken_away_and_shared(page: Page) -> None
     page.reload()
     chip.click()
     expect(chip).to_be_hidden()
+
+
+def test_traces_are_shown_as_they_come_while_a_search_is_followed(page: Page, shown: Daemon) -> None:
+    page.goto("/search?service=latecomer")
+    expect(page.get_by_role("heading", name="No trace fits")).to_be_visible()
+    page.get_by_role("button", name="Slowest").click()
+    live = page.get_by_role("button", name="Live")
+    live.click()
+    expect(live).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("button", name="Latest")).to_have_attribute("aria-pressed", "true")
+    shown.export(_latecomer(1))
+    row = page.get_by_role("table", name="Traces that fit").get_by_role("row", name="latecomer")
+    expect(row).to_have_count(1)
+    expect(page.get_by_text("1 in the last minute")).to_be_visible()
+    # One of a trace that is there already makes it longer, and none of its own.
+    shown.export(_latecomer(2))
+    expect(row.get_by_role("cell").nth(3)).to_have_text("2")
+    expect(row).to_have_count(1)
+    page.get_by_role("button", name="Slowest").click()
+    expect(live).to_have_attribute("aria-pressed", "false")
+
+
+def _latecomer(number: int) -> ExportTraceServiceRequest:
+    """A span of one trace that has just ended."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    resource.resource.attributes.extend(key_values({"service.name": "latecomer"}))
+    now = time.time_ns()
+    resource.scope_spans.add().spans.add(
+        trace_id=b"latecomers trace",
+        span_id=number.to_bytes(8),
+        parent_span_id=b"" if number == 1 else (1).to_bytes(8),
+        name=f"step {number}",
+        start_time_unix_nano=now - MILLISECOND,
+        end_time_unix_nano=now,
+    )
+    return request

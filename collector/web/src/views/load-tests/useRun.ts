@@ -29,7 +29,7 @@ export function useRun(id: string): Followed {
         const run = await ask<Run>(path, { signal: abort.signal });
         setState((before) => ({ ...before, run, total: run.result as Figures, error: undefined }));
         if (run.state !== "running") return;
-        await follow(`${path}/events`, ({ event, data }) => {
+        await follow(`${path}/events`, {}, ({ event, data }) => {
           if (event === "progress") {
             const { latest, total } = JSON.parse(data) as { latest: Figures; total: Figures };
             setState((before) => ({ ...before, latest, total }));

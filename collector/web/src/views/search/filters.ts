@@ -29,7 +29,12 @@ export const SORTS = [
 
 /** What the URL says, as parameters of the API. */
 export function searchQuery(range: TimeRange): Query {
-  const query: Query = { q: parameter("q"), sort: parameter("sort", "start"), order: parameter("order", "desc"), ...rangeQuery(range) };
+  return { ...tailQuery(), sort: parameter("sort", "start"), order: parameter("order", "desc"), ...rangeQuery(range) };
+}
+
+/** The same of a search that is followed, which has no other order and no other time than now. */
+export function tailQuery(): Query {
+  const query: Query = { q: parameter("q") };
   for (const [name] of FILTERS) query[name] = parameter(name);
   return query;
 }
