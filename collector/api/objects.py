@@ -20,7 +20,7 @@ from collector.api.bodies import read_object, validated
 from collector.api.cursors import cursor, next_cursor
 from collector.api.problems import Problem, Refusal
 from collector.api.routing import CALLER, JSON, OBJECTS, SETTINGS, Role, Route
-from collector.api.versioned import answer_json, answer_with, named_version, outdated, path_id
+from collector.api.versioned import VERSIONS, answer_json, answer_versions, answer_with, named_version, outdated, path_id
 from collector.control.objects import Kind, ObjectModel, ObjectStore
 from collector.control.versions import Conflict, Stored
 
@@ -32,7 +32,6 @@ ID: Final = "object_id"
 """What the id is called in paths."""
 LIMIT: Final = params.limit(100, 1000, "objects")
 CONTAINS: Final = params.optional_text("contains", "Only those with this in what the list is sorted by, in either case.", "cart")
-_BEFORE: Final = params.optional_whole_number("before", "Only versions below this one.", 1, 999_999_999)
 
 
 def _place(label: Any, identifier: Any) -> tuple[str, uuid.UUID]:
@@ -145,7 +144,7 @@ class ObjectApi(Generic[S]):
                 self._versions,
                 f"What an object has said, and who said it, the latest first: {self.noun}",
                 {JSON: schemas.reference(f"{self.schema}Versions")},
-                (params.limit(100, 1000, "versions"), _BEFORE),
+                VERSIONS,
                 unknown=unknown,
                 operation=f"list_{self.kind.name}_versions",
             ),
@@ -156,7 +155,6 @@ class ObjectApi(Generic[S]):
         said = self.kind.model.model_json_schema(ref_template="#/components/schemas/{model}")
         inner = said.pop("$defs", {})
         whole = schemas.record(**schemas.stored(said["properties"]))
-        version = schemas.record(**schemas.stored(said["properties"]), deleted=schemas.FLAG)
         return {
             **inner,
             f"{self.schema}Settings": said,
@@ -168,7 +166,7 @@ class ObjectApi(Generic[S]):
             f"{self.schema}List": schemas.record(
                 **{self.plural: schemas.listing(schemas.reference(self.schema))}, nextCursor=schemas.NEXT_CURSOR
             ),
-            f"{self.schema}Versions": schemas.record(versions=schemas.listing(version)),
+            f"{self.schema}Versions": schemas.versions(said["properties"]),
         }
 
     @property
@@ -250,12 +248,7 @@ class ObjectApi(Generic[S]):
         return web.Response(status=204)
 
     async def _versions(self, request: web.Request) -> web.Response:
-        limit, before = params.limit(100, 1000, "versions").read(request.query), _BEFORE.read(request.query)
-        store, workspace = self.store(request), request[CALLER].workspace
-        found = await store.history(workspace, path_id(request, ID), limit, *(() if before is None else (before,)))
-        if not found and before is None:
-            raise Problem(404, "Not found", f"The workspace has no such {self.noun}.")
-        return answer_json({"versions": [{**each.as_json(), "deleted": each.deleted} for each in found]})
+        return await answer_versions(request, self.store(request), path_id(request, ID), self.noun)
 
     async def _say(self, request: web.Request, seen: Stored[S], settings: S) -> web.Response:
         await self.check(request, settings)

@@ -56,6 +56,11 @@ def stored(settings: Schema) -> Schema:
     }
 
 
+def versions(settings: Schema) -> Schema:
+    """What such an object has said."""
+    return record(versions=listing(record(**stored(settings), deleted=FLAG)))
+
+
 _ATTRIBUTES: Final = listing(reference("Attribute"))
 SPAN_IDENTITY: Final[dict[str, Schema]] = {
     "spanId": TEXT,
@@ -349,6 +354,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
     },
     "TracingConfig": record(**stored(_TRACING_SETTINGS["properties"])),
     "TracingConfigs": record(configs=listing(reference("TracingConfig")), nextCursor=NEXT_CURSOR),
+    "TracingConfigVersions": versions(_TRACING_SETTINGS["properties"]),
     "TracingToggles": record(
         enabled=FLAG,
         configs={**listing(record(id=TEXT, version=VERSION)), "minItems": 1, "maxItems": 100},

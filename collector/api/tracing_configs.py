@@ -15,7 +15,16 @@ from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, CONFIGS, JSON, SETTINGS, Route
 from collector.api.services import NAME_CURSOR, next_cursor
-from collector.api.versioned import answer_json, answer_with, conflicting, named_version, outdated, path_id
+from collector.api.versioned import (
+    VERSIONS,
+    answer_json,
+    answer_versions,
+    answer_with,
+    conflicting,
+    named_version,
+    outdated,
+    path_id,
+)
 from collector.control.policies import Policies
 from collector.control.tracing_configs import TracingConfig, TracingSettings, id_of
 from collector.control.versions import Conflict
@@ -139,6 +148,12 @@ async def delete_tracing_config(request: web.Request) -> web.Response:
         raise outdated("config", seen.version, conflict.current) from None
     _tell("deleted", seen)
     return web.Response(status=204)
+
+
+async def list_tracing_config_versions(request: web.Request) -> web.Response:
+    """What a config has said, and who said it."""
+    configs = request.app[CONFIGS]
+    return await answer_versions(request, configs, path_id(request, "config_id"), "tracing config")
 
 
 async def _page(request: web.Request, enabled: bool | None) -> web.Response:
@@ -292,4 +307,12 @@ ROUTES: Final = (
     ),
     Route(_ONE, delete_tracing_config, "End a tracing config", {}, method="DELETE", status=204, **_CHANGING),
     Route(f"{_ONE}/toggle", toggle_tracing_config, "Enable or disable a tracing config", _CONFIG, method="POST", **_CHANGING),
+    Route(
+        f"{_ONE}/versions",
+        list_tracing_config_versions,
+        "What a tracing config has said, and who said it, the latest first",
+        {JSON: schemas.reference("TracingConfigVersions")},
+        VERSIONS,
+        unknown=_UNKNOWN,
+    ),
 )

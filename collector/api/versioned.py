@@ -1,4 +1,4 @@
-"""What requests and answers about objects with versions share: the version that a change is for, conflicts, ETags."""
+"""What requests and answers about objects with versions share: the version that a change is for, conflicts, ETags, histories."""
 
 from __future__ import annotations
 
@@ -9,12 +9,17 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from collector.api import params
 from collector.api.params import parse_uuid
 from collector.api.problems import BadParameter, Problem
-from collector.api.routing import JSON
-from collector.control.versions import Stored
+from collector.api.routing import CALLER, JSON
+from collector.control.versions import Stored, VersionStore
 
 _ETAG: Final = re.compile(r'\s*"([1-9][0-9]{0,17})"\s*', re.ASCII)
+_LIMIT: Final = params.limit(100, 1000, "versions")
+_BEFORE: Final = params.optional_whole_number("before", "Only versions below this one.", 1, 999_999_999)
+VERSIONS: Final = (_LIMIT, _BEFORE)
+"""Parameters of paths that tell what an object has said."""
 
 
 def path_id(request: web.Request, name: str) -> uuid.UUID:
@@ -71,3 +76,16 @@ def answer_with(stored: Stored[Any], status: int = 200, **headers: str) -> web.R
 def answer_json(document: dict[str, Any], status: int = 200, **headers: str) -> web.Response:
     """The answer that a document is."""
     return web.Response(status=status, body=orjson.dumps(document), content_type=JSON, headers=headers)
+
+
+async def answer_versions(request: web.Request, store: VersionStore[Any], object_id: uuid.UUID, noun: str) -> web.Response:
+    """What an object has said, the latest first; of one that was deleted, too.
+
+    Raises:
+        Problem: 404 where the workspace never had one of this id.
+    """
+    limit, before = _LIMIT.read(request.query), _BEFORE.read(request.query)
+    found = await store.history(request[CALLER].workspace, object_id, limit, *(() if before is None else (before,)))
+    if not found and before is None:
+        raise Problem(404, "Not found", f"The workspace has no such {noun}.")
+    return answer_json({"versions": [{**each.as_json(), "deleted": each.deleted} for each in found]})

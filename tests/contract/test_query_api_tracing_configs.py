@@ -210,6 +210,18 @@ async def test_a_deleted_config_is_gone_for_all_and_can_be_made_anew(port: Port)
     assert (again["id"], again["version"]) == (made["id"], 3)
 
 
+async def test_what_a_config_has_said_stays_with_the_names_of_who_said_it(port: Port) -> None:
+    made = await port.create("cart", comment="first")
+    path = f"{MY_CONFIGS}/{made['id']}"
+    changed = (await port.as_(BOTH).ask("PATCH", path, {"comment": "second"}, version=1)).json
+    assert (await port.ask("DELETE", path, version=2)).status == 204
+    last, *before = (await port.as_(READER).ask("GET", f"{path}/versions")).json["versions"]
+    assert (last["version"], last["deleted"], last["updatedBy"]) == (3, True, "ann")
+    assert before == [{**changed, "deleted": False}, {**made, "deleted": False}]
+    assert (await port.ask("GET", f"{path}/versions", before=2)).json["versions"] == before[1:]
+    assert (await port.ask("GET", f"{MY_CONFIGS}/{uuid.uuid4()}/versions")).status == 404
+
+
 async def test_toggles_one_by_one_and_many_at_once(port: Port) -> None:
     one, two = await port.create("one"), await port.create("two", enabled=False)
     toggled = await port.ask("POST", f"{MY_CONFIGS}/{one['id']}/toggle", version=1)

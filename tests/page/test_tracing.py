@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from playwright.sync_api import Page, expect
 
 from tests.page.axe import violations
+from tests.page.made import WORKSPACE, made, removed
+from tests.support.daemon import Daemon
 
 
 def test_a_config_is_made_by_keyboard_and_holds_for_the_services_that_it_names(page: Page) -> None:
@@ -37,3 +41,24 @@ def test_a_config_is_made_by_keyboard_and_holds_for_the_services_that_it_names(p
     page.get_by_role("button", name="Delete shop-*").press("Enter")
     page.get_by_role("dialog").get_by_role("button", name="Delete").press("Enter")
     expect(page.get_by_role("heading", name="No tracing config yet")).to_be_visible()
+
+
+def test_many_configs_are_disabled_at_once_and_each_says_who_did_it(page: Page, shown: Daemon) -> None:
+    configs = [made(shown, "tracing-configs", {"service": name}) for name in ("many-one", "many-two")]
+    page.goto("/tracing?contains=many-")
+    chosen = page.get_by_role("group", name="Chosen tracing configs")
+    page.get_by_role("checkbox", name="Choose many-two").press("Space")
+    chosen.get_by_role("button", name="Disable").press("Enter")
+    expect(page.get_by_role("switch", name="many-two is enabled")).not_to_be_checked()
+    expect(page.get_by_role("switch", name="many-one is enabled")).to_be_checked()
+    chosen.get_by_role("checkbox", name="All").press("Space")
+    assert violations(page) == []
+    chosen.get_by_role("button", name="Disable").press("Enter")
+    expect(page.get_by_text("2 tracing configs are disabled")).to_be_visible()
+    expect(page.get_by_role("switch", name="many-one is enabled")).not_to_be_checked()
+    page.get_by_role("button", name="History of many-one").press("Enter")
+    expect(page.get_by_role("listitem").filter(has_text="Changed to version 2")).to_contain_text("enabled")
+    assert violations(page) == []
+    for config in configs:
+        now = json.loads(shown.get(f"{WORKSPACE}/tracing-configs/{config['id']}")[1])
+        removed(shown, "tracing-configs", now)

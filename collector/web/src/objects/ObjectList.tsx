@@ -9,12 +9,15 @@ import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { tell, tellError } from "../ui/toasts";
 import type { Stored } from "./kind";
 import type { ObjectsProps } from "./Objects";
+import { toggleMany } from "./toggleMany";
 import { useList } from "./useList";
 
 export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>) {
   const contains = parameter("contains");
   const { items, error, more, again } = useList<T>(kind.path, kind.plural, { contains, limit: 50 });
   const [leaving, setLeaving] = useState<T>();
+  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const chosen = items?.filter((object) => marked.has(object.id)) ?? [];
   const change = async (object: T, method: "PATCH" | "DELETE", body: unknown, told: string): Promise<void> => {
     try {
       await ask(inWorkspace(`${kind.path}/${object.id}`), { method, body, version: object.version });
@@ -23,6 +26,16 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
       tellError(caught);
     }
     again();
+  };
+  const toggleChosen = async (enabled: boolean): Promise<void> => {
+    await toggleMany(kind, chosen, enabled);
+    setMarked(new Set());
+    again();
+  };
+  const mark = (object: T): void => {
+    const after = new Set(marked);
+    if (!after.delete(object.id)) after.add(object.id);
+    setMarked(after);
   };
   return (
     <section class="stack">
@@ -37,11 +50,24 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
       {!items && !error && <Loading what={`${kind.noun}s`} />}
       {items?.length === 0 && (contains ? <Empty title={`No ${kind.noun} fits`}><p>None contains “{contains}”.</p></Empty> : <Empty title={`No ${kind.noun} yet`}>{kind.empty}</Empty>)}
       {items && items.length > 0 && (
+        <>
+        {kind.canToggleMany && (
+          <div class="row" role="group" aria-label={`Chosen ${kind.noun}s`}>
+            <label class="row">
+              <input type="checkbox" checked={chosen.length === items.length} onChange={() => setMarked(new Set(chosen.length === items.length ? [] : items.map((object) => object.id)))} />
+              All
+            </label>
+            <button type="button" class="button" disabled={!chosen.length} onClick={() => void toggleChosen(true)}>Enable</button>
+            <button type="button" class="button" disabled={!chosen.length} onClick={() => void toggleChosen(false)}>Disable</button>
+            <span class="soft" role="status">{chosen.length ? `${chosen.length} chosen` : ""}</span>
+          </div>
+        )}
         <div class="scroll-x">
           <table class="data objects">
             <caption class="visually-hidden">{kind.noun}s</caption>
             <thead>
               <tr>
+                {kind.canToggleMany && <th scope="col"><span class="visually-hidden">Choose</span></th>}
                 <th scope="col">Name</th>
                 {kind.columns.map(({ head }) => <th key={head} scope="col">{head}</th>)}
                 <th scope="col">Changed</th>
@@ -54,6 +80,7 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
                 const enabled = (object as T & { enabled?: boolean }).enabled;
                 return (
                   <tr key={object.id}>
+                    {kind.canToggleMany && <td><input type="checkbox" aria-label={`Choose ${name}`} checked={marked.has(object.id)} onChange={() => mark(object)} /></td>}
                     <th scope="row"><button type="button" class="link" onClick={() => setParameters({ edit: object.id })}>{name}</button></th>
                     {kind.columns.map(({ head, cell }) => <td key={head}>{cell(object)}</td>)}
                     <td class="soft">{object.updatedBy}, {showAge(BigInt(object.updatedAtUnixNano))}</td>
@@ -66,7 +93,7 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
                           </button>
                         )}
                         {actions?.(object, again)}
-                        {kind.hasHistory !== false && <button type="button" class="button plain" aria-label={`History of ${name}`} onClick={() => setParameters({ history: object.id })}>History</button>}
+                        <button type="button" class="button plain" aria-label={`History of ${name}`} onClick={() => setParameters({ history: object.id })}>History</button>
                         <button type="button" class="button plain" aria-label={`Delete ${name}`} onClick={() => setLeaving(object)}>Delete</button>
                       </div>
                     </td>
@@ -76,10 +103,11 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
             </tbody>
           </table>
         </div>
+        </>
       )}
       {more && <button type="button" class="button" onClick={more}>More</button>}
       {leaving && (
-        <Confirm title={`Delete the ${kind.noun}?`} detail={<>“{kind.nameOf(leaving)}” is gone for everybody in this workspace.{kind.hasHistory !== false && " Its history stays."}</>} verb="Delete"
+        <Confirm title={`Delete the ${kind.noun}?`} detail={<>“{kind.nameOf(leaving)}” is gone for everybody in this workspace. Its history stays.</>} verb="Delete"
           onClose={() => setLeaving(undefined)} onConfirm={() => void change(leaving, "DELETE", undefined, `${kind.nameOf(leaving)} is deleted`)} />
       )}
     </section>

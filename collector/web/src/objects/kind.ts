@@ -37,8 +37,8 @@ export interface Kind<T extends Stored> {
   begin?: () => Record<string, unknown>;
   /** Whether `enabled` may be changed in the list. */
   canToggle?: boolean;
-  /** Whether the API tells of earlier versions. */
-  hasHistory?: boolean;
+  /** Whether the API takes many at once of which `enabled` is to be changed. */
+  canToggleMany?: boolean;
   /** Shown where there are none. */
   empty: ComponentChildren;
 }

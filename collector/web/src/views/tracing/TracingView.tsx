@@ -20,7 +20,7 @@ const TRACING_CONFIGS: Kind<Config> = {
   ],
   first: ["service", "enabled", "samplingRate", "excludedPaths", "comment"],
   canToggle: true,
-  hasHistory: false,
+  canToggleMany: true,
   empty: (
     <p>
       Everything is kept. A tracing config says of a service, or of all that a glob such as <code>shop-*</code> matches, at what rate its traces are kept. It needs the
