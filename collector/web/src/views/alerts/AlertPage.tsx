@@ -85,7 +85,7 @@ function Act({ alert, path, onDone }: { alert: Alert; path: string; onDone: () =
 
 function Evidence({ event }: { event: Schemas["AlertEvent"] }) {
   return (
-    <div class="scroll-x">
+    <div class="scroll-x" tabIndex={0} role="group" aria-label="What was measured">
       <table class="data">
         <caption class="alert-caption">What was measured until {showTime(BigInt(event.windowEndUnixNano)).slice(0, 19)}</caption>
         <thead>

@@ -61,7 +61,7 @@ function Accounts() {
       {data.exporters.map((exporter) => (
         <section key={exporter.exporter} class="card">
           <h2>Exporter {exporter.exporter}</h2>
-          <div class="scroll-x">
+          <div class="scroll-x" tabIndex={0} role="group" aria-label="Workspaces">
             <AccountTable accounts={exporter.workspaces} />
           </div>
         </section>

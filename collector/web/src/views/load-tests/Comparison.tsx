@@ -20,7 +20,7 @@ export function Comparison({ run, base }: { run: string; base: string }) {
         <a class="button" href={linkTo("/load-tests", { tab: "runs", run })}>← The run</a>
         <h2 class="title">{data.other.name}, beside {data.base.name === data.other.name ? "an earlier run" : data.base.name}</h2>
       </div>
-      <div class="scroll-x">
+      <div class="scroll-x" tabIndex={0} role="group" aria-label="How the runs differ">
         <table class="data run-table">
           <caption class="visually-hidden">How the runs differ</caption>
           <thead>

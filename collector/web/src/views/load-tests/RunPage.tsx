@@ -90,7 +90,7 @@ function OverTime({ run }: { run: Run }) {
 
 function Percentiles({ total }: { total: Figures }) {
   return (
-    <div class="scroll-x">
+    <div class="scroll-x" tabIndex={0} role="group" aria-label="Times">
       <table class="data run-table">
         <caption class="visually-hidden">Times</caption>
         <thead>

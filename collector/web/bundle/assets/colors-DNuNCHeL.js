@@ -1,1 +1,0 @@
-var e=new Map;function t(t){let n=e.get(t);if(n===void 0){let r=2166136261;for(let e=0;e<t.length;e++)r=Math.imul(r^t.charCodeAt(e),16777619);n=(r>>>0)%24,e.set(t,n)}return n}function n(e){return`var(--service-${t(e)})`}function r(e){return getComputedStyle(document.documentElement).getPropertyValue(e).trim()}export{r as n,n as r,t};
