@@ -1,12 +1,12 @@
 """What it costs to evaluate many alert rules: CPU time of the collector, and of ClickHouse for the queries.
 
-    python bench/alerts.py [--rules N] [--minutes N] [--workspaces N]
+    python bench/alerts.py [--rules N] [--minutes N] [--missed N] [--workspaces N]
 
 Services of 100 operations each have spans in every minute, as rows of rates in an embedded ClickHouse, and every operation has a
 rule of its own, on its p99, its error rate, its throughput or the burn of its budget. Some minutes are then evaluated, one after
 the other; in one of them a tenth of the rules fires. What is stated is per minute: CPU seconds of the collector with everything
 that it does, requests included, and the share of a core that this is when minutes last a minute; CPU seconds of ClickHouse; and
-how long it took.
+how long it took. At the end some minutes are missed, and evaluated afterwards.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def rules(count: int, workspaces: int) -> Iterator[bytes]:
         )
 
 
-async def run(url: str, count: int, minutes: int, workspaces: int) -> None:
+async def run(url: str, count: int, minutes: int, missed: int, workspaces: int) -> None:
     """Print a line for each minute."""
     schema = SchemaSettings(database="bench")
     now = 1_800_000_000 * 10**9 // MINUTE_NS * MINUTE_NS
@@ -126,6 +126,12 @@ async def run(url: str, count: int, minutes: int, workspaces: int) -> None:
                 f"{number + 1:<12}{spent:>10.2f} s{spent / 60:>12.1%}{stored:>10.2f} s{time.monotonic() - began_s:>7.2f} s"
                 f"{evaluator.alerts.active:>9}"
             )
+        for _ in range(missed + 1):
+            await pass_minute()
+        began_s, cpu_s, store_s = time.monotonic(), time.process_time(), children_cpu_seconds()
+        await evaluator.catch_up()
+        spent, stored = time.process_time() - cpu_s, children_cpu_seconds() - store_s
+        print(f"{missed} missed: {spent:.2f} s of CPU, {stored:.2f} s of ClickHouse's, in {time.monotonic() - began_s:.2f} s")
 
 
 def main() -> None:
@@ -133,10 +139,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rules", type=int, default=10_000)
     parser.add_argument("--minutes", type=int, default=5)
+    parser.add_argument("--missed", type=int, default=10)
     parser.add_argument("--workspaces", type=int, default=10)
     arguments = parser.parse_args()
     with TemporaryDirectory() as directory, embedded_server(Path(directory), [Account(reader=None)]) as port:
-        asyncio.run(run(f"http://127.0.0.1:{port}", arguments.rules, arguments.minutes, arguments.workspaces))
+        asyncio.run(run(f"http://127.0.0.1:{port}", arguments.rules, arguments.minutes, arguments.missed, arguments.workspaces))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
+from collector import metrics
 from collector.monitor.alerts.actions import NotPossible, act
 from collector.monitor.alerts.forgetting import Forgetting
 from collector.monitor.alerts.lease import RENEW_S, STOP_S, VALID_S, Lease
-from collector.monitor.alerts.log import Happening
+from collector.monitor.alerts.log import AlertLog, Happening
 from collector.monitor.alerts.states import AlertState, Step, acknowledge, resolve
+from collector.telemetry import Telemetry
+from exporters.clickhouse.schema import SchemaSettings
 from tests.support.alerts import (
     MINUTE,
     SECOND,
@@ -166,6 +169,17 @@ async def test_what_happened_long_ago_is_forgotten_but_for_what_is_still_open(sh
     assert (await collector.log.latest(shop.now))[0] == collector.evaluator.alerts.head
     await collector.evaluator.load()
     assert [each.group for each in collector.evaluator.alerts.all_open()] == [{"service": "stock"}]
+
+
+async def test_what_cannot_be_forgotten_is_told_of_and_tried_again_later(shop: Shop) -> None:
+    telemetry = Telemetry("1", shop.clock)
+    log = AlertLog(shop.client, SchemaSettings(database="nowhere"))
+    running = asyncio.create_task(Forgetting(log, 3600, telemetry, shop.clock).run())
+    await until(lambda: telemetry.value(metrics.ALERT_FAILURES, "unknown_database") == 1)
+    assert not running.done()
+    running.cancel()
+    # Who keeps everything looks at nothing.
+    await Forgetting(log, 0, telemetry, shop.clock).run()
 
 
 async def is_so(found: Awaitable[object], expected: object) -> bool:

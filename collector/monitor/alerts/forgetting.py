@@ -9,11 +9,12 @@ import structlog
 
 from collector import metrics
 from collector.clock import Clock
-from collector.control.trouble import Trouble
 from collector.monitor.alerts.log import AlertLog
 from collector.monitor.alerts.measured import SECOND
 from collector.monitor.alerts.states import OPEN
 from collector.telemetry import Telemetry
+from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.errors import export_error
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -33,17 +34,18 @@ class Forgetting:
     def __init__(self, log: AlertLog, keep_s: int, telemetry: Telemetry, clock: Clock) -> None:
         self._log = log
         self._keep_s = keep_s
+        self._telemetry = telemetry
         self._clock = clock
-        self._trouble = Trouble("alert_history", lambda reason: telemetry.count(metrics.ALERT_FAILURES, (reason,)))
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while self._keep_s:
             try:
                 await self.look()
-                self._trouble.over()
+            except (ClickHouseError, ClickHouseUnavailable) as error:
+                self._fail(export_error(error).reason, error)
             except Exception as error:  # noqa: BLE001 - whatever it is, alerts have to be watched
-                self._trouble.tell(error)
+                self._fail("internal_error", error)
             await asyncio.sleep(_PAUSE_S)
 
     async def look(self) -> None:
@@ -53,3 +55,7 @@ class Forgetting:
         still_open = [each.alert_id for each in happenings if each.state.status in OPEN and each.state.started_at < before]
         if await self._log.forget(before, still_open):
             _log.info("alert_history_forgotten", older_than_s=self._keep_s)
+
+    def _fail(self, reason: str, error: Exception) -> None:
+        self._telemetry.count(metrics.ALERT_FAILURES, (reason,))
+        _log.warning("alert_history_not_forgotten", reason=reason, error=str(error), note="tried again in an hour")
