@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from collector.journal.decisions import DecisionLog
 from collector.journal.segments import Segments
 from collector.queues.held import Emission, Recorded
 from exporters.base import Delivery
+from tests.support.journals import journal_in
 
 
 def emission(name: str, first: int, pieces: Sequence[str], *, kept: int = 1, dropped: int = 1, late: int = 0) -> Emission:
@@ -155,3 +157,29 @@ def test_rare_decisions_are_not_remembered_at_any_price(tmp_path: Path, monkeypa
         log.done(str(number), {})
     assert log.wasted(set())
     log.close()
+
+
+async def test_nothing_is_forgotten_before_it_lasts_what_became_of_what_was_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with journal_in(tmp_path, ["exporter"]) as journal:
+        cursor = journal.cursors["exporter"]
+        await cursor.held_back().record(FIRST)
+        synced: list[int] = []
+        fdatasync = os.fdatasync
+
+        def full(descriptor: int, views: object, at: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def sync(descriptor: int) -> None:
+            synced.append(os.fstat(descriptor).st_ino)
+            fdatasync(descriptor)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", full)
+            cursor.decisions.done("one", SHARES)
+            assert not await cursor.lasts()
+        monkeypatch.setattr(os, "fdatasync", sync)
+        assert await cursor.lasts()
+        (file,) = cursor.decisions.path.iterdir()
+        assert {file.stat().st_ino, cursor.log.path.stat().st_ino} <= set(synced)
