@@ -53,11 +53,11 @@ def distinct_texts(texts: Texts, *, are_many: bool = False) -> tuple[NDArray[np.
     """For each text its place among those that differ, and those, in the order in which they first come.
 
     Args:
-        are_many: one in eight may differ from all before it, as of values; names and keys are few.
+        are_many: one in four may differ from all before it, as of values; names and keys are few.
     """
     codes = np.empty(len(texts.offsets), np.int32)
     offsets, lengths = (np.ascontiguousarray(each, np.int32) for each in (texts.offsets, texts.lengths))
-    index = Index(1 << max(len(codes) // 8, _FIRST_TEXTS).bit_length() if are_many else _FIRST_TEXTS)
+    index = Index(1 << max(len(codes) // 4, _FIRST_TEXTS).bit_length() if are_many else _FIRST_TEXTS)
     while (size := index_texts(codes, texts.data, offsets, lengths, *index.tables)) < 0:
         index.grow()
     return codes, index.distinct(texts.data, size)

@@ -61,17 +61,17 @@ class Search:
     def substitute(self, texts: Texts, make: Make) -> Substituted:
         """Let one pattern after the other replace what it finds."""
         before, apart = as_lines(texts)
-        lines, shapes = before, _Shapes(before, self._kinds)
+        lines, shapes = before, None
         touched = np.zeros(len(apart), np.bool_)
         for pattern in self._in_lines:
+            shapes = shapes or _Shapes(lines, self._kinds)
             spans = shapes.spans(pattern)
             if spans is None:
                 apart[:] = True
                 break
             if len(spans):
                 touched[_rows(lines, spans)] = True
-                lines = lines.replaced(spans, _replacements(pattern, lines, spans, make))
-                shapes = _Shapes(lines, self._kinds)
+                lines, shapes = lines.replaced(spans, _replacements(pattern, lines, spans, make)), None
         return _joined(
             _that_differ(np.flatnonzero(touched & ~apart), before, lines),
             self._one_by_one(np.flatnonzero(apart).tolist(), texts, make),
@@ -154,11 +154,12 @@ def _rows(lines: Lines, spans: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _that_differ(numbers: NDArray[np.int64], before: Lines, after: Lines) -> Substituted:
     """Of these lines those that are not what they were."""
-    same_length = numbers[before.lengths[numbers] == after.lengths[numbers]]
+    lengths = after.lengths
+    same_length = numbers[before.lengths[numbers] == lengths[numbers]]
     same = [number for number in same_length.tolist() if before.text(number) == after.text(number)]
     if same:
         numbers = np.setdiff1d(numbers, same)
-    return Substituted(numbers, as_lines(Texts(after.data, after.starts[numbers], after.lengths[numbers]))[0])
+    return Substituted(numbers, as_lines(Texts(after.data, after.starts[numbers], lengths[numbers]))[0])
 
 
 def _joined(first: Substituted, second: Substituted) -> Substituted:
