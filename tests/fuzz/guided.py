@@ -1,7 +1,7 @@
 """Fuzz readers of outside bytes, led by what they run through: inputs that reach something new are kept, and changed further.
 
     pip install 'spanhouse[fuzz]'
-    python -m tests.fuzz.guided [TARGET ...] [--seconds N] [--corpus DIRECTORY]
+    python -m tests.fuzz.guided [TARGET ...] [--seconds N] [--keep]
 
 Kernels run as plain Python, so that it is seen what they run through; that is slow, which `tests.fuzz` is not. So is the start.
 Each target runs in a process of its own, to its first failure at most, whose input is kept as a file of `tests/corpus`.
@@ -21,6 +21,7 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"
 import atheris
 
 with atheris.instrument_imports(include=["proto", "config", "collector", "exporters"]):
+    from tests.fuzz.reached import ARCHIVE, reached, replace_reached
     from tests.fuzz.targets import TARGETS, found_before, keep
 
 _LARGEST: Final = 4096
@@ -32,47 +33,47 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
     parser.add_argument("--seconds", type=int, default=60, help="for each target (default: %(default)s)")
-    parser.add_argument("--corpus", type=Path, help="where inputs are kept that reach something new, and taken up again")
+    parser.add_argument("--keep", action="store_true", help=f"keep inputs that reach something new in {ARCHIVE.name}")
     arguments = parser.parse_args()
     names = arguments.targets or list(TARGETS)
     if unknown := [name for name in names if name not in TARGETS]:
         parser.error(f"there is no target {', '.join(unknown)}; there are {', '.join(TARGETS)}")
     with tempfile.TemporaryDirectory() as scratch:
-        corpus = arguments.corpus or Path(scratch, "corpus")
-        findings = sum([fuzz(name, arguments.seconds, corpus / name, Path(scratch, name)) for name in names])
+        findings = sum([fuzz(name, arguments.seconds, Path(scratch, name)) for name in names])
+        if arguments.keep:
+            new = {name: {file.read_bytes() for file in Path(scratch, name, "corpus").iterdir()} for name in names}
+            replace_reached({name: new.get(name, set()).union(reached().get(name, ())) for name in TARGETS})
     return 1 if findings else 0
 
 
-def fuzz(name: str, seconds: int, corpus: Path, scratch: Path) -> int:
+def fuzz(name: str, seconds: int, scratch: Path) -> int:
     """Run a target for so long; the number of inputs on which it failed.
 
     Args:
-        corpus: where inputs are kept that reach something new.
-        scratch: a directory for what is needed meanwhile.
+        scratch: a directory for what is needed meanwhile; in the end, `corpus` in it has what reaches something new.
     """
     sys.stdout.write(f"{name}:\n")
     sys.stdout.flush()
-    (scratch / "found").mkdir(parents=True)
+    for part in ("found", "corpus", "given"):
+        (scratch / part).mkdir(parents=True)
     if not (process := os.fork()):
         try:
-            fuzz_until_it_ends(name, seconds, corpus, scratch)
+            fuzz_until_it_ends(name, seconds, scratch)
         finally:
             # What is to be cleaned up is the other process's.
             os._exit(1)
     os.waitpid(process, 0)
     found = [keep(name, file.read_bytes()) for file in (scratch / "found").iterdir()]
-    inputs = len(list(corpus.iterdir()))
+    inputs = len(list((scratch / "corpus").iterdir()))
     sys.stdout.write(f"{name}: {inputs} inputs reach something new, findings: {', '.join(found) or 'none'}\n")
     return len(found)
 
 
-def fuzz_until_it_ends(name: str, seconds: int, corpus: Path, scratch: Path) -> None:
+def fuzz_until_it_ends(name: str, seconds: int, scratch: Path) -> None:
     """Run a target for so long, or to its first failure; the process ends with it."""
     target = TARGETS[name]
-    given, words = scratch / "given", scratch / "words"
-    for directory in (corpus, given):
-        directory.mkdir(parents=True, exist_ok=True)
-    for number, sample in enumerate((*target.samples(), *found_before(name))):
+    corpus, given, words = scratch / "corpus", scratch / "given", scratch / "words"
+    for number, sample in enumerate((*target.samples(), *found_before(name), *reached().get(name, ()))):
         (given / str(number)).write_bytes(sample)
     # The fuzzer takes no empty dictionary.
     words.write_text("".join(f'"{_escaped(token)}"\n' for token in target.tokens or (b"\0",)))

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from tests.fuzz.mutation import mutated
+from tests.fuzz.reached import reached
 from tests.fuzz.targets import TARGETS, found_before
 
 EXECUTIONS = 3_000
@@ -21,6 +22,12 @@ def test_the_samples_are_read(name: str) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_was_found_once_stays_mended(name: str) -> None:
     for body in found_before(name):
+        TARGETS[name].run(body)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_reaches_most_is_read_or_refused(name: str) -> None:
+    for body in reached().get(name, ()):
         TARGETS[name].run(body)
 
 
