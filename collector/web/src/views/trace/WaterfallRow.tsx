@@ -7,7 +7,6 @@ import type { OnPath } from "./path";
 import type { Zoom } from "./Waterfall";
 
 export const ROW = 24;
-const INDENT = 14;
 const MOST_INDENTS = 24;
 
 interface Props {
@@ -33,7 +32,7 @@ export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent }
     <div class={names} role="treeitem" data-at={bar.at} aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
       aria-label={`${bar.service}: ${bar.name}, ${duration}${bar.failed ? ", failed" : ""}`}>
       <div class="cell-name">
-        <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:${Math.min(bar.depth - indent, MOST_INDENTS) * INDENT + 32}px`}>
+        <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:calc(${Math.min(bar.depth - indent, MOST_INDENTS)} * var(--indent) + 32px)`}>
           {bar.children ? (collapsed ? "▸ ●" : "▾ ●") : "●"}
         </span>
         <Notes bar={bar} collapsed={collapsed} />
