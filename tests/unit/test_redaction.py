@@ -23,7 +23,10 @@ from tests.support.requests import key_values, spans_of
 
 SUMMARY_KEYS = ("redaction.masked.count", "redaction.masked.keys", "redaction.redacted.keys")
 KEYS = ("a", "b", "ab", "user.password", "service.name", *SUMMARY_KEYS)
-TEXTS = ("", "a", "card 4111111111111111, card 4222222222222222", "x1", "me@example.org", "grüße 12", "b,a")
+TEXTS = (
+    *("", "a", "card 4111111111111111, card 4222222222222222", "x1", "me@example.org", "you@example.org", "grüße 12", "b,a"),
+    *("a\nx1 4111111111111111", "12\n\nb"),
+)
 VALUES = st.one_of(
     st.sampled_from(TEXTS),
     st.integers(-(2**63), 2**63 - 1),
@@ -31,7 +34,9 @@ VALUES = st.one_of(
 )
 ATTRIBUTES = st.dictionaries(st.sampled_from(KEYS), VALUES)
 KEY_PATTERNS = st.lists(st.sampled_from(["^a", "password", "b$", "nothing"]), max_size=2)
-VALUE_PATTERNS = st.lists(st.sampled_from(["[0-9]{16}", "[0-9]+", r"\S+@\S+", "^a$", "ü", r"\*+", "nothing"]), max_size=3)
+VALUE_PATTERNS = st.lists(
+    st.sampled_from(["[0-9]{16}", "[0-9]+", r"\S+@\S+", "^a$", "ü", r"\*+", r"x\d\s", "nothing"]), max_size=3
+)
 CHOSEN_KEYS = st.lists(st.sampled_from(KEYS), max_size=4)
 HASHES = st.sampled_from(["", "", "md5", "SHA1", "sha3", "hmac-sha256", "hmac-sha512"])
 
