@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.support.alerts import Shop, made_database, opened_shop
+from tests.support.clickhouse import ClickHouse
 from tests.support.genuine_clickhouse import Unavailable
 from tests.support.grafana_store import Store, embedded_store, genuine_store
 
@@ -19,3 +21,17 @@ def grafana(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
             yield running
     except Unavailable as reason:
         pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="module")
+def alerts_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
+    """A database for the alerts of a file of tests."""
+    with made_database(embedded_clickhouse) as database:
+        yield database
+
+
+@pytest.fixture
+async def shop(embedded_clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
+    """That database, with nothing in its tables."""
+    async with opened_shop(embedded_clickhouse, alerts_database) as opened:
+        yield opened

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -27,28 +26,13 @@ from tests.support.alerts import (
     Inbox,
     Shop,
     crashing_client,
-    made_database,
-    opened_shop,
     slow,
 )
-from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
 
 CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 SLOW = {"measure": "latency", "above": "2s"}
-
-
-@pytest.fixture(scope="module")
-def alerts_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
-    with made_database(embedded_clickhouse) as database:
-        yield database
-
-
-@pytest.fixture
-async def shop(embedded_clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
-    async with opened_shop(embedded_clickhouse, alerts_database) as opened:
-        yield opened
 
 
 Story = list[tuple[str, int, str]]

@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import uuid
-from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,27 +33,12 @@ from tests.support.alerts import (
     Shop,
     SpanOf,
     crashing_client,
-    made_database,
-    opened_shop,
     slow,
 )
-from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
 
 CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
-
-
-@pytest.fixture(scope="module")
-def alerts_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
-    with made_database(embedded_clickhouse) as database:
-        yield database
-
-
-@pytest.fixture
-async def shop(embedded_clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
-    async with opened_shop(embedded_clickhouse, alerts_database) as opened:
-        yield opened
 
 
 def drawn_spans(seed: int) -> list[SpanOf]:

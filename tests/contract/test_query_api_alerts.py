@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
 
 from collector.api import alert_rules, alerts
-from tests.support.alerts import MINUTE, SECOND, START, Shop, SpanOf, made_database, opened_shop
-from tests.support.clickhouse import ClickHouse
+from tests.support.alerts import MINUTE, SECOND, START, Shop, SpanOf
 from tests.support.workspace_port import WorkspacePort, workspace_port
 
 ROUTES = (*alert_rules.ROUTES, *alerts.ROUTES)
 COMPONENTS = {**alert_rules.COMPONENTS, **alerts.COMPONENTS}
 SLOW = {"measure": "latency", "of": "p90", "above": "2s", "recover": "1s"}
-
-
-@pytest.fixture(scope="module")
-def alerts_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
-    with made_database(embedded_clickhouse) as database:
-        yield database
-
-
-@pytest.fixture
-async def shop(embedded_clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
-    async with opened_shop(embedded_clickhouse, alerts_database) as opened:
-        yield opened
 
 
 @pytest.fixture
