@@ -10,7 +10,9 @@ ZERO_BUCKET for 0.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -92,21 +94,20 @@ def quantile(buckets: NDArray[np.int64], weights: NDArray[np.float64], q: float)
         buckets, weights: in rising order of the buckets.
         q: from 0 to 1.
     """
-    found = quantiles(buckets, weights, [q])
+    found = quantiles(buckets.tolist(), weights.tolist(), [q])
     return found[0] if found else None
 
 
-def quantiles(buckets: NDArray[np.int64], weights: NDArray[np.float64], qs: Sequence[float]) -> list[float]:
-    """Several quantiles of one sketch; none of them where it counts nothing.
+def quantiles(buckets: Sequence[int], weights: Sequence[float], qs: Sequence[float]) -> list[float]:
+    """Several quantiles of one sketch; none of them where it counts nothing. With so few buckets, arrays would be slower.
 
     Args:
         buckets, weights, qs: as of `quantile`.
     """
-    cumulated = np.cumsum(weights)
-    if not len(cumulated) or cumulated[-1] <= 0:
+    reached = list(accumulate(weights))
+    if not reached or reached[-1] <= 0:
         return []
-    places = np.searchsorted(cumulated, np.multiply(qs, cumulated[-1]))
-    return [estimate(float(bucket)) for bucket in buckets[places].tolist()]
+    return [estimate(buckets[bisect_left(reached, q * reached[-1])]) for q in qs]
 
 
 def bucket_expression(value: str) -> str:

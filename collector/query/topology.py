@@ -7,11 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from collector import sketch
 from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
-from collector.query.call_rows import call_rows, find_is_settled
+from collector.query.call_rows import call_rows, fetch_calls
 from collector.query.halves import COLUMNS
 from collector.query.percentiles import PERCENTILES
 from collector.query.rollups import CALLS, parts, whole_minutes
@@ -54,8 +52,8 @@ class Durations:
     @property
     def percentiles(self) -> list[float]:
         """Of PERCENTILES, each less than `sketch.RELATIVE_ERROR` of itself beside the true one."""
-        buckets = np.array(sorted(self.buckets), np.int64)
-        weights = np.array([self.buckets[bucket] for bucket in buckets.tolist()])
+        buckets = sorted(self.buckets)
+        weights = [self.buckets[bucket] for bucket in buckets]
         return sketch.quantiles(buckets, weights, [percent / 100 for percent in PERCENTILES]) or [0.0] * len(PERCENTILES)
 
 
@@ -150,9 +148,11 @@ async def find_topology(
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     start, end = whole_minutes(start, end)
-    is_settled = await find_is_settled(store, start, end, workspace)
-    statement = topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace, is_settled=is_settled)
-    result = await store.fetch(statement)
+
+    def statement(is_settled: bool) -> Statement:
+        return topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace, is_settled=is_settled)
+
+    result = await fetch_calls(store, statement, start, end, workspace)
     found = [_edge(row) for row in result.rows()]
     edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth, direction)
     return Topology(start, end, incoming(edges), edges, len(found) <= limit)

@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS {derived}_red_minute{on_cluster}
 )
 ENGINE = {aggregating_engine}
 PARTITION BY toDate(Minute)
-ORDER BY (Workspace, ServiceName, Minute, SpanName, SpanKind, StatusCode, Dimensions)
+-- Asked for are a few minutes of all services: the ends of a longer time, and what alert rules watch.
+PRIMARY KEY (Workspace, toStartOfFifteenMinutes(Minute), ServiceName)
+ORDER BY (Workspace, toStartOfFifteenMinutes(Minute), ServiceName, Minute, SpanName, SpanKind, StatusCode, Dimensions)
 {ttl_by_minute}
 SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1{deduplication}
