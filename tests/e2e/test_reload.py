@@ -87,6 +87,7 @@ def shown(daemon: Daemon) -> dict[str, Any]:
     return configuration
 
 
+@pytest.mark.soak
 def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daemon) -> None:
     """A hundred times while spans come: each span has both marks of one configuration. Processors come, go and change."""
     daemon.configure(processors=with_others(0), journal={}, batch=BATCH, service=UNWATCHED)
