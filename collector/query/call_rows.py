@@ -76,5 +76,5 @@ async def fetch_calls(
             return await usual
     finally:
         usual.cancel()
-        await asyncio.wait([usual])
+        await asyncio.gather(usual, return_exceptions=True)
     return await store.fetch(statement(False))

@@ -34,7 +34,7 @@ EVENT_TIMES: Final = (
 )
 # One span stored twice, because its client sent it again, has all of this in common (receiver contract DATA-24 and DATA-25).
 ALIKE: Final = "SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName"
-"""What tells nearly all spans of a trace apart, and costs a third of IDENTITY, for which attributes are read."""
+"""What tells nearly all spans of a trace apart. For IDENTITY, attributes have to be read, too."""
 IDENTITY: Final = f"sipHash64({ALIKE}, ResourceAttributes, SpanAttributes)"
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
 
