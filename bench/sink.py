@@ -83,18 +83,15 @@ def _answer(sql: str, arguments: dict[str, list[str]]) -> web.Response:
     """What a server with no tables and no settings would say, in the format asked for."""
     asked = sql.lower()
     form = arguments.get("default_format", [""])[0]
-    if "version()" in asked and form.startswith("JSONColumns"):
-        document = {"meta": [{"name": "version", "type": "String"}], "data": {"version": [VERSION]}, "rows": 1}
-        return web.json_response(document, headers=HEADERS)
-    if "version()" in asked:
-        return web.Response(text=f"{VERSION}\tUTC\n" if "timezone()" in asked else f"{VERSION}\n", headers=HEADERS)
     if asked.startswith("describe"):
         # As to a user who may insert but not look: then a writer sends every column that it knows.
         return web.Response(
             status=403, text="Code: 497. DB::Exception: Not enough privileges. (ACCESS_DENIED)\n", headers=HEADERS
         )
-    if form.startswith("JSONColumns"):
-        return web.json_response({"meta": [], "data": {}, "rows": 0}, headers=HEADERS)
+    if form == "JSONColumns":
+        return web.json_response({"version": [VERSION]} if "version()" in asked else {}, headers=HEADERS)
+    if "version()" in asked:
+        return web.Response(text=f"{VERSION}\tUTC\n" if "timezone()" in asked else f"{VERSION}\n", headers=HEADERS)
     return web.Response(headers=HEADERS)
 
 
