@@ -116,6 +116,8 @@ async def test_what_began_and_ended_while_nobody_watched_is_recorded_and_what_la
             await until(lambda whats=whats: shop.inbox.whats == whats)  # type: ignore[misc]  # as above
             shop.now += int(RENEW_S * SECOND)
             await until(lambda minute=minute: others_know(minute))  # type: ignore[misc]  # as above
+            # No claim is under way.
+            await until(lambda minute=minute: has_evaluated(first, minute))  # type: ignore[misc]  # as above
         # It is gone, and lets nobody know.
         assert first._task is not None
         first._lease._claimed_s = None
@@ -136,6 +138,21 @@ async def test_what_began_and_ended_while_nobody_watched_is_recorded_and_what_la
             ("resolved", 11, None),
         ]
         assert all(each.at - each.state.since > LATE for each in recorded)
+
+
+async def test_where_spans_are_missing_a_whole_window_must_have_been_seen(shop: Shop) -> None:
+    await shop.spans(slow(range(2)))
+    await shop.rule({"measure": "absence"}, name="gone", by=["service"], window="1m")
+    shop.now = START + 10 * MINUTE + 5 * SECOND
+    collector = await shop.collector(evaluated=START + 2 * MINUTE).open()
+    await collector.evaluator.catch_up()
+    whats = []
+    for _ in range(3):
+        await collector.evaluate()
+        await collector.send()
+        whats.append(list(shop.inbox.whats))
+        shop.now = (shop.now // MINUTE + 1) * MINUTE + 5 * SECOND
+    assert whats == [[], [], ["fired"]]
 
 
 async def test_no_more_than_an_hour_is_gone_through_and_no_rule_before_it_was_made(shop: Shop) -> None:

@@ -100,6 +100,7 @@ class Evaluator:
         self._writing = asyncio.Lock()
         before = self._current() - MINUTE
         self._evaluated = self._end = min(evaluated, before) if evaluated else before
+        self._received_since = 0
         self._queue: deque[Batch] = deque()
         self._running: set[tuple[str, tuple[str, ...], str | None]] = set()
         self.alerts = Alerts()
@@ -138,6 +139,7 @@ class Evaluator:
         if not (missed := missed_since(self._end, self._current())):
             return
         _log.info("alert_minutes_missed", minutes=len(missed), note="they are evaluated now")
+        self._received_since = self._clock.now()
         left_out = (missed.start - self._end) // MINUTE - 1
         self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), left_out * len(self._book.batches))
         await self.follow()
@@ -172,7 +174,7 @@ class Evaluator:
             self.alerts.forget(now - REMEMBERED)
             await self.follow()
             await self._end_those_without_a_rule(end)
-            self._queue = deque(batch for batch in self._book.batches if batch.due(end))
+            self._queue = deque(batch for batch in self._book.batches if batch.due(end, self._received_since))
             self._end = end
         begun = []
         while self._queue and self._queue[0].offset <= now - end:
@@ -192,7 +194,7 @@ class Evaluator:
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: as the client; nothing of it has happened then, or all.
         """
-        rules = batch.due_late(end) if missed else batch.due(end)
+        rules = batch.due_late(end) if missed else batch.due(end, self._received_since)
         questions = batch.questions(rules, end)
         answers = dict(zip(questions, await asyncio.gather(*map(self._ask, questions.values())), strict=True))
         judged: Judged = []

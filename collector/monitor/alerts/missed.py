@@ -21,9 +21,9 @@ def missed_since(evaluated: int, current: int) -> range:
     return range(max(evaluated + MINUTE, current - MOST), current, MINUTE)
 
 
-def can_be_late(rule: AlertRule) -> bool:
-    """Whether a rule says anything of a minute that was missed.
+def fires_where_spans_are_missing(rule: AlertRule) -> bool:
+    """Whether a rule says nothing of a minute that was missed.
 
-    Those that fire where spans are missing do not: spans may be missing because we were, and then nobody else was at fault.
+    Spans may be missing because we were, and then nobody else was at fault.
     """
-    return rule.no_data != "breach" and not rule.condition.misses_spans
+    return rule.no_data == "breach" or rule.condition.misses_spans

@@ -17,7 +17,7 @@ from typing import Any, Final
 from collector.control.versions import Stored
 from collector.monitor.alerts.measured import MINUTE, NOTHING, SECOND, Measured, Reading, Verdict, quantile_of
 from collector.monitor.alerts.measuring import Question
-from collector.monitor.alerts.missed import can_be_late
+from collector.monitor.alerts.missed import fires_where_spans_are_missing
 from collector.monitor.alerts.rules import AlertRule
 from collector.monitor.alerts.states import NoData, Seen
 from collector.query.store import KINDS
@@ -203,14 +203,25 @@ class Batch:
         """When it begins within a minute, nanoseconds."""
         return self._draw % (SPREAD_S * 1000) * (SECOND // 1000)
 
-    def due(self, end: int) -> list[PlannedRule]:
-        """The rules that are evaluated for what ends at a whole minute, nanoseconds since 1970."""
+    def due(self, end: int, received_since: int = 0) -> list[PlannedRule]:
+        """The rules that are evaluated for what ends at a whole minute.
+
+        Args:
+            end: nanoseconds since 1970.
+            received_since: spans of before may be missing, since nobody was there. Rules that fire where spans are missing
+                are left out as long as their window reaches back to then.
+        """
         minute = end // MINUTE + self._draw
-        return [rule for rule in self.rules if minute % (rule.settings.every // MINUTE) == 0]
+        due = [rule for rule in self.rules if minute % (rule.settings.every // MINUTE) == 0]
+        return [
+            rule
+            for rule in due
+            if end - rule.settings.readings[0].length >= received_since or not fires_where_spans_are_missing(rule.settings)
+        ]
 
     def due_late(self, end: int) -> list[PlannedRule]:
         """Those of them of which something can be said afterwards: they were as they are then."""
-        return [rule for rule in self.due(end) if rule.since <= end and can_be_late(rule.settings)]
+        return [rule for rule in self.due(end) if rule.since <= end and not fires_where_spans_are_missing(rule.settings)]
 
     def questions(self, rules: Sequence[PlannedRule], end: int) -> dict[Reading, Question]:
         """What has to be measured for some of its rules."""

@@ -6,8 +6,8 @@ service alone.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -110,32 +110,27 @@ async def _reflected(
 ) -> list[descriptor_pb2.FileDescriptorProto]:
     """The files that describe a service, and all that they need."""
     for path in _REFLECTION:
-        stream = channel.stream_stream(
+        # Each question is a call with one message, which on the wire is the stream that it is for the server. A stream on this
+        # side, to which messages are written one by one, does not tell its status when it has ended before one could be written.
+        ask = channel.unary_stream(
             path,
             reflection_pb2.ServerReflectionRequest.SerializeToString,
             reflection_pb2.ServerReflectionResponse.FromString,
-        )(metadata=tuple(metadata))
+        )
         try:
-            return await _ask(stream, service)
-        except (grpc.aio.AioRpcError, asyncio.InvalidStateError) as error:
-            # The latter where the stream had ended before it was written to.
-            code = await stream.code()
-            if code is not grpc.StatusCode.UNIMPLEMENTED:
-                raise Unusable(f"The server's reflection failed: {code.name}: {await stream.details()}.") from error
-        finally:
-            stream.cancel()
+            return await _all_files(partial(ask, metadata=tuple(metadata)), service)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNIMPLEMENTED:
+                raise Unusable(f"The server's reflection failed: {error.code().name}: {error.details()}.") from error
     raise Unusable("The server has no reflection; give descriptors.")
 
 
-async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorProto]:
+async def _all_files(ask: Callable[[Any], Any], service: str) -> list[descriptor_pb2.FileDescriptorProto]:
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
     nbytes = 0
     wanted = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=service)]
     while wanted:
-        await stream.write(wanted.pop())
-        answer = await stream.read()
-        if answer is grpc.aio.EOF:
-            raise Unusable("The server's reflection has ended before it told everything.")
+        answer = await _answer(ask(wanted.pop()))
         if answer.HasField("error_response"):
             raise Unusable(f"The server does not know {service}: {answer.error_response.error_message}")
         for text in answer.file_descriptor_response.file_descriptor_proto:
@@ -153,6 +148,17 @@ async def _ask(stream: Any, service: str) -> list[descriptor_pb2.FileDescriptorP
         if len(wanted) > _MOST_FILES:
             raise Unusable(_TOO_LONG)
     return list(files.values())
+
+
+async def _answer(call: Any) -> reflection_pb2.ServerReflectionResponse:
+    """The one message of an answer. Raises Unusable where there is none, and AioRpcError."""
+    try:
+        answer = await call.read()
+    finally:
+        call.cancel()
+    if answer is grpc.aio.EOF:
+        raise Unusable("The server's reflection has ended before it told everything.")
+    return answer
 
 
 def _in_order(files: Sequence[descriptor_pb2.FileDescriptorProto]) -> list[descriptor_pb2.FileDescriptorProto]:
