@@ -70,8 +70,8 @@ WORDS = st.sampled_from(
         ("{ nil = nil }", 9, "expected a field on one side"),
         (
             "{ nestedSetLeft > 3 }",
-            3,
-            "nestedSetLeft is not served here: spans have no such number; sets are joined by >> and << instead",
+            19,
+            "nestedSetLeft is told by select(nestedSetLeft) only; sets are joined by >> and << instead",
         ),
         ("{ name }", 3, "expected a condition; compare it with something"),
         ("{ nestedSetParent = 7 }", 21, "of nestedSetParent only < 0, which finds roots, and >= 0 are served here"),
