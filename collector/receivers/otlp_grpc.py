@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final, Never
 
 import grpc
@@ -18,6 +17,7 @@ from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake, Outcome
 from collector.receivers.listen import claim_unix_path
 from collector.receivers.settings import GrpcSettings, size_limit
+from collector.time_limit import TimeLimit
 from collector.tls import HANDSHAKE_TIMEOUT_S
 from proto.errors import MalformedRequest
 
@@ -86,7 +86,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         self._intake = intake
         self._in_flight = in_flight
         self._max_calls = settings.max_calls
-        self._body_timeout_s = settings.body_timeout_s
+        self._time_limit = TimeLimit(settings.body_timeout_s)
         self._calls = 0
         self._handler = grpc.stream_unary_rpc_method_handler(self._serve)
 
@@ -109,10 +109,9 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
             raise Retryable(f"{self._max_calls} calls are in flight, which is as many as may be; try again shortly")
         caller = self._intake.admit(dict(context.invocation_metadata()), lambda: names_in(context.auth_context()))
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                request = await context.read()
+            request = await self._time_limit.within(context.read())
         except TimeoutError:
-            raise Refused(f"the message did not arrive within {self._body_timeout_s:g} seconds", "slow_body") from None
+            raise Refused(f"the message did not arrive within {self._time_limit.seconds:g} seconds", "slow_body") from None
         if request is grpc.aio.EOF:
             # Missing, cut off, over the size limit or not to be decompressed. Of the last two the library has told the peer
             # already, and ignores this answer.
