@@ -47,7 +47,7 @@ FLOORS = (
         "span_metrics",
         "spaced_log",
     },
-    {"calls", "errors", "clock", "egress", "trace_decisions"},
+    {"calls", "errors", "clock", "egress", "series_bound", "trace_decisions"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
 
