@@ -64,5 +64,5 @@ def _look_up(content: str, closed: bool, environment: Mapping[str, str]) -> str 
         return _Fault("must refer to a variable as ${env:NAME} or ${env:NAME:-default}")
     value = environment.get(name, default if has_default else None)
     if value is None:
-        return _Fault(f"needs the environment variable {name}, which is not set; give a default: ${{env:{name}:-...}}")
+        return _Fault(f"needs the environment variable {name}, which is not set; set it, or give a default: ${{env:{name}:-...}}")
     return value

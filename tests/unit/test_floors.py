@@ -46,6 +46,7 @@ FLOORS = (
         "sketch",
         "span_metrics",
         "spaced_log",
+        "time_limit",
     },
     {"calls", "errors", "clock", "egress", "series_bound", "trace_decisions"},
 )
