@@ -27,6 +27,8 @@ WORDS = st.sampled_from(
             "select(.a)",
             "with (most_recent=true)",
             "nestedSetParent",
+            "traceDuration",
+            ".5",
             "rootName",
             "by(.a)",
             "rate()",
