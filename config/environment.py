@@ -13,7 +13,8 @@ class Substituted:
     """A text after substitution.
 
     Attributes:
-        text: the text with every reference replaced that could be.
+        text: the text with every reference replaced that could be. The others stay as they are: without them, a value would seem to
+            be missing, which is not what is wrong.
         from_environment: whether any of it came from a reference, so that it may hold a secret.
         faults: what was wrong with references; no value of a variable is in there.
     """
@@ -39,7 +40,7 @@ def substitute(text: str, environment: Mapping[str, str]) -> Substituted:
         value = _look_up(match[1], bool(match[2]), environment)
         if isinstance(value, _Fault):
             faults.append(value.text)
-            return ""
+            return match[0]
         return value
 
     replaced = _REFERENCE.sub(replace, text)
