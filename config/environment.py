@@ -13,8 +13,8 @@ class Substituted:
     """A text after substitution.
 
     Attributes:
-        text: the text with every reference replaced that could be. The others stay as they are: without them, a value would seem to
-            be missing, which is not what is wrong.
+        text: the text with every reference replaced that could be. The others stay: without them, a value would seem to be
+            missing, which is not what is wrong.
         from_environment: whether any of it came from a reference, so that it may hold a secret.
         faults: what was wrong with references; no value of a variable is in there.
     """
