@@ -145,7 +145,7 @@ def _spans_of(
     store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None, bounds: Bounds | None
 ) -> tuple[str, str, dict[str, object]]:
     """Whether a span fits, where all spans of the traces are, and the parameters of both."""
-    conditions, parameters = conditions_of(store, search) if search is not None else (["false"], {})
+    conditions, parameters = conditions_of(store, search, trace_ids) if search is not None else (["false"], {})
     within = f" AND {bounds.condition}" if bounds else ""
     source = f"FROM {store.spans_table} WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}"
     parameters |= {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})}
@@ -213,7 +213,7 @@ def groups_statement(
 ) -> Statement:
     """Of each of the traces, and of each group by groupable fields of its spans, how many spans fit, and the earliest of them:
     `TraceId`, `Group`, `Count`, `Spans`."""
-    conditions, parameters = conditions_of(store, search)
+    conditions, parameters = conditions_of(store, search, trace_ids)
     if bounds:
         # Much less than the time that is searched, where traces that fit are many.
         conditions.append(bounds.condition)
@@ -231,7 +231,7 @@ def groups_statement(
         WHERE {" AND ".join(conditions)} AND TraceId IN {{trace_ids:Array(String)}}
         GROUP BY TraceId, Group
         ORDER BY TraceId, Group""",  # noqa: S608 - the name is checked, values are bound
-        {**parameters, "trace_ids": trace_ids, "most": search.matched_spans},
+        {**parameters, "most": search.matched_spans},
     )
 
 

@@ -82,10 +82,12 @@ class Wording:
         table: of the spans; a checked name.
         parameters: those of the statement, to which values are added. `workspace`, `start` and `end` must be bound: relatives are
             looked for in the same workspace and time range.
+        among: a condition on the traces in which relatives are looked for; empty for all.
     """
 
-    def __init__(self, table: str, parameters: dict[str, object]) -> None:
+    def __init__(self, table: str, parameters: dict[str, object], among: str = "") -> None:
         self._table = table
+        self._among = f" AND {among}" if among else ""
         self._parameters = parameters
         self._names: dict[tuple[str, str], str] = {}
         self._lines = 0
@@ -170,6 +172,7 @@ class Wording:
         return (
             f"FROM {self._table} WHERE Workspace = {{workspace:String}}"
             " AND Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
+            f"{self._among}"
         )
 
     def _others(self, term: Predicate) -> str:

@@ -290,6 +290,7 @@ async def test_names_and_values(api: Api, spans: Spans) -> None:
     assert families[CALLS][0]["type"] == "counter"
     assert families["traces_spanmetrics_latency"][0]["type"] == "histogram"
     assert (await ask(api, "/status/buildinfo"))[1]["data"]["version"]
+    assert (await ask(api, "/rules"))[1] == {"status": "success", "data": {"groups": []}}
     assert "vault" not in str((await ask(api, "/label/server/values", **asked))[1])
 
 

@@ -291,6 +291,7 @@ async def test_the_tags_of_before_are_parts_in_either_case(api: Api, shop: Api) 
 
 
 BAD: list[tuple[str, dict[str, str], str]] = [
+    ("v2/search/tag/service.name/values", {}, "tag"),
     ("search", {"limit": "0"}, "limit"),
     ("search", {"limit": ""}, "limit"),
     ("search", {"limit": "1000000"}, "limit"),

@@ -89,6 +89,8 @@ def subject_of(word: str) -> Subject:
     if own != word:
         of, own = "parent", own if own.partition(".")[0] in _LEVELS else f".{own}"
     scope, _, key = own.partition(".")
+    if scope not in _LEVELS:
+        raise ValueError(f"{word} is no field that is served here; attributes are written as .{word}")
     return Subject(Attribute(_LEVELS[scope], _unquoted(key)), "anything", of)
 
 
