@@ -116,7 +116,7 @@ async def test_every_real_trace_is_counted_as_sql_counts_its_spans(store: Store)
     )
 
 
-@pytest.mark.parametrize("step", ["7m", "15m"])
+@pytest.mark.parametrize("step", ["7m", "15m", "1h"])
 @pytest.mark.parametrize(("by", "column"), [("service", "ServiceName"), ("operation", "SpanName")])
 async def test_series_have_what_sql_finds_in_the_spans(store: Store, step: str, by: str, column: str) -> None:
     batch = generated()
