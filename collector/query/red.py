@@ -81,6 +81,7 @@ class RedQuery:
         after: only names that are greater, to go on after a page.
         limit: the most series.
         percentiles: which are asked for.
+        injected: only spans that failed on purpose, or only others; None for all.
     """
 
     workspace: str
@@ -94,6 +95,7 @@ class RedQuery:
     after: str | None = None
     limit: int = 20
     percentiles: tuple[float, ...] = PERCENTILES
+    injected: bool | None = None
 
 
 def red_statement(store: SpanStore, query: RedQuery) -> Statement:
@@ -102,7 +104,13 @@ def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     time, table = rollup.time, table_name(rollup.template, store.spans_table)
     name = {"service": "ServiceName", "operation": "SpanName"}[query.by]
     condition, parameters = spans_condition(
-        query.workspace, service=query.service, operation=query.operation, kinds=query.kinds, name=name, after=query.after
+        query.workspace,
+        service=query.service,
+        operation=query.operation,
+        kinds=query.kinds,
+        name=name,
+        after=query.after,
+        injected=query.injected,
     )
     parameters |= {"step": query.step // SECOND, "limit": query.limit}
     where = f"{in_range(time, query.start, query.end)} AND {condition}"
