@@ -226,16 +226,7 @@ class EmbeddedServer:
 
 
 async def _relay_log(process: asyncio.subprocess.Process) -> None:
-    """Everything that the server says on its standard error, line by line, into our log.
-
-    It goes on to the end whatever comes: once nobody reads, the server would stand still at its next words.
-    """
+    """Everything that the server says on its standard error, line by line, into our log."""
     assert process.stderr is not None  # noqa: S101 - it was asked for
-    while True:
-        try:
-            line = await process.stderr.readline()
-        except ValueError:
-            continue  # longer than any that is read, and thrown away as far as it had come
-        if not line:
-            return
+    async for line in process.stderr:
         _log.warning("embedded ClickHouse says", line=line.decode(errors="replace").rstrip()[:2000])

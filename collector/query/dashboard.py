@@ -59,7 +59,6 @@ class DashboardQuery:
         start, end: nanoseconds, whole minutes; the range before is as long, and begins no earlier than 1970.
         threshold: of Apdex, nanoseconds.
         service: only this one's; None for all.
-        injected: only requests that failed on purpose, or only others; None for all.
     """
 
     workspace: str
@@ -67,7 +66,6 @@ class DashboardQuery:
     end: int
     threshold: int
     service: str | None = None
-    injected: bool | None = None
 
     @property
     def previous_start(self) -> int:
@@ -76,7 +74,7 @@ class DashboardQuery:
     @property
     def condition(self) -> tuple[str, dict[str, object]]:
         """On rows of a table, and its parameters, and those of Apdex."""
-        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected)
+        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS)
         return condition, parameters | apdex_parameters(self.threshold)
 
 

@@ -260,6 +260,7 @@ async def test_ids_go_there_and_back_with_asyncio(method: str, instrumented: boo
         assert all(answer.endswith(TRACE.encode()) for answer in answers)
         assert len(answers) == {"unary_stream": 3, "stream_stream": 2}.get(kind, 1)
         assert handlers.asked["x-trace-id"] == TRACE
+        assert "tracestate" not in handlers.asked
     check(spans(), told, caller, instrumented=instrumented)
 
 
@@ -328,6 +329,28 @@ async def test_a_call_that_is_cancelled_ends_its_span_with_asyncio(spans: Callab
         call.cancel()
         await until(lambda: bool(spans()))
     assert outcomes(spans()) == [(1, True)]
+
+
+@pytest.mark.parametrize("make", [ServerInterceptor, AioServerInterceptor], ids=["threads", "asyncio"])
+async def test_methods_whose_handlers_change_or_never_end_are_served_by_the_latest(make: Any) -> None:
+    interceptor, kept = make(), grpc.unary_unary_rpc_method_handler(one)
+
+    async def intercepted(method: str, handler: Any) -> Any:
+        async def found(_: Any) -> Any:
+            return handler
+
+        details = grpc.aio._interceptor.ClientCallDetails(method, None, None, None, None)
+        if make is AioServerInterceptor:
+            return await interceptor.intercept_service(found, details)
+        return interceptor.intercept_service(lambda _: handler, details)
+
+    first = await intercepted("/shop.Cart/Get", kept)
+    assert await intercepted("/shop.Cart/Get", kept) is first
+    assert await intercepted("/shop.Cart/Get", grpc.unary_unary_rpc_method_handler(one)) is not first
+    assert await intercepted("/shop.Cart/Get", None) is None
+    for number in range(3000):
+        await intercepted(f"/shop.Cart/{number}", kept)
+    assert len(interceptor._wrapped._made) <= 1024
 
 
 def test_nothing_goes_out_when_propagation_is_switched_off(told: Any) -> None:

@@ -83,9 +83,8 @@ async def get_dashboard_series(request: web.Request) -> web.Response:
 
 
 def _asked(request: web.Request, start: int, end: int) -> DashboardQuery:
-    query = request.query
-    service, injected = params.SERVICE.read(query), params.INJECTED.read(query)
-    return DashboardQuery(request[CALLER].workspace, start, end, THRESHOLD.read(query), service, injected)
+    service = params.SERVICE.read(request.query)
+    return DashboardQuery(request[CALLER].workspace, start, end, THRESHOLD.read(request.query), service)
 
 
 def _ranges(asked: DashboardQuery) -> dict[str, Any]:
@@ -107,13 +106,13 @@ ROUTES: Final = (
         get_dashboard,
         "Requests of a workspace, its services and operations, beside those of the range before",
         {JSON: {**schemas.reference("Dashboard"), "description": f"Health of services: {RULE}"}},
-        (params.START, params.END, THRESHOLD, params.SERVICE, params.INJECTED, LIMIT),
+        (params.START, params.END, THRESHOLD, params.SERVICE, LIMIT),
     ),
     Route(
         f"{PREFIX}/dashboard/series",
         get_dashboard_series,
         "Requests of a workspace over time, beside those of the range before",
         {JSON: schemas.reference("DashboardSeries")},
-        (params.START, params.END, STEP, THRESHOLD, params.SERVICE, params.INJECTED),
+        (params.START, params.END, STEP, THRESHOLD, params.SERVICE),
     ),
 )

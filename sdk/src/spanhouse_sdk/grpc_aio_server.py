@@ -16,30 +16,39 @@ import grpc.aio
 from opentelemetry import context as contexts
 
 from spanhouse_sdk import grpc_server
-from spanhouse_sdk.grpc_metadata import Outcome, begin, code_of
-from spanhouse_sdk.grpc_server import Behavior, wrapped
+from spanhouse_sdk.failures import Injection
+from spanhouse_sdk.grpc_metadata import Method, Outcome, code_of
+from spanhouse_sdk.grpc_server import Behavior, Wrapped
+from spanhouse_sdk.xtrace import own_ids
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
     """See the module."""
 
+    def __init__(self) -> None:
+        self._wrapped = Wrapped(_unary, _stream)
+
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Find who works on a call, and stand in front."""
         handler = await continuation(handler_call_details)
-        return None if handler is None else wrapped(handler, handler_call_details, _unary, _stream)
+        return None if handler is None else self._wrapped(handler, handler_call_details.method)
 
 
-def _unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+def _unary(behavior: Behavior, method: Method) -> Behavior:
     if not inspect.iscoroutinefunction(behavior):
         # The server runs these in threads.
-        return grpc_server.unary(behavior, details)
+        return grpc_server.unary(behavior, method)
 
     async def call(request: Any, context: Any) -> Any:
-        told = _Context(context, Outcome(begin(details)))
-        token = contexts.attach(told.outcome.serving.context)
+        serving = method.begin(context)
+        told = _Context(context, Outcome(serving))
+        # A span of others is current already.
+        token = contexts.attach(serving.context) if serving.is_own else None
         try:
-            await _fail(told, details.method)
-            response = await behavior(request, told)
+            injection = serving.injection(method.path)
+            if injection is not None:
+                await _fail(injection, told)
+            return await behavior(request, told)
         except Exception as error:
             told.outcome.failed(error)
             raise
@@ -47,25 +56,26 @@ def _unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
             told.outcome.ended()
             raise
         finally:
-            contexts.detach(token)
+            if token is not None:
+                contexts.detach(token)
             told.outcome.finish()
-        return response
 
     return call
 
 
-def _stream(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+def _stream(behavior: Behavior, method: Method) -> Behavior:
     if inspect.isasyncgenfunction(behavior):
-        return _generating(behavior, details)
+        return _generating(behavior, method)
     if not inspect.iscoroutinefunction(behavior):
-        return grpc_server.stream(behavior, details)
+        return grpc_server.stream(behavior, method)
     # It writes its responses to the context, and returns none.
-    return _unary(behavior, details)
+    return _unary(behavior, method)
 
 
-def _generating(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+def _generating(behavior: Behavior, method: Method) -> Behavior:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
-        told = _Context(context, Outcome(begin(details)))
+        serving = method.begin(context)
+        told = _Context(context, Outcome(serving))
         # Of a call that is cancelled half-way, nobody asks for another response.
         context.add_done_callback(told.outcome.ended)
         responses = behavior(request, told)
@@ -73,11 +83,13 @@ def _generating(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavio
         try:
             while True:
                 # The context is attached for one step at a time: a generator that is let go is closed from elsewhere.
-                token = contexts.attach(told.outcome.serving.context)
+                token = contexts.attach(serving.context)
                 try:
                     if first:
                         first = False
-                        await _fail(told, details.method)
+                        injection = serving.injection(method.path)
+                        if injection is not None:
+                            await _fail(injection, told)
                     response = await anext(responses, _END)
                 finally:
                     contexts.detach(token)
@@ -101,12 +113,10 @@ def _generating(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavio
 _END = object()
 
 
-async def _fail(context: _Context, method: str) -> None:
-    injection = context.outcome.serving.injection(method)
-    if injection is not None:
-        await asyncio.sleep(injection.delay / 1e9)
-        if injection.ends:
-            await context.abort(code_of(injection.failure), injection.failure.message)
+async def _fail(injection: Injection, context: _Context) -> None:
+    await asyncio.sleep(injection.delay / 1e9)
+    if injection.ends:
+        await context.abort(code_of(injection.failure), injection.failure.message)
 
 
 class _Context:
@@ -115,7 +125,7 @@ class _Context:
     def __init__(self, context: Any, outcome: Outcome) -> None:
         self._context = context
         self.outcome = outcome
-        context.set_trailing_metadata(tuple(outcome.serving.response_headers()))
+        context.set_trailing_metadata(tuple(own_ids(outcome.serving.span)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)

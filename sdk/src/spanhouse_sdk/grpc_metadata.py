@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -10,7 +11,7 @@ from opentelemetry import propagate
 
 from spanhouse_sdk.failures import Failure
 from spanhouse_sdk.serving import Serving, with_new
-from spanhouse_sdk.xtrace import SPAN_ID, TRACE_ID
+from spanhouse_sdk.xtrace import SPAN_ID, TRACE_ID, own_ids
 
 _CODES: Final = {
     400: grpc.StatusCode.INTERNAL,
@@ -58,28 +59,42 @@ def outgoing(metadata: Iterable[Any] | None) -> list[tuple[str, Any]]:
     return with_new([(name, value) for name, value in metadata or ()], [(name.lower(), value) for name, value in carrier.items()])
 
 
-def begin(details: grpc.HandlerCallDetails) -> Serving:
-    """Begin to work on a call."""
-    method: str = details.method
-    service, _, called = method.removeprefix("/").partition("/")
+class Method:
+    """What calls of a method have in common.
 
-    def headers() -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for name, value in details.invocation_metadata or ():
-            if isinstance(value, str):
-                found.setdefault(name, []).append(value)
-        return found
+    Args:
+        path: `/package.Service/Method`.
+    """
 
-    return Serving(method.removeprefix("/"), headers, {"rpc.system": "grpc", "rpc.service": service, "rpc.method": called})
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._name = path.removeprefix("/")
+        service, _, called = self._name.partition("/")
+        self._attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": called}
+
+    def begin(self, context: Any) -> Serving:
+        """Begin to work on a call, which has this context of grpc's."""
+        return Serving(self._name, partial(_headers, context), self._attributes)
+
+
+def _headers(context: Any) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in context.invocation_metadata() or ():
+        if isinstance(value, str):
+            found.setdefault(name, []).append(value)
+    return found
 
 
 class Outcome:
     """How a call ends, and that it was told of its ids.
 
     Attributes:
+        serving: the call, as something that is worked on.
         code: with which it ends, as far as is known.
         told: whether initial metadata was sent.
     """
+
+    __slots__ = ("_error", "code", "serving", "told")
 
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
@@ -89,7 +104,7 @@ class Outcome:
 
     def with_ids(self, metadata: Iterable[Any]) -> tuple[tuple[str, Any], ...]:
         """The metadata of an answer, in which the ids are told."""
-        return tuple(with_new(list(metadata), self.serving.response_headers()))
+        return tuple(with_new(list(metadata), own_ids(self.serving.span)))
 
     def failed(self, error: Exception) -> None:
         """An exception ends the call. Those that follow from `abort` say nothing new."""

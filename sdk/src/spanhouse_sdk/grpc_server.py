@@ -3,7 +3,8 @@
     grpc.server(executor, interceptors=[ServerInterceptor()])
 
 Where OpenTelemetry's own instrumentation stands in front, its spans are used. Ids are in the trailing metadata of answers, where
-they cost next to nothing, and in the initial metadata of streams, which may be cancelled before their end.
+they cost least, and in the initial metadata of streams, which may be cancelled before their end. They are those of the trace and
+the span. That of the parent stays out: callers know what they have sent, and every header takes time.
 """
 
 from __future__ import annotations
@@ -15,44 +16,65 @@ from typing import Any, Final
 
 import grpc
 
-from spanhouse_sdk.grpc_metadata import Outcome, begin, code_of
+from spanhouse_sdk.grpc_metadata import Method, Outcome, code_of
+from spanhouse_sdk.xtrace import own_ids
 
 _STEP_S: Final = 0.1
 _END: Final = object()
+_REMEMBERED: Final = 1024
 
 
 class ServerInterceptor(grpc.ServerInterceptor):
     """See the module."""
 
+    def __init__(self) -> None:
+        self._wrapped = Wrapped(unary, stream)
+
     def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Find who works on a call, and stand in front."""
         handler = continuation(handler_call_details)
-        return None if handler is None else wrapped(handler, handler_call_details, unary, stream)
+        return None if handler is None else self._wrapped(handler, handler_call_details.method)
 
 
 Behavior = Callable[[Any, Any], Any]
-Wrapper = Callable[[Behavior, grpc.HandlerCallDetails], Behavior]
+Wrapper = Callable[[Behavior, Method], Behavior]
 
 
-def wrapped(handler: Any, details: grpc.HandlerCallDetails, one: Wrapper, many: Wrapper) -> Any:
-    """A handler of any of the four kinds, with something in front of what it does.
+class Wrapped:
+    """Handlers of any of the four kinds, with something in front of what they do; made once, as long as they stay the same.
 
     Args:
         one, many: make what stands in front, for one response and for many.
     """
-    kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
-    wrap = many if handler.response_streaming else one
-    make = getattr(grpc, f"{kind}_rpc_method_handler")
-    return make(wrap(getattr(handler, kind), details), handler.request_deserializer, handler.response_serializer)
+
+    def __init__(self, one: Wrapper, many: Wrapper) -> None:
+        self._one = one
+        self._many = many
+        self._made: dict[str, tuple[Any, Any]] = {}
+
+    def __call__(self, handler: Any, path: str) -> Any:
+        """What is called instead of the handler of a method."""
+        known = self._made.get(path)
+        if known is not None and known[0] is handler:
+            return known[1]
+        kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
+        wrap = self._many if handler.response_streaming else self._one
+        make = getattr(grpc, f"{kind}_rpc_method_handler")
+        made = make(wrap(getattr(handler, kind), Method(path)), handler.request_deserializer, handler.response_serializer)
+        # Where any path is served, callers would make this grow.
+        if len(self._made) >= _REMEMBERED:
+            self._made.clear()
+        self._made[path] = handler, made
+        return made
 
 
-def unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+def unary(behavior: Behavior, method: Method) -> Behavior:
     """What answers a call with one response, in the call's context."""
 
     def call(request: Any, context: Any) -> Any:
-        told = _Context(context, Outcome(begin(details)))
+        told = _Context(context, Outcome(method.begin(context)))
         try:
-            return told.outcome.serving.run(_worked_on, behavior, request, told, details.method)
+            return told.outcome.serving.run(_worked_on, behavior, request, told, method.path)
         except Exception as error:
             told.outcome.failed(error)
             raise
@@ -62,16 +84,16 @@ def unary(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
     return call
 
 
-def stream(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
+def stream(behavior: Behavior, method: Method) -> Behavior:
     """What answers a call with many responses, in the call's context."""
 
     def call(request: Any, context: Any) -> Iterator[Any]:
-        told = _Context(context, Outcome(begin(details)))
+        told = _Context(context, Outcome(method.begin(context)))
         run = told.outcome.serving.run
         # Of a call that is cancelled half-way, nobody asks for another response.
         context.add_callback(told.outcome.ended)
         try:
-            responses = iter(run(_worked_on, behavior, request, told, details.method))
+            responses = iter(run(_worked_on, behavior, request, told, method.path))
             # The context is attached for one step at a time: who goes on is another thread, maybe.
             while (response := run(next, responses, _END)) is not _END:
                 told.tell()
@@ -85,8 +107,8 @@ def stream(behavior: Behavior, details: grpc.HandlerCallDetails) -> Behavior:
     return call
 
 
-def _worked_on(behavior: Behavior, request: Any, context: _Context, method: str) -> Any:
-    injection = context.outcome.serving.injection(method)
+def _worked_on(behavior: Behavior, request: Any, context: _Context, path: str) -> Any:
+    injection = context.outcome.serving.injection(path)
     if injection is not None:
         until = time.monotonic() + injection.delay / 1e9
         while (left := until - time.monotonic()) > 0 and context.is_active():
@@ -102,7 +124,7 @@ class _Context:
     def __init__(self, context: Any, outcome: Outcome) -> None:
         self._context = context
         self.outcome = outcome
-        context.set_trailing_metadata(tuple(outcome.serving.response_headers()))
+        context.set_trailing_metadata(tuple(own_ids(outcome.serving.span)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)

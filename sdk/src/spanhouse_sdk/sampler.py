@@ -43,7 +43,8 @@ class SpanhouseSampler(Sampler):
         """Whether a span is kept, and with which trace state."""
         config = self._current()
         parent = get_current_span(parent_context).get_span_context()
-        state = parent.trace_state if parent.is_valid else None
+        # An empty one says nothing.
+        state = (parent.trace_state or None) if parent.is_valid else None
         if parent.is_valid and not parent.is_remote:
             if not parent.trace_flags.sampled:
                 return SamplingResult(Decision.DROP, None, state)

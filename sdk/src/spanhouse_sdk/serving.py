@@ -35,18 +35,18 @@ class Serving:
     Attributes:
         span: the span of the request.
         context: in which the request is worked on.
+        is_own: whether the span was made here, and is ended here.
     """
 
     def __init__(self, name: str, headers: Callable[[], Mapping[str, list[str]]], attributes: Mapping[str, str]) -> None:
-        self.span = trace.get_current_span()
         self.context = context.get_current()
+        self.span = trace.get_current_span(self.context)
         self.is_own = not self.span.get_span_context().is_valid
         self._name = name
         self._headers = headers
         self._attributes = attributes
-        self._finished = False
-        self._lock = threading.Lock()
         if self.is_own:
+            self._unfinished = threading.Lock()
             caller = propagate.extract(headers())
             self.span = trace.get_tracer(_SCOPE).start_span(name, caller, SpanKind.SERVER, attributes)
             self.context = trace.set_span_in_context(self.span, caller)
@@ -111,10 +111,8 @@ class Serving:
         """
         if not self.is_own:
             return
-        with self._lock:
-            if self._finished:
-                return
-            self._finished = True
+        if not self._unfinished.acquire(blocking=False):
+            return
         if attributes:
             self.span.set_attributes(attributes)
         if isinstance(error, Exception):

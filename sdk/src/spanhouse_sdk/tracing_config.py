@@ -29,7 +29,8 @@ class TracingConfig:
             as long as the collector has said nothing.
         enabled: whether any spans of the service are kept.
         threshold: that the randomness of a trace must reach, from 0 to 2**56.
-        trace_state: of a trace that begins here and is kept; None where none is.
+        trace_state: of a trace that begins here and is kept. None where none is, and where all are: readers count such
+            a span as one anyway, and on the wire it would cost each call more than all else that sampling does.
     """
 
     sampling_rate: float = 1.0
@@ -44,7 +45,7 @@ class TracingConfig:
         least = threshold(self.sampling_rate)
         object.__setattr__(self, "enabled", least < NEVER)
         object.__setattr__(self, "threshold", least)
-        object.__setattr__(self, "trace_state", None if least == NEVER else with_threshold(None, least))
+        object.__setattr__(self, "trace_state", with_threshold(None, least) if 0 < least < NEVER else None)
 
     @classmethod
     def from_answer(cls, answer: Any) -> Self:

@@ -107,15 +107,18 @@ def are_told(headers: Iterable[tuple[Any, Any]]) -> bool:
 
 def ids(span: Span) -> list[tuple[str, str]]:
     """Headers with the ids of a span and of its parent; none of a span that has no ids."""
-    own = span.get_span_context()
-    if not own.is_valid:
-        return []
-    found = [(TRACE_ID, f"{own.trace_id:032x}"), (SPAN_ID, f"{own.span_id:016x}")]
+    found = own_ids(span)
     # Spans that are not recorded know of no parent.
     parent = getattr(span, "parent", None)
-    if parent is not None:
+    if found and parent is not None:
         found.append((PARENT_SPAN_ID, f"{parent.span_id:016x}"))
     return found
+
+
+def own_ids(span: Span) -> list[tuple[str, str]]:
+    """Headers with the ids of a span alone."""
+    own = span.get_span_context()
+    return [(TRACE_ID, f"{own.trace_id:032x}"), (SPAN_ID, f"{own.span_id:016x}")] if own.is_valid else []
 
 
 def _get(carrier: CarrierT, name: str, getter: Getter[CarrierT]) -> list[str] | None:
