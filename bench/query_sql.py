@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal
 
 from bench.query_store import DATABASE, DAY_NS, START_NS
+from collector.query.store import IDENTITY
 
 HOUR_NS: Final = 3_600 * 10**9
 DAY: Final = (START_NS + DAY_NS, START_NS + 2 * DAY_NS)
@@ -89,7 +90,7 @@ def one_trace(selected: str) -> Callable[[Sample], str]:
 
 
 def found(condition: str, start: int, end: int) -> str:
-    """One page of hits with the total, in one statement."""
+    """One page of hits with the total, in one statement; a span that its client sent twice counts once."""
     fitting = f"Workspace = 'default' AND TraceId != '' AND {starts_within('Timestamp', start, end)} AND {condition}"
     page = f"""
         SELECT groupArray(TraceId), any(Total) FROM (
@@ -105,8 +106,13 @@ def found(condition: str, start: int, end: int) -> str:
             arraySlice(
                 arraySort(groupArrayIf((Timestamp, SpanId, ServiceName, SpanName, Duration, StatusCode), {fitting})), 1, 10
             ) AS MatchedSpans
-        FROM {SPANS}
-        WHERE Workspace = 'default' AND TraceId IN (SELECT arrayJoin(ids)) AND Timestamp >= b.1 AND Timestamp < b.2 + 1
+        FROM (
+            SELECT TraceId, Workspace, Timestamp, SpanId, ParentSpanId, ServiceName, SpanName, Duration, StatusCode,
+                SpanAttributes
+            FROM {SPANS}
+            WHERE Workspace = 'default' AND TraceId IN (SELECT arrayJoin(ids)) AND Timestamp >= b.1 AND Timestamp < b.2 + 1
+            LIMIT 1 BY TraceId, {IDENTITY}
+        )
         GROUP BY TraceId"""
 
 

@@ -40,6 +40,7 @@ from collector.metrics import (
     TAIL_LATE,
     TAIL_LATE_SPAN_AGE_SECONDS,
     TAIL_NEW_TRACES,
+    TAIL_POLICY_MICROSECONDS,
     TAIL_SPANS,
     TAIL_TRACES,
     TAIL_VOTES,
@@ -181,6 +182,8 @@ class ProcessorTelemetry:
                 count(metric, (*labels, str(kept).lower()), traces)
         for policy, failures in decisions.failures.items():
             count(TAIL_FAILURES, (*labels, policy), failures)
+        for policy, took_s in decisions.took_s.items():
+            self._telemetry.histogram(TAIL_POLICY_MICROSECONDS, (*labels, policy)).observe(1e6 * took_s)
         for histogram, ages in ((TAIL_AGE_SECONDS, decisions.ages), (TAIL_LATE_SPAN_AGE_SECONDS, decisions.late_ages)):
             self._telemetry.histogram(histogram, labels).add(*ages)
 

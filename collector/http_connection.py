@@ -19,6 +19,9 @@ SERVER: Final = {"Server": "spanhouse"}
 
 # aiohttp takes 0 for "no limit" in some places and for "at once" in others.
 _FOREVER_S: Final = 10.0 * 365 * 86400
+_HTTP_2: Final = b"PRI * HTTP/2"
+_TLS_RECORD: Final = b"\x16\x03"
+"""How connections of other protocols begin: the preface of HTTP/2 (RFC 9113, 3.4), and a handshake of TLS (RFC 8446, 5.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Runner(web.AppRunner):
 class HttpConnection(RequestHandler):
     """Closes itself when a request's head takes too long (receiver contract NET-13) or too many others are open."""
 
-    __slots__ = ("_head_timer", "_in_request", "_limits", "_opened_at_s", "_refuse")
+    __slots__ = ("_head_timer", "_in_request", "_limits", "_opened_at_s", "_opening", "_refuse")
 
     def __init__(self, manager: web.Server, limits: ConnectionLimits, refuse: Refusal, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -127,6 +130,7 @@ class HttpConnection(RequestHandler):
         self._head_timer: asyncio.TimerHandle | None = None
         self._in_request = False
         self._opened_at_s = 0.0
+        self._opening = b""
 
     @property
     def is_old(self) -> bool:
@@ -153,6 +157,7 @@ class HttpConnection(RequestHandler):
             self.force_close()
 
     def data_received(self, data: bytes) -> None:
+        self._opening = self._opening or data[: len(_HTTP_2)]
         timeout_s = self._limits.header_timeout_s
         if timeout_s is not None and not self._in_request and self._head_timer is None:
             self._head_timer = self._loop.call_later(timeout_s, self._head_is_late)
@@ -178,7 +183,7 @@ class HttpConnection(RequestHandler):
         if isinstance(exc, LineTooLong):
             error = Refused(f"a header or the URL is longer than {exc.args[1]} bytes", "header_too_large")
         elif status < 500:
-            error = MalformedRequest("not a valid HTTP request", "request head")
+            error = MalformedRequest(_what_came(self._opening), "request head")
         else:
             error = exc if isinstance(exc, Exception) else RuntimeError(message)
         response = self._refuse(error)
@@ -193,6 +198,15 @@ class HttpConnection(RequestHandler):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+def _what_came(opening: bytes) -> str:
+    """What a connection brought that is no request, by its first bytes; the usual mistakes with their remedy."""
+    if opening.startswith(_HTTP_2):
+        return "not a valid HTTP request: this is HTTP/2, as gRPC speaks it, which has a port of its own"
+    if opening.startswith(_TLS_RECORD):
+        return "not a valid HTTP request: this is TLS, and the port is in clear text; ask for http://, or configure tls"
+    return "not a valid HTTP request"
 
 
 def _is_from_this_machine(transport: asyncio.BaseTransport) -> bool:

@@ -141,6 +141,14 @@ TAIL_DECISION_MILLISECONDS: Final = Definition(
     _PROCESSOR,
     buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
 )
+# In microseconds, since the name is the Collector's. There an observation is of one trace, here of all that are decided at once.
+TAIL_POLICY_MICROSECONDS: Final = Definition(
+    "otelcol_processor_tail_sampling_sampling_decision_latency",
+    "histogram",
+    "Microseconds that it took to ask a policy about all traces that were decided at once.",
+    (*_PROCESSOR, "policy"),
+    buckets=(10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 50_000),
+)
 TAIL_LATE: Final = Definition(
     "otelcol_processor_tail_sampling_early_releases_from_cache_decision",
     "counter",
@@ -440,6 +448,7 @@ METRICS: Final = (
     TAIL_AGE_SECONDS,
     TAIL_LATE_SPAN_AGE_SECONDS,
     TAIL_DECISION_MILLISECONDS,
+    TAIL_POLICY_MICROSECONDS,
     TAIL_LATE,
     TAIL_FAILURES,
     SENT_SPANS,

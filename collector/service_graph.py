@@ -31,12 +31,10 @@ from collector.calls import (
     VIRTUAL,
     CallsOfBatch,
 )
+from collector.series_bound import OVERFLOW, SeriesBound
 from proto.call_kernels import CALLEE, CALLER, CLIENT, CONSUMER, PRODUCER, SERVER
 from proto.span_table import SpanTable
 from proto.spans import ABSENT, Table
-
-OVERFLOW: Final = "otel.metric.overflow"
-"""Stands in the place of client and server for calls that are not told apart."""
 
 _PREFIX: Final = "traces_service_graph"
 _LABELS: Final = ("workspace", "client", "server", "connection_type")
@@ -128,6 +126,7 @@ class ServiceGraph(Collector):
         self._table = SpanTable(settings.max_halves)
         self._nodes = _Nodes()
         self._series: dict[Key, _Series] = {}
+        self._apart, self._together = SeriesBound(settings.max_series), SeriesBound(settings.max_series)
 
     def add(self, measures: CallMeasures) -> None:
         """Count what was found in a batch. Other settings begin anew."""
@@ -209,8 +208,10 @@ class ServiceGraph(Collector):
         workspace = names[max(client, server)][0]
         ends = ("" if number == ABSENT else names[number][1] for number in (client, server))
         key = (workspace, *ends, CONNECTIONS[connection])
-        if key not in self._series and len(self._series) >= self._settings.max_series:
-            key = ("", OVERFLOW, OVERFLOW, "")
+        if not self._apart.admit(key):
+            key = (workspace, OVERFLOW, OVERFLOW, "")
+            if not self._together.admit(key):
+                key = ("", OVERFLOW, OVERFLOW, "")
         if key not in self._series:
             self._series[key] = _Series(len(self._bounds) + 1)
         return self._series[key]

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-OVERFLOW: Final = "otel.metric.overflow"
-"""Stands in the place of the operation for those that are not told apart."""
+from collector.series_bound import OVERFLOW, SeriesBound
 
 _EXPIRY_INTERVAL_S: Final = 60.0
 _LABELS: Final = ("workspace", "service_name", "span_name", "span_kind", "status_code")
@@ -33,7 +32,7 @@ class SeriesSettings:
         dimensions: names of the labels behind those that every series has.
         bounds_ns: upper bounds of the histogram's buckets, rising, in nanoseconds.
         unit: of durations, ms or s.
-        max_series: that are told apart; beyond them there are twice as many at most.
+        max_series: that are told apart, as `SeriesBound` has it; and as many that stand for others.
         expiration_s: a series ends so many seconds after its last span; 0 never.
     """
 
@@ -81,30 +80,34 @@ class SpanMetrics(Collector):
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._settings = SeriesSettings((), (), "ms", 0, 0)
-        self._series: dict[tuple[str, ...], _Series] = {}
-        self._next_expiry_s = 0.0
+        self._begin()
 
     def add(self, measures: SpanMeasures) -> None:
         """Count what was counted of a batch. Other settings begin anew."""
         if measures.settings != self._settings:
             self._settings = measures.settings
-            self._series.clear()
+            self._begin()
         now_s = self._monotonic()
         self._expire(now_s)
         rows = zip(measures.labels, measures.calls.tolist(), measures.durations_ns.tolist(), measures.buckets, strict=True)
         for labels, calls, duration_ns, buckets in rows:
-            series = self._series.get(labels) or self._place(labels)
+            series = self._place(labels)
             series.calls += calls
             series.duration_ns += duration_ns
             series.buckets += buckets
             series.seen_s = now_s
 
+    def _begin(self) -> None:
+        self._series: dict[tuple[str, ...], _Series] = {}
+        self._next_expiry_s = 0.0
+        most, expiration_s = self._settings.max_series, self._settings.expiration_s
+        self._apart, self._together = (SeriesBound(most, expiration_s, self._monotonic) for _ in range(2))
+
     def _place(self, labels: tuple[str, ...]) -> _Series:
-        """Where a series is counted that is not there yet: under its own labels as long as there is room."""
-        most = self._settings.max_series
-        if len(self._series) >= most:
+        """Where a series is counted: under its own labels as long as there is room."""
+        if labels[2] == OVERFLOW or not self._apart.admit(labels):
             labels = overflowing(labels)
-            if labels not in self._series and len(self._series) >= 2 * most:
+            if not self._together.admit(labels):
                 labels = overflowing(("",) * len(labels))
         if labels not in self._series:
             self._series[labels] = _Series(0.0, 0.0, np.zeros(len(self._settings.bounds_ns) + 1), 0.0)

@@ -47,6 +47,7 @@ class TraceDecisions:
         ages: of traces, from their first span to their decision.
         late_ages: of spans, from the decision about their trace to when they came.
         failures: policy → spans and events for which a condition of it could not be worked out.
+        took_s: policy → how long it took to ask it about all traces that were decided for the first time.
     """
 
     opened: int
@@ -58,6 +59,7 @@ class TraceDecisions:
     ages: Ages
     late_ages: Ages
     failures: Mapping[str, int]
+    took_s: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)

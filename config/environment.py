@@ -13,7 +13,8 @@ class Substituted:
     """A text after substitution.
 
     Attributes:
-        text: the text with every reference replaced that could be.
+        text: the text with every reference replaced that could be. The others stay: without them, a value would seem to be
+            missing, which is not what is wrong.
         from_environment: whether any of it came from a reference, so that it may hold a secret.
         faults: what was wrong with references; no value of a variable is in there.
     """
@@ -39,7 +40,7 @@ def substitute(text: str, environment: Mapping[str, str]) -> Substituted:
         value = _look_up(match[1], bool(match[2]), environment)
         if isinstance(value, _Fault):
             faults.append(value.text)
-            return ""
+            return match[0]
         return value
 
     replaced = _REFERENCE.sub(replace, text)
@@ -64,5 +65,5 @@ def _look_up(content: str, closed: bool, environment: Mapping[str, str]) -> str 
         return _Fault("must refer to a variable as ${env:NAME} or ${env:NAME:-default}")
     value = environment.get(name, default if has_default else None)
     if value is None:
-        return _Fault(f"needs the environment variable {name}, which is not set; give a default: ${{env:{name}:-...}}")
+        return _Fault(f"needs the environment variable {name}, which is not set; set it, or give a default: ${{env:{name}:-...}}")
     return value

@@ -38,8 +38,8 @@ class QueryExtension(Section):
     queries: QueryLimits = QueryLimits()
     """What queries may take, and how many are answered at once."""
     max_objects: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(refuse_booleans)] = 20_000
-    """A workspace may have so many objects of each kind that is made over the API: alert rules, channels, annotations, saved
-    requests, load tests, failure rules and so on."""
+    """A workspace may have so many objects of each kind that is made over the API: tracing configs, alert rules, channels,
+    annotations, saved requests, load tests, failure rules and so on."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "cors": "serve pages that query spans from the same origin, through a proxy",

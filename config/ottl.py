@@ -279,7 +279,7 @@ class Reader:
         name = str(tree.children[0]) if len(tree.children) == 2 else ""
         value = tree.children[-1]
         word = value
-        while isinstance(word, Tree) and len(word.children) == 1:
+        while isinstance(word, Tree) and word.data != "call" and len(word.children) == 1:
             word = word.children[0]
         if isinstance(word, Token) and word in FUNCTIONS:
             return name, FunctionName(frozenset(), Level.CONSTANT, word.start_pos or 0, str(word))

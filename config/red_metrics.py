@@ -56,10 +56,11 @@ class RedMetricsProcessor(Section):
     dimensions: tuple[Dimension, ...] = ()
     """Attributes by whose values spans are told apart as well."""
     max_series: Annotated[PositiveCount, Field(le=100_000)] = 1000
-    """Most combinations of all these that are counted apart, in `/metrics` and in what one batch adds to the table. Spans of
-    others are counted under the name `otel.metric.overflow`, by service, kind and status."""
+    """Most combinations of all these that are counted apart, in `/metrics` and in the table: those that come first. A workspace
+    that has fewer than its share then still gets more, until there are twice as many. Spans of others are counted under the name
+    `otel.metric.overflow`, by service, kind and status."""
     series_expiration: Duration = Duration.parse("1h")
-    """A series in `/metrics` ends this long after its last span; 0 never ends it, as in the Collector."""
+    """A series ends this long after its last span, and another one may take its place; 0 never ends it, as in the Collector."""
     histogram: DurationHistogram = DurationHistogram()
     """The histogram of durations in `/metrics`."""
 

@@ -30,7 +30,8 @@ class TopologyProcessor(Section):
     latency_histogram_buckets: Buckets = BUCKETS
     """Durations of calls up to and with each of these are counted apart in `/metrics`. In ClickHouse there is a sketch."""
     max_series: Annotated[PositiveCount, Field(le=100_000)] = 10_000
-    """Most pairs of client and server that are counted apart in `/metrics`; further ones are counted together, under the name
+    """Most pairs of client and server that are counted apart in `/metrics`: those that come first. A workspace that has fewer
+    than its share then still gets more, until there are twice as many. Others are counted together, under the name
     `otel.metric.overflow`."""
     database_name_attributes: tuple[_Key, ...] = ("db.name", "db.namespace", "db.system.name", "db.system")
     """A client with one of these attributes has called a database; the first one that is there names it."""

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from proto.attribute_kernels import rewrite_lists
 from proto.attribute_search import find_attributes
-from proto.lines import Lines
 from proto.room import Room
 from proto.spans import ABSENT, ATTRIBUTE, STRING, SpanBatch, Table, records, take
 from proto.texts import Texts
@@ -170,15 +169,7 @@ class Edit:
 
     def put_texts_at(self, rows: Mask, places: NDArray[np.int64], codes: NDArray[Any], texts: Sequence[bytes]) -> None:
         """Give each of these attributes, which are as for `remove_places`, a string: that of `texts` that `codes` says."""
-        self._put_appended_at(rows, places, codes, self.data.append_texts(texts))
-
-    def put_lines_at(self, rows: Mask, places: NDArray[np.int64], codes: NDArray[Any], lines: Lines) -> None:
-        """The same with texts that are lines."""
-        start = self.data.append(lines.data)
-        offsets = (start + lines.starts[:-1]).astype(np.int32)
-        self._put_appended_at(rows, places, codes, Texts(self.data.view, offsets, lines.lengths.astype(np.int32)))
-
-    def _put_appended_at(self, rows: Mask, places: NDArray[np.int64], codes: NDArray[Any], appended: Texts) -> None:
+        appended = self.data.append_texts(texts)
         if self.attributes is self._batch.attributes:
             self.attributes = self.attributes.view(np.uint8).copy().view(ATTRIBUTE)
         self.attributes["type"][places] = STRING

@@ -1,4 +1,4 @@
-"""Texts as lines one below the other, so that all are searched at once; and lines in which something is put in place of parts."""
+"""Texts as lines one below the other, so that all are searched at once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.attribute_search import is_same
 from proto.kernel import kernel
 from proto.texts import Texts
 from proto.words import copy
 
-_BREAK: Final = 10
+BREAK: Final = 10
 
 
 class Lines(NamedTuple):
@@ -28,56 +29,57 @@ class Lines(NamedTuple):
     @property
     def lengths(self) -> NDArray[np.int64]:
         """Of the texts, in bytes, int64."""
-        return np.diff(self.starts) - 1
+        return self.starts[1:] - self.starts[:-1] - 1
+
+    @property
+    def texts(self) -> Texts:
+        """The texts without their line feeds."""
+        return Texts(self.data, self.starts[:-1], self.lengths)
 
     def text(self, row: int) -> bytes:
         """One of the texts."""
         return self.data[self.starts[row] : self.starts[row + 1] - 1].tobytes()
 
-    def replaced(self, spans: NDArray[np.int64], replacements: Texts) -> Lines:
-        """The lines with something else in place of parts of them.
-
-        Args:
-            spans: where the parts begin and end, shape (parts, 2); rising, and none reaches over the end of a line.
-            replacements: what comes in their places.
-        """
-        grown = np.concatenate([[0], np.cumsum(replacements.lengths - (spans[:, 1] - spans[:, 0]))])
-        starts = self.starts + grown[np.searchsorted(spans[:, 0], self.starts)]
-        data = np.empty(int(starts[-1]), np.uint8)
-        put_between(data, self.data, spans, *replacements)
+    def with_more(self, more: Lines) -> Lines:
+        """These lines with others below them."""
+        data = np.concatenate([self.data, more.data])
         data.flags.writeable = False
-        return Lines(data, starts)
+        return Lines(data, np.concatenate([self.starts, more.starts[1:] + len(self.data)]))
+
+    def differ_from(self, texts: Texts) -> NDArray[np.bool_]:
+        """Which are not the same as the texts that stand in the same rows, bool, shape (texts,)."""
+        differ = np.empty(len(texts.offsets), np.bool_)
+        offsets, lengths = (np.ascontiguousarray(each, np.int64) for each in (texts.offsets, texts.lengths))
+        compare_lines(differ, self.data, self.starts, texts.data, offsets, lengths)
+        return differ
 
 
-def as_lines(texts: Texts) -> tuple[Lines, NDArray[np.bool_]]:
-    """Texts as lines, and which of them are several lines by themselves, bool, shape (texts,)."""
-    lengths = np.ascontiguousarray(texts.lengths, np.int64)
-    starts = np.concatenate([[0], np.cumsum(lengths + 1)])
-    data, several = np.empty(int(starts[-1]), np.uint8), np.zeros(len(lengths), np.bool_)
-    join_lines(data, several, texts.data, np.ascontiguousarray(texts.offsets, np.int64), lengths)
+NO_LINES: Final = Lines(np.frombuffer(b"", np.uint8), np.zeros(1, np.int64))
+
+
+def as_lines(texts: Texts) -> Lines:
+    """Texts as lines. A text that has line feeds itself is one line here nevertheless."""
+    offsets, lengths = (np.ascontiguousarray(each, np.int64) for each in (texts.offsets, texts.lengths))
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths + 1)])
+    data = np.empty(int(starts[-1]), np.uint8)
+    join_lines(data, texts.data, offsets, lengths)
     data.flags.writeable = False
-    return Lines(data, starts), several
+    return Lines(data, starts)
 
 
 @kernel
-def join_lines(out: Any, several: Any, data: Any, offsets: Any, lengths: Any) -> None:
-    """Write each text and a line feed; `several` tells which have one themselves."""
+def join_lines(out: Any, data: Any, offsets: Any, lengths: Any) -> None:
+    """Write each text and a line feed."""
     position = np.int64(0)
     for row in range(offsets.size):
-        end = copy(out, position, data, offsets[row], lengths[row])
-        for index in range(position, end):
-            if out[index] == _BREAK:
-                several[row] = True
-        out[end] = _BREAK
-        position = end + 1
+        position = copy(out, position, data, offsets[row], lengths[row])
+        out[position] = BREAK
+        position += 1
 
 
 @kernel
-def put_between(out: Any, data: Any, spans: Any, replacements: Any, offsets: Any, lengths: Any) -> None:
-    """Write the data with other texts in place of the spans."""
-    position, done = np.int64(0), np.int64(0)
-    for part in range(lengths.size):
-        position = copy(out, position, data, done, spans[part, 0] - done)
-        position = copy(out, position, replacements, offsets[part], lengths[part])
-        done = spans[part, 1]
-    copy(out, position, data, done, np.int64(data.size) - done)
+def compare_lines(differ: Any, lines: Any, starts: Any, data: Any, offsets: Any, lengths: Any) -> None:
+    """Tell which lines are not the texts of the same rows."""
+    for row in range(offsets.size):
+        length = starts[row + 1] - starts[row] - 1
+        differ[row] = length != lengths[row] or not is_same(data, offsets[row], lines, starts[row], length)

@@ -74,6 +74,11 @@ def texts_of(texts: Sequence[bytes]) -> Texts:
     return Texts(np.frombuffer(b"".join(texts), np.uint8), np.cumsum(lengths) - lengths, lengths)
 
 
+def pick(texts: Texts, rows: NDArray[Any]) -> Texts:
+    """Those in these rows: a mask, or indices."""
+    return Texts(texts.data, texts.offsets[rows], texts.lengths[rows])
+
+
 def text_at(texts: Texts, row: int) -> bytes:
     """One of the texts."""
     start = int(texts.offsets[row])

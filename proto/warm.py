@@ -21,15 +21,14 @@ from proto.attribute_search import find_attributes
 from proto.compact import compact
 from proto.distinct import distinct_values
 from proto.edit import Edit
-from proto.lines import as_lines
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
 from proto.spans import concatenate
-from proto.texts import known_texts
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
+from proto.warm_texts import warm_texts
 from proto.warm_traces import warm_traces
 from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
@@ -77,8 +76,7 @@ def warm() -> None:
     edit.put_texts(0, np.array([True]), *distinct_values(whole.data, edit.values(0, np.array([True]))))
     encode(edit.finish())
     encode(compact(whole))
-    lines, _ = as_lines(known_texts(["a", "b"]))
-    lines.replaced(np.array([[0, 1]]), known_texts(["c"]))
+    warm_texts(whole)
     traces = KeyTable(1)
     traces.grow(2)
     keys = trace_keys(whole, np.zeros(1, np.uint64))

@@ -19,8 +19,17 @@ from collector.api import params, schemas
 from collector.api.bodies import read_object, validated
 from collector.api.cursors import cursor, next_cursor
 from collector.api.problems import Problem, Refusal
-from collector.api.routing import CALLER, JSON, OBJECTS, SETTINGS, Role, Route
-from collector.api.versioned import VERSIONS, answer_json, answer_versions, answer_with, named_version, outdated, path_id
+from collector.api.routing import CALLER, JSON, OBJECTS, Role, Route
+from collector.api.versioned import (
+    VERSIONS,
+    answer_json,
+    answer_versions,
+    answer_with,
+    check_room,
+    named_version,
+    outdated,
+    path_id,
+)
 from collector.control.objects import Kind, ObjectModel, ObjectStore
 from collector.control.versions import Conflict, Stored
 
@@ -208,20 +217,11 @@ class ObjectApi(Generic[S]):
         await self.check(request, settings)
         settings = await self.complete(request, settings)
         caller = request[CALLER]
-        await self._check_room(request)
-        made = await self.store(request).create(caller.workspace, settings, caller.principal.name)
+        store = self.store(request)
+        await check_room(request, store, self.noun)
+        made = await store.create(caller.workspace, settings, caller.principal.name)
         self._tell("created", made)
         return answer_with(made, 201, Location=f"{request.path}/{made.id}")
-
-    async def _check_room(self, request: web.Request) -> None:
-        """Raises a Problem where the workspace has as many as it may. Of many that are made at once, a few may be too many."""
-        most, workspace = request.app[SETTINGS].max_objects, request[CALLER].workspace
-        if (found := await self.store(request).count(workspace)) >= most:
-            detail = (
-                f"The workspace has {found} objects of the kind {self.noun}; max_objects of extensions.query allows {most}."
-                " Delete some that are not needed any more."
-            )
-            raise Problem(409, "Too many objects", detail)
 
     async def _get(self, request: web.Request) -> web.Response:
         return answer_with(await self.named(request))

@@ -293,6 +293,11 @@ STATUS: Final[Parameter[str | None]] = Parameter(
 KIND: Final[Parameter[str | None]] = Parameter(
     "kind", "Kind of a span.", {"type": "string", "enum": [name.lower() for name in KINDS]}, choice(KINDS), None
 )
+INJECTED: Final = flag(
+    "injected",
+    "Only spans that failed on purpose, by a failure rule, or only the others. For this, `spanhouse.failure.type` must be a"
+    " dimension of `red_metrics`.",
+)
 ATTRIBUTE: Final[Parameter[tuple[str, str]]] = Parameter(
     "attribute",
     "`key=value`: the span, its resource, scope, events or links have this attribute; the value is compared as text. May be "

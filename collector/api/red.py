@@ -78,6 +78,7 @@ async def list_red(request: web.Request) -> web.Response:
         kinds=(kind,) if kind else (),
         after=NAME_CURSOR.read(query),
         limit=limit + 1,
+        injected=params.INJECTED.read(query),
     )
     found = await find_red(request.app[STORE], asked)
     return rendering.json_response(
@@ -98,6 +99,17 @@ ROUTES: Final = (
         list_red,
         "Rate, errors and durations over time, by service or operation",
         {JSON: schemas.reference("Red")},
-        (params.START, params.END, STEP, BY, params.SERVICE, params.OPERATION, params.KIND, LIMIT, NAME_CURSOR),
+        (
+            params.START,
+            params.END,
+            STEP,
+            BY,
+            params.SERVICE,
+            params.OPERATION,
+            params.KIND,
+            params.INJECTED,
+            LIMIT,
+            NAME_CURSOR,
+        ),
     ),
 )

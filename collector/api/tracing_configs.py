@@ -20,6 +20,7 @@ from collector.api.versioned import (
     answer_json,
     answer_versions,
     answer_with,
+    check_room,
     conflicting,
     named_version,
     outdated,
@@ -37,6 +38,7 @@ CONTAINS: Final = params.optional_text("contains", "Only configs with this in th
 SERVICE: Final = params.optional_text("service", "The name of a service, or the glob of a config; needed.", "cart-*")
 
 _MOST_TOGGLES: Final = 100
+_NOUN: Final = "tracing config"
 
 
 class _Toggle(BaseModel):
@@ -56,9 +58,10 @@ class _Toggles(BaseModel):
 async def create_tracing_config(request: web.Request) -> web.Response:
     """Make a config."""
     settings = validated(TracingSettings, await read_object(request))
-    caller = request[CALLER]
+    caller, configs = request[CALLER], request.app[CONFIGS]
+    await check_room(request, configs, _NOUN)
     try:
-        made = await request.app[CONFIGS].create(caller.workspace, settings, caller.principal.name)
+        made = await configs.create(caller.workspace, settings, caller.principal.name)
     except Conflict as conflict:
         detail = f"service: there is a config for {settings.service!r}, {conflict.current.id}; change that one."
         raise conflicting(detail, conflict.current) from None
@@ -153,7 +156,7 @@ async def delete_tracing_config(request: web.Request) -> web.Response:
 async def list_tracing_config_versions(request: web.Request) -> web.Response:
     """What a config has said, and who said it."""
     configs = request.app[CONFIGS]
-    return await answer_versions(request, configs, path_id(request, "config_id"), "tracing config")
+    return await answer_versions(request, configs, path_id(request, "config_id"), _NOUN)
 
 
 async def _page(request: web.Request, enabled: bool | None) -> web.Response:
@@ -209,7 +212,7 @@ async def _config(request: web.Request, config_id: uuid.UUID | None = None) -> T
     """The config of an id, or of that in the path."""
     found = await request.app[CONFIGS].get(request[CALLER].workspace, config_id or path_id(request, "config_id"))
     if found is None:
-        raise Problem(404, "Not found", "The workspace has no such tracing config.")
+        raise Problem(404, "Not found", f"The workspace has no such {_NOUN}.")
     return found
 
 
@@ -254,7 +257,7 @@ ROUTES: Final = (
         create_tracing_config,
         "Make a tracing config",
         _CONFIG,
-        conflict="There is a config for this name or glob.",
+        conflict="There is a config for this name or glob, or the workspace has as many as it may.",
         method="POST",
         status=201,
         body=schemas.reference("TracingSettings"),

@@ -12,7 +12,7 @@ from aiohttp import web
 from collector.api import params
 from collector.api.params import parse_uuid
 from collector.api.problems import BadParameter, Problem
-from collector.api.routing import CALLER, JSON
+from collector.api.routing import CALLER, JSON, SETTINGS
 from collector.control.versions import Stored, VersionStore
 
 _ETAG: Final = re.compile(r'\s*"([1-9][0-9]{0,17})"\s*', re.ASCII)
@@ -66,6 +66,21 @@ def conflicting(detail: str, current: Stored[Any], expected: int = 0) -> Problem
     """A conflict with what there is, which is told."""
     shown = None if current.deleted else current.as_json()
     return Problem(409, "Conflict", detail, expectedVersion=expected, currentVersion=current.version, current=shown)
+
+
+async def check_room(request: web.Request, store: VersionStore[Any], noun: str) -> None:
+    """Whether a workspace may have one more of a kind. Of many that are made at once, a few may be too many.
+
+    Raises:
+        Problem: 409 where it has as many as it may.
+    """
+    most, workspace = request.app[SETTINGS].max_objects, request[CALLER].workspace
+    if (found := await store.count(workspace)) >= most:
+        detail = (
+            f"The workspace has {found} objects of the kind {noun}; max_objects of extensions.query allows {most}."
+            " Delete some that are not needed any more."
+        )
+        raise Problem(409, "Too many objects", detail)
 
 
 def answer_with(stored: Stored[Any], status: int = 200, **headers: str) -> web.Response:

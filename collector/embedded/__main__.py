@@ -47,6 +47,7 @@ _log = structlog.get_logger(__name__)
 _PR_SET_PDEATHSIG = 1
 _DRAIN_S = 10.0
 _REPORT_INTERVAL_S = 1.0
+_LISTEN_KEY = "exporters.clickhouse.embedded.listen"
 _TLS_KEY = "exporters.clickhouse.embedded.tls"
 
 
@@ -199,8 +200,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int, tls: ServerTls | 
         raise StartError(str(refused)) from None
     except OSError as refused:
         if refused.errno == errno.EADDRINUSE:
-            raise StartError(f"the port {port} of {host} is taken; stop what listens there, or configure another port") from None
-        raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); configure another address") from None
+            raise StartError(f"the port {port} of {host} is taken; stop what listens there, or change {_LISTEN_KEY}") from None
+        raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); change {_LISTEN_KEY}") from None
 
 
 def _report(refusals: Refusals) -> None:

@@ -226,7 +226,16 @@ class EmbeddedServer:
 
 
 async def _relay_log(process: asyncio.subprocess.Process) -> None:
-    """Everything that the server says on its standard error, line by line, into our log."""
+    """Everything that the server says on its standard error, line by line, into our log.
+
+    It goes on to the end whatever comes: once nobody reads, the server would stand still at its next words.
+    """
     assert process.stderr is not None  # noqa: S101 - it was asked for
-    async for line in process.stderr:
+    while True:
+        try:
+            line = await process.stderr.readline()
+        except ValueError:
+            continue  # longer than any that is read, and thrown away as far as it had come
+        if not line:
+            return
         _log.warning("embedded ClickHouse says", line=line.decode(errors="replace").rstrip()[:2000])

@@ -60,10 +60,10 @@ class Recurrence(ObjectModel):
 
     def covers(self, at: datetime) -> bool:
         """Whether a time, with its zone, lies in one of them."""
-        # Without microseconds, the time itself is not looked at when going backwards.
-        local = at.astimezone(ZoneInfo(self.time_zone)).replace(microsecond=0) + timedelta(seconds=1)
+        # Forward: going backwards, what comes each hour is not found in the hour that comes twice when clocks go back.
+        earliest = at.astimezone(UTC) - timedelta(microseconds=self.duration // 1000)
         try:
-            began = next(CronSim(self.cron, local, reverse=True))
+            began = next(CronSim(self.cron, earliest.astimezone(ZoneInfo(self.time_zone))))
         except StopIteration:
             return False
-        return at - began.astimezone(UTC) < timedelta(microseconds=self.duration // 1000)
+        return earliest < began.astimezone(UTC) <= at

@@ -13,7 +13,7 @@ from config.pattern_facts import least_length
 from config.redaction import RedactionProcessor
 from proto.edit import Mask
 from proto.lines import as_lines
-from proto.texts import Texts, text_at, texts_of
+from proto.texts import Texts, pick, text_at, texts_of
 
 MASK: Final = b"****"
 
@@ -52,10 +52,10 @@ class Masking:
         """
         allowed = self._allowed.found(texts)
         rest = np.flatnonzero(~allowed)
-        others = Texts(texts.data, texts.offsets[rest], texts.lengths[rest])
+        others = pick(texts, rest)
         if whole:
             made = [self._masked(text_at(others, row)) for row in range(len(rest))]
-            return Masked(allowed, Substituted(rest, as_lines(texts_of(made))[0]))
+            return Masked(allowed, Substituted(rest, as_lines(texts_of(made))))
         mask = MASK if self._algorithm is None else lambda match: self._masked(match[0])
         numbers, lines = self._blocked.substitute(others, mask)
         return Masked(allowed, Substituted(rest[numbers], lines))

@@ -6,7 +6,8 @@ of the table `otel_red_minute`, which are stored once, as spans are; and it is a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,8 +15,9 @@ import orjson
 from numpy.typing import NDArray
 
 from collector.processors.base import Processed
+from collector.series_bound import OVERFLOW, SeriesBound
 from collector.sketch import TYPE, sketches, totals
-from collector.span_metrics import OVERFLOW, SeriesSettings, SpanMeasures
+from collector.span_metrics import SeriesSettings, SpanMeasures, overflowing
 from config.red_metrics import Dimension, RedMetricsProcessor, label_of
 from exporters.base import DerivedRows
 from proto.adjusted_count import adjusted_counts
@@ -46,11 +48,20 @@ class Key(NamedTuple):
 
 
 class RedMetrics:
-    """See the module."""
+    """See the module.
 
-    def __init__(self, settings: RedMetricsProcessor) -> None:
+    Which series are told apart depends on what was counted before: a piece that is made again may tell others apart. It counts
+    the same spans in the same minutes and workspaces.
+
+    Args:
+        monotonic: seconds of a clock that never goes back.
+    """
+
+    def __init__(self, settings: RedMetricsProcessor, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._dimensions = settings.dimensions
-        self._max_series = settings.max_series
+        self._apart, self._together = (
+            SeriesBound(settings.max_series, settings.series_expiration.seconds, monotonic) for _ in range(2)
+        )
         self._bounds_ns = np.array(settings.histogram.explicit.buckets, np.uint64)
         self._series = SeriesSettings(
             tuple(label_of(dimension.name) for dimension in settings.dimensions),
@@ -77,22 +88,28 @@ class RedMetrics:
         )
 
     def _bounded(self, keys: list[Key], weights: NDArray[np.float64]) -> list[Key]:
-        """The keys; where there are too many series, those with the fewest spans less what tells their operations apart."""
+        """The keys, of those spans whose series are not told apart without what tells these apart from others.
+
+        For new series, those with most spans come first.
+        """
         series, first = combined([key.codes for key in keys], [len(key.values) for key in keys])
-        if len(first) <= self._max_series:
+        labels = list(zip(*(_texts(key, first) for key in keys), strict=True))
+        together, alike = np.zeros((2, len(first)), np.bool_)
+        for number in np.argsort(-totals(series, weights, len(first)), kind="stable").tolist():
+            if not self._apart.admit(labels[number]):
+                together[number] = True
+                alike[number] = not self._together.admit(overflowing(labels[number]))
+        if not together.any():
             return keys
-        spans = totals(series, weights, len(first))
-        beyond = np.ones(len(first), np.bool_)
-        beyond[np.argsort(-spans, kind="stable")[: self._max_series]] = False
-        lost = beyond[series]
+        without_name, without_all = together[series], alike[series]
         workspace, service, operation, kind, status, *dimensions = keys
         return [
             workspace,
-            service,
-            Key([*operation.values, OVERFLOW], np.where(lost, len(operation.values), operation.codes)),
-            kind,
-            status,
-            *(Key(key.values, np.where(lost, 0, key.codes)) for key in dimensions),
+            _blank(service, without_all),
+            Key([*operation.values, OVERFLOW], np.where(without_name, len(operation.values), operation.codes)),
+            _blank(kind, without_all),
+            _blank(status, without_all),
+            *(_blank(key, without_name) for key in dimensions),
         ]
 
     def _rows(
@@ -148,7 +165,7 @@ class RedMetrics:
     ) -> SpanMeasures:
         count, buckets = len(keys[0].codes), len(self._bounds_ns) + 1
         places = series * buckets + np.searchsorted(self._bounds_ns, durations)
-        texts = ([key.values[code] for code in key.codes.tolist()] for key in keys)
+        texts = (_texts(key, slice(None)) for key in keys)
         return SpanMeasures(
             self._series,
             list(zip(*texts, strict=True)),
@@ -156,6 +173,16 @@ class RedMetrics:
             totals(series, weights * durations, count),
             totals(places, weights, count * buckets).reshape(count, buckets),
         )
+
+
+def _texts(key: Key, rows: NDArray[np.intp] | slice) -> list[str]:
+    """What the key is in these rows."""
+    return [key.values[code] for code in key.codes[rows].tolist()]
+
+
+def _blank(key: Key, rows: NDArray[np.bool_]) -> Key:
+    """The key with its first value, which stands for none, in these rows."""
+    return Key(key.values, np.where(rows, 0, key.codes))
 
 
 def combined(codes: Sequence[Codes], sizes: Sequence[int]) -> tuple[Codes, NDArray[np.intp]]:

@@ -6,9 +6,8 @@ links as they are. Keys and values that differ are looked at once each.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import get_args
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +20,26 @@ from config.patterns import compile_pattern
 from config.redaction import RedactionProcessor
 from proto.distinct import distinct, value_texts
 from proto.edit import Edit, Mask, Owners
-from proto.spans import ABSENT, STRING, SpanBatch, Table, members, take
-from proto.texts import Texts, distinct_texts
+from proto.lines import NO_LINES, Lines
+from proto.spans import ABSENT, SpanBatch, members, take
+from proto.string_values import distinct_strings_at, with_strings_at
+from proto.texts import Texts, distinct_texts, pick
 
 Places = NDArray[np.int64]
+Codes = NDArray[np.int32]
 KeyTest = Callable[[str], bool]
 
 _IGNORED, _REMOVED, _BLOCKED, _OTHER = range(4)
+
+
+class _Outcome(NamedTuple):
+    """What became of the values of attributes: whether each was let through, bool, and in which line stands what it is now, or
+    ABSENT where it stays; shapes (attributes,). And the lines.
+    """
+
+    allowed: Mask
+    codes: Codes
+    lines: Lines
 
 
 class Redaction:
@@ -46,39 +58,29 @@ class Redaction:
 
     def process(self, batch: SpanBatch) -> Processed:
         """All spans, with what was to be hidden gone from their attributes."""
-        changes: Counter[str] = Counter()
-        for owners in get_args(Owners):
-            batch = self._redact(batch, owners, changes)
-        return Processed(batch, changes=+changes)
-
-    def _redact(self, batch: SpanBatch, owners: Owners, changes: Counter[str]) -> SpanBatch:
-        edit = Edit(batch, owners, [])
-        places = edit.places(rows_in_use(batch, owners))
-        if not len(places):
-            return batch
-        codes, keys, fates = self._fates(edit, places)
-        allowed, masked = np.zeros((2, len(places)), np.bool_)
-        for fate in (_BLOCKED, _OTHER):
-            chosen = fates == fate
-            if chosen.any() and (fate == _BLOCKED or self._masking.looks_at_values):
-                allowed[chosen], masked[chosen] = self._mask(edit, places[chosen], fate == _BLOCKED)
-        removed = fates == _REMOVED
-        if removed.any():
-            edit.remove_places(edit.rows_of(places[removed]), places[removed])
-        changes.update(removed=int(np.count_nonzero(removed)), masked=int(np.count_nonzero(masked)))
-        edited = edit.finish()
-        if self._summary is None:
-            return edited
-        rows = _owners_of(getattr(batch, owners), len(batch.attributes))[places]
-        return self._summary.add(edited, owners, rows, codes, keys, (removed, masked, allowed, fates == _IGNORED))
-
-    def _fates(self, edit: Edit, places: Places) -> tuple[NDArray[np.int32], Sequence[bytes], NDArray[np.int64]]:
-        """The place of each attribute's key among those that differ, those, and what becomes of each attribute."""
+        lists = {owners: _lists_in_use(batch, owners) for owners in get_args(Owners)}
+        places = members(*(np.concatenate(parts) for parts in list(zip(*lists.values(), strict=True))[1:]))
         if self._keys_mean_nothing:
-            return np.zeros(len(places), np.int32), (), np.full(len(places), _OTHER)
-        offsets, lengths = (edit.attributes[field][places] for field in ("key_offset", "key_length"))
-        codes, keys = distinct(Texts(edit.data.view, offsets, lengths))
-        return codes, keys, np.array([self._fate(key.decode()) for key in keys])[codes]
+            outcome = self._mask(batch, places, whole=False)
+            return Processed(_with_masks(batch, places, outcome), changes=_counted(masked=outcome.codes != ABSENT))
+        key_codes, keys, fates = self._fates(batch, places)
+        outcome = self._outcome(batch, places, fates)
+        edited = _with_masks(batch, places, outcome)
+        removed, masked, ignored = fates == _REMOVED, outcome.codes != ABSENT, fates == _IGNORED
+        end = 0
+        for owners, (rows, _, counts) in lists.items():
+            these = slice(end, end := end + int(counts.sum()))
+            owner_rows = np.repeat(rows, counts)
+            edited = _without(edited, owners, owner_rows[removed[these]], places[these][removed[these]])
+            if self._summary is not None:
+                chosen = [fate[these] for fate in (removed, masked, outcome.allowed, ignored)]
+                edited = self._summary.add(edited, owners, owner_rows, key_codes[these], keys, chosen)
+        return Processed(edited, changes=_counted(removed=removed, masked=masked))
+
+    def _fates(self, batch: SpanBatch, places: Places) -> tuple[Codes, Sequence[bytes], NDArray[np.uint8]]:
+        """The place of each attribute's key among those that differ, those, and what becomes of each attribute."""
+        codes, keys = distinct(Texts(batch.data, batch.attributes["key_offset"][places], batch.attributes["key_length"][places]))
+        return codes, keys, np.array([self._fate(key.decode()) for key in keys], np.uint8)[codes]
 
     def _fate(self, key: str) -> int:
         if key in self._settings.ignored_keys or self._ignored(key):
@@ -87,28 +89,36 @@ class Redaction:
             return _REMOVED
         return _BLOCKED if self._blocked(key) else _OTHER
 
-    def _mask(self, edit: Edit, places: Places, whole: bool) -> tuple[Mask, Mask]:
-        """Mask values, as a whole or what is blocked in them; returns which were let through and which are masked now."""
-        texts = self._texts(edit, places)
-        looked_at = np.ones(len(places), np.bool_) if whole else texts.lengths >= self._masking.least_length
-        codes, differing = distinct_texts(Texts(texts.data, texts.offsets[looked_at], texts.lengths[looked_at]), are_many=True)
-        are_allowed, (numbers, lines) = self._masking.mask(differing, whole=whole)
-        rows = np.full(len(are_allowed), ABSENT, np.int64)
-        rows[numbers] = np.arange(len(numbers))
-        made = rows[codes]
-        allowed, masked = np.zeros((2, len(places)), np.bool_)
-        allowed[looked_at], masked[looked_at] = are_allowed[codes], made != ABSENT
-        if masked.any():
-            edit.put_lines_at(edit.rows_of(places[masked]), places[masked], made[made != ABSENT], lines)
-        return allowed, masked
+    def _outcome(self, batch: SpanBatch, places: Places, fates: NDArray[np.uint8]) -> _Outcome:
+        """What becomes of the values of attributes whose keys have these fates."""
+        outcome = _Outcome(np.zeros(len(places), np.bool_), np.full(len(places), ABSENT, np.int32), NO_LINES)
+        for fate, whole in ((_BLOCKED, True), (_OTHER, False)):
+            chosen = np.flatnonzero(fates == fate)
+            if len(chosen):
+                allowed, codes, lines = self._mask(batch, places[chosen], whole=whole)
+                outcome.allowed[chosen] = allowed
+                outcome.codes[chosen] = np.where(codes == ABSENT, ABSENT, codes + len(outcome.lines.lengths))
+                outcome = outcome._replace(lines=outcome.lines.with_more(lines))
+        return outcome
 
-    def _texts(self, edit: Edit, places: Places) -> Texts:
-        """The texts of values in which something may be blocked."""
-        if self._settings.redact_all_types:
-            return value_texts(edit.data.view, take(edit.attributes, places))
-        types, offsets, lengths = (edit.attributes[field][places] for field in ("type", "value_offset", "value_length"))
-        # Of what is no text nothing is looked at, but its key may still be blocked.
-        return Texts(edit.data.view, offsets, np.where(types == STRING, lengths, 0))
+    def _mask(self, batch: SpanBatch, places: Places, *, whole: bool) -> _Outcome:
+        """Mask values, as a whole or what is blocked in them."""
+        codes, differing = self._values(batch, places, 0 if whole else self._masking.least_length)
+        allowed, (numbers, lines) = self._masking.mask(differing, whole=whole)
+        # With one more for values that were not looked at, whose code is ABSENT.
+        line_of = np.full(len(allowed) + 1, ABSENT, np.int32)
+        line_of[numbers] = np.arange(len(numbers))
+        return _Outcome(np.append(allowed, False)[codes], line_of[codes], lines)
+
+    def _values(self, batch: SpanBatch, places: Places, least: int) -> tuple[Codes, Texts]:
+        """The place of each value among those that differ, ABSENT if it has fewer bytes than `least`; and those."""
+        if not self._settings.redact_all_types:
+            # Of what is no text nothing is looked at, but its key may still be blocked.
+            return distinct_strings_at(batch, places, least)
+        texts = value_texts(batch.data, take(batch.attributes, places))
+        codes, long = np.full(len(places), ABSENT, np.int32), texts.lengths >= least
+        codes[long], differing = distinct_texts(pick(texts, long), are_many=True)
+        return codes, differing
 
 
 def _one_of(patterns: Sequence[str]) -> KeyTest:
@@ -116,9 +126,30 @@ def _one_of(patterns: Sequence[str]) -> KeyTest:
     return lambda text: any(pattern.search(text) for pattern in compiled)
 
 
-def _owners_of(table: Table, attributes: int) -> NDArray[np.int64]:
-    """For each attribute the row whose it is; arbitrary where it is nobody's."""
-    owners = np.zeros(attributes, np.int64)
-    counts = table["attributes_count"]
-    owners[members(table["attributes_start"], counts)] = np.repeat(np.arange(len(table)), counts)
-    return owners
+def _lists_in_use(batch: SpanBatch, owners: Owners) -> tuple[Places, NDArray[np.int32], NDArray[np.int32]]:
+    """The rows of a table that belong to spans of the batch, and where their lists of attributes begin, and how long they are."""
+    rows = np.flatnonzero(rows_in_use(batch, owners))
+    table = getattr(batch, owners)
+    return rows, table["attributes_start"][rows], table["attributes_count"][rows]
+
+
+def _with_masks(batch: SpanBatch, places: Places, outcome: _Outcome) -> SpanBatch:
+    """The batch with what values are now."""
+    return with_strings_at(batch, places, outcome.codes, outcome.lines) if len(outcome.lines.lengths) else batch
+
+
+def _without(batch: SpanBatch, owners: Owners, rows: Places, places: Places) -> SpanBatch:
+    """The batch without these attributes of these rows."""
+    if not len(places):
+        return batch
+    chosen = np.zeros(len(getattr(batch, owners)), np.bool_)
+    chosen[rows] = True
+    edit = Edit(batch, owners, [])
+    edit.remove_places(chosen, places)
+    return edit.finish()
+
+
+def _counted(**changes: Mask) -> Mapping[str, int]:
+    """How many attributes were changed in each way, as far as any were."""
+    counts = {change: int(np.count_nonzero(chosen)) for change, chosen in changes.items()}
+    return {change: count for change, count in counts.items() if count}

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from config.pattern_facts import byte_classes
 from config.patterns import compile_line_pattern, compile_pattern
-from proto.attribute_lists import run_places
 from proto.edit import Mask
-from proto.lines import Lines, as_lines
-from proto.texts import Texts, distinct_texts, text_at, texts_of
+from proto.lines import NO_LINES, Lines, as_lines
+from proto.shapes import Parts, put_in_parts, shapes_of
+from proto.spans import ABSENT
+from proto.texts import Texts, pick, text_at, texts_of
 
 Make = bytes | Callable[[Any], bytes]
 """What comes in the place of a match, or what makes it of the match."""
@@ -25,11 +26,18 @@ class Substituted(NamedTuple):
     numbers: NDArray[np.int64]
     lines: Lines
 
+    def with_more(self, more: Substituted) -> Substituted:
+        """These texts and others."""
+        return Substituted(np.concatenate([self.numbers, more.numbers]), self.lines.with_more(more.lines))
+
+
+NOTHING = Substituted(np.zeros(0, np.int64), NO_LINES)
+
 
 class Search:
     """Patterns for which many texts are searched at once, as lines one below the other, as far as that comes to the same.
 
-    Lines that a pattern cannot tell apart are searched once: those whose bytes are of the same kinds, such as numbers of as many
+    Texts that a pattern cannot tell apart are searched once: those whose bytes are of the same kinds, such as numbers of as many
     digits.
 
     Args:
@@ -43,39 +51,47 @@ class Search:
 
     def found(self, texts: Texts) -> Mask:
         """In which of the texts any of the patterns finds something, bool, shape (texts,)."""
-        found = np.zeros(len(texts.offsets), np.bool_)
         if not self._alone:
-            return found
-        lines, apart = as_lines(texts)
-        shapes = _Shapes(lines, self._kinds)
+            return np.zeros(len(texts.offsets), np.bool_)
+        shapes = shapes_of(texts, self._kinds)
+        apart = shapes.codes == ABSENT
+        are_found = np.zeros(len(shapes.lines.lengths), np.bool_)
         for pattern in self._in_lines:
-            spans = shapes.spans(pattern)
-            if spans is None:
+            parts = _find(pattern, shapes.lines)
+            if parts is None:
                 apart[:] = True
                 break
-            found[_rows(lines, spans)] = True
+            are_found |= parts.counts > 0
+        found = _of_shapes(are_found, shapes.codes)
         for number in np.flatnonzero(apart).tolist():
             found[number] = any(pattern.search(text_at(texts, number)) for pattern in self._alone)
         return found
 
     def substitute(self, texts: Texts, make: Make) -> Substituted:
         """Let one pattern after the other replace what it finds."""
-        before, apart = as_lines(texts)
-        lines, shapes = before, None
-        touched = np.zeros(len(apart), np.bool_)
+        shapes = shapes_of(texts, self._kinds)
+        apart = np.flatnonzero(shapes.codes == ABSENT)
+        # Of texts in which nothing was found yet; what became of the others has shapes of its own.
+        codes, changed, after = shapes.codes.copy(), NOTHING, None
         for pattern in self._in_lines:
-            shapes = shapes or _Shapes(lines, self._kinds)
-            spans = shapes.spans(pattern)
-            if spans is None:
-                apart[:] = True
-                break
-            if len(spans):
-                touched[_rows(lines, spans)] = True
-                lines, shapes = lines.replaced(spans, _replacements(pattern, lines, spans, make)), None
-        return _joined(
-            _that_differ(np.flatnonzero(touched & ~apart), before, lines),
-            self._one_by_one(np.flatnonzero(apart).tolist(), texts, make),
-        )
+            if len(changed.numbers):
+                after = after or shapes_of(changed.lines.texts, self._kinds)
+                parts = _find(pattern, after.lines)
+                if parts is None or (after.codes == ABSENT).any():
+                    return self._one_by_one(range(len(codes)), texts, make)
+                if len(parts.spans):
+                    lines = _replace(pattern, changed.lines.texts, after.codes, parts, make)
+                    changed, after = Substituted(changed.numbers, lines), None
+            parts = _find(pattern, shapes.lines)
+            if parts is None:
+                return self._one_by_one(range(len(codes)), texts, make)
+            rows = np.flatnonzero(_of_shapes(parts.counts > 0, codes))
+            if len(rows):
+                lines = _replace(pattern, pick(texts, rows), codes[rows], parts, make)
+                changed, after = changed.with_more(Substituted(rows, lines)), None
+                codes[rows] = ABSENT
+        changed = _that_differ(changed, texts)
+        return changed.with_more(self._one_by_one(apart.tolist(), texts, make)) if len(apart) else changed
 
     def _one_by_one(self, numbers: Iterable[int], texts: Texts, make: Make) -> Substituted:
         """The same for texts of which each is searched alone."""
@@ -86,38 +102,7 @@ class Search:
                 text = substitute(pattern, text, make)
             if text != text_at(texts, number):
                 made[number] = text
-        return Substituted(np.array(list(made), np.int64), as_lines(texts_of(list(made.values())))[0])
-
-
-class _Shapes:
-    """Lines, each of whose bytes stands for all of its kind; lines that are the same then are one.
-
-    Args:
-        lines: as they are.
-        kinds: for each byte the one that stands for it, uint8, shape (256,).
-    """
-
-    def __init__(self, lines: Lines, kinds: NDArray[np.uint8]) -> None:
-        self._lines = lines
-        data = kinds[lines.data]
-        data.flags.writeable = False
-        self._codes, shapes = distinct_texts(Texts(data, lines.starts[:-1], lines.lengths))
-        self._shapes = as_lines(shapes)[0]
-
-    def spans(self, pattern: Any) -> NDArray[np.int64] | None:
-        """Where a pattern finds something in the lines, shape (matches, 2); None where that says nothing of texts alone."""
-        if pattern is None:
-            return None
-        found = [match.span() for match in pattern.finditer(self._shapes.data.tobytes())]
-        spans = np.array(found, np.int64).reshape(-1, 2)
-        if (spans[:, 0] == spans[:, 1]).any():
-            # For what is empty Go has rules of its own.
-            return None
-        counts = np.bincount(_rows(self._shapes, spans), minlength=len(self._shapes.starts) - 1)
-        firsts = np.cumsum(counts) - counts
-        moved = np.repeat(self._lines.starts[:-1] - self._shapes.starts[self._codes], counts[self._codes])
-        moved_spans: NDArray[np.int64] = spans[run_places(firsts[self._codes], counts[self._codes])] + moved[:, None]
-        return moved_spans
+        return Substituted(np.array(list(made), np.int64), as_lines(texts_of(list(made.values()))))
 
 
 def substitute(pattern: Any, text: bytes, make: Make) -> bytes:
@@ -138,31 +123,36 @@ def _is_inside_a_character(text: bytes, position: int) -> bool:
     return position < len(text) and text[position] & 0xC0 == 0x80
 
 
-def _replacements(pattern: Any, lines: Lines, spans: NDArray[np.int64], make: Make) -> Texts:
-    """What comes in the places of matches."""
+def _find(pattern: Any, shapes: Lines) -> Parts | None:
+    """What a pattern finds in shapes; None where that says nothing of texts alone."""
+    if pattern is None:
+        return None
+    spans = np.array([match.span() for match in pattern.finditer(shapes.data.tobytes())], np.int64).reshape(-1, 2)
+    if (spans[:, 0] == spans[:, 1]).any():
+        # For what is empty Go has rules of its own.
+        return None
+    rows = np.searchsorted(shapes.starts, spans[:, 0], side="right") - 1
+    counts = np.bincount(rows, minlength=len(shapes.lengths))
+    return Parts(counts, np.cumsum(counts) - counts, spans - shapes.starts[rows, None])
+
+
+def _of_shapes(are: Mask, codes: NDArray[np.int32]) -> Mask:
+    """What is so of shapes, for texts with these codes; not so for those that have none."""
+    return np.append(are, False)[codes]
+
+
+def _replace(pattern: Any, texts: Texts, codes: NDArray[np.int32], parts: Parts, make: Make) -> Lines:
+    """Texts with something else in the parts that a pattern has found in their shapes."""
     if isinstance(make, bytes):
-        zeros = np.zeros(len(spans), np.int64)
-        return Texts(np.frombuffer(make, np.uint8), zeros, zeros + len(make))
-    return texts_of([make(match) for match in pattern.finditer(lines.data.tobytes())])
+        replacements = texts_of([make])
+    else:
+        replacements = texts_of([make(match) for match in pattern.finditer(as_lines(texts).data.tobytes())])
+    return put_in_parts(texts, codes, parts, replacements)
 
 
-def _rows(lines: Lines, spans: NDArray[np.int64]) -> NDArray[np.int64]:
-    """In which line each span is."""
-    rows: NDArray[np.int64] = np.searchsorted(lines.starts, spans[:, 0], side="right") - 1
-    return rows
-
-
-def _that_differ(numbers: NDArray[np.int64], before: Lines, after: Lines) -> Substituted:
-    """Of these lines those that are not what they were."""
-    lengths = after.lengths
-    same_length = numbers[before.lengths[numbers] == lengths[numbers]]
-    same = [number for number in same_length.tolist() if before.text(number) == after.text(number)]
-    if same:
-        numbers = np.setdiff1d(numbers, same)
-    return Substituted(numbers, as_lines(Texts(after.data, after.starts[numbers], lengths[numbers]))[0])
-
-
-def _joined(first: Substituted, second: Substituted) -> Substituted:
-    data = np.concatenate([first.lines.data, second.lines.data])
-    starts = np.concatenate([first.lines.starts[:-1], len(first.lines.data) + second.lines.starts])
-    return Substituted(np.concatenate([first.numbers, second.numbers]), Lines(data, starts))
+def _that_differ(changed: Substituted, texts: Texts) -> Substituted:
+    """Of texts that are others now those that are not what they were."""
+    differ = changed.lines.differ_from(pick(texts, changed.numbers))
+    if differ.all():
+        return changed
+    return Substituted(changed.numbers[differ], as_lines(pick(changed.lines.texts, differ)))

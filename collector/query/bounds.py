@@ -9,7 +9,7 @@ from typing import Final
 from collector.query.store import SpanStore, Statement
 
 # The companion's columns are DateTime, which ends in 2106: its last value means that or later.
-_LAST_SECOND: Final = 2**32 - 1
+LAST_SECOND: Final = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,6 @@ async def find_bounds(store: SpanStore, trace_ids: Sequence[str], workspace: str
     """
     result = await store.fetch(bounds_statement(store, trace_ids, workspace))
     (row,) = result.rows()
-    if row["Known"] < len(trace_ids) or row["Last"] >= _LAST_SECOND or row["First"] > row["Last"]:
+    if row["Known"] < len(trace_ids) or row["Last"] >= LAST_SECOND or row["First"] > row["Last"]:
         return None
     return Bounds(row["First"], row["Last"])

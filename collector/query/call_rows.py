@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from collector.query.early import begun_early
 from collector.query.halves import CATCH_UP_S, MINUTES, calls_of_halves
 from collector.query.rollups import CALLS, Part, in_range, rows_of
 from collector.query.store import SpanStore, Statement
@@ -70,11 +70,7 @@ async def fetch_calls(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    usual = asyncio.create_task(store.fetch(statement(True)))
-    try:
+    async with begun_early(store.fetch(statement(True))) as usual:
         if await find_is_settled(store, start, end, workspace):
             return await usual
-    finally:
-        usual.cancel()
-        await asyncio.gather(usual, return_exceptions=True)
     return await store.fetch(statement(False))

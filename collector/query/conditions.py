@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
@@ -109,8 +110,14 @@ class TraceSearch:
         return hashlib.blake2b(orjson.dumps(conditions), digest_size=6).hexdigest()
 
 
-def conditions_of(store: SpanStore, search: TraceSearch) -> tuple[list[str], dict[str, object]]:
-    """What holds of a span that fits, over the columns of the table, and the parameters."""
+def conditions_of(
+    store: SpanStore, search: TraceSearch, trace_ids: Sequence[str] | None = None
+) -> tuple[list[str], dict[str, object]]:
+    """What holds of a span that fits, over the columns of the table, and the parameters.
+
+    Args:
+        trace_ids: of the spans that are asked about, the parameter `trace_ids`; None for any.
+    """
     condition, parameters = time_range(search.start, search.end)
     conditions = ["Workspace = {workspace:String}", condition, "TraceId != ''"]
     parameters["workspace"] = search.workspace
@@ -127,7 +134,11 @@ def conditions_of(store: SpanStore, search: TraceSearch) -> tuple[list[str], dic
             parameters[name] = value
     if search.minimum_duration is not None:
         conditions.append(f"Duration <= {MAX_DURATION}")
-    wording = Wording(store.spans_table, parameters)
+    among = ""
+    if trace_ids is not None:
+        among = "TraceId IN {trace_ids:Array(String)}"
+        parameters["trace_ids"] = list(trace_ids)
+    wording = Wording(store.spans_table, parameters, among)
     asked = (*(attribute_predicate(key, value) for key, value in search.attributes), search.where)
     conditions += [wording.condition(predicate) for predicate in asked if predicate != EVERY_SPAN]
     return conditions, parameters

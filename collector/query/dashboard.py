@@ -59,6 +59,7 @@ class DashboardQuery:
         start, end: nanoseconds, whole minutes; the range before is as long, and begins no earlier than 1970.
         threshold: of Apdex, nanoseconds.
         service: only this one's; None for all.
+        injected: only requests that failed on purpose, or only others; None for all.
     """
 
     workspace: str
@@ -66,6 +67,7 @@ class DashboardQuery:
     end: int
     threshold: int
     service: str | None = None
+    injected: bool | None = None
 
     @property
     def previous_start(self) -> int:
@@ -74,7 +76,7 @@ class DashboardQuery:
     @property
     def condition(self) -> tuple[str, dict[str, object]]:
         """On rows of a table, and its parameters, and those of Apdex."""
-        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS)
+        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected)
         return condition, parameters | apdex_parameters(self.threshold)
 
 

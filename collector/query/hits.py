@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.conditions import TraceSearch, conditions_of
+from collector.query.early import begun_early
 from collector.query.grouping import group_text
 from collector.query.predicates import Field
 from collector.query.store import ALIKE, DURATION, ERROR, IDENTITY, START, STATUS_CODES, UNSIGNED_DURATION, SpanStore, Statement
 from collector.query.wording import Wording
+
+_MATCHED_SPAN: Final = f"({START}, SpanId, ServiceName, SpanName, {DURATION}, StatusCode)"
 
 
 class ServiceShare(NamedTuple):
@@ -70,25 +72,40 @@ class Hit:
         return sum(service.error_count for service in self.services)
 
 
-def summaries_statement(
-    store: SpanStore, trace_ids: list[str], workspace: str, bounds: Bounds | None, identity: str
+_COUNTS: Final = f"""
+                uniqExact(identity) AS SpanCount,
+                uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
+                uniqExactIf(identity, fits) AS FittingOfService"""
+_COUNTED: Final = """
+            arraySort(groupArray((ServiceName, SpanCount, ErrorCount))) AS Services,
+            sum(FittingOfService) AS Fitting"""
+
+
+def hits_statement(
+    store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None, bounds: Bounds | None
 ) -> Statement:
-    """One row for each of the traces, over all their spans, each once; `Alike` is how many are not told apart by `identity`."""
-    within = f" AND {bounds.condition}" if bounds else ""
+    """One row for each of the traces, over all their spans; `Alike` is how many of them ALIKE does not tell from others.
+
+    Args:
+        search: of which it is told which spans fit, `Fitting` how many and `FittingSpans` the earliest; None for no search.
+    """
+    fits, source, parameters = _spans_of(store, trace_ids, workspace, search, bounds)
     return Statement(
         f"""
         WITH
             {START} AS SpanStart,
             if(EndTimeUnixNano != 0, EndTimeUnixNano, SpanStart + {UNSIGNED_DURATION}) AS SpanEnd,
-            {identity} AS identity
+            cityHash64({ALIKE}) AS identity,
+            {fits} AS fits
         SELECT
             TraceId,
             min(FirstOfService) AS First,
             max(LastOfService) AS Last,
-            arraySort(groupArray((ServiceName, SpanCount, ErrorCount))) AS Services,
             sum(AlikeOfService) AS Alike,
             sum(RootsOfService) AS RootCount,
-            argMinIf((ServiceName, RootOfService.3), RootOfService, RootsOfService > 0) AS Root
+            argMinIf((ServiceName, RootOfService.3), RootOfService, RootsOfService > 0) AS Root,
+            arraySlice(arraySort(groupArrayArray(FittingSpansOfService)), 1, {{most:UInt64}}) AS FittingSpans,
+            {_COUNTED}
         FROM
         (
             SELECT
@@ -96,39 +113,81 @@ def summaries_statement(
                 ServiceName,
                 min(SpanStart) AS FirstOfService,
                 max(greatest(SpanStart, SpanEnd)) AS LastOfService,
-                uniqExact(identity) AS SpanCount,
                 count() - SpanCount AS AlikeOfService,
-                uniqExactIf(identity, StatusCode = '{STATUS_CODES[ERROR]}') AS ErrorCount,
                 countIf(ParentSpanId = '') AS RootsOfService,
-                minIf((SpanStart, SpanId, SpanName), ParentSpanId = '') AS RootOfService
-            FROM {store.spans_table}
-            WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}
+                minIf((SpanStart, SpanId, SpanName), ParentSpanId = '') AS RootOfService,
+                groupUniqArrayIf({_MATCHED_SPAN}, fits) AS FittingSpansOfService,
+                {_COUNTS}
+            {source}
             GROUP BY TraceId, ServiceName
         )
         GROUP BY TraceId""",  # noqa: S608 - the name is checked, values are bound
-        {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})},
+        {**parameters, "most": search.matched_spans if search is not None else 0},
     )
 
 
-async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None = None) -> list[Hit]:
+def counts_statement(
+    store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None, bounds: Bounds | None
+) -> Statement:
+    """What `hits_statement` counts, `Services` and `Fitting`, each span once as its attributes tell."""
+    fits, source, parameters = _spans_of(store, trace_ids, workspace, search, bounds)
+    return Statement(
+        f"""
+        WITH {IDENTITY} AS identity, {fits} AS fits
+        SELECT TraceId, {_COUNTED}
+        FROM (SELECT TraceId, ServiceName, {_COUNTS} {source} GROUP BY TraceId, ServiceName)
+        GROUP BY TraceId""",  # noqa: S608 - as above
+        parameters,
+    )
+
+
+def _spans_of(
+    store: SpanStore, trace_ids: list[str], workspace: str, search: TraceSearch | None, bounds: Bounds | None
+) -> tuple[str, str, dict[str, object]]:
+    """Whether a span fits, where all spans of the traces are, and the parameters of both."""
+    conditions, parameters = conditions_of(store, search, trace_ids) if search is not None else (["false"], {})
+    within = f" AND {bounds.condition}" if bounds else ""
+    source = f"FROM {store.spans_table} WHERE TraceId IN {{trace_ids:Array(String)}} AND Workspace = {{workspace:String}}{within}"
+    parameters |= {"trace_ids": trace_ids, "workspace": workspace, **(bounds.parameters if bounds else {})}
+    return " AND ".join(conditions), source, parameters
+
+
+async def find_hits(
+    store: SpanStore,
+    trace_ids: list[str],
+    workspace: str,
+    search: TraceSearch | None = None,
+    near: Bounds | None = None,
+) -> list[Hit]:
     """These traces, summed up, in this order; without those that the workspace does not have.
 
     Args:
         search: what their spans are to fit; without one, or where it names no spans, hits do not say which do.
+        near: between which seconds all of their spans start, as far as one can tell: there it is looked while that is found out.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    bounds = await find_bounds(store, trace_ids, workspace)
-    summaries = _fetch_each_once(
-        store, trace_ids, lambda ids, identity: summaries_statement(store, ids, workspace, bounds, identity)
-    )
-    matched: dict[str, Matched] | None = None
-    if search is not None and search.matched_spans:
-        found, matched = await asyncio.gather(summaries, _find_matched(store, search, trace_ids, bounds))
-    else:
-        found = await summaries
-    rows = {row["TraceId"]: row for row in found}
+    asked = search if search is not None and search.matched_spans else None
+
+    async def summed_up(bounds: Bounds | None) -> dict[str, Mapping[str, Any]]:
+        found = (await store.fetch(hits_statement(store, trace_ids, workspace, asked, bounds))).rows()
+        rows: dict[str, Mapping[str, Any]] = {row["TraceId"]: row for row in found}
+        if alike := sorted(trace_id for trace_id, row in rows.items() if row["Alike"]):
+            counted = (await store.fetch(counts_statement(store, alike, workspace, asked, bounds))).rows()
+            rows |= {row["TraceId"]: {**rows[row["TraceId"]], **row} for row in counted}
+        return rows
+
+    async def all_summed_up() -> dict[str, Mapping[str, Any]]:
+        if near is None:
+            return await summed_up(await find_bounds(store, trace_ids, workspace))
+        async with begun_early(summed_up(near)) as usual:
+            bounds = await find_bounds(store, trace_ids, workspace)
+            if bounds is not None and near.first <= bounds.first and bounds.last <= near.last:
+                return await usual
+        return await summed_up(bounds)
+
+    rows = await all_summed_up()
     return [
         Hit(
             trace_id=trace_id,
@@ -137,7 +196,7 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, sear
             start=row["First"],
             duration=row["Last"] - row["First"],
             services=[ServiceShare(*share) for share in row["Services"]],
-            matched=matched.get(trace_id) if matched is not None else None,
+            matched=Matched(row["Fitting"], [MatchedSpan(*span) for span in row["FittingSpans"]]) if asked else None,
         )
         # A trace whose time to live ended between two queries is no hit any more.
         for trace_id in trace_ids
@@ -145,17 +204,16 @@ async def find_hits(store: SpanStore, trace_ids: list[str], workspace: str, sear
     ]
 
 
-def matched_statement(
+def groups_statement(
     store: SpanStore,
     search: TraceSearch,
     trace_ids: list[str],
     bounds: Bounds | None,
     by: Sequence[Field],
-    identity: str,
 ) -> Statement:
     """Of each of the traces, and of each group by groupable fields of its spans, how many spans fit, and the earliest of them:
-    `TraceId`, `Group`, `Count`, `Spans`; and `Alike`, how many are not told apart by `identity`."""
-    conditions, parameters = conditions_of(store, search)
+    `TraceId`, `Group`, `Count`, `Spans`."""
+    conditions, parameters = conditions_of(store, search, trace_ids)
     if bounds:
         # Much less than the time that is searched, where traces that fit are many.
         conditions.append(bounds.condition)
@@ -167,16 +225,13 @@ def matched_statement(
         SELECT
             TraceId,
             {group} AS Group,
-            uniqExact({identity}) AS Count,
-            count() - Count AS Alike,
-            arraySlice(
-                arraySort(groupUniqArray(({START}, SpanId, ServiceName, SpanName, {DURATION}, StatusCode))), 1, {{most:UInt64}}
-            ) AS Spans
+            uniqExact({IDENTITY}) AS Count,
+            arraySlice(arraySort(groupUniqArray({_MATCHED_SPAN})), 1, {{most:UInt64}}) AS Spans
         FROM {store.spans_table}
         WHERE {" AND ".join(conditions)} AND TraceId IN {{trace_ids:Array(String)}}
         GROUP BY TraceId, Group
         ORDER BY TraceId, Group""",  # noqa: S608 - the name is checked, values are bound
-        {**parameters, "trace_ids": trace_ids, "most": search.matched_spans},
+        {**parameters, "most": search.matched_spans},
     )
 
 
@@ -190,32 +245,7 @@ async def find_grouped(
     """
     bounds = await find_bounds(store, trace_ids, search.workspace)
     groups: dict[str, list[tuple[tuple[str, ...], Matched]]] = {}
-    found = await _fetch_each_once(
-        store, trace_ids, lambda ids, identity: matched_statement(store, search, ids, bounds, by, identity)
-    )
-    for row in found:
+    for row in (await store.fetch(groups_statement(store, search, trace_ids, bounds, by))).rows():
         matched = Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]])
         groups.setdefault(row["TraceId"], []).append((tuple(row["Group"]), matched))
     return groups
-
-
-async def _find_matched(store: SpanStore, search: TraceSearch, trace_ids: list[str], bounds: Bounds | None) -> dict[str, Matched]:
-    found = await _fetch_each_once(
-        store, trace_ids, lambda ids, identity: matched_statement(store, search, ids, bounds, (), identity)
-    )
-    return {row["TraceId"]: Matched(row["Count"], [MatchedSpan(*span) for span in row["Spans"]]) for row in found}
-
-
-async def _fetch_each_once(
-    store: SpanStore, trace_ids: list[str], statement: Callable[[list[str], str], Statement]
-) -> Sequence[Mapping[str, Any]]:
-    """Rows about traces, of a statement that tells spans apart by an expression, and says how many are `Alike`.
-
-    Attributes are read of those traces alone in which spans agree in all else, as those that a client sent twice.
-    """
-    rows = list((await store.fetch(statement(trace_ids, f"cityHash64({ALIKE})"))).rows())
-    alike = {row["TraceId"] for row in rows if row["Alike"]}
-    if not alike:
-        return rows
-    looked_at = (await store.fetch(statement(sorted(alike), IDENTITY))).rows()
-    return [*(row for row in rows if row["TraceId"] not in alike), *looked_at]

@@ -23,6 +23,7 @@ Column = Literal[
     "status message",
     "duration",
     "start",
+    "trace duration",
     "span id",
     "parent span id",
     "trace id",
@@ -83,7 +84,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Calculated:
-    """Two numbers that the span has compare so."""
+    """Two numbers that the span has, or its trace has as a whole, compare so."""
 
     left: Number
     operator: Operator

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from collector.query.percentiles import PERCENTILES
-from collector.query.rollups import MINUTE, QUARTER_HOUR, SECOND, in_range, spans_condition
+from collector.query.rollups import MINUTE, RED, SECOND, in_range, of_step, spans_condition
 from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
 from collector.sketch import MERGE, quantile_expression
 from exporters.clickhouse.schema import table_name
@@ -74,13 +74,14 @@ class RedQuery:
     Attributes:
         workspace: whose they are.
         start, end: nanoseconds, whole steps both (`whole_steps`).
-        step: whole minutes, in nanoseconds; whole quarters of an hour are read from a smaller table.
+        step: whole minutes, in nanoseconds; whole quarters of an hour and whole hours are read from smaller tables.
         by: what a series is.
         service, operation: filters, None for any.
         kinds: of spans, of KINDS; empty for any.
         after: only names that are greater, to go on after a page.
         limit: the most series.
         percentiles: which are asked for.
+        injected: only spans that failed on purpose, or only others; None for all.
     """
 
     workspace: str
@@ -94,16 +95,22 @@ class RedQuery:
     after: str | None = None
     limit: int = 20
     percentiles: tuple[float, ...] = PERCENTILES
+    injected: bool | None = None
 
 
 def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     """One row for each series and step, and one for each series in all, whose Step is null; series in order of their names."""
-    is_coarse = query.step % QUARTER_HOUR == 0
-    time = "QuarterHour" if is_coarse else "Minute"
-    table = table_name("otel_red_quarter_hour" if is_coarse else "otel_red_minute", store.spans_table)
+    rollup = of_step(RED, query.step)
+    time, table = rollup.time, table_name(rollup.template, store.spans_table)
     name = {"service": "ServiceName", "operation": "SpanName"}[query.by]
     condition, parameters = spans_condition(
-        query.workspace, service=query.service, operation=query.operation, kinds=query.kinds, name=name, after=query.after
+        query.workspace,
+        service=query.service,
+        operation=query.operation,
+        kinds=query.kinds,
+        name=name,
+        after=query.after,
+        injected=query.injected,
     )
     parameters |= {"step": query.step // SECOND, "limit": query.limit}
     where = f"{in_range(time, query.start, query.end)} AND {condition}"

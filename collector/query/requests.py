@@ -82,28 +82,28 @@ def measured(source: str, keys: Sequence[str], sets: Sequence[Sequence[str]], *,
     )
     quantiles = ", ".join(sketch.quantile_expression("Sketch", str(percent / 100)) for percent in PERCENTILES)
     returned = "mapKeys(Sketch) AS Buckets, mapValues(Sketch) AS Weights," if with_sketch else ""
-    within = (
-        "arraySum((bucket, weight) -> if(bucket <= {{{limit}:Int16}}, weight, 0), mapKeys(WellSketch), mapValues(WellSketch))"
-    )
     # Spans that failed are told apart until all rows are added up, which is the most of the work.
+    within = (
+        "sumIf(arraySum((bucket, weight) -> if(bucket <= {{{limit}:Int16}}, weight, 0),"
+        " mapKeys(added.Sketch), mapValues(added.Sketch)), NOT Failed)"
+    )
     return f"""
         SELECT {by}, Level, Count, FailedCount, Duration, Shortest, Longest, {returned}
-            [{quantiles}] AS Percentiles,
-            {within.format(limit="satisfied")} AS Satisfied, {within.format(limit="tolerated")} AS Tolerated
+            [{quantiles}] AS Percentiles, Satisfied, Tolerated
         FROM
         (
             SELECT {by}, CASE grouping({by}) {level} END AS Level,
-                sum(Spans) AS Count, sumIf(Spans, Failed) AS FailedCount, sum(DurationSum) AS Duration,
-                min(DurationMin) AS Shortest, max(DurationMax) AS Longest,
-                {sketch.MERGE}(DurationSketch) AS Sketch, {sketch.MERGE}If(DurationSketch, NOT Failed) AS WellSketch
+                sum(Spans) AS Count, sumIf(Spans, Failed) AS FailedCount, sum(Durations) AS Duration,
+                min(Least) AS Shortest, max(Most) AS Longest, {sketch.MERGE}(added.Sketch) AS Sketch,
+                {within.format(limit="satisfied")} AS Satisfied, {within.format(limit="tolerated")} AS Tolerated
             FROM
             (
-                SELECT {by}, Failed, sum(read.Spans) AS Spans, sum(read.DurationSum) AS DurationSum,
-                    min(read.DurationMin) AS DurationMin, max(read.DurationMax) AS DurationMax,
-                    {sketch.MERGE}(read.DurationSketch) AS DurationSketch
+                SELECT {by}, Failed, sum(read.Spans) AS Spans, sum(read.DurationSum) AS Durations,
+                    min(read.DurationMin) AS Least, max(read.DurationMax) AS Most,
+                    {sketch.MERGE}(read.DurationSketch) AS Sketch
                 FROM ({source}) AS read
                 GROUP BY {by}, Failed
-            )
+            ) AS added
             GROUP BY GROUPING SETS ({grouping_sets})
         )"""  # noqa: S608 - all of it is the program's own
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from collector.failure_marks import TYPE_ATTRIBUTE
 from collector.query.store import SpanStore
 from exporters.clickhouse.schema import table_name
 
@@ -111,12 +112,15 @@ def spans_condition(
     kinds: Sequence[str] = (),
     name: str = "ServiceName",
     after: str | None = None,
+    injected: bool | None = None,
 ) -> tuple[str, dict[str, object]]:
     """The condition on rows of RED that they tell of some spans, and its parameters.
 
     Args:
         service, operation, kinds: filters; None or empty for any.
         name, after: only rows in which the column `name` has a greater text, to go on after a page.
+        injected: only rows of spans that failed on purpose, or only others; None for all. Where the type of such failures is no
+            dimension of the rows, no row tells of them.
     """
     conditions, parameters = ["Workspace = {workspace:String}"], dict[str, object](workspace=workspace)
     for column, key, value in (
@@ -130,4 +134,6 @@ def spans_condition(
     if kinds:
         conditions.append("SpanKind IN {kinds:Array(String)}")
         parameters["kinds"] = list(kinds)
+    if injected is not None:
+        conditions.append(f"JSONHas(Dimensions, '{TYPE_ATTRIBUTE}') = {int(injected)}")
     return " AND ".join(conditions), parameters

@@ -7,8 +7,11 @@ of each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
+from collector.query.bounds import LAST_SECOND, Bounds
 from collector.query.conditions import OfTrace, Sort, TraceSearch, conditions_of
 from collector.query.hits import Hit, Matched, MatchedSpan, ServiceShare, find_hits
 from collector.query.ranking import MOST_MEASURED, Cursor, decode_cursor, encode_cursor, ranking_statement
@@ -30,6 +33,11 @@ __all__ = [
     "find_hits",
     "find_traces",
 ]
+
+
+SECOND: Final = 10**9
+_MOST_TRACES_S: Final = 60
+"""So long are nearly all traces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +81,14 @@ async def find_traces(store: SpanStore, search: TraceSearch, cursor: Cursor | No
     trace_ids = row["TraceIds"][: search.limit]
     if not trace_ids:
         return Page(total=total, complete=complete, weighted_total=weighted_total)
-    hits = await find_hits(store, trace_ids, search.workspace, search)
+    near = _near(row["Ranks"][: search.limit]) if search.sort == "start" else None
+    hits = await find_hits(store, trace_ids, search.workspace, search, near)
     more = len(row["TraceIds"]) > search.limit
     last = len(trace_ids) - 1
     after = Cursor(row["Ranks"][last], trace_ids[last], total, complete, weighted_total) if more else None
     return Page(hits, after, total, complete, weighted_total)
+
+
+def _near(starts: Sequence[int]) -> Bounds:
+    """Where traces lie with spans that start then, nanoseconds, unless they are long ones."""
+    return Bounds(max(min(starts) // SECOND - _MOST_TRACES_S, 0), min(max(starts) // SECOND + _MOST_TRACES_S, LAST_SECOND))

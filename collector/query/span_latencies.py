@@ -57,6 +57,7 @@ class LatencyQuery:
         kinds: of spans, of KINDS; empty for any.
         after: only names that are greater, to go on after a page.
         limit: the most names.
+        injected: only spans that failed on purpose, or only others; None for all.
     """
 
     workspace: str
@@ -69,13 +70,20 @@ class LatencyQuery:
     kinds: tuple[str, ...] = ()
     after: str | None = None
     limit: int = 100
+    injected: bool | None = None
 
 
 def span_latencies_statement(store: SpanStore, query: LatencyQuery) -> Statement:
     """A row for each name, in their order."""
     name = _COLUMNS[query.by]
     condition, parameters = spans_condition(
-        query.workspace, service=query.service, operation=query.operation, kinds=query.kinds, name=name, after=query.after
+        query.workspace,
+        service=query.service,
+        operation=query.operation,
+        kinds=query.kinds,
+        name=name,
+        after=query.after,
+        injected=query.injected,
     )
     source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), condition)
     found = measured(source, ("Name",), [("Name",)], with_sketch=True)

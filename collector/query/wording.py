@@ -36,6 +36,7 @@ _COLUMNS: Final[dict[Column, str]] = {
     "status message": "StatusMessage",
     "duration": DURATION,
     "start": START,
+    "trace duration": "TraceDuration",
     "span id": "SpanId",
     "parent span id": "ParentSpanId",
     "trace id": "TraceId",
@@ -67,6 +68,13 @@ def _has_no_index(term: Predicate) -> bool:
     return False
 
 
+def _is_of_trace(number: Number) -> bool:
+    """Whether a number needs all spans of a trace."""
+    if isinstance(number, Arithmetic):
+        return _is_of_trace(number.left) or _is_of_trace(number.right)
+    return number == "trace duration"
+
+
 class Wording:
     """Words predicates as SQL.
 
@@ -74,10 +82,12 @@ class Wording:
         table: of the spans; a checked name.
         parameters: those of the statement, to which values are added. `workspace`, `start` and `end` must be bound: relatives are
             looked for in the same workspace and time range.
+        among: a condition on the traces in which relatives are looked for; empty for all.
     """
 
-    def __init__(self, table: str, parameters: dict[str, object]) -> None:
+    def __init__(self, table: str, parameters: dict[str, object], among: str = "") -> None:
         self._table = table
+        self._among = f" AND {among}" if among else ""
         self._parameters = parameters
         self._names: dict[tuple[str, str], str] = {}
         self._lines = 0
@@ -88,7 +98,8 @@ class Wording:
             case Comparison(field, operator, value):
                 return self._comparison(field, operator, value)
             case Calculated(left, operator, right):
-                return f"ifNull({self._number(left)} {operator} {self._number(right)}, false)"
+                compared = f"ifNull({self._number(left)} {operator} {self._number(right)}, false)"
+                return self._beside_its_trace(compared) if _is_of_trace(left) or _is_of_trace(right) else compared
             case Alike(left, operator, right):
                 return self._alike(left, operator, right)
             case Exists(field):
@@ -161,6 +172,7 @@ class Wording:
         return (
             f"FROM {self._table} WHERE Workspace = {{workspace:String}}"
             " AND Timestamp >= fromUnixTimestamp64Nano({start:Int64}) AND Timestamp < fromUnixTimestamp64Nano({end:Int64})"
+            f"{self._among}"
         )
 
     def _others(self, term: Predicate) -> str:
@@ -200,6 +212,12 @@ class Wording:
         fitting = f"(TraceId, SpanId) IN (SELECT TraceId, ParentSpanId FROM ({spans}) WHERE Children {operator} {bound})"  # noqa: S608 - as above
         childless = f"(TraceId, SpanId) NOT IN (SELECT TraceId, ParentSpanId {self._within()})"
         return f"({fitting} OR (0 {operator} {bound} AND {childless}))"
+
+    def _beside_its_trace(self, condition: str) -> str:
+        """That a condition holds in which `TraceDuration` is that of the span's trace."""
+        traces = f"SELECT TraceId, max({END}) - min({START}) AS TraceDuration {self._within()} GROUP BY TraceId"
+        spans = f"(SELECT * {self._within()}) AS spans INNER JOIN ({traces}) AS traces USING (TraceId)"
+        return f"((TraceId, SpanId, SpanKind) IN (SELECT TraceId, SpanId, SpanKind FROM {spans} WHERE {condition}))"  # noqa: S608 - names are checked, values are bound
 
     def _alike(self, left: Field, operator: str, right: Field) -> str:
         texts = [self.text(field) if isinstance(field, Attribute) else _COLUMNS[field] for field in (left, right)]

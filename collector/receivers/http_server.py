@@ -21,6 +21,7 @@ from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake, Outcome
 from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
 from collector.receivers.settings import HttpSettings, size_limit
+from collector.receivers.unserved import unserved
 from collector.tls import listening_options
 
 # aiohttp takes 0 for "no limit".
@@ -163,7 +164,7 @@ class HttpServer(ABC):
             Refused: the request cannot be served.
         """
         if (request.path.rstrip("/") or "/") != self._path:
-            raise Refused(f"{request.path} is not served; POST spans to {self._path}", "not_found")
+            raise unserved(request.path, f"POST spans to {self._path}")
         if (request.content_length or 0) > self._max_bytes:
             raise too_large(self._max_bytes)
         coding = request.headers.get("Content-Encoding", "").strip().lower() or "identity"

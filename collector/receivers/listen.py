@@ -11,6 +11,9 @@ from pathlib import Path
 class ListenError(OSError):
     """An address cannot be listened on; the message names it, the cause and the remedy (NET-16)."""
 
+    def __str__(self) -> str:
+        return str(self.strerror)
+
 
 def listen_error(address: str, setting: str, cause: Exception) -> ListenError:
     """The error to raise when `address`, configured as `setting`, could not be opened because of `cause`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final, Never
 
 import grpc
@@ -18,6 +17,8 @@ from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import TAKEN, Intake, Outcome
 from collector.receivers.listen import claim_unix_path
 from collector.receivers.settings import GrpcSettings, size_limit
+from collector.receivers.unserved import unserved
+from collector.time_limit import TimeLimit
 from collector.tls import HANDSHAKE_TIMEOUT_S
 from proto.errors import MalformedRequest
 
@@ -40,6 +41,7 @@ class OtlpGrpcServer:
         self._settings = settings
         self._health = Health(("", SERVICE))
         self._export = _Export(intake, in_flight, settings)
+        self._unserved = _Unserved(intake)
         self._server: Any = None
         self.port = 0
         """The port in use once started; 0 for a unix socket."""
@@ -55,6 +57,7 @@ class OtlpGrpcServer:
         credentials = grpc_credentials(settings.tls, f"{settings.key}.tls") if settings.tls else None
         server = grpc.aio.server(handlers=(self._export,), options=_channel_options(settings))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        server.add_generic_rpc_handlers((self._unserved,))  # the last one that is asked
         if settings.unix_path is not None:
             claim_unix_path(settings.unix_path)
             address = f"unix:{settings.unix_path}"
@@ -86,7 +89,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         self._intake = intake
         self._in_flight = in_flight
         self._max_calls = settings.max_calls
-        self._body_timeout_s = settings.body_timeout_s
+        self._time_limit = TimeLimit(settings.body_timeout_s)
         self._calls = 0
         self._handler = grpc.stream_unary_rpc_method_handler(self._serve)
 
@@ -98,7 +101,7 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         try:
             outcome = await self._take(context)
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
-            await self._refuse(context, error)
+            await _refuse(self._intake, context, error)
         finally:
             self._calls -= 1
         return b"" if outcome is TAKEN else success_body(outcome.rejection, outcome.warnings, as_json=False)
@@ -109,10 +112,9 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
             raise Retryable(f"{self._max_calls} calls are in flight, which is as many as may be; try again shortly")
         caller = self._intake.admit(dict(context.invocation_metadata()), lambda: names_in(context.auth_context()))
         try:
-            async with asyncio.timeout(self._body_timeout_s):
-                request = await context.read()
+            request = await self._time_limit.within(context.read())
         except TimeoutError:
-            raise Refused(f"the message did not arrive within {self._body_timeout_s:g} seconds", "slow_body") from None
+            raise Refused(f"the message did not arrive within {self._time_limit.seconds:g} seconds", "slow_body") from None
         if request is grpc.aio.EOF:
             # Missing, cut off, over the size limit or not to be decompressed. Of the last two the library has told the peer
             # already, and ignores this answer.
@@ -124,11 +126,27 @@ class _Export(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no
         finally:
             self._in_flight.release(size)
 
-    async def _refuse(self, context: Any, error: Exception) -> Never:
-        """Fail the call. No metadata has been sent before, so the status travels alone (GRPC-05)."""
-        answer = self._intake.failed(error)
-        await context.abort(_STATUS_CODES[answer.grpc_code], answer.message, answer.trailers())
-        raise error  # `abort` has raised already, which the type checker cannot know
+
+class _Unserved(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no types
+    """Answers calls of methods that nobody else serves. The library would say as little, and tell nobody of them (GRPC-07)."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        method = handler_call_details.method
+
+        async def refuse(_: Any, context: Any) -> Never:
+            await _refuse(self._intake, context, unserved(method, f"spans go to {EXPORT}"))
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
+
+
+async def _refuse(intake: Intake, context: Any, error: Exception) -> Never:
+    """Fail a call. No metadata has been sent before, so the status travels alone (GRPC-05)."""
+    answer = intake.failed(error)
+    await context.abort(_STATUS_CODES[answer.grpc_code], answer.message, answer.trailers())
+    raise error  # `abort` has raised already, which the type checker cannot know
 
 
 def _channel_options(settings: GrpcSettings) -> list[tuple[str, int]]:

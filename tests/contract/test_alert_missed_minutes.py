@@ -12,9 +12,11 @@ from collector import metrics
 from collector.monitor.alerts.alerting import Alerting
 from collector.monitor.alerts.lease import RENEW_S, VALID_S
 from collector.monitor.alerts.log import AlertLog
-from collector.monitor.alerts.measured import HOUR
+from collector.monitor.alerts.measured import HOUR, Measured
+from collector.monitor.alerts.measuring import Question, measure
 from collector.monitor.alerts.missed import LATE
 from collector.monitor.alerts.states import AlertState, Policy, step
+from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from tests.support.alerts import (
     MINUTE,
@@ -67,7 +69,7 @@ async def test_whoever_comes_back_goes_through_what_was_missed_as_if_it_had_been
     while minute < minutes:
         shop.now = START + (minute + 1) * MINUTE
         collector = await shop.collector(evaluated=evaluated).open()
-        await collector.evaluator.catch_up()
+        await collector.catch_up()
         for missed in range(minute + 1):
             evaluated_at.setdefault(missed + 1, shop.now)
         await collector.evaluate()
@@ -145,7 +147,7 @@ async def test_where_spans_are_missing_a_whole_window_must_have_been_seen(shop: 
     await shop.rule({"measure": "absence"}, name="gone", by=["service"], window="1m")
     shop.now = START + 10 * MINUTE + 5 * SECOND
     collector = await shop.collector(evaluated=START + 2 * MINUTE).open()
-    await collector.evaluator.catch_up()
+    await collector.catch_up()
     whats = []
     for _ in range(3):
         await collector.evaluate()
@@ -160,7 +162,7 @@ async def test_no_more_than_an_hour_is_gone_through_and_no_rule_before_it_was_ma
     rule = await shop.rule(SLOW, name="slow", window="1m")
     shop.now = START + 125 * MINUTE
     collector = await shop.collector(evaluated=START + MINUTE).open()
-    await collector.evaluator.catch_up()
+    await collector.catch_up()
     happenings = await collector.log.after(0)
     assert [(each.state.status, each.event and each.event.what) for each in happenings] == [("active", None), ("active", "fired")]
     assert happenings[0].state.started_at == START + 65 * MINUTE
@@ -172,13 +174,42 @@ async def test_no_more_than_an_hour_is_gone_through_and_no_rule_before_it_was_ma
     assert batch.due_late(planned.since - 1) == []
 
 
+async def test_a_slow_batch_does_not_hold_up_the_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    await shop.spans([*slow(range(12), SECOND), *slow(range(12, 20))])
+    await shop.rule(SLOW, name="of rates", window="1m")
+    await shop.rule(SLOW, name="of spans", scope={"where": 'name = "GET /"'}, window="1m")
+    may_answer = asyncio.Event()
+
+    async def measured_late(store: SpanStore, question: Question) -> dict[tuple[str, ...], Measured]:
+        if question.where is not None:
+            await may_answer.wait()
+        return await measure(store, question)
+
+    monkeypatch.setattr("collector.monitor.alerts.evaluation.measure", measured_late)
+    monkeypatch.setattr("collector.monitor.alerts.evaluation._PATIENCE_S", 2.0)
+    shop.now = START + 20 * MINUTE + 5 * SECOND
+    collector = await shop.collector(evaluated=START + 10 * MINUTE).open()
+    async with asyncio.TaskGroup() as evaluations:
+        await collector.evaluator.catch_up(evaluations)
+        written = {(each.rule_name, each.state.status) for each in await collector.log.after(0)}
+        assert written == {("of rates", "active")}
+        # Only the first of nine minutes was begun, and is not yet done.
+        assert collector.telemetry.value(metrics.ALERT_EVALUATIONS_MISSED) == 8
+        assert collector.evaluator.evaluated == START + 10 * MINUTE
+        may_answer.set()
+    await collector.evaluate()
+    assert sorted(event.rule_name for event in shop.inbox.events) == []
+    await collector.send()
+    assert sorted(event.rule_name for event in shop.inbox.events) == ["of rates", "of spans"]
+
+
 async def test_a_machine_that_has_slept_does_the_same(shop: Shop) -> None:
     await shop.spans([*slow(range(2), SECOND), *slow(range(2, 4)), *slow(range(4, 20), SECOND)])
     await shop.rule(SLOW, window="1m")
     collector = await shop.collector().open()
     await collector.minute(2)
     shop.now = START + 12 * MINUTE
-    await collector.evaluator.catch_up()
+    await collector.catch_up()
     await collector.evaluate()
     await collector.send()
     assert [each.state.status for each in await collector.log.after(0)] == ["active", "resolved"]
@@ -217,5 +248,5 @@ async def test_a_crash_while_catching_up_loses_no_event_and_tells_of_none_twice(
 async def caught_up(collector: Collector) -> None:
     """Let a collector go through what was missed, and send what comes of it."""
     await collector.open()
-    await collector.evaluator.catch_up()
+    await collector.catch_up()
     await collector.send()

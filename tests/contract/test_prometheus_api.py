@@ -290,7 +290,49 @@ async def test_names_and_values(api: Api, spans: Spans) -> None:
     assert families[CALLS][0]["type"] == "counter"
     assert families["traces_spanmetrics_latency"][0]["type"] == "histogram"
     assert (await ask(api, "/status/buildinfo"))[1]["data"]["version"]
+    assert (await ask(api, "/rules"))[1] == {"status": "success", "data": {"groups": []}}
     assert "vault" not in str((await ask(api, "/label/server/values", **asked))[1])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_exemplars_are_the_slowest_spans_of_each_stretch_of_time(api: Api, spans: Spans, method: str) -> None:
+    asked = {"start": str(START // SECOND), "end": str(START // SECOND + 1000)}
+    # 100 stretches and a nanosecond, since the end belongs to the time.
+    service, stretch = "payment", 10 * SECOND + 1
+    assert service in spans.columns["ServiceName"]
+    of_service = spans.of(ServiceName=service).between(START, START + 1000 * SECOND + 1)
+    query = f'histogram_quantile(0.9, sum by (le) (rate({BUCKETS}{{service="{service}",span_kind!~"x|y"}}[5m]))) > 0'
+    status, document = await ask(api, "/query_exemplars", method=method, query=query, **asked)
+    assert (status, document["status"]) == (200, "success"), document
+    found: dict[tuple[int, bool], float] = {}
+    for each in document["data"]:
+        labels = each["seriesLabels"]
+        assert set(labels) == {"__name__", "service", "span_name", "span_kind", "status_code", "le"}
+        assert (labels["__name__"], labels["service"]) == (BUCKETS, service)
+        for exemplar in each["exemplars"]:
+            assert (len(exemplar["labels"]["trace_id"]), len(exemplar["labels"]["span_id"])) == (32, 16)
+            assert float(exemplar["value"]) <= float(labels["le"])
+            time = round((exemplar["timestamp"] - START // SECOND) * SECOND)
+            found[(time // stretch, labels["status_code"] == "STATUS_CODE_ERROR")] = float(exemplar["value"])
+    slowest: dict[tuple[int, bool], float] = {}
+    columns = of_service.columns
+    for start, duration, code in zip(columns["Start"].tolist(), columns["Duration"].tolist(), columns["StatusCode"], strict=True):
+        # Timestamps are told in milliseconds.
+        key = ((start - START) // 10**6 * 10**6 // stretch, code == "Error")
+        slowest[key] = max(slowest.get(key, 0.0), duration / SECOND)
+    assert found == pytest.approx(slowest)
+
+
+async def test_exemplars_follow_labels_that_are_attributes(api: Api) -> None:
+    asked = {"start": str(START // SECOND), "end": str(END // SECOND)}
+    # Two of the five begin in the same stretch.
+    for label, count in (("db_system", 4), ("db_name", 4), ("db_nothing", 0)):
+        query = f'rate({CALLS}{{{label}=~".+"}}[5m])'
+        _, document = await ask(api, "/query_exemplars", query=query, **asked)
+        assert {each["seriesLabels"]["service_name"] for each in document["data"]} == ({"cart"} if count else set())
+        assert sum(len(each["exemplars"]) for each in document["data"]) == count
+        assert {exemplar["value"] for each in document["data"] for exemplar in each["exemplars"]} <= {"1"}
+    assert (await ask(api, "/query_exemplars", query="traces_service_graph_request_total"))[1]["data"] == []
 
 
 async def test_errors_are_prometheus_own(api: Api) -> None:

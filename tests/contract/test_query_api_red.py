@@ -14,6 +14,7 @@ import pytest
 
 from collector.api import red
 from collector.api.routing import QuerySettings
+from collector.failure_marks import TYPE_ATTRIBUTE, marks
 from collector.processors.probabilistic_sampler import Sampler
 from collector.processors.red_metrics import RedMetrics
 from collector.sketch import RELATIVE_ERROR
@@ -116,7 +117,7 @@ async def test_every_real_trace_is_counted_as_sql_counts_its_spans(store: Store)
     )
 
 
-@pytest.mark.parametrize("step", ["7m", "15m"])
+@pytest.mark.parametrize("step", ["7m", "15m", "1h"])
 @pytest.mark.parametrize(("by", "column"), [("service", "ServiceName"), ("operation", "SpanName")])
 async def test_series_have_what_sql_finds_in_the_spans(store: Store, step: str, by: str, column: str) -> None:
     batch = generated()
@@ -223,3 +224,30 @@ async def test_what_cannot_be_asked_is_named(store: Store, query: dict[str, str]
     assert answer.status == 400
     assert answer.json["parameter"] == parameter
     assert words in answer.json["detail"]
+
+
+@pytest.mark.parametrize("path", ["red", "workspaces/default/latencies", "workspaces/default/dashboard"])
+async def test_spans_that_failed_on_purpose_are_told_apart_from_others(store: Store, path: str) -> None:
+    request = generated_request(Shape(spans=300, services=2, errors_share=0.1), seed=3)
+    spans = [span for group in request.resource_spans for scope in group.scope_spans for span in scope.spans]
+    for span in spans[::3]:
+        for key, value in marks(str(uuid.UUID(int=1)), "error").items():
+            span.attributes.add(key=key).value.string_value = value
+    await store.store(spread(decode(request.SerializeToString()).batch, 60), dimensions=[{"name": TYPE_ATTRIBUTE}])
+    kinds = "IN ('Server', 'Consumer')" if path.endswith("dashboard") else "!= ''"
+    for injected in ("true", "false"):
+        answer = await store.api.get(f"/api/v1/{path}", **RANGE, injected=injected)
+        assert answer.status == 200, answer.body
+        counts = {
+            "red": lambda found: {each["name"]: each["spans"] for each in found["series"]},
+            "workspaces/default/latencies": lambda found: {each["name"]: each["spans"]["count"] for each in found["latencies"]},
+            "workspaces/default/dashboard": lambda found: {
+                each["service"]: each["current"]["count"] for each in found["services"]
+            },
+        }[path](answer.json)
+        expected = await store.rows(
+            f"SELECT ServiceName, sum(AdjustedCount) AS Count FROM otel_traces WHERE SpanKind {kinds}"
+            f" AND mapContains(SpanAttributes, '{TYPE_ATTRIBUTE}') = {injected} GROUP BY ServiceName"
+        )
+        assert len(expected) == 2
+        assert counts == {row["ServiceName"]: row["Count"] for row in expected}

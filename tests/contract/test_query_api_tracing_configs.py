@@ -148,6 +148,19 @@ async def test_a_second_config_for_a_text_is_a_conflict_that_names_the_first(por
     assert made["id"] in answer.json["detail"]
 
 
+async def test_a_workspace_has_no_more_configs_than_it_may(client: ClickHouseClient) -> None:
+    async with serving(client, QuerySettings(max_objects=2)) as port:
+        first = await port.create("a")
+        await port.create("b")
+        refused = await port.ask("POST", MY_CONFIGS, {"service": "c"})
+        assert (refused.status, refused.json["title"]) == (409, "Too many objects")
+        assert "max_objects of extensions.query allows 2" in refused.json["detail"]
+        # Those that there are can be changed, and one that is ended makes room.
+        assert (await port.ask("PATCH", f"{MY_CONFIGS}/{first['id']}", {"enabled": False}, version=1)).status == 200
+        assert (await port.ask("DELETE", f"{MY_CONFIGS}/{first['id']}", version=2)).status == 204
+        await port.create("c")
+
+
 async def test_put_replaces_and_patch_changes_what_it_names(port: Port) -> None:
     made = await port.create("cart", samplingRate=0.5, comment="first")
     path = f"{MY_CONFIGS}/{made['id']}"

@@ -60,9 +60,22 @@ async def test_grpc_06_content_types_of_grpc_are_served_and_others_do_not_hang(c
     assert (await client.call(framed(V1), {"content-type": "application/json"})).ended
 
 
-async def test_grpc_07_an_unknown_method_is_unimplemented(client: Http2Client) -> None:
-    path = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
-    assert (await client.call(framed(b""), path=path)).grpc_status == 12
+@pytest.mark.parametrize(
+    ("method", "hint"),
+    [
+        ("opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "OTEL_METRICS_EXPORTER=none"),
+        ("opentelemetry.proto.collector.logs.v1.LogsService/Export", "OTEL_LOGS_EXPORTER=none"),
+        ("opentelemetry.proto.collector.trace.v1.TraceService/Import", EXPORT),
+    ],
+)
+async def test_grpc_07_an_unknown_method_is_unimplemented_counted_and_says_what_to_change(
+    both: Receivers, client: Http2Client, method: str, hint: str
+) -> None:
+    reply = await client.call(framed(b""), path=f"/{method}")
+    assert reply.grpc_status == 12
+    assert hint in reply.headers["grpc-message"]
+    assert both.counts.failed_requests == {"not_found": 1}
+    assert (await client.call(framed(V1))).grpc_status == 0
 
 
 async def test_grpc_08_a_request_without_data_is_a_success(both: Receivers, client: Http2Client) -> None:

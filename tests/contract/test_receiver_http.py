@@ -85,11 +85,19 @@ async def test_http_08_other_methods_are_405_and_post_is_named(both: Receivers, 
     assert (reply.status, reply.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/trace", "/v1/traces/x", "/v1/metrics", "/%2e%2e/v1/traces/x"])
+@pytest.mark.parametrize("path", ["/", "/v1/trace", "/v1/traces/x", "/v1/profiles", "/%2e%2e/v1/traces/x"])
 async def test_http_09_an_unknown_path_is_404_and_the_right_one_is_named(both: Receivers, path: str) -> None:
     reply = await raw_http(both.http.port, post(V1, path, media_type=JSON))
     assert reply.status == 404
     assert b"/v1/traces" in reply.body
+
+
+@pytest.mark.parametrize("signal", ["metrics", "logs"])
+async def test_http_09_what_is_no_span_is_404_that_says_how_services_stop_sending_it(both: Receivers, signal: str) -> None:
+    reply = await raw_http(both.http.port, post(b"", f"/v1/{signal}"))
+    assert reply.status == 404
+    assert f"OTEL_{signal.upper()}_EXPORTER=none".encode() in reply.body
+    assert both.counts.failed_requests == {"not_found": 1}
 
 
 @pytest.mark.parametrize(("path", "status"), [("//v1/traces", 404), ("/v1/traces/", 200), ("/v1//traces", 404)])

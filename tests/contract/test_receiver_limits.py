@@ -169,10 +169,21 @@ async def test_limit_10_an_endless_head_is_431_in_json(both: Receivers, part: st
     assert orjson.loads(reply.body)["message"]
 
 
-async def test_limit_10_what_is_not_http_is_400_in_json(both: Receivers) -> None:
-    reply = await raw_http(both.http.port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+@pytest.mark.parametrize(
+    ("sent", "hint"),
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "gRPC"),
+        (bytes.fromhex("16030100a5010000a10303"), "ask for http://"),
+        (b"hello\r\n\r\n", "not a valid HTTP request"),
+    ],
+    ids=["http2", "tls", "neither"],
+)
+async def test_limit_10_what_is_not_http_is_400_in_json_and_says_what_it_seems_to_be(
+    both: Receivers, sent: bytes, hint: str
+) -> None:
+    reply = await raw_http(both.http.port, sent)
     assert reply.status == 400
-    assert orjson.loads(reply.body)["message"]
+    assert hint in orjson.loads(reply.body)["message"]
     assert both.counts.failed_requests == {"malformed": 1}
 
 

@@ -227,6 +227,10 @@ async def test_failures_on_purpose_say_so(port: Port) -> None:
         marks = {each.key: each.value.string_value for each in span.attributes if each.key.startswith("spanhouse.failure.")}
         assert marks == {"spanhouse.failure.rule": rule, "spanhouse.failure.type": failure["type"]}
     assert [path for path, _ in port.target.requests] == ["/json"]
+    # What is kept waiting on purpose has the rest of its time for the server.
+    await port.let_fail({"type": "latency", "mean": "300ms"}, "f")
+    slow = {"kind": "http", "url": port.target.url("/slow/300")}
+    assert (await execute(port, slow, service="f", timeout="500ms"))["cause"] == "timeout"
     rule = await port.let_fail({"type": "error", "status": 503}, "allowed.example")
     call = {"kind": "grpc", "url": "http://allowed.example:9", "method": f"{HEALTH}/Check"}
     assert (await execute(port, call))["cause"] == "status UNAVAILABLE"
@@ -239,6 +243,7 @@ async def test_failures_on_purpose_say_so(port: Port) -> None:
         ("mine", "c", "reset"): 1,
         ("mine", "d", "timeout"): 1,
         ("mine", "e", "latency"): 1,
+        ("mine", "f", "latency"): 1,
         ("mine", "allowed.example", "error"): 1,
     }
     span = port.own_spans[-1]

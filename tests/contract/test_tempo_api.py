@@ -171,6 +171,32 @@ async def test_a_hit_has_every_member_that_grafana_reads(api: Api, shop: Api) ->
     ]
 
 
+async def test_spans_say_where_in_their_trees_they_stand(api: Api, shop: Api) -> None:
+    """What Grafana's page Traces Drilldown asks to make one tree of many traces."""
+    query = (
+        "({nestedSetParent<0 && true } &>> { kind = server }) || ({nestedSetParent<0 && true })"
+        " | select(status, resource.service.name, name, nestedSetParent, nestedSetLeft, nestedSetRight)"
+    )
+    # One whose call was stored without it.
+    await api.store(request_of(span(4, 1, start=4 * SECOND), span(4, 3, parent=2, start=4 * SECOND, kind=2)))
+
+    def numbers(found: dict[str, Any]) -> tuple[int, list[int]]:
+        values = {each["key"]: each["value"] for each in found["attributes"]}
+        names = ("nestedSetLeft", "nestedSetRight", "nestedSetParent")
+        return int(found["spanID"], 16), [int(values[name]["intValue"]) for name in names]
+
+    document = (await api.get("/tempo/api/search", q=query, limit=200, spss=20, **RANGE)).json
+    assert {int(trace["traceID"], 16): list(map(numbers, trace["spanSet"]["spans"])) for trace in document["traces"]} == {
+        1: [(1, [1, 6, -1]), (3, [3, 4, 2])],
+        2: [(1, [1, 6, -1]), (3, [3, 4, 2])],
+        4: [(1, [1, 2, -1])],
+    }
+    document = (await api.get("/tempo/api/search", q="{ kind = server } | select(nestedSetParent)", **RANGE)).json
+    assert [found["attributes"][-1:] for found in document["traces"][0]["spanSet"]["spans"]] == [
+        [{"key": "nestedSetParent", "value": {"intValue": "0"}}]
+    ]
+
+
 async def test_matched_counts_all_and_spss_bounds_those_that_are_shown(api: Api, shop: Api) -> None:
     document = (await api.get("/tempo/api/search", q="{}", spss=2, limit=1, **RANGE)).json
     assert [trace["rootServiceName"] for trace in document["traces"]] == ["<root span not yet received>"]
@@ -190,6 +216,9 @@ QUERIES: list[tuple[str, dict[int, list[int]]]] = [
     ("{ duration > 100ms }", {1: [1], 2: [1]}),
     ("{ traceDuration >= 120ms && kind = server }", {1: [1, 3], 2: [1, 3]}),
     ("{ trace:duration < 1ms }", {3: [5]}),
+    ("{ kind = server && duration > trace:duration * .3 }", {1: [1], 2: [1]}),
+    ("{ kind = server && duration * 2 < traceDuration - 100ms }", {1: [3], 2: [3]}),
+    ("{ nestedSetParent<0 && true } &>> { duration > trace:duration * .03 && .ratio > .4 }", {1: [1, 3], 2: [1, 3]}),
     ('{ rootServiceName = "web" && trace:rootName = "GET /" && kind = client }', {1: [2], 2: [2]}),
     ("{ nestedSetParent < 0 }", {1: [1], 2: [1]}),
     ('{ resource.host.name = "web-2" }', {2: [1, 2]}),
@@ -262,6 +291,7 @@ async def test_the_tags_of_before_are_parts_in_either_case(api: Api, shop: Api) 
 
 
 BAD: list[tuple[str, dict[str, str], str]] = [
+    ("v2/search/tag/service.name/values", {}, "tag"),
     ("search", {"limit": "0"}, "limit"),
     ("search", {"limit": ""}, "limit"),
     ("search", {"limit": "1000000"}, "limit"),

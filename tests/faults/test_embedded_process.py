@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import structlog
 
 from collector.embedded.process import EmbeddedConfig, EmbeddedServer, EmbeddedStartError
 from exporters.embedded.accounts import Account, password_digest
@@ -100,7 +101,7 @@ async def test_a_directory_in_use_is_named_with_the_process_that_uses_it(server:
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(EmbeddedStartError, match=f"the port {port} of 127.0.0.1 is taken"):
+        with pytest.raises(EmbeddedStartError, match=f"the port {port} of 127.0.0.1 is taken.*embedded.listen"):
             await EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen=f"127.0.0.1:{port}")).start()
 
 
@@ -163,6 +164,19 @@ async def test_files_commands_and_other_servers_are_out_of_reach(server: Embedde
         assert b"SYNTAX_ERROR" not in text, statement
     assert not (tmp_path / "out").exists()
     await _execute(server, "INSERT INTO t VALUES ('tables work')")
+
+
+async def test_a_line_without_end_does_not_keep_the_server_from_going_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Python runs this at the start of each process.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys; sys.stderr.write('x' * 1_000_000 + '\\nthe end\\n'); sys.stderr.flush()"
+    )
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", ""))))
+    config = EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0", accounts=(_OWNER,))
+    with structlog.testing.capture_logs() as lines:
+        async with EmbeddedServer(config) as server:
+            assert await _execute(server, "SELECT 1") == b"1\n"
+    assert "the end" in [line.get("line") for line in lines]
 
 
 _PARENT = """

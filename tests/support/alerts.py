@@ -167,6 +167,11 @@ class Collector:
         for batch in [*begun, *await self.evaluator.due()]:
             await self.evaluator.evaluate(batch, end)
 
+    async def catch_up(self) -> None:
+        """Evaluate what was missed, and wait for all of it."""
+        async with asyncio.TaskGroup() as evaluations:
+            await self.evaluator.catch_up(evaluations)
+
     async def send(self) -> None:
         """Send what there is to be sent, and write down that it was."""
         sending = asyncio.create_task(self.dispatcher.run())

@@ -46,8 +46,9 @@ FLOORS = (
         "sketch",
         "span_metrics",
         "spaced_log",
+        "time_limit",
     },
-    {"calls", "errors", "clock", "egress", "trace_decisions"},
+    {"calls", "errors", "clock", "egress", "failure_marks", "series_bound", "trace_decisions"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
 

@@ -104,6 +104,8 @@ def test_broken_statements_are_refused_with_place_and_remedy(text: str, column: 
         ('set(resource.attributes["a"], 1)', Level.RESOURCE),
         ('set(scope.name, "x") where resource.attributes["a"] == nil', Level.SCOPE),
         ('set(resource.attributes["a"], 1) where IsRootSpan()', Level.SPAN),
+        ('set(span.attributes["a"], IsRootSpan())', Level.SPAN),
+        ('set(span.attributes["a"], String((IsRootSpan())))', Level.SPAN),
         ('set(resource.attributes["a"], span.name)', Level.SPAN),
         ('set(span.name, "x") where spanevent.name == "y"', Level.EVENT),
     ],

@@ -17,8 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.processors.base import Processed
 from collector.processors.red_metrics import RedMetrics
+from collector.series_bound import OVERFLOW
 from collector.sketch import RELATIVE_ERROR, buckets_of, quantile
-from collector.span_metrics import OVERFLOW, SpanMeasures
+from collector.span_metrics import SpanMeasures
 from config.red_metrics import RedMetricsProcessor
 from exporters.base import DerivedRows
 from proto.native_columns import NumberMaps, Strings
@@ -221,6 +222,34 @@ def test_beyond_the_most_series_the_largest_are_told_apart_and_every_span_is_cou
     assert len(counts) == 11
     assert (counts["/"], counts[OVERFLOW], sum(counts.values())) == (50, 31, 90)
     assert {key[:4] for _, key in stored(rows) if key[2] == OVERFLOW} == {("default", "shop", OVERFLOW, "Server")}
+
+
+def counts_by_name(processor: RedMetrics, names: list[str], workspace: str = "default") -> dict[tuple[str, ...], float]:
+    """What a processor counts of a batch with spans of these names: (workspace, operation) → spans."""
+    request = ExportTraceServiceRequest()
+    resource_spans = request.resource_spans.add()
+    resource_spans.resource.attributes.extend(key_values({"service.name": "shop"}))
+    for name in names:
+        resource_spans.scope_spans.add().spans.add(trace_id=b"0123456789abcdef", span_id=b"01234567", name=name)
+    batch = replace(decode(request.SerializeToString()).batch, workspaces=(workspace,))
+    rows, measures = rows_and_measures(processor.process(batch))
+    assert len(rows) == len(measures.labels)
+    return {(labels[0], labels[2]): calls for labels, calls in zip(measures.labels, measures.calls.tolist(), strict=True)}
+
+
+def test_series_are_bounded_over_all_batches_and_no_workspace_takes_the_place_of_others() -> None:
+    now_s = 0.0
+    settings = RedMetricsProcessor.model_validate({"max_series": 4, "series_expiration": "1h"})
+    processor = RedMetrics(settings, lambda: now_s)
+    assert counts_by_name(processor, ["/a", "/b", "/c"]) == {("default", "/a"): 1, ("default", "/b"): 1, ("default", "/c"): 1}
+    assert counts_by_name(processor, ["/1", "/2", "/2", "/a"]) == {
+        ("default", "/2"): 2,
+        ("default", "/a"): 1,
+        ("default", OVERFLOW): 1,
+    }
+    assert counts_by_name(processor, ["/x", "/y", "/z"], "team") == {("team", "/x"): 1, ("team", "/y"): 1, ("team", OVERFLOW): 1}
+    now_s += 3601
+    assert counts_by_name(processor, ["/1"]) == {("default", "/1"): 1}
 
 
 def test_a_count_that_a_batch_has_for_its_spans_goes_before_their_trace_states() -> None:

@@ -169,6 +169,18 @@ def test_there_are_no_more_series_than_may_be_and_one_for_all_others() -> None:
     assert graph.requests == {("web", "cart0", ""): 1, ("web", "cart1", ""): 1, overflow: 3}
 
 
+def test_a_workspace_has_places_though_another_one_took_all() -> None:
+    graph = Graph(max_series=2)
+    for number in range(5):
+        graph.add(f"web CLIENT s1 <p\ncart{number} SERVER s2 <s1", trace=number + 1)
+    for number in range(2):
+        graph.add(f"web CLIENT s1 <p\nmail{number} SERVER s2 <s1", trace=number + 1, workspace="team")
+    assert graph.values("request_total", workspace="team") == {
+        ("web", "mail0", ""): 1,
+        ("otel.metric.overflow", "otel.metric.overflow", ""): 1,
+    }
+
+
 def test_workspaces_do_not_meet() -> None:
     graph = Graph()
     graph.add("web CLIENT s1 <p", workspace="one")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from collector.metrics import TAIL_AGE_SECONDS, TAIL_TRACES, TAIL_VOTES
+from collector.metrics import TAIL_AGE_SECONDS, TAIL_POLICY_MICROSECONDS, TAIL_TRACES, TAIL_VOTES
 from collector.processors.tail_sampling.decided import Decided, trace_key
 from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, TailSampler
 from collector.telemetry import Telemetry
@@ -573,8 +573,11 @@ def test_what_was_decided_is_counted() -> None:
     assert counted.spans == {("all", True): 2, ("drop", False): 1, ("forbid", False): 1}
     assert (counted.opened, counted.early, counted.late) == (4, 0, {True: 0, False: 0})
     assert (sum(counted.ages.counts), counted.ages.total_s) == (4, 120)
+    assert set(counted.took_s) == {"drop", "forbid", "all"}
     telemetry = Telemetry("test")
     telemetry.processor("tail_sampling", "clickhouse").traces_decided(counted)
+    asked = telemetry.histogram(TAIL_POLICY_MICROSECONDS, ("tail_sampling", "clickhouse", "forbid"))
+    assert asked.cumulative()[-1] == ("+Inf", 1)
     assert telemetry.value(TAIL_TRACES, "tail_sampling", "clickhouse", "true") == 2
     assert telemetry.value(TAIL_VOTES, "tail_sampling", "clickhouse", "forbid", "true", "inverted_sampled") == 2
     assert (

@@ -83,8 +83,9 @@ async def get_dashboard_series(request: web.Request) -> web.Response:
 
 
 def _asked(request: web.Request, start: int, end: int) -> DashboardQuery:
-    service = params.SERVICE.read(request.query)
-    return DashboardQuery(request[CALLER].workspace, start, end, THRESHOLD.read(request.query), service)
+    query = request.query
+    service, injected = params.SERVICE.read(query), params.INJECTED.read(query)
+    return DashboardQuery(request[CALLER].workspace, start, end, THRESHOLD.read(query), service, injected)
 
 
 def _ranges(asked: DashboardQuery) -> dict[str, Any]:
@@ -106,13 +107,13 @@ ROUTES: Final = (
         get_dashboard,
         "Requests of a workspace, its services and operations, beside those of the range before",
         {JSON: {**schemas.reference("Dashboard"), "description": f"Health of services: {RULE}"}},
-        (params.START, params.END, THRESHOLD, params.SERVICE, LIMIT),
+        (params.START, params.END, THRESHOLD, params.SERVICE, params.INJECTED, LIMIT),
     ),
     Route(
         f"{PREFIX}/dashboard/series",
         get_dashboard_series,
         "Requests of a workspace over time, beside those of the range before",
         {JSON: schemas.reference("DashboardSeries")},
-        (params.START, params.END, STEP, THRESHOLD, params.SERVICE),
+        (params.START, params.END, STEP, THRESHOLD, params.SERVICE, params.INJECTED),
     ),
 )

@@ -63,6 +63,7 @@ async def list_span_latencies(request: web.Request) -> web.Response:
             kinds=(kind,) if kind else (),
             after=NAME_CURSOR.read(query),
             limit=limit + 1,
+            injected=params.INJECTED.read(query),
         ),
     )
     seconds = (end - start) / SECOND
@@ -89,6 +90,18 @@ ROUTES: Final = (
         list_span_latencies,
         "How long the spans of each service or operation took, from the tables of red_metrics",
         {JSON: schemas.reference("SpanLatencies")},
-        (params.START, params.END, BY, params.SERVICE, params.OPERATION, params.KIND, THRESHOLD, BOUNDS, LIMIT, NAME_CURSOR),
+        (
+            params.START,
+            params.END,
+            BY,
+            params.SERVICE,
+            params.OPERATION,
+            params.KIND,
+            params.INJECTED,
+            THRESHOLD,
+            BOUNDS,
+            LIMIT,
+            NAME_CURSOR,
+        ),
     ),
 )

@@ -57,6 +57,11 @@ async def metadata(_: web.Request, query: Query) -> web.Response:
     return answer(dict([(name, told) for name, told in families.items() if wanted in ("", name)][:most]))
 
 
+async def rules(_: web.Request, __: Query) -> web.Response:
+    """Rules in PromQL: there are none. Grafana asks before it shows its list of alerts, and when somebody types a query."""
+    return answer({"groups": []})
+
+
 async def build_information(_: web.Request, __: Query) -> web.Response:
     """Which Prometheus this can be taken for."""
     nothing = dict.fromkeys(("revision", "branch", "buildUser", "buildDate", "goVersion"), "")
@@ -89,5 +94,6 @@ ROUTES: Final = (
     *routes("/labels", label_names),
     *routes("/label/{label}/values", label_values)[:1],
     *routes("/metadata", metadata)[:1],
+    *routes("/rules", rules)[:1],
     *routes("/status/buildinfo", build_information)[:1],
 )

@@ -1,4 +1,4 @@
-"""PromQL at one time, and over time."""
+"""PromQL at one time, and over time; and spans that show what it tells."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api.asked import asked, whole
+from collector.api.asked import MILLISECOND, asked, whole
 from collector.api.problems import BadParameter
-from collector.api.prometheus.asked import Query, duration, required, routes, time
-from collector.api.prometheus.rendering import answer, at_a_time, over_time
+from collector.api.prometheus.asked import Query, duration, required, routes, time, time_range
+from collector.api.prometheus.rendering import answer, at_a_time, number, over_time
 from collector.api.routing import CALLER, NOW, STORE
 from collector.query.promql.evaluation import evaluate
+from collector.query.promql.exemplars import find_exemplars
 from collector.query.promql.expressions import Aggregation, Expression, Text
 from collector.query.promql.needs import Steps
 from collector.query.promql.reading import read_promql, type_of
@@ -67,6 +68,29 @@ async def ranged(request: web.Request, query: Query) -> web.Response:
     return await asyncio.to_thread(lambda: answer(over_time(shown, steps)))
 
 
+async def exemplars(request: web.Request, query: Query) -> web.Response:
+    """Spans of which the series of an expression are made, as points that lead to their traces."""
+    expression = _expression(query)
+    start, end = time_range(query, request.app[NOW]())
+    found = await find_exemplars(request.app[STORE], expression, start=start, end=end, workspace=request[CALLER].workspace)
+    return answer(
+        [
+            {
+                "seriesLabels": dict(series),
+                "exemplars": [
+                    {
+                        "labels": {"trace_id": each.trace_id, "span_id": each.span_id},
+                        "value": number(each.value),
+                        "timestamp": each.time // MILLISECOND / 1_000,
+                    }
+                    for each in some
+                ],
+            }
+            for series, some in found.items()
+        ]
+    )
+
+
 def time_of(query: Query, name: str) -> int:
     """A time that must be there.
 
@@ -91,4 +115,4 @@ def _limited(found: Vector, query: Query) -> Vector:
     return found.rows(list(range(min(most, len(found.labels))))) if most else found
 
 
-ROUTES: Final = (*routes("/query", instant), *routes("/query_range", ranged))
+ROUTES: Final = (*routes("/query", instant), *routes("/query_range", ranged), *routes("/query_exemplars", exemplars))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -13,14 +14,16 @@ from multidict import MultiMapping
 from collector.api.asked import HOUR, MILLISECOND, SECOND, asked, epoch, ordered, parsed, span_durations, whole
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
-from collector.api.routing import CALLER, NOW, STORE
+from collector.api.routing import CALLER, NOW, SETTINGS, STORE
 from collector.api.tempo.traces import PREFIX
 from collector.query.attributes import to_json
 from collector.query.hits import Hit, Matched, MatchedSpan, find_grouped
+from collector.query.nested_sets import NestedSet, find_nested_sets
 from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Measured, Not, Operator, Predicate
 from collector.query.search import TraceSearch, find_traces
 from collector.query.shown import Shown, find_shown
 from collector.query.traceql.reading import TraceQuery, read_traceql
+from collector.query.whole_traces import first_that_fit
 from config.ottl_grammar import OttlError
 
 MOST_TRACES: Final = 1500
@@ -102,36 +105,45 @@ def _read(request: web.Request) -> tuple[TraceSearch, TraceQuery]:
 async def search_traces(request: web.Request) -> web.Response:
     """Traces with a span that fits, the newest first, each with some of the spans that do."""
     search, asked_for = _read(request)
-    store = request.app[STORE]
+    store, max_spans = request.app[STORE], request.app[SETTINGS].max_spans
     # Spans in groups are looked for by themselves.
     page = await find_traces(store, replace(search, matched_spans=0) if asked_for.by else search)
-    trace_ids = [hit.trace_id for hit in page.hits]
+    # Of traces whose spans are told where they stand, all spans are read.
+    hits = page.hits[: first_that_fit(page.hits, max_spans)] if asked_for.places else page.hits
+    trace_ids = [hit.trace_id for hit in hits]
     sets: dict[str, list[tuple[tuple[str, ...], Matched]]] = {
-        hit.trace_id: [((), hit.matched)] for hit in page.hits if hit.matched is not None
+        hit.trace_id: [((), hit.matched)] for hit in hits if hit.matched is not None
     }
     if asked_for.by and trace_ids:
         sets = await find_grouped(store, search, trace_ids, tuple(asked_for.by.values()))
     spans = [(trace_id, span.span_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
-    shown = await find_shown(store, search, spans if asked_for.shown else [])
+    shown, places = await asyncio.gather(
+        find_shown(store, search, spans if asked_for.shown else []),
+        find_nested_sets(store, trace_ids if asked_for.places else [], workspace=search.workspace, max_spans=max_spans),
+    )
+    told = Told(asked_for, shown, places)
     return json_response(
         {
-            "traces": [_hit(hit, sets.get(hit.trace_id, []), asked_for, shown) for hit in page.hits],
+            "traces": [_hit(hit, sets.get(hit.trace_id, []), told) for hit in hits],
             "metrics": {"inspectedTraces": page.total, "completedJobs": 1, "totalJobs": 1},
         }
     )
 
 
-def _hit(
-    hit: Hit,
-    sets: Sequence[tuple[tuple[str, ...], Matched]],
-    asked_for: TraceQuery,
-    shown: Mapping[tuple[str, str], Shown],
-) -> dict[str, Any]:
+class Told(NamedTuple):
+    """What is told of spans besides their names and times, by the ids of trace and span."""
+
+    asked_for: TraceQuery
+    shown: Mapping[tuple[str, str], Shown]
+    places: Mapping[tuple[str, str], NestedSet]
+
+
+def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) -> dict[str, Any]:
     span_sets = []
     for group, matched in sets:
-        texts = zip(asked_for.by, group, strict=True)
+        texts = zip(told.asked_for.by, group, strict=True)
         attributes = [{"key": f"by({word})", "value": {"stringValue": text or _NO_VALUE}} for word, text in texts]
-        spans = [_span(span, asked_for.shown, shown.get((hit.trace_id, span.span_id))) for span in matched.spans]
+        spans = [_span(hit.trace_id, span, told) for span in matched.spans]
         span_sets.append({"spans": spans, "matched": matched.count, **({"attributes": attributes} if attributes else {})})
     return {
         "traceID": hit.trace_id,
@@ -152,8 +164,13 @@ def _hit(
     }
 
 
-def _span(span: MatchedSpan, fields: Mapping[str, Field], shown: Shown | None) -> dict[str, Any]:
-    attributes = [each for word, field in fields.items() if (each := _attribute(word, field, shown)) is not None] if shown else []
+def _span(trace_id: str, span: MatchedSpan, told: Told) -> dict[str, Any]:
+    ids = trace_id, span.span_id
+    found = (_attribute(word, field, told.shown.get(ids)) for word, field in told.asked_for.shown.items())
+    attributes = [each for each in found if each is not None]
+    if (place := told.places.get(ids)) is not None:
+        numbers = {"nestedSetParent": place.parent, "nestedSetLeft": place.left, "nestedSetRight": place.right}
+        attributes += [{"key": each, "value": {"intValue": str(numbers[each])}} for each in told.asked_for.places]
     return {
         "spanID": span.span_id,
         "name": span.name,

@@ -39,6 +39,8 @@ _log: Final = structlog.get_logger(__name__)
 REMEMBERED: Final = DAY
 """Alerts that ended are looked at for so long, as flapping needs it; nanoseconds."""
 _LOOK_S: Final = 0.5
+_PATIENCE_S: Final = 5.0
+"""A missed minute waits for its batches at most so long; those that take longer miss minutes until they are done."""
 _QUERIES_AT_ONCE: Final = 4
 _RULES_AT_ONCE: Final = 200
 """So many are judged before other tasks have a turn."""
@@ -111,7 +113,7 @@ class Evaluator:
         async with asyncio.TaskGroup() as evaluations:
             while True:
                 try:
-                    await self.catch_up()
+                    await self.catch_up(evaluations)
                     for batch in await self.due():
                         evaluations.create_task(self.evaluate_safely(batch, self._end))
                     self._trouble.over()
@@ -134,8 +136,14 @@ class Evaluator:
         """Take in what others have written. Raises as the log."""
         self.alerts.apply(await self._log.after(self.alerts.head))
 
-    async def catch_up(self) -> None:
-        """Evaluate the minutes that nobody has evaluated, in order, up to the one before the current. Raises as the log."""
+    async def catch_up(self, evaluations: asyncio.TaskGroup) -> None:
+        """Evaluate the minutes that nobody has evaluated, in order, up to the one before the current.
+
+        Args:
+            evaluations: in which those go on that take too long to be waited for.
+
+        Raises as the log.
+        """
         if not (missed := missed_since(self._end, self._current())):
             return
         _log.info("alert_minutes_missed", minutes=len(missed), note="they are evaluated now")
@@ -143,22 +151,24 @@ class Evaluator:
         left_out = (missed.start - self._end) // MINUTE - 1
         self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), left_out * len(self._book.batches))
         await self.follow()
-        await self._evaluate_all(self._queue, self._end)
+        await self._evaluate_all(evaluations, self._queue, self._end)
         self._queue.clear()
         while missed:
             for end in missed:
-                await self._evaluate_all(self._book.batches, end)
+                await self._evaluate_all(evaluations, self._book.batches, end)
                 self._end = end
             missed = missed_since(self._end, self._current())
 
-    async def _evaluate_all(self, batches: Iterable[Batch], end: int) -> None:
-        """Evaluate batches for a minute that was missed, and wait for all of them."""
-        async with asyncio.TaskGroup() as evaluations:
-            for batch in batches:
-                if batch.key in self._running:
-                    self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, ())
-                elif batch.due_late(end):
-                    evaluations.create_task(self.evaluate_safely(batch, end, missed=True))
+    async def _evaluate_all(self, evaluations: asyncio.TaskGroup, batches: Iterable[Batch], end: int) -> None:
+        """Evaluate batches for a minute that was missed, and wait for them; not for long, so that none holds up all others."""
+        begun = []
+        for batch in batches:
+            if batch.key in self._running:
+                self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, ())
+            elif batch.due_late(end):
+                begun.append(evaluations.create_task(self.evaluate_safely(batch, end, missed=True)))
+        if begun:
+            await asyncio.wait(begun, timeout=_PATIENCE_S)
 
     def _current(self) -> int:
         """The last whole minute that can be measured."""

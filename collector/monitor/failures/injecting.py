@@ -17,12 +17,9 @@ from statistics import NormalDist
 from typing import Any, Final
 
 from collector.control.versions import Stored
+from collector.failure_marks import marks
 from collector.monitor.failures.rules import AddedLatency, Failure, FailureRule, TimeOut
 from config.patterns import compile_globs
-
-RULE_ATTRIBUTE: Final = "spanhouse.failure.rule"
-TYPE_ATTRIBUTE: Final = "spanhouse.failure.type"
-"""Attributes of the span of a request that failed on purpose: the id of the rule, and the type of the failure."""
 
 _TWO_64: Final = 1 << 64
 
@@ -64,11 +61,6 @@ class Injection:
     def attributes(self) -> dict[str, str]:
         """What marks the span of the request."""
         return marks(str(self.rule), self.failure.type)
-
-
-def marks(rule: str, failure: str) -> dict[str, str]:
-    """What marks the span of a request that failed on purpose: attributes with the rule and the type of the failure."""
-    return {RULE_ATTRIBUTE: rule, TYPE_ATTRIBUTE: failure}
 
 
 class Injector:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from collector.monitor.failures.injecting import marks
+from collector.failure_marks import marks
 from collector.monitor.load.interval import Summary
 from collector.monitor.load.message import span_id_of
 from collector.monitor.load.run_store import Run

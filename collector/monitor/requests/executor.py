@@ -146,14 +146,14 @@ class Executor:
         self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str, injection: Injection | None
     ) -> Exchange:
         if injection is None:
-            return await self._send(workspace, saved, trace_id, span_id)
+            return await self._send(workspace, saved, trace_id, span_id, saved.timeout.seconds)
         timeout = int(saved.timeout)
         delay = min(injection.delay, timeout)
         await asyncio.sleep(delay / 1e9)
         told = Exchange(Timings(total=delay), urls=(saved.request.url,))
         match injection.failure:
             case AddedLatency() if delay < timeout:
-                told = await self._send(workspace, saved, trace_id, span_id)
+                told = await self._send(workspace, saved, trace_id, span_id, (timeout - delay) / 1e9)
                 told.timings.total += delay
             case AddedLatency() | TimeOut():
                 told.cause = "timeout"
@@ -165,7 +165,7 @@ class Executor:
                 told.cause = failure.type
         return told
 
-    async def _send(self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str) -> Exchange:
+    async def _send(self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str, timeout_s: float) -> Exchange:
         destination = Destination.of_url(read_url(saved.request.url))
 
         def secret(name: str) -> str:
@@ -174,7 +174,6 @@ class Executor:
 
         # A trace that begins here has no parent, so that there is no X-Parent-Span-ID to tell.
         context = [("traceparent", f"00-{trace_id}-{span_id}-01"), ("X-Trace-ID", trace_id), ("X-Span-ID", span_id)]
-        timeout_s = saved.timeout.seconds
         if isinstance(saved.request, GrpcRequest):
             metadata = [(name, with_secrets(text, secret)) for name, text in saved.request.metadata.items()]
             metadata += [(name.lower(), value) for name, value in context]

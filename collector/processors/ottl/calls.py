@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
+import struct
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -226,6 +228,33 @@ def _fnv(text: Any) -> int:
     return state
 
 
+def _hex(target: Any) -> str:
+    """Bytes in hexadecimal, and those of a text; of numbers eight bytes, of a boolean one."""
+    match target:
+        case bytes():
+            return target.hex()
+        case str():
+            return target.encode().hex()
+        case bool():
+            return "01" if target else "00"
+        case int() | float():
+            return struct.pack(">q" if isinstance(target, int) else ">d", target).hex()
+    raise Failure(f"expected a string, bytes, a number or a bool, found {_type_name(target)}")
+
+
+def _decoded(text: Any) -> str:
+    try:
+        return base64.b64decode(_text(text), validate=True).decode(errors="replace")
+    except ValueError:
+        raise Failure("is not base64") from None
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise Failure(f"expected a map, found {_type_name(value)}")
+    return value
+
+
 def _digest(name: str) -> Callable[[Any], str]:
     return lambda value: hashlib.new(name, _text(value).encode(), usedforsecurity=False).hexdigest()
 
@@ -252,6 +281,11 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "SHA256": _digest("sha256"),
     "SHA512": _digest("sha512"),
     "FNV": _fnv,
+    "Hex": _hex,
+    "Base64Encode": lambda value: base64.b64encode(_text(value).encode()).decode(),
+    "Base64Decode": _decoded,
+    "Keys": lambda target: list(_map(target)),
+    "Values": lambda target: list(_map(target).values()),
     "ParseJSON": lambda target: parse_json(_text(target)),
     "ParseKeyValue": lambda target, delimiter=None, between=None: parse_pairs(
         _text(target), "=" if delimiter is None else delimiter, " " if between is None else between

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,7 @@ class Outcome:
         probabilities: float64; NaN where there is none, and 1 for what is dropped.
         unconditional: bool: it would have been kept whatever it is, so its being here says nothing new.
         votes: bool, shape (traces, policies): which policies are for the trace.
+        took_s: for each policy, how long it took to ask it about all of them, float64, shape (policies,).
     """
 
     kept: Mask
@@ -50,6 +52,16 @@ class Outcome:
     probabilities: NDArray[np.float64]
     unconditional: Mask
     votes: NDArray[np.bool_]
+    took_s: NDArray[np.float64]
+
+
+class _Answers(NamedTuple):
+    """The same, of what policies answer alone."""
+
+    kept: Mask
+    deciders: NDArray[np.int32]
+    votes: NDArray[np.bool_]
+    took_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +114,7 @@ class Policies:
 
     def decide(self, traces: Traces) -> Outcome:
         """What becomes of traces; takes from the rates."""
-        kept, deciders, votes = self._ask(traces)
+        kept, deciders, votes, took_s = self._ask(traces)
         for name, places in traces.deciders.items():
             decided = deciders == self.voters.index(name)
             deciders[decided] = self._first_inner[name] + places[decided]
@@ -113,7 +125,7 @@ class Policies:
         for member in self._members:
             if member.unconditional:
                 unconditional |= votes[:, member.place]
-        return Outcome(kept, deciders, probabilities, unconditional & kept, votes)
+        return Outcome(kept, deciders, probabilities, unconditional & kept, votes, took_s)
 
     def count_votes(self, votes: NDArray[np.bool_]) -> Mapping[tuple[str, str, bool], int]:
         """(policy, what the Collector calls its answer, whether that is for keeping) → traces, of votes as in `Outcome`."""
@@ -137,15 +149,17 @@ class Policies:
         settled: Mask = np.logical_or.reduce([policy.is_for(traces, asked) for policy in self._settling])
         return settled
 
-    def _ask(self, traces: Traces) -> tuple[Mask, NDArray[np.int32], NDArray[np.bool_]]:
+    def _ask(self, traces: Traces) -> _Answers:
         count = len(traces)
-        votes = np.zeros((count, len(self._members)), np.bool_)
+        votes, took_s = np.zeros((count, len(self._members)), np.bool_), np.zeros(len(self._members))
         dropped, forbidden, sampled, doubted, inverted = (np.zeros(count, np.bool_) for _ in range(5))
         # By whom: those that keep, those that keep where nobody doubts it, and those because of whom nothing is kept.
         keepers, consenters, enemies = (np.full(count, len(self._members), np.int32) for _ in range(3))
         for member in self._members:
             asked = ~dropped & ~sampled if self._first_match else ~dropped
+            started_s = time.perf_counter()
             vote = asked & member.policy.is_for(traces, asked)
+            took_s[member.place] = time.perf_counter() - started_s
             votes[:, member.place] = vote
             against = asked & ~vote
             if member.drops:
@@ -162,17 +176,17 @@ class Policies:
                 doubted |= against
         kept = ~dropped & ~forbidden & (sampled | (inverted & ~doubted))
         deciders = np.where(kept, np.where(sampled, keepers, consenters), enemies)
-        return kept, deciders, votes
+        return _Answers(kept, deciders, votes, took_s)
 
     def _probabilities(self, traces: Traces) -> NDArray[np.float64]:
         if not self._chances:
             return np.full(len(traces), np.nan)
         with_room, without = np.zeros((2, len(traces)), np.float64)
         for chance, share in self._chances:
-            kept = self._ask(traces.supposing(chance, within_budgets=True))[0]
+            kept = self._ask(traces.supposing(chance, within_budgets=True)).kept
             with_room[kept] += share
             if self._has_budgets:
-                kept = self._ask(traces.supposing(chance, within_budgets=False))[0]
+                kept = self._ask(traces.supposing(chance, within_budgets=False)).kept
             without[kept] += share
         # Shares that make up the whole add up to it but for what is lost in rounding.
         with_room[with_room > _ALL] = without[without > _ALL] = 1

@@ -158,6 +158,7 @@ class TailSampler:
             ages=Ages.of(decided.ages_ns),
             late_ages=Ages.of(decided.late_ages_ns),
             failures=decided.failures,
+            took_s=decided.took_s,
         )
 
     # When other settings come.
@@ -203,6 +204,7 @@ class TailSampler:
         decisions["reason"][is_too_large] = self._names.index(TRACE_TOO_LARGE)
         undecided = ~(is_decided | is_too_large)
         votes = np.zeros((len(slots), len(self.policies)), np.bool_)
+        took_s: Mapping[str, float] = {}
         if at_end and self._settings.drop_pending_traces_on_shutdown:
             decisions["reason"][undecided] = self._names.index(SHUTDOWN)
         elif undecided.any():
@@ -212,6 +214,7 @@ class TailSampler:
             decisions["probability"][undecided] = outcome.probabilities
             decisions["thresholds_stay"][undecided] = outcome.unconditional
             votes[undecided] = outcome.votes
+            took_s = dict(zip(self.policies, outcome.took_s.tolist(), strict=True))
         verdicts = Verdicts(
             keys=self._traces.table.keys[slots].view(np.uint8).reshape(-1, KEY_BYTES),
             kept=decisions["kept"],
@@ -232,6 +235,7 @@ class TailSampler:
             late_ages_ns=self._traces.take_late_ages_ns(),
             failures=failures,
             reasons=reasons,
+            took_s=took_s,
         )
 
     def _places_of(self, names: Sequence[str]) -> NDArray[np.int32]:

@@ -270,13 +270,18 @@ def matching_condition(metric: Metric, matchers: Sequence[Matcher]) -> tuple[str
     conditions, parameters = ["true"], dict[str, object]()
     for number, matcher in enumerate(matchers):
         if matcher.label in metric.labels:
-            text, name = f"toString({metric.labels[matcher.label]})", f"value{number}"
-            is_pattern, negation = "~" in matcher.operator, "NOT " if matcher.operator == "!~" else ""
-            conditions.append(
-                f"{negation}match({text}, {{{name}:String}})" if is_pattern else f"{text} {matcher.operator} {{{name}:String}}"
-            )
-            parameters[name] = f"^(?s:{matcher.value})$" if is_pattern else matcher.value
+            condition, values = compared(f"toString({metric.labels[matcher.label]})", matcher, f"value{number}")
+            conditions.append(condition)
+            parameters |= values
     return " AND ".join(conditions), parameters
+
+
+def compared(text: str, matcher: Matcher, name: str) -> tuple[str, dict[str, object]]:
+    """What a matcher asks of an expression in SQL, and the parameter of that name with which it is compared."""
+    if matcher.operator in ("=", "!="):
+        return f"{text} {matcher.operator} {{{name}:String}}", {name: matcher.value}
+    negation = "NOT " if matcher.operator == "!~" else ""
+    return f"{negation}match({text}, {{{name}:String}})", {name: f"^(?s:{matcher.value})$"}
 
 
 def _known(load: Load) -> list[str]:

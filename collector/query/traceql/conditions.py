@@ -23,7 +23,7 @@ from collector.query.predicates import (
     Value,
 )
 from collector.query.store import KINDS, STATUS_CODES
-from collector.query.traceql.fields import Subject
+from collector.query.traceql.fields import Place, Subject
 from collector.query.traceql.numbers import CALCULATIONS, Constant, constant_of, number_of
 from collector.query.traceql.source import Source, Words, words
 from config.ottl_grammar import OttlError
@@ -84,7 +84,7 @@ def _comparison(source: Source, tree: Words) -> Predicate:
         value = _value(source, subject, operator, right)
         match subject.takes:
             case "place":
-                return _place(operator, value)
+                return _place(cast("Place", subject.place), operator, value)
             case "count":
                 return CountsChildren(operator, cast("int", value))
         return _about(subject, operator, value)
@@ -185,8 +185,10 @@ def _of(subject: Subject, predicate: Predicate) -> Predicate:
     return predicate
 
 
-def _place(operator: Operator, value: Value) -> Predicate:
+def _place(place: Place, operator: Operator, value: Value) -> Predicate:
     """Of places in the tree, whether it is a root's: that is below zero, others are not."""
+    if place != "nestedSetParent":
+        raise ValueError(f"{place} is told by select({place}) only; sets are joined by >> and << instead")
     if (operator, value) in (("<", 0), ("=", -1), ("<=", -1)):
         return ROOT
     if (operator, value) in ((">=", 0), ("!=", -1), (">", -1), (">", 0)):

@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from collector.query.predicates import Attribute, Column, Field, Level
 from config.problems import nearest
 
 Takes = Literal["text", "kind", "status", "duration", "count", "anything", "place"]
 """Values that a field is compared with; `place` is a position in the tree, of which only the root's is known."""
+Place = Literal["nestedSetParent", "nestedSetLeft", "nestedSetRight"]
+"""What tells where in its tree a span stands."""
 Of = Literal["span", "parent", "root", "trace"]
 """Whose field it is: of the span itself, of its parent, of the root of its trace, of the trace as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is compared; `field` is None for what is no field of a span."""
+    """What is compared; `field` is None for what is no field of a span, `place` for what is none in a tree."""
 
     field: Field | None
     takes: Takes
     of: Of = "span"
+    place: Place | None = None
 
     @property
     def is_many(self) -> bool:
@@ -57,9 +60,8 @@ INTRINSICS: Final[Mapping[str, Subject]] = {
     "link:spanID": Subject("link span id", "text"),
     "instrumentation:name": Subject("scope name", "text"),
     "instrumentation:version": Subject("scope version", "text"),
-    "nestedSetParent": Subject(None, "place"),
+    **{place: Subject(None, "place", place=place) for place in get_args(Place)},
 }
-_NOT_SERVED: Final = ("nestedSetLeft", "nestedSetRight")
 _LEVELS: Final[Mapping[str, Level]] = {
     "": "span or resource",
     "span": "span",
@@ -78,8 +80,6 @@ def subject_of(word: str) -> Subject:
         ValueError: there is none; the text says what there is.
     """
     if "." not in word:
-        if word in _NOT_SERVED:
-            raise ValueError(f"{word} is not served here: spans have no such number; sets are joined by >> and << instead")
         if word not in INTRINSICS:
             remedy = nearest(word, INTRINSICS) or f"attributes are written as .{word}, and texts in double quotes"
             raise ValueError(f"{word} is no field that is served here; {remedy}")
@@ -89,6 +89,8 @@ def subject_of(word: str) -> Subject:
     if own != word:
         of, own = "parent", own if own.partition(".")[0] in _LEVELS else f".{own}"
     scope, _, key = own.partition(".")
+    if scope not in _LEVELS:
+        raise ValueError(f"{word} is no field that is served here; attributes are written as .{word}")
     return Subject(Attribute(_LEVELS[scope], _unquoted(key)), "anything", of)
 
 

@@ -17,7 +17,7 @@ total: _term ((PLUS | MINUS) _term)+
 _term: share | _operand
 share: _operand ((STAR | SLASH) _operand)+
 _operand: grouped | number
-?number: INT -> literal | FLOAT -> literal
+?number: INT -> literal | FLOAT -> literal | FRACTION -> literal
 grouped: "(" sets ("|" stage)+ ")" | "(" _result ")"
 stage: set | call
 call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
@@ -40,7 +40,7 @@ set: "{" [either] "}" | "(" sets ")"
 ?unary: MINUS unary | field | literal | "(" either ")"
 compare: COMPARE | ANGLE | NO_MATCH
 field: ATTRIBUTE | NAME
-literal: INT | FLOAT | DURATION | TEXT
+literal: INT | FLOAT | FRACTION | DURATION | TEXT
 
 COMPARE: /=~|!=|<=|>=|=/
 NO_MATCH: "!~"
@@ -58,6 +58,7 @@ PERCENT: "%"
 CARET: "^"
 ATTRIBUTE.2: /((parent|(parent\.)?(span|resource|event|link|instrumentation))\.|\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
 DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
+FRACTION.3: /\.\d+(?![^\s{}(),=~!<>&|^"`])/
 FLOAT: /\d+\.\d*([eE][-+]?\d+)?/
 INT: /\d+/
 TEXT: /"(\\.|[^"\\])*"|`[^`]*`/s

@@ -62,7 +62,7 @@ def number_of(source: Source, tree: Words) -> Number:
             raise source.error(tree, "expected a number, a duration, or a field with one")
         return constant.value
     if tree.data == "field":
-        return field_number(source, tree)
+        return "trace duration" if source.subject(tree).of == "trace" else field_number(source, tree)
     if tree.data not in CALCULATIONS:
         raise source.error(tree, "conditions cannot be calculated with")
     source.count_condition(tree)

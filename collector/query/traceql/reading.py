@@ -8,13 +8,14 @@ read_traceql('{ resource.service.name = "cart" && status = error } | count() > 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Field, HasRelative, Measured, Not, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
+from collector.query.traceql.fields import Place
 from collector.query.traceql.grammar import words_of
 from collector.query.traceql.numbers import Constant, constant_of
 from collector.query.traceql.sets import read_sets
@@ -35,11 +36,13 @@ class TraceQuery:
         where: which spans.
         shown: fields that the query names, with the words for them; what is found shows them.
         by: fields by which the spans of a trace are told apart, with the words for them.
+        places: what is told besides of where in the trees of their traces the spans stand.
     """
 
     where: Predicate
     shown: Mapping[str, Field] = field(default_factory=dict)
     by: Mapping[str, Field] = field(default_factory=dict)
+    places: Sequence[Place] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def read_traceql(text: str) -> TraceQuery:
     if tree.data != "pipeline":
         raise source.error(tree, "is about metrics, which are asked for elsewhere than traces")
     pipeline = _read_pipeline(source, tree, serves_metrics=False)
-    return TraceQuery(pipeline.where, source.shown, pipeline.by)
+    return TraceQuery(pipeline.where, source.shown, pipeline.by, source.places)
 
 
 def read_metrics(text: str) -> Result:

@@ -7,7 +7,7 @@ from typing import Final, cast
 from lark import Token, Tree
 
 from collector.query.predicates import Field
-from collector.query.traceql.fields import Subject, subject_of
+from collector.query.traceql.fields import Place, Subject, subject_of
 from config.ottl_grammar import OttlError
 
 Words = Tree[Token]
@@ -23,11 +23,13 @@ class Source:
     Attributes:
         text: of the query.
         shown: fields that the query has named so far, with the words for them.
+        places: what it wants to be told of where spans stand.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.shown: dict[str, Field] = {}
+        self.places: list[Place] = []
         self._conditions = 0
 
     def error(self, at: Words, message: str) -> OttlError:

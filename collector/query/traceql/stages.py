@@ -157,7 +157,10 @@ class Pipeline:
         if not call.arguments or any(argument.data != "field" for argument in call.arguments):
             raise self._source.error(call.tree, "select(...) needs fields, as in select(span.http.route)")
         for field in call.arguments:
-            self._source.show(field, self._source.subject(field))
+            subject = self._source.subject(field)
+            self._source.show(field, subject)
+            if subject.place is not None and subject.place not in self._source.places:
+                self._source.places.append(subject.place)
 
     def _alone(self, call: Call, example: str) -> None:
         if call.compared is not None:

@@ -19,6 +19,8 @@ CREATE TABLE IF NOT EXISTS {derived}_red_quarter_hour{on_cluster}
 )
 ENGINE = {aggregating_engine}
 PARTITION BY toDate(QuarterHour)
-ORDER BY (Workspace, ServiceName, QuarterHour, SpanName, SpanKind, StatusCode, Dimensions)
+-- Asked for are a few quarters of all services: the ends of a longer time.
+PRIMARY KEY (Workspace, toStartOfHour(QuarterHour), ServiceName)
+ORDER BY (Workspace, toStartOfHour(QuarterHour), ServiceName, QuarterHour, SpanName, SpanKind, StatusCode, Dimensions)
 {ttl_by_quarter_hour}
-SETTINGS index_granularity = 1024, ttl_only_drop_parts = 1{deduplication}
+SETTINGS index_granularity = 256, ttl_only_drop_parts = 1{deduplication}
