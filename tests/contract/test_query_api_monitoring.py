@@ -95,7 +95,7 @@ async def test_the_dashboard_has_what_numpy_finds(api: Api, workspace: str, aske
     seconds = (end - start) / 1e9
     spans = (await api.spans(workspace)).entries
     current, previous = spans.between(start, end), spans.between(before, start)
-    assert len(current) > 100
+    assert len(current) > 50
     assert_is(document["requests"]["current"], current, seconds)
     assert_is(document["requests"]["previous"], previous, seconds)
     assert document["complete"]
@@ -212,7 +212,7 @@ async def test_the_topology_of_hours_and_minutes_has_all_calls(api: Api) -> None
         for key, numbers in known.items():
             # What came apart is counted besides.
             assert found[key][0] >= numbers[0]
-    assert len(found) > 10
+    assert len(found) > 5
 
 
 async def test_what_cannot_be_asked_is_named(api: Api) -> None:
