@@ -54,11 +54,16 @@ class Masking:
         rest = np.flatnonzero(~allowed)
         others = pick(texts, rest)
         if whole:
-            made = [self._masked(text_at(others, row)) for row in range(len(rest))]
-            return Masked(allowed, Substituted(rest, as_lines(texts_of(made))))
+            return Masked(allowed, Substituted(rest, as_lines(self._all_masked(others))))
         mask = MASK if self._algorithm is None else lambda match: self._masked(match[0])
         numbers, lines = self._blocked.substitute(others, mask)
         return Masked(allowed, Substituted(rest[numbers], lines))
+
+    def _all_masked(self, texts: Texts) -> Texts:
+        if self._algorithm is None:
+            # The same text for all of them.
+            return pick(texts_of([MASK]), np.zeros(len(texts.offsets), np.int64))
+        return texts_of([self._masked(text_at(texts, row)) for row in range(len(texts.offsets))])
 
     def _masked(self, text: bytes) -> bytes:
         if self._algorithm is None:
