@@ -93,12 +93,13 @@ class DeadLetters:
         except OSError:
             for path in contents:
                 path.unlink(missing_ok=True)
+                _unfinished(path).unlink(missing_ok=True)
             raise
 
     def _make_sure_of_room(self, size: int) -> None:
         """Count `size` more bytes; what others have removed is noticed only when there seems to be no room."""
         if self._bytes is None or self._bytes + size > self._max_bytes:
-            self._bytes = sum(path.stat().st_size for path in self._paths())
+            self._bytes = sum(map(_size, self._paths()))
         if self._bytes + size > self._max_bytes:
             raise DeadLettersFull(f"dead letters may take {self._max_bytes} bytes: look at them with `spanhouse dead-letter`")
         self._bytes += size
@@ -131,10 +132,23 @@ class DeadLetters:
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file that outlasts a power cut, under its name only once it is whole."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        unfinished = path.with_name(path.name + _UNFINISHED)
+        unfinished = _unfinished(path)
         with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
         sync_directory(self._directory)
+
+
+def _unfinished(path: Path) -> Path:
+    """What a file is called while it is written."""
+    return path.with_name(path.name + _UNFINISHED)
+
+
+def _size(path: Path) -> int:
+    """Bytes that a file takes: none where it is gone, as when somebody drops entries meanwhile."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

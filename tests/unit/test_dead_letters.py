@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,26 @@ def test_nothing_is_written_beyond_the_bound(tmp_path: Path) -> None:
     with pytest.raises(DeadLettersFull, match="1000 bytes"):
         letters.add(numbered(2, 100), "batch-2", ERROR)
     assert [entry.spans for entry in letters.entries()] == [1]
+
+
+def test_an_entry_that_somebody_drops_while_room_is_counted_takes_none(tmp_path: Path) -> None:
+    # What is listed and gone when it is looked at.
+    (tmp_path / "clickhouse_second").mkdir()
+    (tmp_path / "clickhouse_second" / "dropped.otlp").symlink_to(tmp_path / "nowhere")
+    letters = letters_in(tmp_path)
+    letters.add(numbered(1), "batch-1", ERROR)
+    assert [entry.spans for entry in letters.entries()] == [1]
+
+
+def test_what_does_not_fit_on_the_disk_leaves_nothing_there(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            letters_in(tmp_path).add(numbered(1, 100), "batch-1", ERROR)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "clickhouse_second").iterdir()) == []
 
 
 @pytest.mark.parametrize("max_bytes", [500, 1 << 20])
