@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Final
 
@@ -40,19 +40,26 @@ class SeriesBound:
 
     def admit(self, labels: Labels) -> bool:
         """Whether a series is told apart from others. Of use from any thread."""
+        return self.admit_all([labels])[0]
+
+    def admit_all(self, series: Iterable[Labels]) -> list[bool]:
+        """The same of several series, which get their places in this order."""
         with self._lock:
             now_s = self._monotonic()
             self._expire(now_s)
-            if labels not in self._seen_s:
-                if not self._has_place_for(labels[0]):
-                    return False
-                self._of_workspace[labels[0]] += 1
-            self._seen_s[labels] = now_s
-            return True
+            return [self._admit(labels, now_s) for labels in series]
+
+    def _admit(self, labels: Labels, now_s: float) -> bool:
+        if labels not in self._seen_s:
+            if not self._has_place_for(labels[0]):
+                return False
+            self._of_workspace[labels[0]] += 1
+        self._seen_s[labels] = now_s
+        return True
 
     def _has_place_for(self, workspace: str) -> bool:
         given = len(self._seen_s)
-        share = self._most // len(self._of_workspace.keys() | {workspace})
+        share = self._most // (len(self._of_workspace) + (workspace not in self._of_workspace))
         return given < self._most or (given < 2 * self._most and self._of_workspace[workspace] < share)
 
     def _expire(self, now_s: float) -> None:

@@ -94,13 +94,14 @@ class RedMetrics:
         """
         series, first = combined([key.codes for key in keys], [len(key.values) for key in keys])
         labels = list(zip(*(_texts(key, first) for key in keys), strict=True))
-        together, alike = np.zeros((2, len(first)), np.bool_)
-        for number in np.argsort(-totals(series, weights, len(first)), kind="stable").tolist():
-            if not self._apart.admit(labels[number]):
-                together[number] = True
-                alike[number] = not self._together.admit(overflowing(labels[number]))
-        if not together.any():
+        order = np.argsort(-totals(series, weights, len(first)), kind="stable")
+        apart = self._apart.admit_all(labels[number] for number in order.tolist())
+        if all(apart):
             return keys
+        together, alike = np.zeros((2, len(first)), np.bool_)
+        others = order[~np.array(apart)]
+        together[others] = True
+        alike[others] = ~np.array(self._together.admit_all(overflowing(labels[number]) for number in others.tolist()))
         without_name, without_all = together[series], alike[series]
         workspace, service, operation, kind, status, *dimensions = keys
         return [
