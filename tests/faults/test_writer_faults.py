@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -35,7 +36,8 @@ from tests.support.faulty_clickhouse import (
 )
 from tests.support.waiting import until
 
-QUICK = RetryPolicy(initial_s=0.001, max_s=0.01, unsure_s=0.05)
+QUICK = RetryPolicy(initial_s=0.001, max_s=0.01, unsure_s=60)
+RESIGNED = replace(QUICK, unsure_s=0.05)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -47,11 +49,13 @@ def _kernels() -> None:
 class Line:
     """The way from queue to server."""
 
-    def __init__(self, endpoint: str, executor: ThreadPoolExecutor, settings: WriterSettings, timeout_s: float) -> None:
+    def __init__(
+        self, endpoint: str, executor: ThreadPoolExecutor, settings: WriterSettings, timeout_s: float, retry: RetryPolicy
+    ) -> None:
         self.account = Account()
         self.client = ClickHouseClient([endpoint], database="otel")
         self.writer = ClickHouseWriter(self.client, settings, executor)
-        self.sender = Sender(self.writer, "clickhouse", self.account, QUICK, timeout_s)
+        self.sender = Sender(self.writer, "clickhouse", self.account, retry, timeout_s)
         limits = BatchLimits(min_spans=10, max_spans=10, max_bytes=1 << 20, timeout_s=0.01)
         self.queue = MemoryQueue(QueueLimits(1 << 20))
         self.batcher = Batcher(self.queue, limits, self.sender, 2, executor)
@@ -61,9 +65,11 @@ class Line:
 
 
 @asynccontextmanager
-async def line_to(endpoint: str, settings: WriterSettings | None = None, timeout_s: float = 10.0) -> AsyncIterator[Line]:
+async def line_to(
+    endpoint: str, settings: WriterSettings | None = None, timeout_s: float = 10.0, retry: RetryPolicy = QUICK
+) -> AsyncIterator[Line]:
     with ThreadPoolExecutor(2) as executor:
-        line = Line(endpoint, executor, settings or WriterSettings(), timeout_s)
+        line = Line(endpoint, executor, settings or WriterSettings(), timeout_s, retry)
         async with line.client, asyncio.TaskGroup() as tasks:
             tasks.create_task(line.batcher.run())
             yield line
@@ -138,7 +144,7 @@ async def test_what_would_fail_again_is_dropped_and_what_follows_is_stored() -> 
 
 async def test_a_wrong_password_that_nobody_puts_right_drops_by_that_name() -> None:
     server = FaultyClickHouse(faults=deque([fails_with(516, "AUTHENTICATION_FAILED", 403)] * 1000))
-    async with listening(server) as endpoint, line_to(endpoint) as line:
+    async with listening(server) as endpoint, line_to(endpoint, retry=RESIGNED) as line:
         await line.queue.put(numbered(0, 10))
         await line.settle()
         assert line.account.drops == {"authentication_failed": 10}
