@@ -124,6 +124,8 @@ class EmbeddedServer:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C is for the daemon, which still has spans to store here before it stops this process.
+            start_new_session=True,
             env={**os.environ, ENVIRONMENT: Accounts(self._config.accounts).to_json()},
         )
         self._process = process

@@ -111,6 +111,11 @@ async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
         await EmbeddedServer(EmbeddedConfig(path=tmp_path / "file" / "clickhouse", listen="127.0.0.1:0")).start()
 
 
+async def test_ctrl_c_at_the_daemons_terminal_does_not_reach_the_server(server: EmbeddedServer) -> None:
+    assert server.pid is not None
+    assert os.getpgid(server.pid) != os.getpgrp()
+
+
 async def test_stopping_lets_a_running_insert_end(server: EmbeddedServer) -> None:
     await _execute(server, "CREATE TABLE t (x UInt64) ENGINE = MergeTree ORDER BY x")
     insert = asyncio.create_task(_execute(server, "INSERT INTO t SELECT number + sleepEachRow(0.2) FROM numbers(10)"))

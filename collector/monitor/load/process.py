@@ -48,6 +48,8 @@ class GeneratorProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            # Ctrl-C is for the daemon, which stops this process in its turn.
+            start_new_session=True,
             limit=_LONGEST_LINE,
         )
         assert process.stdin is not None  # noqa: S101 - it was asked for
