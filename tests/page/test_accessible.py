@@ -32,7 +32,10 @@ VIEWS: Final = {
     "load-test": "/load-tests?edit=new",
     "request": "/requests?edit=new",
     "failure-rule": "/failures?edit=new",
+    "apart": "/services/rest-service-3?apart=slow",
     "health": "/health",
+    "configuration": "/health?tab=configuration",
+    "changes": "/health?tab=changes",
 }
 
 

@@ -20,7 +20,7 @@ VIEWS: Final = (
     "/trace/{trace}?tab=times",
     "/compare?left={trace}&right={trace}",
     "/services",
-    "/services/rest-service-3",
+    "/services/rest-service-3?apart=failed",
     "/topology?table=open",
     "/dashboard",
     "/alerts",
@@ -30,6 +30,7 @@ VIEWS: Final = (
     "/failures?edit=new",
     "/tracing?edit=new",
     "/health",
+    "/health?tab=configuration",
 )
 
 WITHIN: Final = ".scroll-x, .windowed, .visually-hidden"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 
@@ -35,6 +36,31 @@ def test_a_query_completes_and_says_in_words_what_is_wrong_with_it(page: Page) -
     box.fill("duration >> 5ms")
     box.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("column")
+
+
+def test_a_pasted_trace_id_leads_to_the_trace(page: Page, shown: Daemon) -> None:
+    trace = json.loads(shown.get("/api/v1/traces?limit=1&start=1")[1])["traces"][0]["traceId"]
+    page.goto("/search")
+    box = page.get_by_role("combobox", name="Query")
+    box.fill(f"00-{trace}-00f067aa0ba902b7-01")
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(f"/trace/{trace}.*span=00f067aa0ba902b7"))
+    expect(page.get_by_role("treeitem").first).to_be_visible()
+
+
+def test_times_are_typed_and_shown_by_the_clock_of_the_chosen_zone(page: Page) -> None:
+    page.goto("/search?from=2026-03-01T11:00:00Z&to=2026-03-01T12:30:00Z&tz=Asia/Tokyo")
+    button = page.get_by_role("button", name="Time range")
+    expect(button).to_contain_text(re.compile("20:00 . 21:30"))
+    button.click()
+    dialog = page.get_by_role("dialog", name="Time range")
+    expect(dialog.get_by_label("From", exact=True)).to_have_value("2026-03-01 20:00:00")
+    dialog.get_by_label("Times in").select_option("UTC")
+    expect(dialog.get_by_label("From", exact=True)).to_have_value("2026-03-01 11:00:00")
+    dialog.get_by_label("From", exact=True).fill("2026-03-01 12:00")
+    dialog.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(re.compile(r"from=2026-03-01T12%3A00%3A00.000Z"))
+    expect(button).to_contain_text(re.compile("12:00 . 12:30"))
 
 
 def test_filters_are_chips_that_can_be_taken_away_and_shared(page: Page) -> None:

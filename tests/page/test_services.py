@@ -32,6 +32,16 @@ def test_a_service_is_found_by_name_and_tells_how_it_does(page: Page, shown: Dae
     expect(called).to_be_visible()
 
 
+def test_what_sets_failed_spans_apart_leads_to_those(page: Page) -> None:
+    page.goto("/services/rest-service-3")
+    page.get_by_role("button", name="Failed spans").click()
+    expect(page).to_have_url(re.compile("apart=failed"))
+    value = page.get_by_role("table", name="What sets them apart").get_by_role("link").first
+    value.click()
+    expect(page).to_have_url(re.compile(r"/search\?.*q=.*status"))
+    expect(page.get_by_role("table", name="Traces that fit").get_by_role("link").first).to_be_visible()
+
+
 def test_charts_can_be_read_as_tables_and_a_drag_chooses_the_time(page: Page, shown: Daemon) -> None:
     page.goto("/dashboard")
     chart = page.get_by_role("figure").filter(has=page.get_by_role("heading", name="Requests"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -69,6 +70,19 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("list", name="Spans").get_by_role("listitem").first).to_be_visible()
     page.get_by_role("tab", name="Self times").click()
     expect(page.get_by_role("table", name=re.compile("Self times"))).to_be_visible()
+
+
+def test_a_span_is_named_in_the_url_by_its_id(page: Page, shown: Daemon) -> None:
+    small = quote("trace.spans < 100 and status = error")
+    trace_id = json.loads(shown.get(f"/api/v1/traces?q={small}&limit=1&start=1")[1])["traces"][0]["traceId"]
+    waterfall = json.loads(shown.get(f"/api/v1/traces/{trace_id}/waterfall")[1])
+    span = next(bar for bar in waterfall["bars"] if bar["status"] == "error")
+    page.goto(f"/trace/{trace_id}?span={span['spanId']}")
+    expect(page.get_by_role("complementary").get_by_role("heading", level=2)).to_contain_text(span["name"])
+    expect(page.get_by_role("treeitem", selected=True)).to_have_attribute("aria-label", re.compile("failed"))
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="JSON", exact=True).click()
+    assert json.loads(saved.value.path().read_bytes())["traceId"] == trace_id
 
 
 def test_a_trace_that_is_not_there_is_said_to_be_missing_and_why_it_may_be(page: Page) -> None:

@@ -1,21 +1,22 @@
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Loading } from "../ui/notes";
-import { Toasts } from "../ui/toasts";
+import { ApiError } from "../api/client";
+import { ErrorNote, Loading } from "../ui/notes";
+import { tellError, Toasts } from "../ui/toasts";
+import { Fence } from "./Fence";
 import { Head } from "./Head";
 import { followLinks, path } from "./location";
 import { SignIn } from "./SignIn";
+import { useTabTitle } from "./title";
 import { viewOf, type View } from "./views";
 
 const loaded = new Map<View, ComponentType>();
 
 export function App() {
   useEffect(followLinks, []);
+  useEffect(tellUnhandled, []);
   const view = viewOf(path.value);
-  const Shown = useView(view);
-  useEffect(() => {
-    document.title = view.name ? `${view.name} · spanhouse` : "spanhouse";
-  }, [view]);
+  useTabTitle(view.name);
   return (
     <div class="shell">
       <a class="skip" href="#main">
@@ -23,7 +24,9 @@ export function App() {
       </a>
       <Head shown={view} />
       <main id="main" tabIndex={-1}>
-        {Shown ? <Shown /> : <Loading what="the view" />}
+        <Fence key={path.value}>
+          <Loaded view={view} />
+        </Fence>
       </main>
       <SignIn />
       <Toasts />
@@ -31,18 +34,35 @@ export function App() {
   );
 }
 
-function useView(view: View): ComponentType | undefined {
-  const [, render] = useState(0);
+/** What a person asked for and nobody has caught the failure of is told, rather than left in the console. */
+function tellUnhandled(): () => void {
+  const tell = (event: PromiseRejectionEvent): void => tellError(event.reason);
+  window.addEventListener("unhandledrejection", tell);
+  return () => window.removeEventListener("unhandledrejection", tell);
+}
+
+/** A view, which is loaded when it is first shown. */
+function Loaded({ view }: { view: View }) {
+  const [, setArrived] = useState<View>();
+  const [failed, setFailed] = useState<View>();
   useEffect(() => {
     if (loaded.has(view)) return;
     let wanted = true;
-    void view.load().then((module) => {
-      loaded.set(view, module.default);
-      if (wanted) render((count) => count + 1);
-    });
+    view.load().then(
+      (module) => {
+        loaded.set(view, module.default);
+        if (wanted) setArrived(view);
+      },
+      () => wanted && setFailed(view),
+    );
     return () => {
       wanted = false;
     };
   }, [view]);
-  return loaded.get(view);
+  const Shown = loaded.get(view);
+  if (Shown) return <Shown />;
+  if (failed === view) return <ErrorNote error={NOT_LOADED} onRetry={() => window.location.reload()} />;
+  return <Loading what="the view" />;
 }
+
+const NOT_LOADED = new ApiError(0, "The view could not be loaded", "The daemon does not answer, or another version of it runs since this page was opened.");

@@ -28,9 +28,10 @@ export function Head({ shown }: { shown: View }) {
           ))}
         </nav>
         <label class="row">
-          <span>Workspace</span>
+          <span class="head-label">Workspace</span>
           <input
             size={10}
+            title="Workspace"
             value={currentWorkspace()}
             pattern="[A-Za-z0-9._\-]{1,64}"
             onChange={(event) => setParameters({ ws: event.currentTarget.value || null })}

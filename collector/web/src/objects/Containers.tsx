@@ -71,7 +71,7 @@ function Union(props: FieldProps & { shape: Shape & { kind: "union" } }) {
     <>
       <div class="row" role="radiogroup" aria-label={label}>
         {shape.variants.map(([each]) => (
-          <label key={each} class="row chosen">
+          <label key={each} class="row variant">
             <input type="radio" name={`${props.path}-${shape.tag}`} checked={each === name} onChange={() => onChange(variantOf(shape, { ...carried(said), [shape.tag]: each })[2])} />
             {nameInWords(each)}
           </label>
@@ -96,7 +96,7 @@ function Either(props: FieldProps & { variants: readonly Shape[] }) {
     <>
       <div class="row" role="radiogroup" aria-label={label}>
         {variants.map((each, which) => (
-          <label key={which} class="row chosen">
+          <label key={which} class="row variant">
             <input type="radio" name={`${props.path}-either`} checked={which === at} onChange={() => onChange(each.kind === "object" ? {} : undefined)} />
             {each.kind === "object" ? "A secret" : "As it is"}
           </label>

@@ -1,7 +1,7 @@
 // What an object has said before, who changed it, and what they changed.
 import { useAnswer } from "../api/useAnswer";
 import { inWorkspace } from "../app/workspace";
-import { showTime } from "../time/range";
+import { showSecond } from "../time/range";
 import { ErrorNote, Loading } from "../ui/notes";
 import { differences } from "./difference";
 import type { Kind, Stored } from "./kind";
@@ -18,7 +18,7 @@ export function ObjectHistory<T extends Stored>({ kind, id }: { kind: Kind<T>; i
         <li key={version.version} class="card">
           <div class="row spread">
             <strong>{version.deleted ? "Deleted" : version.version === 1 ? "Made" : `Changed to version ${version.version}`}</strong>
-            <span class="soft">{version.updatedBy}, {showTime(BigInt(version.updatedAtUnixNano)).slice(0, 19)}</span>
+            <span class="soft">{version.updatedBy}, {showSecond(BigInt(version.updatedAtUnixNano))}</span>
           </div>
           {!version.deleted && <Differences before={data.versions[at + 1]} after={version} />}
         </li>

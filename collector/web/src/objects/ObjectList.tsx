@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { ask } from "../api/client";
 import { parameter, setParameters } from "../app/location";
 import { inWorkspace } from "../app/workspace";
-import { showAge } from "../time/range";
+import { showAge } from "../time/moment";
 import { Confirm } from "../ui/Dialog";
 import { Empty, ErrorNote, Loading } from "../ui/notes";
 import { tell, tellError } from "../ui/toasts";

@@ -10,5 +10,5 @@ export function useRange(everyMs = 0): TimeRange {
     const timer = setInterval(() => isRelative() && document.visibilityState === "visible" && setRound((before) => before + 1), everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
-  return useMemo(() => currentRange(), [parameter("from"), parameter("to"), round]);
+  return useMemo(() => currentRange(), [parameter("from"), parameter("to"), parameter("tz"), round]);
 }

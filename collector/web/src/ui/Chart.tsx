@@ -3,10 +3,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { setParameters } from "../app/location";
-import { currentZone, showTime } from "../time/range";
+import { currentZone, showClock, showSecond } from "../time/range";
 import "./chart.css";
 import { resolved } from "./colors";
-import type { Column } from "./steps";
+import { nanosOf, type Column } from "./steps";
 import { useColorsChange } from "./theme";
 
 export interface Series {
@@ -61,7 +61,7 @@ export function Chart({ title, starts, series, format, atLeast = 0, height = 180
     <figure class="chart">
       <figcaption>
         <h3>
-          {title} {shown !== null && <span class="soft">{showTime(BigInt(starts[shown] ?? 0) * 1_000_000_000n, zone).slice(11, 19)}</span>}
+          {title} {shown !== null && <span class="soft">{showClock(nanosOf(starts[shown] ?? 0))}</span>}
         </h3>
         <span class="row chart-legend">
           {series.map(({ label, values, color, dashed }) => (
@@ -98,7 +98,7 @@ function ChartTable({ title, starts, series, tell }: Pick<Props, "title" | "star
             <tbody>
               {starts.map((start, row) => (
                 <tr key={start}>
-                  <td>{showTime(BigInt(start) * 1_000_000_000n).slice(0, 19)}</td>
+                  <td>{showSecond(nanosOf(start))}</td>
                   {series.map(({ label, values }) => <td key={label} class="number">{tell(values[row])}</td>)}
                 </tr>
               ))}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { columnOf, growth, ratesOf, stepsOf } from "./steps";
+import { columnOf, growth, nanosOf, ratesOf, stepsOf } from "./steps";
 
 const MINUTE = 60_000_000_000n;
 
@@ -17,6 +17,10 @@ test("what did not happen counts as told, and what goes on is not taken for less
   expect(columnOf(points, steps, (point) => point.rate, null)).toEqual([null, 2, null]);
   expect(ratesOf(points, steps, (point) => point.rate)).toEqual([0, 2, 0]);
   expect(ratesOf(points, { starts: [3600, 3660], over: 0.25 }, (point) => point.rate)).toEqual([0, 8]);
+});
+
+test("seconds need not be whole", () => {
+  expect(nanosOf(1_700_000_000.123)).toBe(1_700_000_000_123_000_000n);
 });
 
 test("growth is a share of what was before, where there was something", () => {

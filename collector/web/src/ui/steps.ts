@@ -47,6 +47,11 @@ function secondsOf(ns: bigint): number {
   return Number(ns / 1_000_000n) / 1000;
 }
 
+/** Seconds since 1970, which need not be whole, in nanoseconds. */
+export function nanosOf(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1000)) * 1_000_000n;
+}
+
 /** How much more a value is than before, as a share of that; null where before was nothing. */
 export function growth(now: number | string | undefined, before: number | string | undefined): number | null {
   const [current, previous] = [Number(now), Number(before)];

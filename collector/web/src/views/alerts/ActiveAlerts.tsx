@@ -2,7 +2,7 @@
 import type { Schemas } from "../../api/client";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { useList } from "../../objects/useList";
-import { showAge } from "../../time/range";
+import { showAge } from "../../time/moment";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 import { Labels, Severity, showMeasured, Status } from "./badges";
 

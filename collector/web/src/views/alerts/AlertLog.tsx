@@ -2,7 +2,8 @@
 import type { Schemas } from "../../api/client";
 import { linkTo } from "../../app/location";
 import { useList } from "../../objects/useList";
-import { currentRange, rangeQuery, showTime } from "../../time/range";
+import { currentRange, rangeQuery, showSecond } from "../../time/range";
+import { Listing } from "../../ui/Listing";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 import { Labels, Severity, Status } from "./badges";
 
@@ -24,28 +25,17 @@ export function Happenings({ path, ranged = false }: { path: string; ranged?: bo
   if (!items) return <Loading what="what happened" />;
   if (!items.length) return <Empty title="Nothing happened"><p>No alert changed in this time range.</p></Empty>;
   return (
-    <>
-      <div class="scroll-x">
-        <table class="data">
-          <caption class="visually-hidden">What happened to alerts</caption>
-          <thead>
-            <tr>{["When", "Alert", "Of", "Became", "By", "Note"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
-          </thead>
-          <tbody>
-            {items.map((each) => (
-              <tr key={`${each.id} ${each.entry}`}>
-                <td class="when">{showTime(BigInt(each.atUnixNano)).slice(0, 19)}</td>
-                <td><a href={linkTo("/alerts", { alert: each.id })}>{each.ruleName}</a> <Severity severity={each.severity} /></td>
-                <td><Labels labels={each.group} /></td>
-                <td><Status status={each.status} flapping={each.flapping} /></td>
-                <td>{each.by}</td>
-                <td class="said">{each.event?.note}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {more && <button type="button" class="button" onClick={more}>More</button>}
-    </>
+    <Listing what="What happened to alerts" heads={["When", "Alert", "Of", "Became", "By", "Note"]} more={more}>
+      {items.map((each) => (
+        <tr key={`${each.id} ${each.entry}`}>
+          <td class="when">{showSecond(BigInt(each.atUnixNano))}</td>
+          <td><a href={linkTo("/alerts", { alert: each.id })}>{each.ruleName}</a> <Severity severity={each.severity} /></td>
+          <td><Labels labels={each.group} /></td>
+          <td><Status status={each.status} flapping={each.flapping} /></td>
+          <td>{each.by}</td>
+          <td class="said">{each.event?.note}</td>
+        </tr>
+      ))}
+    </Listing>
   );
 }

@@ -4,7 +4,8 @@ import { ApiError, ask, type Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
-import { showAge, showTime } from "../../time/range";
+import { showAge } from "../../time/moment";
+import { showSecond } from "../../time/range";
 import { showCount } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { tell } from "../../ui/toasts";
@@ -32,7 +33,7 @@ export function AlertPage({ id }: { id: string }) {
       <div class="card stack">
         <dl class="facts">
           <dt>Of</dt><dd><Labels labels={alert.group} /></dd>
-          <dt>Began</dt><dd>{showTime(BigInt(alert.startedAtUnixNano)).slice(0, 19)} ({showAge(BigInt(alert.startedAtUnixNano))})</dd>
+          <dt>Began</dt><dd>{showSecond(BigInt(alert.startedAtUnixNano))} ({showAge(BigInt(alert.startedAtUnixNano))})</dd>
           {event && <><dt>Fires when</dt><dd>{event.measure} is {event.condition}</dd></>}
           {alert.by && <><dt>By</dt><dd>{alert.by}</dd></>}
           {Object.entries(event?.annotations ?? {}).map(([name, text]) => [<dt key={`${name}-name`}>{name}</dt>, <dd key={name}><Annotation text={text} /></dd>])}
@@ -87,7 +88,7 @@ function Evidence({ event }: { event: Schemas["AlertEvent"] }) {
   return (
     <div class="scroll-x" tabIndex={0} role="group" aria-label="What was measured">
       <table class="data">
-        <caption class="alert-caption">What was measured until {showTime(BigInt(event.windowEndUnixNano)).slice(0, 19)}</caption>
+        <caption class="alert-caption">What was measured until {showSecond(BigInt(event.windowEndUnixNano))}</caption>
         <thead>
           <tr>
             <th scope="col">Of</th>

@@ -2,7 +2,8 @@
 import type { Schemas } from "../../api/client";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { useList } from "../../objects/useList";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
+import { Listing } from "../../ui/Listing";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 
 type Delivery = Schemas["AlertDeliveries"]["deliveries"][number];
@@ -24,28 +25,19 @@ export function Deliveries() {
       {!items && !error && <Loading what="deliveries" />}
       {items?.length === 0 && <Empty title="Nothing was sent"><p>Rules name channels, by which people are told. Test a channel to see whether it gets through.</p></Empty>}
       {items && items.length > 0 && (
-        <div class="scroll-x">
-          <table class="data">
-            <caption class="visually-hidden">Deliveries</caption>
-            <thead>
-              <tr>{["When", "Channel", "What", "Outcome", "Attempts", "Answer"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
-            </thead>
-            <tbody>
-              {items.map((each) => (
-                <tr key={`${each.eventKey} ${each.channelId}`}>
-                  <td class="when">{showTime(BigInt(each.atUnixNano)).slice(0, 19)}</td>
-                  <td>{each.channelName || "gone"} <span class="soft">{each.channelType}</span></td>
-                  <td>{each.alertId ? <a href={linkTo("/alerts", { alert: each.alertId })}>{each.what}</a> : each.what}</td>
-                  <td><span class={`badge ${BADGES[each.outcome] ?? "plain"}`}>{each.outcome}</span></td>
-                  <td class="number">{each.attempts}</td>
-                  <td class="said">{each.reason}{each.status ? ` (${each.status})` : ""} {each.answer}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Listing what="Deliveries" heads={["When", "Channel", "What", "Outcome", "Attempts", "Answer"]} more={more}>
+          {items.map((each) => (
+            <tr key={`${each.eventKey} ${each.channelId}`}>
+              <td class="when">{showSecond(BigInt(each.atUnixNano))}</td>
+              <td>{each.channelName || "gone"} <span class="soft">{each.channelType}</span></td>
+              <td>{each.alertId ? <a href={linkTo("/alerts", { alert: each.alertId })}>{each.what}</a> : each.what}</td>
+              <td><span class={`badge ${BADGES[each.outcome] ?? "plain"}`}>{each.outcome}</span></td>
+              <td class="number">{each.attempts}</td>
+              <td class="said">{each.reason}{each.status ? ` (${each.status})` : ""} {each.answer}</td>
+            </tr>
+          ))}
+        </Listing>
       )}
-      {more && <button type="button" class="button" onClick={more}>More</button>}
     </section>
   );
 }

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { ApiError, ask, type Schemas } from "../../api/client";
 import { inWorkspace } from "../../app/workspace";
-import { currentRange, rangeQuery, showTime, type TimeRange } from "../../time/range";
+import { currentRange, rangeQuery, showClock, showMinute, type TimeRange } from "../../time/range";
 import { ErrorNote } from "../../ui/notes";
 import { Labels } from "./badges";
 import { linesOf, type Line } from "./timeline";
@@ -60,7 +60,7 @@ function Outcome({ came, range }: Ran) {
       {lines.length > 0 && (
         <div class="dry-run">
           {lines.slice(0, MOST_LINES).map((line) => <Row key={JSON.stringify(line.group)} line={line} range={range} />)}
-          <div class="row spread soft small"><span>{showTime(range.start).slice(0, 16)}</span><span>{showTime(range.end).slice(0, 16)}</span></div>
+          <div class="row spread soft small"><span>{showMinute(range.start)}</span><span>{showMinute(range.end)}</span></div>
         </div>
       )}
       {lines.length > MOST_LINES && <p class="soft">and {lines.length - MOST_LINES} alerts more</p>}
@@ -70,7 +70,7 @@ function Outcome({ came, range }: Ran) {
 
 function Row({ line, range }: { line: Line; range: TimeRange }) {
   const whole = Number(range.end - range.start);
-  const told = line.bars.map((bar) => `${bar.status} ${showTime(bar.from).slice(11, 19)} to ${showTime(bar.to).slice(11, 19)}`).join("; ");
+  const told = line.bars.map((bar) => `${bar.status} ${showClock(bar.from)} to ${showClock(bar.to)}`).join("; ");
   return (
     <div>
       <div class="row spread"><span><Labels labels={line.group} /></span><span class="soft">fired {line.fired} ×</span></div>

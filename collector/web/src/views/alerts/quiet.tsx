@@ -1,7 +1,7 @@
 // When people do not want to hear of alerts: once, or again and again.
 import type { Schemas } from "../../api/client";
 import type { Kind } from "../../objects/kind";
-import { showTime } from "../../time/range";
+import { showMinute } from "../../time/range";
 import { Labels } from "./badges";
 import { RulePicker } from "./pickers";
 
@@ -15,7 +15,7 @@ function isNow({ startsAt, endsAt }: Silence): boolean {
 }
 
 function when(text: string): string {
-  return showTime(BigInt(Date.parse(text)) * 1_000_000n).slice(0, 16);
+  return showMinute(BigInt(Date.parse(text)) * 1_000_000n);
 }
 
 function Meant({ rules, labels }: { rules: readonly string[]; labels: Record<string, string> }) {

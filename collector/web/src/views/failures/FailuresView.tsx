@@ -3,7 +3,7 @@ import type { Schemas } from "../../api/client";
 import type { Kind } from "../../objects/kind";
 import { Objects } from "../../objects/Objects";
 import { nameInWords } from "../../objects/shape";
-import { showTime } from "../../time/range";
+import { showMinute } from "../../time/range";
 import { showShare } from "../../ui/format";
 import "./failures.css";
 import { HoldsNow } from "./HoldsNow";
@@ -49,5 +49,5 @@ export default function FailuresView() {
 function Until({ rule }: { rule: Rule }) {
   const now = Date.now();
   const state = Date.parse(rule.endsAt) <= now ? "over" : rule.startsAt && Date.parse(rule.startsAt) > now ? "to come" : rule.enabled ? "" : "off";
-  return <>{showTime(BigInt(Date.parse(rule.endsAt)) * 1_000_000n).slice(0, 16)} {state && <span class="badge plain">{state}</span>}</>;
+  return <>{showMinute(BigInt(Date.parse(rule.endsAt)) * 1_000_000n)} {state && <span class="badge plain">{state}</span>}</>;
 }

@@ -1,25 +1,27 @@
-// Whether the collector works, and what became of every span that it was given.
-import type { Schemas } from "../../api/client";
+// Whether the collector works, what became of every span that it was given, how it is configured, and who has changed what.
 import { useAnswer } from "../../api/useAnswer";
-import { showCount } from "../../ui/format";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { parameter } from "../../app/location";
+import { ErrorNote, Loading } from "../../ui/notes";
+import { Tabs } from "../../ui/Tabs";
+import { Accounts } from "./Accounts";
+import { Changes } from "./Changes";
+import { Configuration } from "./Configuration";
 
 interface Readiness {
   status: string;
   problems: Record<string, string>;
 }
 
-type Ledger = Schemas["Ledger"];
-type Account = Ledger["exporters"][number]["workspaces"][number];
-
 const AGAIN_MS = 5000;
 
 export default function HealthView() {
+  const tab = parameter("tab");
   return (
     <div class="stack">
       <h1>Health</h1>
       <Ready />
-      <Accounts />
+      <Tabs view="/health" label="Parts of health" tabs={[["spans", "Spans"], ["configuration", "Configuration"], ["changes", "Changes"]]} />
+      {tab === "configuration" ? <Configuration /> : tab === "changes" ? <Changes /> : <Accounts />}
       <p class="soft">
         <a href="/metrics">Metrics for Prometheus</a> · <a href="/docs">What the API can do</a>
       </p>
@@ -37,97 +39,4 @@ function Ready() {
       <span class="badge good">ready</span> Everything works.
     </p>
   );
-}
-
-function Accounts() {
-  const { data, error, again } = useAnswer<Ledger>("/api/v1/ledger", {}, AGAIN_MS);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the accounts" />;
-  const isEmpty = data.exporters.every((exporter) => exporter.workspaces.length === 0) && data.refused.length === 0;
-  if (isEmpty) {
-    return (
-      <Empty title="No span has come yet">
-        <p>Point any OpenTelemetry SDK at this machine, or let the shipped example send some:</p>
-        <pre>spanhouse demo</pre>
-      </Empty>
-    );
-  }
-  return (
-    <>
-      <p class="soft">
-        Received = refused + accepted; accepted + renamed = stored + dead letters + dropped + waiting.
-        {data.lasting ? " Counted over restarts." : " Counted since the daemon started."}
-      </p>
-      {data.exporters.map((exporter) => (
-        <section key={exporter.exporter} class="card">
-          <h2>Exporter {exporter.exporter}</h2>
-          <div class="scroll-x" tabIndex={0} role="group" aria-label="Workspaces">
-            <AccountTable accounts={exporter.workspaces} />
-          </div>
-        </section>
-      ))}
-      {data.refused.length > 0 && (
-        <section class="card">
-          <h2>Refused</h2>
-          <ul>
-            {data.refused.map((refused) => (
-              <li key={refused.workspace}>
-                {refused.workspace || "unknown"}: <Reasons reasons={refused.reasons} />
-              </li>
-            ))}
-          </ul>
-        </section>
-      )}
-    </>
-  );
-}
-
-function AccountTable({ accounts }: { accounts: readonly Account[] }) {
-  return (
-    <table class="data">
-      <thead>
-        <tr>
-          <th scope="col">Workspace</th>
-          <th scope="col">Service</th>
-          {["Accepted", "Renamed", "Stored", "Dead letters", "Waiting"].map((name) => (
-            <th key={name} scope="col" class="number">
-              {name}
-            </th>
-          ))}
-          <th scope="col">Dropped</th>
-        </tr>
-      </thead>
-      <tbody>
-        {accounts.flatMap((account) => [
-          <AccountRow key={account.workspace} workspace={account.workspace || "unknown"} service="all" account={account} />,
-          ...account.services.map((service) => (
-            <AccountRow key={`${account.workspace} ${service.service}`} workspace="" service={service.service || "(no name)"} account={service} />
-          )),
-        ])}
-      </tbody>
-    </table>
-  );
-}
-
-function AccountRow({ workspace, service, account }: { workspace: string; service: string; account: Omit<Account, "workspace" | "services"> }) {
-  return (
-    <tr>
-      <td>{workspace}</td>
-      <td>{service}</td>
-      {[account.accepted, account.renamed, account.stored, account.deadLetters, account.waiting].map((count, column) => (
-        <td key={column} class="number">
-          {showCount(count)}
-        </td>
-      ))}
-      <td>
-        <Reasons reasons={account.dropped} />
-      </td>
-    </tr>
-  );
-}
-
-function Reasons({ reasons }: { reasons: Record<string, number> }) {
-  const named = Object.entries(reasons);
-  if (!named.length) return <span class="soft">none</span>;
-  return <>{named.map(([reason, count]) => `${reason} ${showCount(count)}`).join(", ")}</>;
 }

@@ -4,7 +4,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { nameInWords } from "../../objects/shape";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 
@@ -27,7 +27,7 @@ export function Comparison({ run, base }: { run: string; base: string }) {
             <tr>
               <th scope="col">Figure</th>
               {[data.base, data.other].map((each) => (
-                <th key={each.id} scope="col" class="number"><a href={linkTo("/load-tests", { tab: "runs", run: each.id })}>{showTime(BigInt(each.startedAtUnixNano)).slice(0, 19)}</a></th>
+                <th key={each.id} scope="col" class="number"><a href={linkTo("/load-tests", { tab: "runs", run: each.id })}>{showSecond(BigInt(each.startedAtUnixNano))}</a></th>
               ))}
               <th scope="col" class="number">Change</th>
             </tr>

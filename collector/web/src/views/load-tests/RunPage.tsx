@@ -4,7 +4,7 @@ import { ask, type Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { Chart } from "../../ui/Chart";
 import { Confirm } from "../../ui/Dialog";
 import { showCount, showDuration, showRate, showShare } from "../../ui/format";
@@ -30,7 +30,7 @@ export function RunPage({ id }: { id: string }) {
         {run.state === "running" ? <Cancel run={run} /> : <Compare run={run} />}
       </div>
       <p class="soft">
-        Started {showTime(BigInt(run.startedAtUnixNano)).slice(0, 19)} by {run.startedBy}
+        Started {showSecond(BigInt(run.startedAtUnixNano))} by {run.startedBy}
         {latest && ` · now ${showRate(latest.requestsPerSecond)}, ${showShare(latest.errorShare)} failed, ${showCount(latest.inFlight)} in flight`}
       </p>
       {error && <ErrorNote error={error} />}
@@ -164,7 +164,7 @@ function Compare({ run }: { run: Run }) {
       Compare with
       <select value="" onChange={(event) => setParameters({ base: event.currentTarget.value })}>
         <option value="">another run …</option>
-        {others.map((other) => <option key={other.id} value={other.id}>{showTime(BigInt(other.startedAtUnixNano)).slice(0, 19)} ({other.state})</option>)}
+        {others.map((other) => <option key={other.id} value={other.id}>{showSecond(BigInt(other.startedAtUnixNano))} ({other.state})</option>)}
       </select>
     </label>
   );

@@ -2,8 +2,9 @@
 import type { Schemas } from "../../api/client";
 import { linkTo } from "../../app/location";
 import { useList } from "../../objects/useList";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { showDuration } from "../../ui/format";
+import { Listing } from "../../ui/Listing";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 
 type Run = Schemas["LoadTestRun"];
@@ -21,27 +22,16 @@ export function Runs() {
   if (!items) return <Loading what="runs" />;
   if (!items.length) return <Empty title="Nothing has run yet"><p>Run a <a href={linkTo("/load-tests")}>load test</a>; what came of it is kept here.</p></Empty>;
   return (
-    <>
-      <div class="scroll-x">
-        <table class="data">
-          <caption class="visually-hidden">Runs</caption>
-          <thead>
-            <tr>{["Test", "Started", "Took", "State", "By"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
-          </thead>
-          <tbody>
-            {items.map((run) => (
-              <tr key={run.id}>
-                <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
-                <td class="when">{showTime(BigInt(run.startedAtUnixNano)).slice(0, 19)}</td>
-                <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
-                <td><State run={run} /></td>
-                <td>{run.startedBy}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {more && <button type="button" class="button" onClick={more}>More</button>}
-    </>
+    <Listing what="Runs" heads={["Test", "Started", "Took", "State", "By"]} more={more}>
+      {items.map((run) => (
+        <tr key={run.id}>
+          <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
+          <td class="when">{showSecond(BigInt(run.startedAtUnixNano))}</td>
+          <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
+          <td><State run={run} /></td>
+          <td>{run.startedBy}</td>
+        </tr>
+      ))}
+    </Listing>
   );
 }

@@ -3,7 +3,7 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Outcome } from "./Executions";
@@ -27,7 +27,7 @@ export function ExecutionPage({ id }: { id: string }) {
       {execution.detail && <div class={execution.succeeded ? "note" : "note error"}><span class="said">{execution.detail}</span></div>}
       <div class="card">
         <dl class="facts">
-          <dt>Sent</dt><dd>{showTime(BigInt(execution.executedAtUnixNano)).slice(0, 19)} by {execution.executedBy}</dd>
+          <dt>Sent</dt><dd>{showSecond(BigInt(execution.executedAtUnixNano))} by {execution.executedBy}</dd>
           <dt>To</dt><dd>{execution.urls.join(" → ")} {execution.address && <span class="soft">({execution.address})</span>}</dd>
           <dt>Trace</dt>
           <dd>{execution.traceArrived ? <a href={linkTo(`/trace/${execution.traceId}`)}>{execution.traceId}</a> : <><span class="mono">{execution.traceId}</span> <span class="soft">no span of it has arrived</span></>}</dd>

@@ -2,8 +2,9 @@
 import type { Schemas } from "../../api/client";
 import { linkTo } from "../../app/location";
 import { useList } from "../../objects/useList";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { showDuration } from "../../ui/format";
+import { Listing } from "../../ui/Listing";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 
 type Execution = Schemas["RequestExecutions"]["executions"][number];
@@ -23,28 +24,17 @@ export function Executions() {
   if (!items) return <Loading what="executions" />;
   if (!items.length) return <Empty title="Nothing was sent yet"><p>Send a <a href={linkTo("/requests")}>saved request</a>.</p></Empty>;
   return (
-    <>
-      <div class="scroll-x">
-        <table class="data">
-          <caption class="visually-hidden">Executions</caption>
-          <thead>
-            <tr>{["When", "Request", "Outcome", "Took", "Trace", "By"].map((head) => <th key={head} scope="col">{head}</th>)}</tr>
-          </thead>
-          <tbody>
-            {items.map((each) => (
-              <tr key={each.id}>
-                <td class="when">{showTime(BigInt(each.executedAtUnixNano)).slice(0, 19)}</td>
-                <td><a href={linkTo("/requests", { tab: "executions", execution: each.id })}>{each.name}</a></td>
-                <td><Outcome execution={each} /></td>
-                <td class="when">{showDuration(each.timings.total)}</td>
-                <td>{each.traceArrived ? <a class="mono" href={linkTo(`/trace/${each.traceId}`)}>{each.traceId.slice(0, 8)}</a> : <span class="soft">not arrived</span>}</td>
-                <td>{each.executedBy}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      {more && <button type="button" class="button" onClick={more}>More</button>}
-    </>
+    <Listing what="Executions" heads={["When", "Request", "Outcome", "Took", "Trace", "By"]} more={more}>
+      {items.map((each) => (
+        <tr key={each.id}>
+          <td class="when">{showSecond(BigInt(each.executedAtUnixNano))}</td>
+          <td><a href={linkTo("/requests", { tab: "executions", execution: each.id })}>{each.name}</a></td>
+          <td><Outcome execution={each} /></td>
+          <td class="when">{showDuration(each.timings.total)}</td>
+          <td>{each.traceArrived ? <a class="mono" href={linkTo(`/trace/${each.traceId}`)}>{each.traceId.slice(0, 8)}</a> : <span class="soft">not arrived</span>}</td>
+          <td>{each.executedBy}</td>
+        </tr>
+      ))}
+    </Listing>
   );
 }

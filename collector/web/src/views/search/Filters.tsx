@@ -4,7 +4,8 @@ import { useAnswer } from "../../api/useAnswer";
 import type { Schemas } from "../../api/client";
 import { parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
-import { currentRange, rangeQuery, SECOND } from "../../time/range";
+import { SECOND } from "../../time/moment";
+import { currentRange, rangeQuery } from "../../time/range";
 import { activeFilters, FILTERS, type FilterName } from "./filters";
 
 const STATUSES = ["unset", "ok", "error"];

@@ -1,6 +1,7 @@
 import type { Schemas } from "../../api/client";
 import { linkTo, parameter, setParameters } from "../../app/location";
-import { showAge, showTime } from "../../time/range";
+import { showAge } from "../../time/moment";
+import { showTime } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
 import { showCount, showDuration } from "../../ui/format";
 
@@ -40,8 +41,9 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
   return (
     <tr>
       <td>
+        <span class="dot" style={{ background: serviceColor(hit.rootService ?? "") }} />{" "}
         <a href={linkTo(`/trace/${hit.traceId}`)}>
-          <span class="dot" style={{ background: serviceColor(hit.rootService ?? "") }} /> {hit.rootService === null ? "(the root has not come)" : `${hit.rootService}: ${hit.rootName}`}
+          {hit.rootService === null ? "(the root has not come)" : `${hit.rootService}: ${hit.rootName}`}
         </a>
         {first && (parameter("q") !== "" || parameter("operation") !== "") && (
           <div class="soft">
@@ -49,7 +51,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
           </div>
         )}
       </td>
-      <td title={showTime(start)}>{showAge(start)}</td>
+      <td class="when" title={showTime(start)}>{showAge(start)}</td>
       <td>
         <span class="spark" style={{ width: `${Math.max((Number(hit.durationNanos) / longest) * 8, 0.15)}rem` }} aria-hidden="true" /> {showDuration(hit.durationNanos)}
       </td>

@@ -1,9 +1,10 @@
 // The query in words, which completes names and values and says in plain language what is wrong with it.
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { ask, type ApiError, type Schemas } from "../../api/client";
-import { parameter, setParameters } from "../../app/location";
+import { go, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { currentRange, rangeQuery } from "../../time/range";
+import { linkToNamed } from "../trace/linkToNamed";
 import { typed } from "./typed";
 
 const FIELDS = [
@@ -27,7 +28,13 @@ export function QueryBox({ error }: { error: ApiError | undefined }) {
   useEffect(() => setText(inUrl), [inUrl]);
   const suggest = useSuggestions(setChoices, setMarked);
   const close = (): void => { setChoices([]); setMarked(-1); };
-  const run = (): void => { close(); setParameters({ q: text.trim() }); };
+  const run = (): void => {
+    suggest("");
+    close();
+    const trace = linkToNamed(text);
+    if (trace) go(trace);
+    else setParameters({ q: text.trim() });
+  };
   const take = (choice: string): void => {
     const at = box.current?.selectionStart ?? text.length;
     const head = text.slice(0, at);
@@ -44,7 +51,7 @@ export function QueryBox({ error }: { error: ApiError | undefined }) {
       <div class="query-box">
         <input ref={box} type="text" spellcheck={false} autocomplete="off" aria-label="Query" aria-invalid={Boolean(error)} aria-describedby={error ? `${list}-error` : undefined}
           role="combobox" aria-expanded={choices.length > 0} aria-controls={list} aria-activedescendant={marked >= 0 ? `${list}-${marked}` : undefined} aria-autocomplete="list"
-          placeholder='service = checkout and http.response.status_code >= 500 and duration > 250ms' value={text}
+          placeholder='service = checkout and http.response.status_code >= 500 and duration > 250ms, or a trace id' value={text}
           onInput={(event) => { setText(event.currentTarget.value); suggest(event.currentTarget.value.slice(0, event.currentTarget.selectionStart ?? undefined)); }}
           onKeyDown={(event) => {
             if (event.key === "ArrowDown" && choices.length) { setMarked((marked + 1) % choices.length); event.preventDefault(); }
@@ -70,15 +77,23 @@ export function QueryBox({ error }: { error: ApiError | undefined }) {
 function useSuggestions(show: (choices: readonly string[]) => void, mark: (at: number) => void): (head: string) => void {
   const timer = useRef(0);
   const asked = useRef(0);
-  return (head) => {
+  const stop = (): void => {
     window.clearTimeout(timer.current);
+    asked.current += 1;
+  };
+  useEffect(() => stop, []);
+  return (head) => {
+    stop();
+    if (!head) return show([]);
     timer.current = window.setTimeout(() => {
-      const round = ++asked.current;
-      void find(head).then((choices) => {
+      const round = asked.current;
+      const take = (choices: readonly string[]): void => {
         if (round !== asked.current) return;
         show(choices);
         mark(-1);
-      }, () => show([]));
+      };
+      // What cannot be completed is typed to its end; the search itself tells what is wrong.
+      find(head).then(take, () => take([]));
     }, PAUSE_MS);
   };
 }

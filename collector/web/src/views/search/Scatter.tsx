@@ -1,17 +1,17 @@
 // The hits as points: when they started, how long they took, and which failed. Drag over some to search among them only.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { go, linkTo, setParameters } from "../../app/location";
-import { showTime } from "../../time/range";
+import { showSecond } from "../../time/range";
 import { resolved } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
-import { theme } from "../../ui/theme";
+import { useCanvas } from "../../ui/useCanvas";
 
 type Hit = Schemas["Traces"]["traces"][number];
 
 const HEIGHT = 170;
-const LEFT = 64;
-const BOTTOM = 20;
+const [LEFT, RIGHT] = [64, 10];
+const [TOP, BOTTOM] = [8, 20];
 const NEAR = 8;
 
 interface Point {
@@ -21,8 +21,6 @@ interface Point {
 }
 
 export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { start: string; end: string } }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const [width, setWidth] = useState(1000);
   const [over, setOver] = useState<Hit | null>(null);
   const [drag, setDrag] = useState<[number, number, number, number] | null>(null);
   const start = BigInt(range.start);
@@ -30,24 +28,11 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
   const durations = traces.map((hit) => Math.max(Number(hit.durationNanos), 1));
   const low = Math.log10(Math.min(...durations)) - 0.1;
   const high = Math.log10(Math.max(...durations)) + 0.1;
-  const toX = (ns: bigint): number => LEFT + (Number(ns - start) / length) * (width - LEFT - 10);
-  const toY = (duration: number): number => (HEIGHT - BOTTOM) * (1 - (Math.log10(Math.max(duration, 1)) - low) / (high - low));
-  const points: Point[] = traces.map((hit) => ({ x: toX(BigInt(hit.startTimeUnixNano)), y: toY(Number(hit.durationNanos)), hit }));
-  useEffect(() => {
-    const node = canvas.current?.parentElement;
-    if (!node) return;
-    const observer = new ResizeObserver(() => setWidth(node.clientWidth));
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    const node = canvas.current;
-    const context = node?.getContext("2d");
-    if (!node || !context) return;
-    const scale = window.devicePixelRatio || 1;
-    node.width = width * scale;
-    node.height = HEIGHT * scale;
-    context.scale(scale, scale);
+  const toX = (ns: bigint, width: number): number => LEFT + (Number(ns - start) / length) * (width - LEFT - RIGHT);
+  const toY = (duration: number): number => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(duration, 1)) - low) / (high - low));
+  const pointsOf = (width: number): Point[] =>
+    traces.map((hit) => ({ x: toX(BigInt(hit.startTimeUnixNano), width), y: toY(Number(hit.durationNanos)), hit }));
+  const { canvas, width } = useCanvas(HEIGHT, [traces], (context, width) => {
     context.font = "11px system-ui, sans-serif";
     context.fillStyle = resolved("--text-soft");
     context.strokeStyle = resolved("--line");
@@ -59,24 +44,24 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
       context.stroke();
       context.fillText(showDuration(10 ** power), 2, Math.max(y + 4, 10));
     }
-    context.fillText(showTime(start).slice(0, 19), LEFT, HEIGHT - 4);
+    context.fillText(showSecond(start), LEFT, HEIGHT - 4);
     context.textAlign = "right";
-    context.fillText(showTime(BigInt(range.end)).slice(0, 19), width - 4, HEIGHT - 4);
+    context.fillText(showSecond(BigInt(range.end)), width - 4, HEIGHT - 4);
     const [good, bad] = [resolved("--accent"), resolved("--error")];
     context.globalAlpha = 0.75;
-    for (const { x, y, hit } of points) {
+    for (const { x, y, hit } of pointsOf(width)) {
       context.fillStyle = hit.errorCount ? bad : good;
       context.beginPath();
       context.arc(x, y, Math.min(3 + Math.log10(hit.spanCount + 1), 8), 0, 2 * Math.PI);
       context.fill();
     }
-  }, [traces, width, theme.value]);
+  });
   const near = (event: MouseEvent): Hit | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     let best: Point | null = null;
     let least = NEAR * NEAR;
-    for (const point of points) {
+    for (const point of pointsOf(width)) {
       const distance = (point.x - x) ** 2 + (point.y - y) ** 2;
       if (distance <= least) [best, least] = [point, distance];
     }
@@ -89,8 +74,8 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
   const select = ([x1, y1, x2, y2]: [number, number, number, number]): void => {
     const [left, right] = [Math.min(x1, x2), Math.max(x1, x2)];
     const [top, bottom] = [Math.min(y1, y2), Math.max(y1, y2)];
-    const timeAt = (x: number): string => String((start + BigInt(Math.round(((x - LEFT) / (width - LEFT - 10)) * length))) / 1_000_000n);
-    const durationAt = (y: number): string => `${Math.max(1, Math.round(10 ** (low + (1 - y / (HEIGHT - BOTTOM)) * (high - low))))}ns`;
+    const timeAt = (x: number): string => String((start + BigInt(Math.round(((x - LEFT) / (width - LEFT - RIGHT)) * length))) / 1_000_000n);
+    const durationAt = (y: number): string => `${Math.max(1, Math.round(10 ** (low + (1 - (y - TOP) / (HEIGHT - TOP - BOTTOM)) * (high - low))))}ns`;
     setParameters({ from: timeAt(Math.max(left, LEFT)), to: timeAt(right), minTraceDuration: durationAt(bottom), maxTraceDuration: durationAt(top) });
   };
   return (

@@ -1,12 +1,13 @@
 // Finding traces: a query in words, filters as chips, a picture of the hits, and the hits themselves.
 import { useState } from "preact/hooks";
-import { address, linkTo, parameter, parameters, setParameters } from "../../app/location";
+import { address, linkTo, parameter, setParameters } from "../../app/location";
 import { isRelative } from "../../time/range";
 import { CopyButton } from "../../ui/CopyButton";
 import { showCount } from "../../ui/format";
 import { Empty, ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { SendSpans } from "../../ui/SendSpans";
 import { Filters } from "./Filters";
-import { SORTS } from "./filters";
+import { activeFilters, SORTS } from "./filters";
 import { Hits } from "./Hits";
 import { QueryBox } from "./QueryBox";
 import { Scatter } from "./Scatter";
@@ -18,7 +19,7 @@ export default function SearchView() {
   const sort = parameter("sort", "start");
   // What comes is the latest, so that no other order can be followed.
   const live = wanted && isRelative() && sort === "start" && parameter("order") !== "asc";
-  const { found, error, loading, more } = useSearch(live);
+  const { found, error, loading, more, again } = useSearch(live);
   const follow = (): void => {
     setWanted(!live);
     setParameters({ sort: null, order: null });
@@ -47,7 +48,7 @@ export default function SearchView() {
           <CopyButton text={address()} what="a link to this search" label="Copy link" />
         </div>
       </div>
-      {error && error.parameter !== "q" && <ErrorNote error={error} />}
+      {error && error.parameter !== "q" && <ErrorNote error={error} onRetry={again} />}
       {!found && loading && <Loading what="traces" />}
       {found && (
         <div class={loading && !live ? "stack loading" : "stack"}>
@@ -78,7 +79,7 @@ export default function SearchView() {
 }
 
 function Nothing() {
-  const isFiltered = parameters.value.has("q") || ["service", "operation", "status", "text", "minDuration"].some((name) => parameters.value.has(name));
+  const isFiltered = parameter("q") !== "" || activeFilters().length > 0;
   return (
     <Empty title="No trace fits">
       {isFiltered ? (
@@ -87,13 +88,8 @@ function Nothing() {
         </p>
       ) : (
         <>
-          <p>Nothing was stored in this time range. Point any OpenTelemetry SDK at this machine:</p>
-          <pre>
-            OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 OTEL_SERVICE_NAME=my-service \{"\n"}
-            {"  "}opentelemetry-instrument python my_service.py
-          </pre>
-          <p>or let the shipped example send some:</p>
-          <pre>spanhouse demo</pre>
+          <p>Nothing was stored in this time range. Choose a longer one above, or send spans.</p>
+          <SendSpans />
         </>
       )}
     </Empty>

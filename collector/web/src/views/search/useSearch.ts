@@ -1,6 +1,6 @@
 // The hits of the search that the URL names, page by page; and those that come while it is followed.
-import { useEffect, useMemo, useState } from "preact/hooks";
-import { ApiError, ask, type Schemas } from "../../api/client";
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { ApiError, ask, token, type Schemas } from "../../api/client";
 import { follow } from "../../api/events";
 import { parameter, parameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
@@ -29,12 +29,15 @@ export interface Searched {
   error: ApiError | undefined;
   loading: boolean;
   more: () => void;
+  /** Ask once more. */
+  again: () => void;
 }
 
 export function useSearch(live: boolean): Searched {
   const [found, setFound] = useState<Found>();
   const [error, setError] = useState<ApiError>();
   const [loading, setLoading] = useState(true);
+  const [round, setRound] = useState(0);
   const asked = parameters.value.toString();
   const workspace = currentWorkspace();
   // Only what the API is asked for makes the question another one.
@@ -55,7 +58,7 @@ export function useSearch(live: boolean): Searched {
       setLoading(false);
     }, fail);
     return () => abort.abort();
-  }, [question]);
+  }, [question, round, token.value]);
   const isFollowed = live && found !== undefined;
   useEffect(() => {
     if (!isFollowed) return;
@@ -83,14 +86,19 @@ export function useSearch(live: boolean): Searched {
       clearTimeout(timer);
     };
   }, [isFollowed, question]);
+  const pages = useRef<AbortController>(null);
+  // A page of another question has no place among its hits.
+  useEffect(() => () => pages.current?.abort(), [question, round]);
   const more = (): void => {
     if (!found?.nextCursor) return;
     setLoading(true);
+    pages.current = new AbortController();
     const query = { ...searchQuery({ start: BigInt(found.range.start), end: BigInt(found.range.end) }), limit: PAGE, cursor: found.nextCursor };
-    ask<Traces>("/api/v1/traces", { query, workspace }).then((page) => {
+    ask<Traces>("/api/v1/traces", { query, workspace, signal: pages.current.signal }).then((page) => {
       setFound({ ...found, traces: [...found.traces, ...page.traces], nextCursor: page.nextCursor });
       setLoading(false);
     }, fail);
   };
-  return { found, error, loading, more };
+  const again = useCallback(() => setRound((before) => before + 1), []);
+  return { found, error, loading, more, again };
 }

@@ -4,7 +4,7 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
-import { rangeQuery, showTime, type TimeRange } from "../../time/range";
+import { rangeQuery, showMinute, showSecond, type TimeRange } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { SvgLink } from "../../ui/SvgLink";
@@ -55,8 +55,8 @@ function Cells({ map, service }: { map: Schemas["HeatMap"]; service: string }) {
           {grid.rows.map((upper, row) => row % LABEL_EVERY === 0 && (
             <text key={upper} x={LEFT - 6} y={height - row * ROW - 2} text-anchor="end">{showDuration(upper)}</text>
           ))}
-          <text x={LEFT} y={height + 14}>{showTime(BigInt(map.startUnixNano)).slice(0, 16)}</text>
-          <text x={WIDTH} y={height + 14} text-anchor="end">{showTime(BigInt(map.endUnixNano)).slice(0, 16)}</text>
+          <text x={LEFT} y={height + 14}>{showMinute(BigInt(map.startUnixNano))}</text>
+          <text x={WIDTH} y={height + 14} text-anchor="end">{showMinute(BigInt(map.endUnixNano))}</text>
           {grid.cells.map((placed, index) => {
             const { cell, column, row } = placed;
             return (
@@ -80,7 +80,7 @@ function Cells({ map, service }: { map: Schemas["HeatMap"]; service: string }) {
 
 function tell(cell: Placed["cell"]): string {
   const failed = Number(cell.errors) ? `, ${showCount(cell.errors)} failed` : "";
-  return `${showTime(BigInt(cell.startUnixNano)).slice(0, 19)}, ${showDuration(cell.minNanos)} to ${showDuration(cell.maxNanos)}: ${showCount(cell.count)} ${Number(cell.count) === 1 ? "span" : "spans"}${failed}`;
+  return `${showSecond(BigInt(cell.startUnixNano))}, ${showDuration(cell.minNanos)} to ${showDuration(cell.maxNanos)}: ${showCount(cell.count)} ${Number(cell.count) === 1 ? "span" : "spans"}${failed}`;
 }
 
 function tracesOf(cell: Placed["cell"], service: string): string {

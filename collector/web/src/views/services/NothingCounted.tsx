@@ -4,6 +4,7 @@ import { linkTo } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 import { Empty } from "../../ui/notes";
+import { SendSpans } from "../../ui/SendSpans";
 
 /** Why there are no numbers: no spans at all, or nothing that counts them; and what to do in either case. */
 export function NothingCounted({ range }: { range: TimeRange }) {
@@ -20,13 +21,8 @@ export function NothingCounted({ range }: { range: TimeRange }) {
   }
   return (
     <Empty title="No service has sent spans in this time range">
-      <p>Choose a longer time range above, or point any OpenTelemetry SDK at this machine:</p>
-      <pre>
-        OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 OTEL_SERVICE_NAME=my-service \{"\n"}
-        {"  "}opentelemetry-instrument python my_service.py
-      </pre>
-      <p>or let the shipped example send some:</p>
-      <pre>spanhouse demo</pre>
+      <p>Choose a longer time range above, or send spans.</p>
+      <SendSpans />
     </Empty>
   );
 }

@@ -1,6 +1,7 @@
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
-import { nowNs, type TimeRange } from "../../time/range";
+import { nowNs } from "../../time/moment";
+import { type TimeRange } from "../../time/range";
 import { Chart } from "../../ui/Chart";
 import { showDuration, showRate, showShare } from "../../ui/format";
 import { columnOf, ratesOf, stepsOf } from "../../ui/steps";

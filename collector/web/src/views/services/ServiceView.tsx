@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
+import { useTitle } from "../../app/title";
 import { currentWorkspace, inWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
@@ -10,6 +11,7 @@ import { serviceColor } from "../../ui/colors";
 import { Figure } from "../../ui/Figure";
 import { showCount, showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
+import { Apart } from "./Apart";
 import { Dependencies } from "./Dependencies";
 import { Errors } from "./Errors";
 import { HealthBadge } from "./health";
@@ -21,6 +23,7 @@ import { RequestCharts, SpanCharts } from "./RequestCharts";
 const AGAIN_MS = 30_000;
 
 export function ServiceView({ name }: { name: string }) {
+  useTitle(name);
   const range = useRange(AGAIN_MS);
   const query = useMemo(() => ({ ...rangeQuery(range), service: name }), [range, name]);
   const series = useAnswer<Schemas["DashboardSeries"]>(inWorkspace("dashboard/series"), { query });
@@ -67,6 +70,7 @@ export function ServiceView({ name }: { name: string }) {
       {requests && !requests.current && red.data && !spans && <NothingCounted range={range} />}
       {spans && <Operations service={name} range={range} />}
       <HeatMap service={name} range={range} />
+      {spans && <Apart service={name} range={range} slow={Number(spans.p95Nanos)} />}
       <div class="pairs">
         <Errors service={name} range={range} />
         <Dependencies service={name} range={range} />

@@ -4,7 +4,8 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { parameter, path, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
-import { nowNs, rangeQuery } from "../../time/range";
+import { nowNs } from "../../time/moment";
+import { rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
 import { Change } from "../../ui/Figure";
 import { showDuration, showRate, showShare } from "../../ui/format";
@@ -48,7 +49,7 @@ function ServiceList() {
           <input type="search" value={text} placeholder="any" onInput={(event) => setParameters({ name: event.currentTarget.value }, true)} />
         </label>
       </div>
-      {error && <ErrorNote error={error} onRetry={dashboard.again} />}
+      {error && <ErrorNote error={error} onRetry={() => { dashboard.again(); red.again(); }} />}
       {!isThere && !error && <Loading what="services" />}
       {isThere && (dashboard.data?.complete === false || red.data?.nextCursor) && (
         <Incomplete reason="there are more services than can be shown. Look for one by its name, or choose a shorter time range." />
@@ -95,11 +96,11 @@ function ServiceRow({ row: { name, service, series }, steps }: { row: Row; steps
       </th>
       <td>{service ? <HealthBadge health={service.health} reasons={service.reasons} /> : "serves nobody"}</td>
       <td class="number">
-        {rate === undefined ? "–" : showRate(rate)} <Small now={now?.perSecond} before={before?.perSecond} more="neither" />
+        <Small now={now?.perSecond} before={before?.perSecond} more="neither" /> {rate === undefined ? "–" : showRate(rate)}
       </td>
       <td class={`number ${Number(errorRate) ? "error-text" : ""}`}>{errorRate === undefined ? "–" : showShare(errorRate)}</td>
       <td class="number">
-        {p95 === undefined ? "–" : showDuration(Number(p95))} <Small now={now?.p95Nanos} before={before?.p95Nanos} more="worse" />
+        <Small now={now?.p95Nanos} before={before?.p95Nanos} more="worse" /> {p95 === undefined ? "–" : showDuration(Number(p95))}
       </td>
       <td>
         {series && <Spark values={ratesOf(series.points, steps, (point) => point.spansPerSecond)} failed={ratesOf(series.points, steps, (point) => Number(point.spansPerSecond) * Number(point.errorRate))} />}

@@ -1,5 +1,5 @@
-import { useEffect, useState } from "preact/hooks";
-import { ApiError, ask, type Schemas } from "../../api/client";
+import { useCallback, useEffect, useState } from "preact/hooks";
+import { ApiError, ask, token, type Schemas } from "../../api/client";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 
@@ -10,8 +10,9 @@ const PAGE = 100;
 export const MOST_PAGES = 5;
 
 /** Rate, errors and durations of all services of a range, page by page. The answer before stays until the new one is whole. */
-export function useAllSeries(range: TimeRange): { data: Red | undefined; error: ApiError | undefined } {
+export function useAllSeries(range: TimeRange): { data: Red | undefined; error: ApiError | undefined; again: () => void } {
   const [state, setState] = useState<{ data?: Red; error?: ApiError }>({});
+  const [round, setRound] = useState(0);
   const workspace = currentWorkspace();
   useEffect(() => {
     const abort = new AbortController();
@@ -26,6 +27,7 @@ export function useAllSeries(range: TimeRange): { data: Red | undefined; error: 
     };
     read().catch((error: unknown) => error instanceof ApiError && setState((before) => ({ ...before, error })));
     return () => abort.abort();
-  }, [range, workspace]);
-  return { data: state.data, error: state.error };
+  }, [range, workspace, token.value, round]);
+  const again = useCallback(() => setRound((before) => before + 1), []);
+  return { data: state.data, error: state.error, again };
 }

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { ApiError, ask, type Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { currentWorkspace, inWorkspace } from "../../app/workspace";
-import { showAge } from "../../time/range";
+import { showAge } from "../../time/moment";
 import { Confirm } from "../../ui/Dialog";
 import { ErrorNote } from "../../ui/notes";
 import { tell, tellError } from "../../ui/toasts";
@@ -47,7 +47,7 @@ export function Annotations({ traceId, spanId }: { traceId: string; spanId: stri
             <span class="soft">{each.createdBy}, {showAge(BigInt(each.createdAtUnixNano))}</span>
             <button type="button" class="button plain" aria-label="Delete the comment" onClick={() => setLeaving(each)}>×</button>
           </div>
-          <p class="said">{each.text}</p>
+          <p class="said comment">{each.text}</p>
         </div>
       ))}
       <form class="stack" onSubmit={(event) => { event.preventDefault(); void send(); }}>

@@ -1,8 +1,9 @@
 // The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { setParameters } from "../../app/location";
 import { colorIndex, resolved } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
+import { useCanvas } from "../../ui/useCanvas";
 import type { LoadedTrace } from "./loading";
 import { barAt, textAt, type Bar } from "./model";
 
@@ -10,30 +11,14 @@ const ROW = 20;
 const LEAST_WIDTH = 0.4;
 
 export function Flame({ trace }: { trace: LoadedTrace }) {
-  const canvas = useRef<HTMLCanvasElement>(null);
   const [root, setRoot] = useState<Bar | null>(null);
   const [over, setOver] = useState<Bar | null>(null);
-  const [width, setWidth] = useState(1000);
   const { bars, header } = trace;
   const from = root?.offset ?? 0;
   const length = Math.max(root?.duration ?? Number(header.durationNanos), 1);
   const top = root?.depth ?? 0;
-  useEffect(() => {
-    const node = canvas.current?.parentElement;
-    if (!node) return;
-    const observer = new ResizeObserver(() => setWidth(node.clientWidth));
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    const node = canvas.current;
-    if (!node) return;
-    const scale = window.devicePixelRatio || 1;
-    node.width = width * scale;
-    node.height = (header.depth - top) * ROW * scale;
-    const context = node.getContext("2d");
-    if (!context) return;
-    context.scale(scale, scale);
+  const height = (header.depth - top) * ROW;
+  const { canvas, width } = useCanvas(height, [bars, from, length, top], (context, width) => {
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
     const colors = Array.from({ length: 24 }, (_, at) => resolved(`--service-${at}`));
@@ -63,7 +48,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
         context.restore();
       }
     }
-  }, [bars, width, from, length, top]);
+  });
   const find = (event: MouseEvent): Bar | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const depth = top + Math.floor((event.clientY - box.top) / ROW);
@@ -78,20 +63,24 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     <div>
       <div class="row spread">
         <p class="soft" role="status">
-          {over ? `${over.service}: ${over.name}, ${showDuration(over.duration)} (self ${showDuration(over.self)})` : "Click a span to look into it, twice to see all of it."}
+          {over ? `${over.service}: ${over.name}, ${showDuration(over.duration)} (self ${showDuration(over.self)})` : root ? `${root.service}: ${root.name}, ${showDuration(root.duration)}` : "Click a span to look into it."}
         </p>
-        {root && <button type="button" class="button" onClick={() => setRoot(null)}>Whole trace</button>}
+        {root && (
+          <span class="row">
+            <button type="button" class="button" onClick={() => setParameters({ span: String(root.index), tab: null })}>Show in the waterfall</button>
+            <button type="button" class="button" onClick={() => setRoot(null)}>Whole trace</button>
+          </span>
+        )}
       </div>
       <div>
         <canvas
           ref={canvas}
           role="img"
           aria-label="Flame graph; the tab Spans has the same as a table"
-          style={{ width: "100%", height: `${(header.depth - top) * ROW}px`, cursor: "pointer" }}
+          style={{ width: "100%", height: `${height}px`, cursor: "pointer" }}
           onMouseMove={(event) => setOver(find(event))}
           onMouseLeave={() => setOver(null)}
           onClick={(event) => setRoot(find(event))}
-          onDblClick={(event) => { const bar = find(event); if (bar) setParameters({ span: String(bar.index), tab: null }); }}
         />
       </div>
     </div>

@@ -1,13 +1,14 @@
 // All of the trace on one small canvas; drag over it to zoom, drag what is zoomed to move it.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { colorIndex, resolved } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
-import { theme } from "../../ui/theme";
+import { useCanvas } from "../../ui/useCanvas";
 import type { Bars } from "./model";
 import type { CriticalPath } from "./path";
 import type { Zoom } from "./Waterfall";
 
 const HEIGHT = 64;
+const PATH_HEIGHT = 3;
 
 interface Props {
   bars: Bars;
@@ -18,37 +19,24 @@ interface Props {
 }
 
 export function Minimap({ bars, path, total, zoom, onZoom }: Props) {
-  const canvas = useRef<HTMLCanvasElement>(null);
-  const [width, setWidth] = useState(1000);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
-  useEffect(() => {
-    const node = canvas.current?.parentElement;
-    if (!node) return;
-    const observer = new ResizeObserver(() => setWidth(node.clientWidth));
-    observer.observe(node);
-    return () => observer.disconnect();
-  }, []);
-  useEffect(() => {
-    const node = canvas.current;
-    const context = node?.getContext("2d");
-    if (!node || !context) return;
-    const scale = window.devicePixelRatio || 1;
-    node.width = width * scale;
-    node.height = HEIGHT * scale;
-    const image = context.createImageData(node.width, node.height);
+  const { canvas } = useCanvas(HEIGHT, [bars, path, total], (context) => {
+    // Pixels of the screen, of which a CSS pixel may have several.
+    const { width, height } = context.canvas;
+    const image = context.createImageData(width, height);
     const draw = painter(image, total);
     const colors = pixelsOf([...bars.service.values.map((service) => resolved(`--service-${colorIndex(service)}`)), resolved("--error"), resolved("--critical")]);
     const [error, critical] = colors.slice(-2);
     // Many more bars than lines: of those that fall on one line the later are drawn over the earlier.
-    const step = node.height / Math.max(bars.count, 1);
+    const step = height / Math.max(bars.count, 1);
     for (let at = 0; at < bars.count; at++) {
       const offset = bars.offset[at] as number;
       const color = bars.failed[at] ? error : colors[bars.service.codes[at] as number];
       draw(offset, offset + (bars.duration[at] as number), at * step, (at + 1) * step, color as number);
     }
-    path?.from.forEach((from, at) => draw(from, path.to[at] as number, node.height - 3 * scale, node.height, critical as number));
+    path?.from.forEach((from, at) => draw(from, path.to[at] as number, height - (PATH_HEIGHT * height) / HEIGHT, height, critical as number));
     context.putImageData(image, 0, 0);
-  }, [bars, path, total, width, theme.value]);
+  });
   const timeAt = (event: PointerEvent): number => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     return (Math.min(Math.max(event.clientX - box.left, 0), box.width) / box.width) * total;

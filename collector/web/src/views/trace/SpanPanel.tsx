@@ -41,14 +41,14 @@ function SpanDetails({ traceId, details, span, bar, path }: { traceId: string; d
   const copied = JSON.stringify({ traceId, ...span, resource: details.resources[span.resource], scope }, null, 2);
   return (
     <>
-      <dl class="facts">
+      <dl class="facts inline-facts">
         <div><dt>Status</dt><dd class={bar.failed ? "error-text" : ""}>{span.status} {span.statusMessage}</dd></div>
         <div><dt>Kind</dt><dd>{span.kind}</dd></div>
         <div><dt>Start</dt><dd>{showTime(start)} <span class="soft">(+{showDuration(bar.offset)})</span></dd></div>
         <div><dt>Duration</dt><dd>{showDuration(bar.duration)}</dd></div>
         <div><dt>Self time</dt><dd>{showDuration(bar.self)}</dd></div>
         <div><dt>Span id</dt><dd><code>{span.spanId}</code> <CopyButton text={span.spanId} what="span id" /></dd></div>
-        {span.parentSpanId && <div><dt>Parent</dt><dd><code>{span.parentSpanId}</code></dd></div>}
+        {span.parentSpanId && <div><dt>Parent</dt><dd><a href={linkTo(`/trace/${traceId}`, { span: span.parentSpanId })}><code>{span.parentSpanId}</code></a></dd></div>}
         {span.traceState && <div><dt>Trace state</dt><dd><code>{span.traceState}</code></dd></div>}
       </dl>
       {path && (
@@ -120,7 +120,7 @@ function Links({ span }: { span: Span }) {
       <h3>Links to others ({span.links.length})</h3>
       {span.links.map((link, at) => (
         <details key={at}>
-          <summary><a href={linkTo(`/trace/${link.traceId}`)}><code>{link.traceId}</code></a> <span class="soft">span {link.spanId}</span></summary>
+          <summary><a href={linkTo(`/trace/${link.traceId}`, { span: link.spanId })}><code>{link.traceId}</code></a> <span class="soft">span {link.spanId}</span></summary>
           <Attributes attributes={link.attributes} level="link" />
         </details>
       ))}
@@ -139,7 +139,7 @@ function IncomingLinks({ traceId, spanId }: { traceId: string; spanId: string })
       <ul>
         {incoming.map((link) => (
           <li key={`${link.traceId} ${link.spanId}`}>
-            <a href={linkTo(`/trace/${link.traceId}`)}>{link.service}: {link.name}</a>
+            <a href={linkTo(`/trace/${link.traceId}`, { span: link.spanId })}>{link.service}: {link.name}</a>
           </li>
         ))}
       </ul>

@@ -1,13 +1,17 @@
 // One trace: waterfall, flame graph, tables; a panel for the span that is chosen.
-import { useEffect } from "preact/hooks";
 import { go, linkTo, parameter, path, setParameters } from "../../app/location";
+import { useTitle } from "../../app/title";
 import { currentWorkspace } from "../../app/workspace";
 import { showTime } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
 import { Empty, ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import { serviceColor } from "../../ui/colors";
+import { CopyButton } from "../../ui/CopyButton";
+import { download } from "../../ui/download";
 import { Flame } from "./Flame";
 import { adjusters, useTrace, type LoadedTrace } from "./loading";
+import { linkToNamed } from "./linkToNamed";
+import { Sampling } from "./Sampling";
 import { SelfTimes } from "./SelfTimes";
 import { SpanTable } from "./SpanTable";
 import "./trace.css";
@@ -27,10 +31,8 @@ export default function TraceView() {
 }
 
 function Trace({ traceId }: { traceId: string }) {
-  const { trace, error, loading } = useTrace(traceId);
-  useEffect(() => {
-    if (trace) document.title = `${trace.header.rootName || "trace"} · spanhouse`;
-  }, [trace?.header.rootName]);
+  const { trace, error, loading, again } = useTrace(traceId);
+  useTitle(trace ? trace.header.rootName || "trace" : "");
   if (error?.status === 404) {
     return (
       <Empty title="There is no such trace">
@@ -38,11 +40,12 @@ function Trace({ traceId }: { traceId: string }) {
           Nothing with the id <code>{traceId}</code> is stored in this workspace. It may still be on its way, have been dropped by
           sampling, or be older than spans are kept.
         </p>
+        <Sampling traceId={traceId} />
         <FindById />
       </Empty>
     );
   }
-  if (error) return <ErrorNote error={error} />;
+  if (error) return <ErrorNote error={error} onRetry={again} />;
   if (!trace) return <Loading what="the trace" />;
   const tab = parameter("tab", "waterfall");
   return (
@@ -70,7 +73,6 @@ function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTrace }) 
   const { header } = trace;
   const adjust = adjusters();
   const services = Object.entries(header.spansByService).sort((one, other) => other[1] - one[1]);
-  const link = `/api/v1/traces/${traceId}`;
   const toggle = (name: string) => setParameters({ adjust: (adjust.includes(name) ? adjust.filter((each) => each !== name) : [...adjust, name]).join(",") });
   return (
     <header class="stack">
@@ -86,17 +88,17 @@ function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTrace }) 
           <button type="button" class="button" onClick={() => go(linkTo("/compare", { left: traceId }))}>
             Compare
           </button>
-          <a class="button" href={link} download={`${traceId}.json`}>
+          <button type="button" class="button" onClick={() => void download(`${traceId}.json`, `/api/v1/traces/${traceId}`, {}, currentWorkspace())}>
             JSON
-          </a>
+          </button>
         </div>
       </div>
-      <dl class="facts">
+      <dl class="facts inline-facts">
         <div><dt>Started</dt><dd>{showTime(BigInt(header.startTimeUnixNano))}</dd></div>
         <div><dt>Spans</dt><dd>{showCount(header.spanCount)}</dd></div>
         <div><dt>Errors</dt><dd class={header.errorCount ? "error-text" : ""}>{showCount(header.errorCount)}</dd></div>
         <div><dt>Depth</dt><dd>{header.depth}</dd></div>
-        <div><dt>Trace id</dt><dd class="mono">{traceId}</dd></div>
+        <div><dt>Trace id</dt><dd><code>{traceId}</code> <CopyButton text={traceId} what="trace id" /></dd></div>
       </dl>
       <div class="row services" tabIndex={0} role="group" aria-label="Services of the trace">
         {services.map(([service, spans]) => (
@@ -117,11 +119,12 @@ function FindById() {
       onSubmit={(event) => {
         event.preventDefault();
         const text = new FormData(event.currentTarget).get("id");
-        if (typeof text === "string" && text.trim()) go(linkTo(`/trace/${encodeURIComponent(text.trim())}`));
+        const link = typeof text === "string" ? linkToNamed(text) : undefined;
+        if (link) go(link);
       }}
     >
       <label class="row">
-        Trace id <input name="id" size={34} required pattern="[0-9A-Fa-f\-]{16,36}" />
+        Trace id <input name="id" size={34} required pattern="[0-9A-Fa-f\-]{16,55}" title="A trace id, or the header traceparent" />
       </label>
       <button type="submit" class="button primary">
         Show

@@ -1,5 +1,6 @@
 // What is odd about a trace, what was done about it, and why it may be so.
 import { useState } from "preact/hooks";
+import { setParameters } from "../../app/location";
 import { showCount } from "../../ui/format";
 import type { Header } from "./loading";
 
@@ -29,7 +30,7 @@ export function Warnings({ header }: { header: Header }) {
   if (!byKind.size) return null;
   const chosen = byKind.get(open);
   return (
-    <section class="note warn" aria-label="What is odd about this trace">
+    <section class="note warn warnings" aria-label="What is odd about this trace">
       <div class="row">
         {[...byKind].map(([kind, warnings]) => (
           <button key={kind} type="button" class="button plain" aria-expanded={open === kind} onClick={() => setOpen(open === kind ? "" : kind)}>
@@ -43,7 +44,7 @@ export function Warnings({ header }: { header: Header }) {
           <ul>
             {chosen.slice(0, SHOWN).map((warning) => (
               <li key={`${warning.index} ${warning.text}`}>
-                <code>{warning.spanId}</code> {warning.text}
+                <button type="button" class="link mono" onClick={() => setParameters({ span: String(warning.index) })}>{warning.spanId}</button> {warning.text}
               </li>
             ))}
             {chosen.length > SHOWN && <li>and {showCount(chosen.length - SHOWN)} more</li>}

@@ -7,6 +7,7 @@ import { Windowed } from "../../ui/Windowed";
 import { useCriticalPath, type LoadedTrace } from "./loading";
 import { Minimap } from "./Minimap";
 import { ancestors, barAt, matcher, nextPlace, placesOf, repeats, visible, type Bars } from "./model";
+import { placeNamed } from "./named";
 import { isOnPath, onPath } from "./path";
 import { hint, ROW, WaterfallRow } from "./WaterfallRow";
 import { SpanPanel } from "./SpanPanel";
@@ -45,7 +46,8 @@ export function Waterfall({ traceId, trace, loading }: { traceId: string; trace:
   const searchBox = useRef<HTMLInputElement>(null);
   const shown = useMemo(() => visible(bars, collapsed, focus), [bars, collapsed, focus]);
   const path = useCriticalPath(traceId, trace, showPath && !loading);
-  const chosen = bars.place[Number(parameter("span", "-1"))] ?? -1;
+  const named = parameter("span");
+  const chosen = useMemo(() => placeNamed(bars, named), [bars, named]);
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
   const chosenBar = chosen < 0 ? undefined : barAt(bars, chosen);
   const isHit = useMemo(() => (search ? matcher(bars, search) : () => false), [bars, search]);

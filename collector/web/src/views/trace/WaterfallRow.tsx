@@ -21,7 +21,7 @@ interface Props {
 }
 
 export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent }: Props) {
-  const names = `waterfall-row${chosen ? " chosen" : ""}${hit ? " hit" : ""}${bar.failed ? " failed" : ""}`;
+  const names = `waterfall-row${chosen ? " chosen" : ""}${hit ? " hit" : ""}${bar.failed ? " failed" : ""}${bar.staysInService ? " same-service" : ""}`;
   const color = serviceColor(bar.service);
   const duration = showDuration(bar.duration);
   const shown = part(zoom, bar.offset, bar.offset + bar.duration);

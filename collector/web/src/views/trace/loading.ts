@@ -1,6 +1,6 @@
 // Loads a trace, in columns: what takes time is reading it at the daemon, which one answer for all of it does once.
 import { useMemo } from "preact/hooks";
-import type { ApiError, Schemas } from "../../api/client";
+import type { Schemas } from "../../api/client";
 import { useAnswer, type Answered } from "../../api/useAnswer";
 import { parameter } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
@@ -15,10 +15,10 @@ export interface LoadedTrace {
 }
 
 /** The trace of an id, with times as they are or adjusted. */
-export function useTrace(traceId: string): { trace: LoadedTrace | undefined; error: ApiError | undefined; loading: boolean } {
-  const { data, error, loading } = useInColumns<Schemas["WaterfallColumns"]>(`${pathOf(traceId)}/waterfall`);
+export function useTrace(traceId: string): Omit<Answered<unknown>, "data"> & { trace: LoadedTrace | undefined } {
+  const { data, ...asked } = useInColumns<Schemas["WaterfallColumns"]>(`${pathOf(traceId)}/waterfall`);
   const trace = useMemo(() => data && loaded(data), [data]);
-  return { trace, error, loading };
+  return { trace, ...asked };
 }
 
 function loaded({ bars, ...header }: Schemas["WaterfallColumns"]): LoadedTrace {

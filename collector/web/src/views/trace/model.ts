@@ -47,6 +47,8 @@ export interface Bar {
   depth: number;
   spanId: string;
   service: string;
+  /** Whether the parent is one of the same service. */
+  staysInService: boolean;
   name: string;
   kind: string;
   failed: boolean;
@@ -120,19 +122,22 @@ export function textAt({ values, codes }: Coded, at: number): string {
   return values[codes[at] as number] as string;
 }
 
-function spanIdAt({ spanIds }: Bars, at: number): string {
+/** The id of the span of a bar. */
+export function spanIdAt({ spanIds }: Bars, at: number): string {
   return typeof spanIds === "string" ? spanIds.slice(at * ID_LENGTH, (at + 1) * ID_LENGTH) : (spanIds[at] as string);
 }
 
 /** The bar at a place that there is. */
 export function barAt(bars: Bars, at: number): Bar {
+  const parent = bars.parent[at] as number;
   return {
     at,
     index: bars.index[at] as number,
-    parent: bars.parent[at] as number,
+    parent,
     depth: bars.depth[at] as number,
     spanId: spanIdAt(bars, at),
     service: textAt(bars.service, at),
+    staysInService: parent >= 0 && bars.service.codes[parent] === bars.service.codes[at],
     name: textAt(bars.name, at),
     kind: textAt(bars.kind, at),
     failed: bars.failed[at] === 1,

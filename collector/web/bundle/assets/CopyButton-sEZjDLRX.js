@@ -1,1 +1,0 @@
-import{S as e}from"./index-7kRH00A6.js";import{h as t}from"./client-CnXIzaTP.js";function n({text:n,what:r,label:i=`copy`}){return t(`button`,{type:`button`,class:`button plain small`,title:`Copy ${r}`,"aria-label":`Copy ${r}`,onClick:()=>navigator.clipboard.writeText(n).then(()=>e(`Copied ${r}`),()=>e(`${r} could not be copied`,!0)),children:i})}export{n as t};

@@ -1,1 +1,0 @@
-import{g as e,h as t}from"./index-7kRH00A6.js";import{h as n}from"./client-CnXIzaTP.js";function r({view:r,label:i,tabs:a}){let o=a[0]?.[0]??``,s=e(`tab`,o);return n(`nav`,{class:`tabs`,"aria-label":i,children:a.map(([e,i])=>n(`a`,{class:`button`,href:t(r,{tab:e===o?null:e}),"aria-current":e===s?`page`:void 0,children:i},e))})}export{r as t};

@@ -1,0 +1,42 @@
+// The configuration that runs, with all defaults; and reading its file again.
+import { useState } from "preact/hooks";
+import { ask, type Schemas } from "../../api/client";
+import { useAnswer } from "../../api/useAnswer";
+import { CopyButton } from "../../ui/CopyButton";
+import { Confirm } from "../../ui/Dialog";
+import { ErrorNote, Loading } from "../../ui/notes";
+import { tell, tellError } from "../../ui/toasts";
+
+export function Configuration() {
+  const { data, error, again } = useAnswer<Schemas["RunningConfiguration"]>("/api/v1/config");
+  const [asking, setAsking] = useState(false);
+  const reload = async (): Promise<void> => {
+    try {
+      const { applied, atRestart } = await ask<Schemas["Reloaded"]>("/api/v1/config/reload", { method: "POST" });
+      tell(applied.length ? `In force now: ${applied.join(", ")}` : "Nothing has changed that can be put in force without a restart");
+      if (atRestart.length) tell(`Waits for a restart: ${atRestart.join(", ")}`);
+      again();
+    } catch (caught) {
+      tellError(caught);
+    }
+  };
+  if (error) return <ErrorNote error={error} onRetry={again} />;
+  if (!data) return <Loading what="the configuration" />;
+  const text = JSON.stringify(data.configuration, null, 2);
+  return (
+    <section class="stack">
+      <div class="row spread">
+        <p class="soft">What runs, with all defaults; secrets are masked.</p>
+        <span class="row">
+          <CopyButton text={text} what="the configuration" label="Copy" />
+          <button type="button" class="button" onClick={() => setAsking(true)}>Read the file again</button>
+        </span>
+      </div>
+      <pre class="card configuration" tabIndex={0} role="group" aria-label="Configuration">{text}</pre>
+      {asking && (
+        <Confirm title="Read the configuration file again?" detail="What may change without a restart is in force at once. A file with mistakes changes nothing." verb="Read it"
+          onClose={() => setAsking(false)} onConfirm={() => void reload()} />
+      )}
+    </section>
+  );
+}
