@@ -28,8 +28,7 @@ from tests.support.clickhouse import embedded_server
 TABLE = "otel.otel_traces"
 TARGET = 0.8
 CONCURRENT_POSTS = 4
-"""Enough to keep the engine busy on a small machine. The exporter's ten consumers are rarely all at work, and ten posts without a
-pause overrun the engine's memory limit."""
+"""Enough to keep the engine busy on a small machine; ten posts without a pause overrun the engine's memory limit."""
 TIMEOUT_S = 300.0
 
 
