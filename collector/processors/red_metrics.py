@@ -76,8 +76,12 @@ class RedMetrics:
         if not len(batch):
             return Processed(batch)
         weights = adjusted_counts(batch)
-        keys = self._bounded([*keys_of(batch), *_dimensions(batch, self._dimensions)], weights)
-        series, first = combined([key.codes for key in keys], [len(key.values) for key in keys])
+        keys = [*keys_of(batch), *_dimensions(batch, self._dimensions)]
+        series, first = _series_of(keys)
+        bounded = self._bounded(keys, series, first, weights)
+        if bounded is not keys:
+            keys = bounded
+            series, first = _series_of(keys)
         of_series = [Key(key.values, key.codes[first]) for key in keys]
         starts, ends = batch.spans["start_time_unix_nano"], batch.spans["end_time_unix_nano"]
         durations = np.where(ends > starts, ends - starts, np.uint64(0))
@@ -87,12 +91,11 @@ class RedMetrics:
             measured=self._measures(series, of_series, durations, weights),
         )
 
-    def _bounded(self, keys: list[Key], weights: NDArray[np.float64]) -> list[Key]:
+    def _bounded(self, keys: list[Key], series: Codes, first: NDArray[np.intp], weights: NDArray[np.float64]) -> list[Key]:
         """The keys, of those spans whose series are not told apart without what tells these apart from others.
 
-        For new series, those with most spans come first.
+        For new series, those with most spans come first. The same list where all are told apart.
         """
-        series, first = combined([key.codes for key in keys], [len(key.values) for key in keys])
         labels = list(zip(*(_texts(key, first) for key in keys), strict=True))
         order = np.argsort(-totals(series, weights, len(first)), kind="stable")
         apart = self._apart.admit_all(labels[number] for number in order.tolist())
@@ -184,6 +187,11 @@ def _texts(key: Key, rows: NDArray[np.intp] | slice) -> list[str]:
 def _blank(key: Key, rows: NDArray[np.bool_]) -> Key:
     """The key with its first value, which stands for none, in these rows."""
     return Key(key.values, np.where(rows, 0, key.codes))
+
+
+def _series_of(keys: Sequence[Key]) -> tuple[Codes, NDArray[np.intp]]:
+    """Which series each span is of, and for each series a span of it."""
+    return combined([key.codes for key in keys], [len(key.values) for key in keys])
 
 
 def combined(codes: Sequence[Codes], sizes: Sequence[int]) -> tuple[Codes, NDArray[np.intp]]:

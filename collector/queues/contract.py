@@ -123,7 +123,7 @@ class Queue(Protocol[TakenT]):
         """Return when at least so many spans or bytes wait, when the queue is closed, or after `timeout_s` seconds."""
 
     def look_again(self) -> None:
-        """End the wait: something else is waited for now."""
+        """End the wait, since what is enough has changed."""
 
     async def take(self, max_spans: float, max_bytes: float) -> TakenT | None:
         """The oldest batches that keep within both limits, at least one; None when nothing waits."""

@@ -73,11 +73,13 @@ class Plan:
         changes: what is to be added, in this order.
         notes: what differs besides, and stays as it is.
         version: of the tables, as was recorded last; 0 when nothing was.
+        is_new: whether there is nothing yet.
     """
 
     changes: Sequence[Change]
     notes: Sequence[str]
     version: int
+    is_new: bool
 
 
 @dataclass(slots=True)
@@ -131,7 +133,7 @@ async def plan(client: ClickHouseClient, settings: SchemaSettings) -> Plan:
         # Tables that somebody has made by hand, with all that there is, need no record.
         why = [change.why for change in changes]
         changes.append(Change(_record_statement(settings, newest, why), f"version {newest} is recorded: {VERSIONS[newest]}"))
-    return Plan(changes, notes, version)
+    return Plan(changes, notes, version, is_new=not tables)
 
 
 async def apply(client: ClickHouseClient, settings: SchemaSettings) -> Plan:
@@ -152,7 +154,10 @@ async def apply(client: ClickHouseClient, settings: SchemaSettings) -> Plan:
                 raise
             _log.warning("schema_not_changed", change=change.why, error=str(error))
         else:
-            _log.info("schema_changed", because=change.why)
+            if not planned.is_new:
+                _log.info("schema_changed", because=change.why)
+    if planned.is_new:
+        _log.info("schema_made", database=settings.database, tables=len(TEMPLATES), version=max(VERSIONS))
     for note in planned.notes:
         _log.warning("schema_differs", note=note)
     return planned

@@ -172,7 +172,9 @@ class Exchange:
         if self._work is not None and not self._work.done():
             if query is not None and query.kills_with_its_client:
                 await self._workers.control(partial(self._engine.kill, query.connection.tag))
-            await asyncio.gather(self._work, return_exceptions=True)
+            await asyncio.wait([self._work])
+            if not self._work.cancelled():
+                self._work.exception()  # looked at: nobody waits for the answer any more
         if query is not None:
             await self._workers.run(query.end)
         release()

@@ -65,6 +65,17 @@ def shape(clickhouse: ClickHouse, database: str) -> bytes:
     return clickhouse.execute(f"SELECT name, create_table_query FROM system.tables WHERE database = '{database}' ORDER BY name")
 
 
+async def test_a_first_start_is_told_in_a_line_and_what_is_added_later_one_by_one(clickhouse: ClickHouse, database: str) -> None:
+    async with connected(clickhouse, database) as (client, settings):
+        with capture_logs() as made:
+            await migrations.apply(client, settings)
+        clickhouse.execute(f"DROP TABLE {database}.otel_red_hour")
+        with capture_logs() as changed:
+            await migrations.apply(client, settings)
+    assert [(line["event"], line["database"], line["tables"]) for line in made] == [("schema_made", database, len(TEMPLATES))]
+    assert changed[0]["because"] == f"`{database}`.`otel_red_hour` is missing"
+
+
 @pytest.mark.parametrize("form", FORMS)
 async def test_tables_of_every_age_are_brought_up_to_date_and_their_rows_are_read(
     clickhouse: ClickHouse, database: str, form: str

@@ -22,8 +22,8 @@ def missed_since(evaluated: int, current: int) -> range:
 
 
 def fires_where_spans_are_missing(rule: AlertRule) -> bool:
-    """Whether a rule says nothing of a minute that was missed.
+    """Whether that spans are missing can make a rule fire.
 
-    Spans may be missing because we were, and then nobody else was at fault.
+    Such a rule says nothing of a minute that was missed: spans may be missing because we were, and then nobody else was at fault.
     """
     return rule.no_data == "breach" or rule.condition.misses_spans
