@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 
 from exporters.base import ExportError
-from exporters.directories import sync_directory
+from exporters.directories import file_name, sync_directory
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 
@@ -64,7 +64,9 @@ class DeadLetters:
     """
 
     def __init__(self, directory: Path, exporter: str, max_bytes: int, now: Callable[[], int] = time.time_ns) -> None:
-        self._directory = directory / re.sub(r"[^\w.-]", "_", exporter)
+        self._directory = directory / file_name(exporter)
+        # Its name before each exporter had one of its own: entries of others may be there, too.
+        self._former = directory / re.sub(r"[^\w.-]", "_", exporter)
         self._exporter = exporter
         self._max_bytes = max_bytes
         self._now = now
@@ -83,8 +85,8 @@ class DeadLetters:
             workspace = batch.workspaces[index]
             spans = batch.select(workspace_of_span == index)
             entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
-            path = self._path(entry.id)
-            if not path.exists():
+            path = self._directory / _file(entry.id)
+            if not path.exists() and self._former_entry(entry.id) is None:
                 contents[path] = orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
         self._make_sure_of_room(sum(map(len, contents.values())))
         try:
@@ -106,13 +108,7 @@ class DeadLetters:
 
     def entries(self) -> Iterator[Entry]:
         """All entries, the oldest first. A file that is none is passed over."""
-        found = []
-        for path in self._paths():
-            try:
-                with path.open("rb") as file:
-                    found.append(Entry(**orjson.loads(file.readline())))
-            except (OSError, ValueError, TypeError):
-                continue
+        found = filter(None, map(_read, self._paths()))
         yield from sorted(found, key=lambda entry: (entry.time_unix_nano, entry.id))
 
     def request(self, entry: Entry) -> bytes:
@@ -124,10 +120,22 @@ class DeadLetters:
         self._path(entry.id).unlink(missing_ok=True)
 
     def _path(self, entry_id: str) -> Path:
-        return self._directory / f"{entry_id}{_ENTRY}"
+        """Where an entry is, or would be."""
+        return self._former_entry(entry_id) or self._directory / _file(entry_id)
+
+    def _former_entry(self, entry_id: str) -> Path | None:
+        """Where an entry of this exporter is under its directory's former name; None where it is not there."""
+        path = self._former / _file(entry_id)
+        return path if self._former != self._directory and self._is_own(path) else None
+
+    def _is_own(self, path: Path) -> bool:
+        entry = _read(path)
+        return entry is not None and entry.exporter == self._exporter
 
     def _paths(self) -> Iterator[Path]:
         yield from self._directory.glob(f"*{_ENTRY}")
+        if self._former != self._directory:
+            yield from filter(self._is_own, self._former.glob(f"*{_ENTRY}"))
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file that outlasts a power cut, under its name only once it is whole."""
@@ -139,6 +147,20 @@ class DeadLetters:
             os.fsync(file.fileno())
         unfinished.rename(path)
         sync_directory(self._directory)
+
+
+def _file(entry_id: str) -> str:
+    """What the file of an entry is called."""
+    return f"{entry_id}{_ENTRY}"
+
+
+def _read(path: Path) -> Entry | None:
+    """What a file says of its spans; None where it is no entry."""
+    try:
+        with path.open("rb") as file:
+            return Entry(**orjson.loads(file.readline()))
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _unfinished(path: Path) -> Path:

@@ -14,17 +14,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote
 
 import orjson
 import xxhash
 
 from exporters.base import Delivery
-from exporters.directories import sync_directory
+from exporters.directories import file_name, sync_directory
 
 _REWRITTEN_BYTES: Final = 1 << 20
 _DIGITS: Final = 16
-_LONGEST_NAME: Final = 160
 SUFFIX: Final = ".cuts"
 
 
@@ -207,12 +205,6 @@ class CutLog:
             self._file = os.dup(file.fileno())
         self._size, self._unwritten = len(data), b""
         self._shorten_at = len(data) + _REWRITTEN_BYTES
-
-
-def file_name(exporter: str) -> str:
-    """An exporter's id as a part of a file's name, of a length that file systems take."""
-    quoted = quote(exporter, safe="")
-    return quoted if len(quoted) <= _LONGEST_NAME else f"{quoted[:_LONGEST_NAME]}~{xxhash.xxh3_64_hexdigest(exporter.encode())}"
 
 
 def _private(path: str, flags: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from collector.clock import Clock
-from collector.journal.cuts import SUFFIX, CutLog, file_name
+from collector.journal.cuts import SUFFIX, CutLog
 from collector.journal.decisions import SUFFIX as DECISIONS
 from collector.journal.decisions import DecisionLog
 from collector.journal.directory import JournalError, lock
@@ -22,6 +22,7 @@ from collector.journal.segments import Segments
 from collector.journal.settings import JournalSettings
 from collector.journal.store import Store
 from collector.ledger import know
+from exporters.directories import file_name
 from exporters.divisions import Divisions
 
 _log = structlog.get_logger(__name__)

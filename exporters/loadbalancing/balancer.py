@@ -7,7 +7,6 @@ for a backend that goes, or that has failed for long, is handed back by its send
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
@@ -19,6 +18,7 @@ import numpy as np
 import structlog
 
 from exporters.base import Delivery, DerivedRows, Exporter
+from exporters.directories import file_name
 from exporters.loadbalancing.backend import Backend, BackendTelemetry, Health
 from exporters.loadbalancing.resolver import ResolveError, Resolver
 from exporters.loadbalancing.ring import Keys, Ring, key_of_text, keys_of_ids
@@ -174,7 +174,7 @@ class LoadBalancer:
             return await self.deliver(batch, name)
         member.deliveries += 1
         try:
-            delivery = await member.sender.deliver(batch, f"{name}-{re.sub(r'[^A-Za-z0-9.]', '_', address)}")
+            delivery = await member.sender.deliver(batch, f"{name}-{file_name(address)}")
         finally:
             member.deliveries -= 1
             await self._end_if_gone(member)

@@ -62,8 +62,8 @@ def test_nothing_is_written_beyond_the_bound(tmp_path: Path) -> None:
 
 def test_an_entry_that_somebody_drops_while_room_is_counted_takes_none(tmp_path: Path) -> None:
     # What is listed and gone when it is looked at.
-    (tmp_path / "clickhouse_second").mkdir()
-    (tmp_path / "clickhouse_second" / "dropped.otlp").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "clickhouse%2Fsecond").mkdir()
+    (tmp_path / "clickhouse%2Fsecond" / "dropped.otlp").symlink_to(tmp_path / "nowhere")
     letters = letters_in(tmp_path)
     letters.add(numbered(1), "batch-1", ERROR)
     assert [entry.spans for entry in letters.entries()] == [1]
@@ -77,16 +77,16 @@ def test_what_does_not_fit_on_the_disk_leaves_nothing_there(tmp_path: Path) -> N
             letters_in(tmp_path).add(numbered(1, 100), "batch-1", ERROR)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert list((tmp_path / "clickhouse_second").iterdir()) == []
+    assert list((tmp_path / "clickhouse%2Fsecond").iterdir()) == []
 
 
 @pytest.mark.parametrize("max_bytes", [500, 1 << 20])
 def test_spans_of_several_workspaces_are_set_aside_together_or_not_at_all(tmp_path: Path, max_bytes: int) -> None:
     letters = letters_in(tmp_path, max_bytes)
-    (tmp_path / "clickhouse_second").mkdir()
+    (tmp_path / "clickhouse%2Fsecond").mkdir()
     if max_bytes > 500:
         # The second entry cannot be written where a directory stands under its name.
-        (tmp_path / "clickhouse_second" / "batch-1-red.otlp.unfinished").mkdir()
+        (tmp_path / "clickhouse%2Fsecond" / "batch-1-red.otlp.unfinished").mkdir()
     with pytest.raises((DeadLettersFull, OSError)):
         letters.add(concatenate([of("blue", numbered(0, 2)), of("red", numbered(2, 1))]), "batch-1", ERROR)
     assert list(letters.entries()) == []
@@ -106,3 +106,28 @@ def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     (directory,) = tmp_path.iterdir()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in directory.iterdir()] == [0o600]
+
+
+def test_exporters_whose_names_differ_only_in_characters_that_file_names_lack_do_not_share_entries(tmp_path: Path) -> None:
+    first, second = (DeadLetters(tmp_path, name, 1 << 20, lambda: 7) for name in ("clickhouse/a/b", "clickhouse/a_b"))
+    first.add(numbered(1), "batch-1", ERROR)
+    second.add(numbered(2, 2), "batch-1", ERROR)
+    assert [entry.spans for entry in first.entries()] == [1]
+    assert [entry.spans for entry in second.entries()] == [2]
+
+
+def test_entries_are_found_where_they_were_when_names_were_not_told_apart(tmp_path: Path) -> None:
+    letters, neighbour = letters_in(tmp_path), DeadLetters(tmp_path, "clickhouse/second_", 1 << 20)
+    neighbour.add(numbered(9), "batch-2", ERROR)
+    letters.add(numbered(3, 2), "batch-1", ERROR)
+    former = tmp_path / "clickhouse_second"
+    (tmp_path / "clickhouse%2Fsecond").rename(former)
+    for path in (tmp_path / "clickhouse%2Fsecond_").iterdir():
+        path.rename(former / path.name)
+    (entry,) = letters.entries()
+    assert numbers(decode(letters.request(entry)).batch) == [3, 4]
+    letters.add(numbered(3, 2), "batch-1", ERROR)
+    assert len(list(letters.entries())) == 1
+    letters.remove(entry)
+    assert list(letters.entries()) == []
+    assert [path.name for path in former.iterdir()] == ["batch-2-default.otlp"]
