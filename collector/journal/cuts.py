@@ -18,8 +18,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 import xxhash
 
+from collector.journal.unsynced import UnsyncedNames
 from exporters.base import Delivery
-from exporters.directories import file_name, sync_directory
+from exporters.directories import file_name
 
 _REWRITTEN_BYTES: Final = 1 << 20
 _DIGITS: Final = 16
@@ -66,6 +67,7 @@ class CutLog:
         self._size = 0
         self._unwritten = b""
         self._shorten_at = _REWRITTEN_BYTES
+        self._names = UnsyncedNames([path.parent])
 
     @classmethod
     def create(cls, directory: Path, exporter: str, next_span: int, before: Mapping[str, int]) -> CutLog:
@@ -107,6 +109,7 @@ class CutLog:
             # If the log was written anew meanwhile, that has made it last.
             if file == self._file:
                 raise
+        self._names.sync()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -193,22 +196,24 @@ class CutLog:
         } | delivery_entry(self.settled)
         data = _line(state) * 2
         fresh = self.path.with_suffix(".new")
-        with open(fresh, "wb", buffering=0, opener=_private) as file:
+        file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
             written = 0
             while written < len(data):
-                written += file.write(data[written:])
-            os.fsync(file.fileno())
+                written += os.write(file, data[written:])
+            os.fsync(file)
             fresh.rename(self.path)
-            sync_directory(self.path.parent)
-            if self._file >= 0:
-                os.close(self._file)
-            self._file = os.dup(file.fileno())
+        except OSError:
+            os.close(file)
+            raise
+        # From here on nobody finds the file before it by its name: what is written now belongs in this one, come what may.
+        replaced, self._file = self._file, file
+        if replaced >= 0:
+            os.close(replaced)
         self._size, self._unwritten = len(data), b""
         self._shorten_at = len(data) + _REWRITTEN_BYTES
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+        self._names.changed = True
+        self._names.sync()
 
 
 def delivery_entry(delivery: Delivery) -> dict[str, Any]:

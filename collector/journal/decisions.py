@@ -8,7 +8,6 @@ its emissions done, and as many decisions as shall be remembered are in younger 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +19,9 @@ import structlog
 from collector.journal.cuts import delivery_entry, read_delivery
 from collector.journal.records import Damage, Record, head
 from collector.journal.segments import Segment, Segments
+from collector.journal.unsynced import UnsyncedFiles
 from collector.queues.held import Emission, Recorded
 from exporters.base import Delivery
-from exporters.directories import sync_directory
 
 _log = structlog.get_logger(__name__)
 
@@ -69,14 +68,12 @@ class DecisionLog:
 
     def __init__(self, directory: Path, keeps_rolled: bool) -> None:
         self.path = directory
-        self._keeps_rolled = keeps_rolled
-        self._rolled: list[int] = []
+        self._files = UnsyncedFiles([directory, directory.parent], keeps_rolled=keeps_rolled)
         self._segments: Segments | None = None
         self._contents: dict[Segment, _Content] = {}
         self._past: dict[str, Recorded] = {}
         self._unwritten: list[bytes] = []
         self._position = 0
-        self._names_changed = False
         self._remembered = (0, 0)
         self.next_piece = 1
         self.damaged_bytes = 0
@@ -129,27 +126,13 @@ class DecisionLog:
 
     def sync(self) -> None:
         """Make all that is written last; of use from any thread. Raises OSError."""
-        rolled = self._rolled[:]
-        current = self._segments.file if self._segments is not None else -1
-        for descriptor in rolled:
-            os.fdatasync(descriptor)
-        if current >= 0 and current not in rolled:
-            os.fdatasync(current)
-        if self._names_changed:
-            self._names_changed = False
-            sync_directory(self.path)
-            sync_directory(self.path.parent)
-        for descriptor in rolled:
-            self._rolled.remove(descriptor)
-            os.close(descriptor)
+        self._files.sync(lambda: self._segments.file if self._segments is not None else -1)
 
     def close(self) -> None:
         """Let go of the files."""
         if self._segments is not None:
             self._segments.end()
-        for descriptor in self._rolled:
-            os.close(descriptor)
-        self._rolled.clear()
+        self._files.close()
 
     def wasted(self, cuts: Container[str]) -> list[Segment]:
         """Files that nobody needs.
@@ -183,7 +166,7 @@ class DecisionLog:
         assert self._segments is not None  # noqa: S101 - a file of it is there
         self._segments.delete(segment)
         del self._contents[segment]
-        self._names_changed = True
+        self._files.names.changed = True
 
     def _write_unwritten(self) -> None:
         while self._unwritten:
@@ -196,7 +179,7 @@ class DecisionLog:
         begun = segment is None
         if segment is None:
             segment = segments.begin(self._position, time_ns)
-            self._names_changed = True
+            self._files.names.changed = True
         record = [head(segment.seed, kind, self._position, 1, time_ns, facts, body), body]
         try:
             segments.append(segment, record * times)
@@ -209,7 +192,7 @@ class DecisionLog:
 
     def _open(self) -> Segments:
         self.path.mkdir(mode=0o700, exist_ok=True)
-        self._segments = Segments(self.path, _SEGMENT_BYTES, self._rolled.append if self._keeps_rolled else os.close)
+        self._segments = Segments(self.path, _SEGMENT_BYTES, self._files.roll)
         return self._segments
 
     def _load(self, segments: Segments) -> None:

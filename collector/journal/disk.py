@@ -14,7 +14,7 @@ import structlog
 
 from collector.journal.group_commit import GroupCommit
 from collector.journal.segments import Segment, Segments
-from exporters.directories import sync_directory
+from collector.journal.unsynced import UnsyncedFiles
 
 _log = structlog.get_logger(__name__)
 
@@ -38,10 +38,8 @@ class Disk:
         self.dirty = False
         """Whether something was written since the last sync began."""
         self._directory = directory
-        self._keeps_rolled = keeps_rolled
         self._observe = observe
-        self._rolled: list[int] = []
-        self._names_changed = False
+        self._files = UnsyncedFiles([directory], keeps_rolled=keeps_rolled)
         self._newest: Segment | None = None
         self._segments: Segments | None = None
         self.requests = GroupCommit(self._sync, self.thread, observe)
@@ -56,20 +54,17 @@ class Disk:
 
     def roll(self, descriptor: int) -> None:
         """A file is full."""
-        if self._keeps_rolled:
-            self._rolled.append(descriptor)
-        else:
-            os.close(descriptor)
+        self._files.roll(descriptor)
 
     def written(self, segment: Segment) -> None:
         """Something was appended to a file."""
         if segment is not self._newest:
-            self._newest, self._names_changed = segment, True
+            self._newest, self._files.names.changed = segment, True
         self.dirty = True
 
     def deleted(self) -> None:
         """Files were deleted."""
-        self._names_changed = True
+        self._files.names.changed = True
 
     async def sync_logs(self) -> None:
         """Make what became of spans last. Raises OSError."""
@@ -86,18 +81,7 @@ class Disk:
 
     def _sync(self) -> None:
         """Make all requests last that were appended before. Runs in the thread."""
-        rolled = self._rolled[:]
-        current = self._segments.file if self._segments is not None else -1
-        for descriptor in rolled:
-            os.fdatasync(descriptor)
-        if current >= 0:
-            os.fdatasync(current)
-        if self._names_changed:
-            self._names_changed = False
-            sync_directory(self._directory)
-        for descriptor in rolled:
-            self._rolled.remove(descriptor)
-            os.close(descriptor)
+        self._files.sync(lambda: self._segments.file if self._segments is not None else -1)
 
     def reserve(self, nbytes: int) -> None:
         """Hold room for the logs, if there is any: without their lines nothing could ever be deleted from a full disk."""
@@ -138,6 +122,4 @@ class Disk:
     def close(self) -> None:
         """Let go of everything."""
         self.thread.shutdown()
-        for descriptor in self._rolled:
-            os.close(descriptor)
-        self._rolled.clear()
+        self._files.close()

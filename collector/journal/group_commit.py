@@ -47,11 +47,11 @@ class GroupCommit:
         finally:
             self._running = None
 
-    async def _sync_once(self) -> OSError | None:
+    async def _sync_once(self) -> Exception | None:
         started_s = time.monotonic()
         try:
             await asyncio.get_running_loop().run_in_executor(self._executor, self._sync)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody must wait for ever
             return error
         self._observe(time.monotonic() - started_s)
         return None
