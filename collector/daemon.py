@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -37,6 +37,8 @@ from config.model import Config
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
 from proto.warm import is_warm, warm
 
+T = TypeVar("T")
+
 _log = structlog.get_logger(__name__)
 
 _CHECK_TIMEOUT_S: Final = 2.0
@@ -44,6 +46,10 @@ _THREADS: Final = 2
 """Decoding, joining and encoding free the interpreter, so they use more than one core; few threads keep memory low."""
 _GRACE_SHARE: Final = 0.3
 """The part of the time for a shutdown that requests in flight get; the rest is for storing."""
+
+
+class _EndAskedFor(Exception):
+    """The end was asked for before all had started."""
 
 
 class Daemon:
@@ -77,6 +83,8 @@ class Daemon:
         self._telemetry = Telemetry(version, clock)
         self.keeps = False
         """Whether what is not stored outlives the process."""
+        self.compiles = False
+        """Whether a thread compiles kernels, which nothing can keep it from finishing: the process must not wait for that."""
         self._lost_nothing = True
 
     def stop(self) -> None:
@@ -100,9 +108,17 @@ class Daemon:
             JournalError: the journal cannot be used.
             StrategyFileError: the file of sampling strategies cannot be used.
         """
+        try:
+            await self._run()
+        except _EndAskedFor:
+            _log.info("stopped_while_starting")
+        return self._lost_nothing
+
+    async def _run(self) -> None:
+        """As `run`. Raises _EndAskedFor, too."""
         pool = ThreadPoolExecutor(_THREADS, "work")
         async with AsyncExitStack() as rooms:
-            rooms.callback(pool.shutdown)
+            rooms.callback(lambda: pool.shutdown(wait=not self.compiles, cancel_futures=True))
             store = None
             if self._store is not None:
                 store = Store(self._store, await rooms.enter_async_context(clickhouse_client(self._store)))
@@ -160,22 +176,21 @@ class Daemon:
                 self._clock,
             )
             urls = await rooms.enter_async_context(self._serving(ports))
-            kernels = asyncio.get_running_loop().run_in_executor(pool, _load_kernels)
+            kernels = asyncio.get_running_loop().run_in_executor(pool, self._load_kernels)
             watched = []
             if self._database:
-                watched.append(await self._database.ready())
+                watched.append(await self._unless_stopped(self._database.ready()))
                 urls["clickhouse"] = self._database.url
             watched += await rooms.enter_async_context(control.following())
             if alerting is not None:
                 await rooms.enter_async_context(alerting)
             watched.append(await rooms.enter_async_context(self._storing(pipeline)))
             watched.append(await rooms.enter_async_context(self._following(running)))
-            await kernels
+            await self._unless_stopped(kernels)
             spare_the_collector()
             async with self._receiving(receivers, health):
                 _log.info("ready", **receivers.addresses(), **urls)
                 await self._until_stopped(*watched)
-        return self._lost_nothing
 
     def _exporter_checks(self, pipeline: Pipeline, store: Store | None) -> dict[str, Check]:
         """What readiness asks about stores, and about other exporters, as far as there are any."""
@@ -241,13 +256,37 @@ class Daemon:
             _log.info("stopping", within_s=self._shutdown_s)
             await receivers.stop(self._shutdown_s * _GRACE_SHARE)
 
-    async def _until_stopped(self, *tasks: asyncio.Task[None]) -> None:
+    async def _until_stopped(self, *tasks: asyncio.Future[Any]) -> None:
         """Return when `stop` is called, or when one of the tasks ends, which none should."""
         stopping = asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+
+    async def _unless_stopped(self, step: Awaitable[T]) -> T:
+        """What a step of the start gives. Raises _EndAskedFor as soon as `stop` is called; the step is cancelled then."""
+        running = asyncio.ensure_future(step)
+        try:
+            await self._until_stopped(running)
+            if not running.done():
+                # No receiver has taken anything yet; what the journal has from before can wait for the next start.
+                self._deadline_s = asyncio.get_running_loop().time()
+                raise _EndAskedFor
+            return await running
+        finally:
+            running.cancel()
+
+    def _load_kernels(self) -> None:
+        self.compiles = not is_warm()
+        if self.compiles:
+            _log.info("compiling_kernels", note="first start of this version only, about a minute")
+        started_s = time.monotonic()
+        try:
+            warm()
+        finally:
+            self.compiles = False
+        _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))
 
     def _seconds_left(self) -> float:
         """What is left of the time for a shutdown; all of it when none has begun."""
@@ -298,11 +337,3 @@ async def store_trouble(pipeline: Pipeline, exporters: Container[str], client: C
     except (ClickHouseError, ClickHouseUnavailable) as error:
         return str(error)
     return ""
-
-
-def _load_kernels() -> None:
-    if not is_warm():
-        _log.info("compiling_kernels", note="first start of this version only, about a minute")
-    started_s = time.monotonic()
-    warm()
-    _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import importlib
 import os
 import platform
@@ -55,14 +56,20 @@ def execute(arguments: argparse.Namespace) -> int:
     os.umask(os.umask(0o077) | 0o007)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            lost_nothing = runner.run(_run(config, file, version))
+            lost_nothing, compiles = runner.run(_run(config, file, version))
         except (OSError, EmbeddedStartError, JournalError) as error:
             raise UserError(str(error)) from error
     _log.info("stopped", nothing_lost=lost_nothing)
-    return OK if lost_nothing else FAILED
+    status = OK if lost_nothing else FAILED
+    if compiles:
+        # The interpreter would wait for the compiler. Its files come to their names whole, so leaving it amid one harms none.
+        atexit._run_exitfuncs()
+        os._exit(status)
+    return status
 
 
-async def _run(config: Config, file: ConfigFile, version: str) -> bool:
+async def _run(config: Config, file: ConfigFile, version: str) -> tuple[bool, bool]:
+    """Whether nothing was lost, and whether a thread still compiles kernels."""
     async with AsyncExitStack() as stack:
         exporter = embedded_exporter(config)
         database = await stack.enter_async_context(EmbeddedDatabase(exporter)) if exporter else None
@@ -70,7 +77,7 @@ async def _run(config: Config, file: ConfigFile, version: str) -> bool:
         daemons = await asyncio.to_thread(importlib.import_module, "collector.daemon")
         daemon: Daemon = daemons.Daemon(config, file, version, database)
         _obey_signals(daemon)
-        return await daemon.run()
+        return await daemon.run(), daemon.compiles
 
 
 def _obey_signals(daemon: Daemon) -> None:

@@ -108,6 +108,17 @@ def test_a_second_signal_ends_a_daemon_that_cannot_store_at_once(lone: Daemon) -
     assert lone.event("leaving_at_once")
 
 
+def test_a_stop_does_not_wait_for_kernels_that_are_being_compiled(lone: Daemon, tmp_path: Path) -> None:
+    lone.environment = {"SPANHOUSE_KERNEL_CACHE": str(tmp_path / "kernels")}
+    lone.configure(journal={})
+    lone.launch()
+    eventually(lambda: lone.event("compiling_kernels"), "a compiler at work", START_DEADLINE_S)
+    assert lone.stop() == 0, lone.log
+    assert lone.event("stopped_while_starting")
+    assert lone.event("kernels_ready") is None
+    assert lone.events("stopped")[0]["nothing_lost"]
+
+
 @pytest.mark.parametrize("which", ["grpc", "http", "query", "clickhouse"])
 def test_a_taken_port_is_told_with_its_address_and_what_to_do(lone: Daemon, which: str) -> None:
     port = getattr(lone.ports, which)
