@@ -31,6 +31,7 @@ def journal_settings(config: Config) -> JournalSettings | None:
                 memory_bytes=configured.memory_bytes,
                 max_age_s=configured.max_age.seconds,
                 on_full=configured.on_full,
+                key=f"extensions.{name}.directory",
             )
     return None
 

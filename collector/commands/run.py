@@ -72,7 +72,7 @@ async def _run(config: Config, file: ConfigFile, version: str) -> tuple[bool, bo
     """Whether nothing was lost, and whether a thread still compiles kernels."""
     async with AsyncExitStack() as stack:
         exporter = embedded_exporter(config)
-        database = await stack.enter_async_context(EmbeddedDatabase(exporter)) if exporter else None
+        database = await stack.enter_async_context(EmbeddedDatabase(*exporter)) if exporter else None
         # Loading the daemon's modules takes a second, in which ClickHouse starts.
         daemons = await asyncio.to_thread(importlib.import_module, "collector.daemon")
         daemon: Daemon = daemons.Daemon(config, file, version, database)

@@ -54,11 +54,11 @@ async def _migrate(config: Config, migrate: _Migrate) -> dict[str, Plan]:
             _check_there_is_one(exporter)
         async with AsyncExitStack() as stack:
             try:
-                client = await _connected(exporter, stack)
+                client = await _connected(name, exporter, stack)
                 planned[name] = await migrate(client, schema_settings(exporter))
             except EmbeddedStartError as error:
                 note = "a daemon that runs has brought its tables up to date at its start"
-                raise UserError(f"exporters.{name}: {error}; {note}") from error
+                raise UserError(f"{error}; {note}") from error
             except (ClickHouseError, ClickHouseUnavailable, TlsError) as error:
                 raise UserError(f"exporters.{name}: {error}") from error
     return planned
@@ -69,9 +69,9 @@ def _check_there_is_one(exporter: ClickHouseExporter) -> None:
         raise UserError(f"there is no database in {exporter.embedded.path} yet; the daemon makes one, with all its tables")
 
 
-async def _connected(exporter: ClickHouseExporter, stack: AsyncExitStack) -> ClickHouseClient:
+async def _connected(name: str, exporter: ClickHouseExporter, stack: AsyncExitStack) -> ClickHouseClient:
     if exporter.is_embedded:
-        database = await stack.enter_async_context(EmbeddedDatabase(exporter))
+        database = await stack.enter_async_context(EmbeddedDatabase(name, exporter))
         await database.ready()
     return await stack.enter_async_context(clickhouse_client(exporter))
 

@@ -26,6 +26,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
+from collector.directories import in_use, unusable
 from collector.errors import Refused
 from collector.http_connection import ConnectionLimits, Runner
 from collector.logging import configure_logging
@@ -47,8 +48,6 @@ _log = structlog.get_logger(__name__)
 _PR_SET_PDEATHSIG = 1
 _DRAIN_S = 10.0
 _REPORT_INTERVAL_S = 1.0
-_LISTEN_KEY = "exporters.clickhouse.embedded.listen"
-_TLS_KEY = "exporters.clickhouse.embedded.tls"
 
 
 class StartError(Exception):
@@ -80,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--limits", type=json.loads, default={}, help="EngineLimits as JSON")
     parser.add_argument("--server-limits", type=json.loads, default={}, help="ServerLimits as JSON")
     parser.add_argument("--tls", type=ServerTls.model_validate_json, help="the listener's `tls` as JSON; clear text without")
+    parser.add_argument("--key", default="exporters.clickhouse.embedded", help="where all this is configured, for messages")
     parser.add_argument("--with-parent", action="store_true", help="stop when standard input ends or the parent dies")
     return parser.parse_args()
 
@@ -92,11 +92,11 @@ def _tables(text: str) -> SpanTables:
 async def _serve(arguments: argparse.Namespace) -> int:
     host, port = _address(arguments.listen)
     # Held to the end of the process, whatever ends it.
-    lock = _lock(arguments.path)
+    lock = _lock(arguments.path, f"{arguments.key}.path")
     handed_over = os.environ.pop(ENVIRONMENT, "")
     accounts = Accounts.from_json(handed_over) if handed_over else Accounts()
     rights = {account.name: Rights.of(account.reader.workspaces, account.reader.limits) for account in accounts if account.reader}
-    engine = _open_engine(arguments.path, EngineLimits(**arguments.limits), arguments.tables, rights)
+    engine = _open_engine(arguments.path, f"{arguments.key}.path", EngineLimits(**arguments.limits), arguments.tables, rights)
     try:
         limits = ServerLimits(**arguments.server_limits)
         refusals = Refusals()
@@ -105,7 +105,7 @@ async def _serve(arguments: argparse.Namespace) -> int:
         await runner.setup()
         listener = None
         try:
-            listener = await _listen(runner, host, port, arguments.tls)
+            listener = await _listen(runner, host, port, arguments.tls, arguments.key)
             stopped = _stop_event(watch_input=arguments.with_parent)
             _say({"ready": {"host": host, "port": listener.sockets[0].getsockname()[1], "version": engine.version}})
             while not await _within(_REPORT_INTERVAL_S, stopped):
@@ -128,44 +128,35 @@ def _address(listen: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, key: str) -> int:
     try:
         path.mkdir(parents=True, exist_ok=True)
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as refused:
-        raise StartError(
-            f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights"
-        ) from None
+        raise StartError(unusable(key, path, refused)) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        holder = os.pread(lock, 32, 0).decode(errors="replace").strip() or "unknown"
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
         os.close(lock)
-        raise StartError(
-            f"the data directory {path} is in use by the process with id {holder}; stop it, or use another directory"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, str(os.getpid()).encode(), 0)
+        raise StartError(in_use(key, path, holder)) from None
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+    except OSError as refused:
+        raise StartError(unusable(key, path, refused)) from None
     return lock
 
 
-def _unwritable(path: Path, refused: OSError) -> StartError:
-    if refused.errno == errno.ENOSPC:
-        return StartError(f"the disk that holds the data directory {path} is full; free some space")
-    return StartError(f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights")
-
-
-def _open_engine(path: Path, limits: EngineLimits, tables: SpanTables, rights: Mapping[str, Rights]) -> Engine:
+def _open_engine(path: Path, key: str, limits: EngineLimits, tables: SpanTables, rights: Mapping[str, Rights]) -> Engine:
     try:
         return Engine(path, limits, tables, rights.values())
     except ImportError as missing:
         raise StartError(f"chDB is not installed ({missing}); install the extra 'embedded'") from None
     except OSError as refused:
-        raise StartError(
-            f"the data directory {path} cannot be written ({refused.strerror}); choose another or mend its rights"
-        ) from None
+        raise StartError(unusable(key, path, refused)) from None
     except DatabaseError as refused:
-        raise StartError(f"the engine does not start on {path}: {refused.text}") from None
+        raise StartError(f"{key}: the engine does not start on {path}: {refused.text}") from None
 
 
 def _runner(server: Server, limits: ServerLimits, refusals: Refusals) -> Runner:
@@ -191,17 +182,17 @@ def _refuse(refusals: Refusals, error: Exception) -> web.Response:
     return web.Response(status=431 if reason == "header_too_large" else 400, text=f"{error}\n")
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, tls: ServerTls | None) -> asyncio.Server:
+async def _listen(runner: web.AppRunner, host: str, port: int, tls: ServerTls | None, key: str) -> asyncio.Server:
     assert runner.server is not None  # noqa: S101 - it was set up
     try:
-        encryption = listening_options(tls, _TLS_KEY)
+        encryption = listening_options(tls, f"{key}.tls")
         return await asyncio.get_running_loop().create_server(runner.server, host, port, reuse_address=True, **encryption)
     except TlsError as refused:
         raise StartError(str(refused)) from None
     except OSError as refused:
         if refused.errno == errno.EADDRINUSE:
-            raise StartError(f"the port {port} of {host} is taken; stop what listens there, or change {_LISTEN_KEY}") from None
-        raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); change {_LISTEN_KEY}") from None
+            raise StartError(f"the port {port} of {host} is taken; stop what listens there, or change {key}.listen") from None
+        raise StartError(f"cannot listen at {host}:{port} ({refused.strerror}); change {key}.listen") from None
 
 
 def _report(refusals: Refusals) -> None:

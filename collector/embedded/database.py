@@ -32,8 +32,8 @@ class EmbeddedDatabase:
     Entering does not wait until the server is ready, so that the rest of the daemon is loaded meanwhile: `ready` waits.
     """
 
-    def __init__(self, settings: ClickHouseExporter) -> None:
-        self._server = EmbeddedServer(server_config(settings))
+    def __init__(self, name: str, settings: ClickHouseExporter) -> None:
+        self._server = EmbeddedServer(server_config(name, settings))
         self._path = settings.embedded.path
         self._task: asyncio.Task[None] | None = None
         self._started = asyncio.Event()
@@ -88,9 +88,9 @@ class EmbeddedDatabase:
         await self._server.supervise()
 
 
-def embedded_exporter(config: Config) -> ClickHouseExporter | None:
-    """The exporter that writes to a ClickHouse of our own, if there is one."""
-    return next((exporter for exporter in config.stores.values() if exporter.is_embedded), None)
+def embedded_exporter(config: Config) -> tuple[str, ClickHouseExporter] | None:
+    """The id and the settings of the exporter that writes to a ClickHouse of our own, if there is one."""
+    return next(((name, exporter) for name, exporter in config.stores.items() if exporter.is_embedded), None)
 
 
 def new_password() -> str:
@@ -105,8 +105,8 @@ def with_owner(config: Config, password: str) -> Config:
     return config.model_copy(update={"exporters": {**config.exporters, **embedded}})
 
 
-def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
-    """The configured keys as what the server process takes."""
+def server_config(name: str, settings: ClickHouseExporter) -> EmbeddedConfig:
+    """The configured keys of the exporter of this id as what the server process takes."""
     embedded = settings.embedded
     profile = {"max_memory_usage": str(embedded.max_memory_usage)}
     if embedded.max_server_memory_usage:
@@ -118,6 +118,7 @@ def server_config(settings: ClickHouseExporter) -> EmbeddedConfig:
     return EmbeddedConfig(
         path=Path(embedded.path),
         listen=str(embedded.address),
+        key=f"exporters.{name}.embedded",
         accounts=(owner, *map(_account, embedded.readers)),
         tables=SpanTables(settings.database, workspace_tables(settings.traces_table_name)),
         allowed_hosts=embedded.allowed_hosts,

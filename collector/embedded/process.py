@@ -51,6 +51,7 @@ class EmbeddedConfig:
     Attributes:
         path: data directory, one per server.
         listen: `host:port`; port 0 takes a free one, and keeps it over restarts.
+        key: where it is configured, for messages.
         accounts: who may ask. Without an owner nobody can write.
         tables: what those may read who may only read.
         allowed_hosts: names by which browsers may call it, besides `localhost` and the one in `listen`.
@@ -62,6 +63,7 @@ class EmbeddedConfig:
 
     path: Path
     listen: str = "127.0.0.1:8123"
+    key: str = "exporters.clickhouse.embedded"
     accounts: tuple[Account, ...] = (Account(),)
     tables: SpanTables = field(default_factory=SpanTables)
     allowed_hosts: tuple[str, ...] = ()
@@ -116,6 +118,7 @@ class EmbeddedServer:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "collector.embedded", "--with-parent"),
             *("--path", str(self._config.path), "--listen", f"{self._host}:{self._port}"),
+            *("--key", self._config.key),
             *("--tables", json.dumps(dataclasses.asdict(self._config.tables))),
             *(f"--allowed-host={name}" for name in self._config.allowed_hosts),
             *(("--tls", self._config.tls.model_dump_json()) if self._config.tls is not None else ()),

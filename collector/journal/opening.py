@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from collector.clock import Clock
+from collector.directories import unusable
 from collector.journal.cuts import SUFFIX, CutLog
 from collector.journal.decisions import SUFFIX as DECISIONS
 from collector.journal.decisions import DecisionLog
@@ -67,12 +68,12 @@ def open_journal(settings: JournalSettings, exporters: Sequence[str], close: Cal
     Raises:
         JournalError: the directory cannot be used, or another process uses it.
     """
-    held = lock(settings.directory)
+    held = lock(settings.directory, settings.key)
     try:
         return _open(settings, exporters, close, clock, held)
     except OSError as error:
         os.close(held)
-        raise JournalError(f"the journal in {settings.directory} cannot be used: {error}") from error
+        raise JournalError(unusable(settings.key, settings.directory, error)) from error
 
 
 def _open(settings: JournalSettings, exporters: Sequence[str], close: Callable[[int], None], clock: Clock, held: int) -> Opened:

@@ -23,6 +23,7 @@ class JournalSettings:
         segment_bytes: how large one file becomes; small parts of the journal go only with their file.
         memory_bytes: how much of it is kept in memory as well.
         max_age_s: what has waited for longer is dropped and counted, in seconds; 0 drops nothing.
+        key: of `directory` in the configuration, for messages.
         on_full: at `max_bytes`, whether clients are told to come back later, or what has waited longest is dropped and counted.
     """
 
@@ -34,3 +35,4 @@ class JournalSettings:
     memory_bytes: int = 128 << 20
     max_age_s: float = 0.0
     on_full: OnFull = "reject_new"
+    key: str = "extensions.journal.directory"

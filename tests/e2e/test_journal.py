@@ -110,7 +110,8 @@ def test_a_second_daemon_on_the_same_journal_is_told_what_to_do(lone: Daemon, tm
     second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
     last = second.stderr.splitlines()[-1]
-    assert "in use by another process" in last
+    assert lone.process is not None
+    assert f"in use by the process with id {lone.process.pid}; stop it" in last
     assert str(tmp_path / "journal") in last
     assert "Traceback" not in second.stderr
 

@@ -22,7 +22,7 @@ def _config(embedded: str, exporter: str = "") -> Config:
 def _started_with(config: Config) -> EmbeddedConfig:
     exporter = embedded_exporter(config)
     assert exporter is not None
-    return server_config(exporter)
+    return server_config(*exporter)
 
 
 def test_without_users_default_may_read_everything() -> None:

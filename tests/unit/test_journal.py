@@ -204,7 +204,9 @@ async def test_the_only_exporter_may_be_renamed_without_losing_what_waits_for_it
 
 async def test_a_second_process_is_told_that_the_journal_is_in_use(tmp_path: Path) -> None:
     async with journal_in(tmp_path):
-        with pytest.raises(JournalError, match="in use by another process"):
+        with pytest.raises(
+            JournalError, match=f"^extensions.journal.directory: .* is in use by the process with id {os.getpid()}; stop it"
+        ):
             async with journal_in(tmp_path):
                 pass
 
@@ -368,3 +370,12 @@ async def test_the_account_adds_up_over_restarts(tmp_path: Path) -> None:
             assert account.accepted.total() == accepted
             assert account.waiting() == line.waiting()
     assert line.journal.cursors["clickhouse"].account.settled.stored == {"default/numbers": accepted}
+
+
+async def test_a_directory_that_is_a_file_is_told_by_its_key_and_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        JournalError, match=r"^extensions\.journal\.directory: /.*/file cannot be used: File exists; move the file"
+    ):
+        async with journal_in(tmp_path / "file"):
+            pass
