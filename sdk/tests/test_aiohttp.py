@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -134,3 +135,18 @@ async def test_clients_send_ids_on(spans: Callable[[], list[Any]]) -> None:
                 assert (await answer.json())["id"] == TRACE
     asked, server = [next(span for span in spans() if span.kind is kind) for kind in (SpanKind.CLIENT, SpanKind.SERVER)]
     assert (server.parent.span_id, asked.parent.span_id) == (asked.context.span_id, shop.get_span_context().span_id)
+
+
+@pytest.mark.parametrize(
+    "header", [b"baggage: a=\xff", b"traceparent: \xff", b"tracestate: \xff=1", b"x-trace-id: \xff", b"x-span-id: \xff"]
+)
+async def test_bytes_that_are_no_text_count_as_none(header: bytes, told: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async with served() as session:
+        assert session._base_url is not None
+        reader, writer = await asyncio.open_connection(session._base_url.host, session._base_url.port)
+        for closing in (b"keep-alive", b"close"):
+            writer.write(b"GET /cart/7 HTTP/1.1\r\nHost: cart\r\nConnection: " + closing + b"\r\n" + header + b"\r\n\r\n")
+        answers = await reader.read()
+        writer.close()
+    assert answers.count(b"200 OK") == 2
+    assert sum("counts as none" in record.message for record in caplog.records) == (header.startswith(b"baggage"))

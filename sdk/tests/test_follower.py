@@ -158,6 +158,16 @@ def test_nonsense_changes_nothing(collector: Collector, answer: bytes, caplog: p
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_nothing_ends_the_following_for_good(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    following = follower(collector)
+    with monkeypatch.context() as patched:
+        patched.setattr(json, "loads", lambda _: {}[0])
+        following.refresh()
+    assert following.config == TracingConfig()
+    following.refresh()
+    assert following.config == KNOWN
+
+
 @pytest.mark.parametrize("status", [204, 302, 401, 404, 500, 503])
 def test_other_answers_change_nothing_and_nobody_else_is_asked(collector: Collector, status: int) -> None:
     following = follower(collector, token="secret-token")
@@ -238,6 +248,7 @@ def test_a_process_that_is_forked_goes_on_by_itself(collector: Collector) -> Non
         ("SPANHOUSE_ENDPOINT", "https://collector:443/", ("endpoint", "https://collector:443")),
         ("SPANHOUSE_ENDPOINT", "file:///etc/passwd", ("endpoint", "http://localhost:4319")),
         ("SPANHOUSE_ENDPOINT", "http://[", ("endpoint", "http://localhost:4319")),
+        ("SPANHOUSE_ENDPOINT", "http://me:pass@collector:4319", ("endpoint", "http://localhost:4319")),
         ("SPANHOUSE_ENDPOINT", "http://a:99999", ("endpoint", "http://localhost:4319")),
         ("SPANHOUSE_TOKEN", "a\r\nb", ("token", None)),
         ("SPANHOUSE_REFRESH_INTERVAL", "0", ("refresh_interval_s", 5.0)),
@@ -249,7 +260,10 @@ def test_a_process_that_is_forked_goes_on_by_itself(collector: Collector) -> Non
         ("SPANHOUSE_FAULT_INJECTION", "true", ("fault_injection", True)),
     ],
 )
-def test_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: tuple[str, Any]) -> None:
+def test_settings_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, value: str, expected: tuple[str, Any]
+) -> None:
     monkeypatch.setenv(name, value)
     assert getattr(Settings.from_environment(), expected[0]) == expected[1]
+    assert "me:pass" not in caplog.text
     assert "token" not in repr(Settings("cart", token="s3"))

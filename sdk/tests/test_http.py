@@ -277,3 +277,32 @@ def test_a_reset_breaks_the_connection(kind: str, told: Any) -> None:
             with pytest.raises((http.client.IncompleteRead, ConnectionError)):
                 connection.getresponse().read()
             connection.close()
+
+
+def test_paths_of_wsgi_are_text_and_a_status_that_is_none_is_for_the_server(spans: Callable[[], list[Any]]) -> None:
+    def answer(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("fine", [])
+        return []
+
+    heard: list[Any] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/größe".encode().decode("latin-1"), "wsgi.url_scheme": "http"}
+    body = wsgi.TraceMiddleware(answer)(environ, lambda status, headers: heard.append((status, dict(headers))))
+    body.close()  # type: ignore[attr-defined]  # servers call it where it is
+    (span,) = spans()
+    assert span.attributes["url.path"] == "/größe"
+    assert heard[0][0] == "fine"
+    assert heard[0][1]["x-trace-id"] == f"{span.context.trace_id:032x}"
+
+
+def test_an_application_that_is_wrapped_tells_ids_with_exceptions_too(told: Any) -> None:
+    async def broken(_: Request) -> None:
+        raise RuntimeError("broken")
+
+    async def ask() -> httpx.Response:
+        app = asgi.TraceMiddleware(Starlette(routes=[Route("/broken", broken)]))
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://cart") as asking:
+            return await asking.get("/broken", headers=XTRACE)
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.headers["x-trace-id"]) == (500, TRACE)

@@ -7,7 +7,12 @@ import os
 import subprocess
 import sys
 import textwrap
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from spanhouse_sdk.ending import PromptlyEndingProcessor
 
 REPORT = """
 import json
@@ -93,3 +98,78 @@ def test_environment_variables_are_enough() -> None:
 def test_an_sdk_that_is_disabled_stays_so() -> None:
     told, _ = report('import spanhouse_sdk; spanhouse_sdk.setup("cart", instrument=False)', OTEL_SDK_DISABLED="true")
     assert told["service"] is None
+
+
+def test_another_setup_changes_nothing() -> None:
+    told, log = report(
+        """
+        import spanhouse_sdk, threading
+        from spanhouse_sdk import state
+        from spanhouse_sdk.tracing_config import TracingConfig
+        first = spanhouse_sdk.setup("cart", instrument=False)
+        threads = threading.active_count()
+        assert spanhouse_sdk.setup("shop", instrument=False) is first
+        assert threading.active_count() == threads
+        state.follower()._config = TracingConfig(propagate_context=False)
+        """,
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+    )
+    assert told == {"headers": [], "service": "cart", "state": "", "propagator": "ConfiguredPropagator"}
+    assert log.count("set up already") == 1
+
+
+def test_settings_that_the_exporter_does_not_like_cost_spans_and_not_the_service() -> None:
+    told, log = report(
+        'import spanhouse_sdk; spanhouse_sdk.setup("cart", instrument=False)',
+        OTEL_BSP_MAX_QUEUE_SIZE="100",
+    )
+    assert told["service"] == "cart"
+    assert log.count("no spans are sent") == 1
+
+
+def test_where_no_thread_can_be_started_what_is_known_holds() -> None:
+    told, log = report(
+        """
+        import os, threading
+        import spanhouse_sdk
+        from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+        start = threading.Thread.start
+        def refuse(thread):
+            if thread.name == "spanhouse-sdk":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+        threading.Thread.start = refuse
+        # As on Windows.
+        del os.register_at_fork
+        spanhouse_sdk.setup("cart", instrument=False, exporter=InMemorySpanExporter())
+        """
+    )
+    assert told["service"] == "cart"
+    assert log.count("no thread can be started") == 1
+
+
+def test_what_is_left_is_given_up_in_the_end_when_one_batch_has_failed() -> None:
+    class Away(SpanExporter):
+        tried: ClassVar[list[int]] = []
+        answer = SpanExportResult.FAILURE
+
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            self.tried.append(len(spans))
+            return self.answer
+
+    for answer, batches in ((SpanExportResult.FAILURE, [512]), (SpanExportResult.SUCCESS, [512, 512, 512, 464])):
+        exporter, provider = Away(), TracerProvider(shutdown_on_exit=False)
+        exporter.tried.clear()
+        exporter.answer = answer
+        processor = PromptlyEndingProcessor(exporter)
+        span = provider.get_tracer("t").start_span("s")
+        span.end()
+        # Before its thread has done anything, the queue is as full as it can be.
+        with processor._batch_processor._export_lock:
+            for _ in range(2000):
+                processor.on_end(span)
+            processor._giving_up.ends = True
+        processor.shutdown()
+        assert exporter.tried == batches
+        assert processor._giving_up.lost == (2000 if answer is SpanExportResult.FAILURE else 0)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.baggage import set_baggage
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from spanhouse_sdk import globs
 from spanhouse_sdk.gate import ConfiguredPropagator
 from spanhouse_sdk.tracing_config import TracingConfig
 from spanhouse_sdk.xtrace import XTracePropagator, XTraceResponsePropagator
@@ -112,3 +115,27 @@ def test_nothing_goes_out_while_the_config_says_so_and_everything_comes_in() -> 
     config = TracingConfig()
     propagator.inject(out, context)
     assert set(out) == {"traceparent", "x-trace-id", "x-span-id"}
+
+
+@pytest.mark.parametrize("said", [7, b"4bf92f3577b34da6a3ce929d0e0e4736", [None], [TRACE, 7]], ids=range(4))
+def test_what_is_no_text_counts_as_none(said: object) -> None:
+    for name in ("x-trace-id", "traceparent"):
+        gate = ConfiguredPropagator(CompositePropagator(BOTH), TracingConfig)
+        found = gate.extract({name: said, "x-span-id": SPAN})  # type: ignore[dict-item]  # as from queues
+        assert not trace.get_current_span(found).get_span_context().is_valid
+
+
+def test_what_cannot_be_written_is_left_out_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    gate = ConfiguredPropagator(CompositePropagator([W3CBaggagePropagator(), XTracePropagator()]), TracingConfig)
+    for _ in range(2):
+        carrier: dict[str, str] = {}
+        gate.inject(carrier, set_baggage("user", "\udcff"))
+        assert carrier == {}
+    assert len(caplog.records) == 1
+
+
+def test_long_texts_are_matched_and_not_remembered() -> None:
+    before = globs._known.cache_info().currsize
+    assert globs.matches(("/health*",), "/health" + "x" * 10_000)
+    assert not globs.matches(("/health*",), "/cart" + "x" * 10_000)
+    assert globs._known.cache_info().currsize == before

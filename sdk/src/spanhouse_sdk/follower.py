@@ -13,7 +13,6 @@ import threading
 import time
 import weakref
 from functools import partial
-from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -79,8 +78,9 @@ class Follower:
     def start(self) -> None:
         """Begin to ask, again and again; also in processes that are forked from this one."""
         self._run_thread()
-        this = weakref.ref(self)
-        os.register_at_fork(after_in_child=partial(_run_again, this))
+        # Windows has no forks.
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=partial(_run_again, weakref.ref(self)))
 
     def stop(self) -> None:
         """End that; an answer that is being waited for is not waited for any longer."""
@@ -94,7 +94,7 @@ class Follower:
             if self.settings.fault_injection:
                 self._rules = self._asked_rules()
                 self._rules_heard_s = time.monotonic()
-        except (OSError, HTTPException, ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 - nothing that somebody answers may end this for good
             if not self._failing:
                 self._failing = True
                 _log.warning("%s; what the collector at %s said last holds on", _reason(error), self.settings.endpoint)
@@ -113,8 +113,14 @@ class Follower:
             self._run_thread()
 
     def _run_thread(self) -> None:
-        self._thread = threading.Thread(target=_follow, args=(weakref.ref(self), self._stop), name="spanhouse-sdk", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=_follow, args=(weakref.ref(self), self._stop), name="spanhouse-sdk", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            # The machine's limit is reached, or the interpreter has no threads.
+            _log.warning("the collector is not asked, as no thread can be started (%s); what is known holds on", error)
+        else:
+            self._thread = thread
 
     @property
     def _rules_hold_s(self) -> float:

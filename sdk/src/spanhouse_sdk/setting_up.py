@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from importlib.metadata import entry_points
 from typing import Final
 
@@ -12,9 +13,10 @@ from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.export import SpanExporter
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from spanhouse_sdk.ending import PromptlyEndingProcessor
 from spanhouse_sdk.sampler import SpanhouseSampler
 from spanhouse_sdk.settings import Settings
 from spanhouse_sdk.state import follow
@@ -23,6 +25,8 @@ from spanhouse_sdk.xtrace import XTracePropagator, XTraceResponsePropagator
 _log = logging.getLogger("spanhouse_sdk")
 _EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 """Exporters by OTEL_EXPORTER_OTLP_PROTOCOL."""
+_lock = threading.Lock()
+_provider: TracerProvider | None = None
 
 
 def setup(
@@ -32,7 +36,10 @@ def setup(
     fault_injection: bool | None = None,
     exporter: SpanExporter | None = None,
 ) -> TracerProvider:
-    """Make spans of this service, sampled as its tracing config says, and send them to the collector. Call it once.
+    """Make spans of this service, sampled as its tracing config says, and send them to the collector.
+
+    A process does so once: when it is called again, nothing is changed, and what was made is returned. Whatever cannot be had is
+    logged, and the service goes on without it.
 
     Args:
         service: its name; otherwise the environment says it, as for all settings.
@@ -43,7 +50,18 @@ def setup(
     Returns:
         What makes spans: global, unless there was a global one already. It sends what is left when the process ends.
     """
-    settings = Settings.from_environment(service, fault_injection=fault_injection)
+    global _provider
+    with _lock:
+        if _provider is None:
+            _provider = _set_up(Settings.from_environment(service, fault_injection=fault_injection), exporter)
+            if instrument:
+                _instrument()
+        else:
+            _log.warning("this process is set up already; another setup changes nothing")
+        return _provider
+
+
+def _set_up(settings: Settings, exporter: SpanExporter | None) -> TracerProvider:
     if not os.environ.get("OTEL_PROPAGATORS"):
         parts = [TraceContextTextMapPropagator(), W3CBaggagePropagator(), XTracePropagator()]
         propagate.set_global_textmap(CompositePropagator(parts))
@@ -51,13 +69,14 @@ def setup(
     provider = TracerProvider(
         sampler=SpanhouseSampler(lambda: following.config), resource=Resource.create({SERVICE_NAME: settings.service})
     )
-    exporter = exporter or _exporter()
-    if exporter is not None:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        exporter = exporter or _exporter()
+        if exporter is not None:
+            provider.add_span_processor(PromptlyEndingProcessor(exporter))
+    except Exception as error:  # noqa: BLE001 - of exporters, whatever they do not like about their settings
+        _log.error("no spans are sent, as the exporter cannot be set up: %s", error)
     trace.set_tracer_provider(provider)
     _answer_with_ids()
-    if instrument:
-        _instrument()
     return provider
 
 

@@ -63,8 +63,12 @@ def _endpoint(text: str) -> str:
     try:
         parts = urlsplit(text)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_secret = "@" in parts.netloc
     except ValueError:
-        fits = False
+        fits, is_secret = False, "@" in text
+    if is_secret:
+        _log.warning("SPANHOUSE_ENDPOINT must have no user or password (see SPANHOUSE_TOKEN); %s is used", Settings.endpoint)
+        return Settings.endpoint
     if fits and not parts.query and not parts.fragment and text.isprintable() and " " not in text:
         return text.rstrip("/")
     _log.warning("SPANHOUSE_ENDPOINT must be like http://host:4319; %s is used instead of %r", Settings.endpoint, text)

@@ -23,7 +23,9 @@ def follow(settings: Settings) -> Follower:
         if _follower is None:
             _follower = Follower(settings)
             _follower.start()
-            propagate.set_global_textmap(ConfiguredPropagator(propagate.get_global_textmap(), get_tracing_config))
+        propagator = propagate.get_global_textmap()
+        if not isinstance(propagator, ConfiguredPropagator):
+            propagate.set_global_textmap(ConfiguredPropagator(propagator, get_tracing_config))
         return _follower
 
 

@@ -33,12 +33,16 @@ class TraceMiddleware:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Work on one request."""
-        method, path = environ.get("REQUEST_METHOD", "GET"), environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        # PEP 3333 has bytes in texts, as if they were Latin-1.
+        said = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        method, path = environ.get("REQUEST_METHOD", "GET"), said.encode("latin-1", "replace").decode(errors="replace")
         attributes = {"http.request.method": method, "url.path": path, "url.scheme": environ.get("wsgi.url_scheme", "http")}
         serving = Serving(method, partial(_headers, environ), attributes)
 
         def start_with_ids(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            serving.answered(int(status[:3]))
+            # What is no status is for the server to refuse.
+            if status[:3].isdecimal():
+                serving.answered(int(status[:3]))
             return start_response(status, with_new(headers, serving.response_headers()), *error)
 
         injection = serving.injection(path)

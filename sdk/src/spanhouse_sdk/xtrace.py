@@ -129,6 +129,9 @@ def _get(carrier: CarrierT, name: str, getter: Getter[CarrierT]) -> list[str] | 
 
 def _id(values: list[str], form: re.Pattern[str]) -> int | None:
     """The id that the values say, all of them the same; None where they do not, or it is no id."""
+    # Queues have headers of other types, too.
+    if not all(isinstance(value, str) for value in values):
+        return None
     first = values[0].strip(" \t")
     if not form.fullmatch(first) or any(value.strip(" \t") != first for value in values[1:]):
         return None
