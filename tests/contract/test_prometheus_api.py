@@ -339,7 +339,7 @@ async def test_errors_are_prometheus_own(api: Api) -> None:
     cases: list[tuple[str, dict[str, str], int, str, str]] = [
         ("/query", {}, 400, "bad_data", 'invalid parameter "query": is needed'),
         ("/query", {"query": "sum("}, 400, "bad_data", 'invalid parameter "query": 1:5: parse error: expected a value'),
-        ("/query", {"query": "deriv(x[5m])"}, 400, "bad_data", "unknown function with name 'deriv'"),
+        ("/query", {"query": "derive(x[5m])"}, 400, "bad_data", "unknown function with name 'derive'; did you mean deriv?"),
         ("/query", {"query": "x[5m]"}, 400, "bad_data", "a range vector is served within functions of ranges only, as rate"),
         ("/query", {"query": "x", "time": "noon"}, 400, "bad_data", 'invalid parameter "time"'),
         ("/query", {"query": "x", "time": "1e400"}, 400, "bad_data", 'invalid parameter "time"'),

@@ -150,7 +150,7 @@ def test_functions_over_a_time_are_those_of_plain_lists(
     vector = Vector([labels_of({NAME: "x", "a": "b"})], values, there)
     for name in ("avg", "sum", "min", "max", "count", "last", "quantile"):
         quantiles = np.full(len(ends), quantile) if name == "quantile" else None
-        found = over_time(f"{name}_over_time", vector, times, np.array(ends), range_s, quantiles)
+        found = over_time(f"{name}_over_time", vector, times, np.array(ends), range_s, parameters=quantiles)
         assert found.labels == ([labels_of({NAME: "x", "a": "b"})] if name == "last" else [labels_of({"a": "b"})])
         for place, end in enumerate(ends):
             seen = [v for time, (v, is_there) in zip(times, samples, strict=True) if is_there and end - range_s < time <= end]

@@ -50,10 +50,10 @@ def expected(node: Any) -> Expression:
         case "SubqueryExpr":
             step_ns = int(node.step.total_seconds() * NS) if node.step is not None else STANDING_STEP_NS
             return Subquery(expected(node.expr), int(node.range.total_seconds() * NS), step_ns, _offset(node), _at(node))
-        case "Call" if node.func.name.endswith("_over_time"):
-            return Call(node.func.name, tuple(_minute_by_minute(expected(each)) for each in node.args))
-        case "Call":
+        case "Call" if node.func.name in ("rate", "increase", "irate"):
             return Call(node.func.name, tuple(map(expected, node.args)))
+        case "Call":
+            return Call(node.func.name, tuple(_minute_by_minute(expected(each)) for each in node.args))
         case "AggregateExpr":
             parameter = expected(node.param) if node.param is not None else None
             labels, without = (), False
@@ -89,7 +89,7 @@ def _at(node: Any) -> At:
 
 def _minute_by_minute(argument: Expression) -> Expression:
     match argument:
-        case Selector(matchers, range_ns, offset_ns, at):
+        case Selector(matchers, range_ns, offset_ns, at) if range_ns:
             return Subquery(Selector(matchers), range_ns, STANDING_STEP_NS, offset_ns, at)
     return argument
 
@@ -128,13 +128,13 @@ NAMES = st.sampled_from(["calls_total", "a:b", "x", "offset_of", "sum_of", "infi
 LABELS = st.sampled_from(["service", "le", "on", "by", "bool", "_x"])
 TEXTS = st.sampled_from(['"cart"', "'it''s'"[:4] + "'", '"a\\n\\"b\\u00e4"', "`raw\\n`", '""', '"(a|b).*"'])
 MATCHERS = st.builds("{}{}{}".format, LABELS, st.sampled_from(["=", "!=", "=~", " !~ "]), TEXTS)
-DURATIONS = st.sampled_from(["5m", "1h30m", "90s", "250ms", "1d", "2w"])
+DURATIONS = st.sampled_from(["5m", "1h30m", "90s", "250ms", "1d", "2w", "300", "1.5"])
 TIMES = st.one_of(
     st.just(""),
     DURATIONS.map(" offset {}".format),
     st.sampled_from([" @ 34560000", " @ start()", " @ end() offset 5m", " offset -1h30m @ 34560000.5"]),
 )
-NUMBERS = st.sampled_from(["1", "0.5", "1e3", "0x1F", ".5", "Inf", "2."])
+NUMBERS = st.sampled_from(["1", "0.5", "1e3", "0x1F", ".5", "Inf", "2.", "90s"])
 LISTS = st.lists(LABELS, max_size=2, unique=True).map(lambda names: f"({', '.join(names)})")
 SELECTORS = st.builds(
     lambda name, matchers, offset: f"{name}{{{', '.join(matchers)}}}{offset}",
@@ -147,7 +147,7 @@ WINDOWS = st.sampled_from(["1h:1m", "30m:", "5m:30s", "2h30m:1h"])
 SCALARS = st.recursive(
     NUMBERS,
     lambda inner: st.one_of(
-        st.builds("{} {} {}".format, inner, st.sampled_from(["+", "-", "*", "/", "%", "^", "== bool", "< bool"]), inner),
+        st.builds("{} {} {}".format, inner, st.sampled_from(["+", "-", "*", "/", "%", "^", "atan2", "== bool", "< bool"]), inner),
         inner.map("({})".format),
         inner.map("-{}".format),
     ),
@@ -159,7 +159,7 @@ MATCHINGS = st.one_of(
     st.builds(" on (service) {} {}".format, st.sampled_from(["group_left", "group_right"]), st.sampled_from(["", "(le)"])),
 )
 VECTORS = st.recursive(
-    st.one_of(SELECTORS, st.builds("{}({})".format, st.sampled_from(["rate", "increase"]), RANGES)),
+    st.one_of(SELECTORS, st.builds("{}({})".format, st.sampled_from(["rate", "increase", "irate"]), RANGES)),
     lambda inner: st.one_of(
         st.builds("{} {}{} {}".format, inner, st.sampled_from(["+", "-", "*", "/", "%", "^", "==", "!=", ">"]), MATCHINGS, inner),
         st.builds("{} {} bool {}".format, inner, st.sampled_from(["<=", ">="]), inner),
@@ -167,7 +167,21 @@ VECTORS = st.recursive(
         st.builds("{} {} {}".format, inner, st.sampled_from(["+", "*", "<", "^"]), SCALARS),
         st.builds("{} by {} ({})".format, st.sampled_from(["sum", "avg", "MAX"]), LISTS, inner),
         st.builds("{}({}) without {}".format, st.sampled_from(["min", "count"]), inner, LISTS),
-        st.builds("topk({}, {})".format, SCALARS, inner),
+        st.builds("{}({}) by {}".format, st.sampled_from(["group", "stddev", "stdvar"]), inner, LISTS),
+        st.builds("{}({}, {})".format, st.sampled_from(["topk", "quantile", "bottomk by (le)"]), SCALARS, inner),
+        st.builds('count_values("on", {})'.format, inner),
+        st.builds("{}({})".format, st.sampled_from(["abs", "sgn", "sqrt", "round", "hour", "sort", "timestamp"]), inner),
+        st.builds("{}({}, {})".format, st.sampled_from(["clamp_min", "clamp_max", "round"]), inner, SCALARS),
+        st.builds("clamp({}, {}, {})".format, inner, SCALARS, SCALARS),
+        st.builds('label_join({}, "to", {}, "service", "le")'.format, inner, TEXTS),
+        st.builds(
+            "{}({}[{}]{})".format,
+            st.sampled_from(["rate", "changes", "deriv", "idelta", "absent_over_time", "stddev_over_time"]),
+            inner.map("({})".format),
+            WINDOWS,
+            TIMES,
+        ),
+        st.builds("predict_linear({}[1h:5m], {})".format, inner.map("({})".format), SCALARS),
         st.builds("histogram_quantile({}, {})".format, SCALARS, inner),
         st.builds("absent({})".format, inner),
         st.builds("{}_over_time({})".format, st.sampled_from(["avg", "max", "count", "last"]), RANGES),
@@ -215,7 +229,14 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("a\n+ rat(b)", (2, 3), "unknown function with name 'rat'; did you mean rate?"),
         ("rate(a[5m], 1)", (1, 1), "expected 1 argument(s) in call to 'rate', got 2"),
         ("1[5m:1m]", (1, 2), "a subquery needs an instant vector, got scalar"),
-        ("rate(a[5m:1m])", (1, 1), "rate of a subquery is not served; the range of a selector is"),
+        ("round(a, 1, 2)", (1, 1), "expected 1 to 2 argument(s) in call to 'round', got 3"),
+        ('label_join(a, "b")', (1, 1), "expected at least 3 argument(s) in call to 'label_join', got 2"),
+        ('label_join(a, "b-c", "", "d")', (1, 15), "invalid destination label name in label_join(): b-c"),
+        ('count_values("b-c", a)', (1, 14), "invalid label name 'b-c' in count_values()"),
+        ("quantile(a, b)", (1, 10), "expected type scalar in aggregation quantile, got instant vector"),
+        ("histogram_fraction(0, 1, a)", (1, 1), "the function 'histogram_fraction' is not served here"),
+        ("a[400d]", (1, 3), "must be a duration from 1ms to 366d"),
+        ("a[0.0001]", (1, 3), "must be a duration from 1ms to 366d"),
         ("(a + b) offset 5m", (1, 9), "offset may stand once behind a selector or a subquery only"),
         ("a offset 5m offset 5m", (1, 13), "offset may stand once"),
         ("a offset 5m [1m]", (1, 13), "offset and @ stand behind the range"),
@@ -225,7 +246,7 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("sum(a)[5m]", (1, 7), "that of a subquery has a colon, as in [1h:1m]"),
         ('label_replace(a, "b-c", "$1", "d", "e")', (1, 18), "invalid destination label name in label_replace(): b-c"),
         ('label_replace(a, "b", "$1", "d", "(")', (1, 34), "must be a regular expression"),
-        ("stddev_over_time(a[5m])", (1, 1), "unknown function with name 'stddev_over_time'"),
+        ("stdev_over_time(a[5m])", (1, 1), "unknown function with name 'stdev_over_time'; did you mean stddev_over_time?"),
         ('{a=""}', (1, 1), "at least one matcher"),
         ('a{b=~"("}', (1, 6), "must be a regular expression"),
         ("1 == 2", (1, 1), "comparisons between scalars must use bool"),

@@ -14,7 +14,7 @@ from collector.api.prometheus.rendering import answer, at_a_time, number, over_t
 from collector.api.routing import CALLER, NOW, STORE
 from collector.query.promql.evaluation import evaluate
 from collector.query.promql.exemplars import find_exemplars
-from collector.query.promql.expressions import Aggregation, Expression, Text
+from collector.query.promql.expressions import Aggregation, Call, Expression, Text
 from collector.query.promql.needs import Steps
 from collector.query.promql.reading import read_promql, type_of
 from collector.query.promql.vectors import Vector
@@ -102,12 +102,15 @@ def time_of(query: Query, name: str) -> int:
 
 
 def _ordered(expression: Expression, found: Vector) -> Vector:
-    """Series that were chosen by their numbers, in the order of these."""
-    operator = expression.operator if isinstance(expression, Aggregation) else ""
-    if operator not in ("topk", "bottomk"):
-        return found
-    values = found.values[:, 0]
-    return found.rows((-values if operator == "topk" else values).argsort(kind="stable").tolist())
+    """Series that were chosen or sorted by their numbers, in the order of these; NaN is last."""
+    match expression:
+        case Aggregation("topk") | Call("sort_desc"):
+            values = -found.values[:, 0]
+        case Aggregation("bottomk") | Call("sort"):
+            values = found.values[:, 0]
+        case _:
+            return found
+    return found.rows(values.argsort(kind="stable").tolist())
 
 
 def _limited(found: Vector, query: Query) -> Vector:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from collector import sketch
 from collector.query.promql import operations
+from collector.query.promql.aggregations import aggregated
+from collector.query.promql.element_wise import DATES, ELEMENT_WISE, date, element_wise
 from collector.query.promql.expressions import (
     Aggregation,
     Binary,
@@ -43,7 +45,7 @@ from collector.query.promql.vectors import (
     labels_of,
     unnamed,
 )
-from collector.query.rollups import SECOND
+from collector.query.rollups import MINUTE, SECOND
 from collector.query.store import SpanStore
 
 MOST_NUMBERS: Final = 2_000_000
@@ -113,6 +115,8 @@ class _Evaluation:
                 return operations.calculated(operator, self._scalar(left), self._scalar(right))
             case Call("scalar", (of,)):
                 return operations.scalar(self._vector(of))
+            case Call("pi"):
+                return np.full(self._steps.count, np.pi)
             case _:  # time(), which is the only other one
                 return self._times / SECOND
 
@@ -127,37 +131,63 @@ class _Evaluation:
                 fine = fine_growth_of(expression)
                 q = self._scalar(quantile)
                 return self._fine_quantile(q, fine) if fine is not None else operations.histogram_quantile(q, self._vector(of))
-            case Call("quantile_over_time" as function, (quantile, Subquery() as of)):
-                return self._over_time(function, of, self._scalar(quantile))
-            case Call(function, (Subquery() as of,)):
-                return self._over_time(function, of)
-            case Call("label_replace", (of, Text(label), Text(replacement), Text(source), Text(pattern))):
-                return operations.label_replaced(self._vector(of), label, replacement, source, pattern)
-            case Call("absent", (of,)):
-                return self._absent(of)
-            case Call("vector", (of,)):
-                value = self._scalar(of)[np.newaxis]
-                return Vector([()], value, np.ones(value.shape, np.bool_))
-            case Aggregation():
-                parameter = self._scalar(expression.parameter) if expression.parameter is not None else None
-                return operations.aggregated(expression, self._vector(expression.of), parameter)
+            case Call(function, arguments):
+                return self._called(function, arguments)
+            case Aggregation(of=of, parameter=Text(text)):
+                return aggregated(expression, self._vector(of), text)
+            case Aggregation(of=of, parameter=parameter):
+                return aggregated(expression, self._vector(of), None if parameter is None else self._scalar(parameter))
             case Negated(of):
                 return self._vector(of).mapped(np.negative)
             case Binary():
                 return operations.combined(expression, self.value(expression.left), self.value(expression.right))
         raise AssertionError(f"{expression} is no vector")  # the types were checked when it was read
 
+    def _called(self, function: str, arguments: Sequence[Expression]) -> Vector:
+        match function, arguments:
+            case "absent", (of,):
+                return self._absent(self._vector(of), of)
+            case "absent_over_time", (Subquery() as of,):
+                return self._absent(self._over_time("present_over_time", of), of.of)
+            case _, (Subquery() as of, *parameters) | (*parameters, Subquery() as of):
+                return self._over_time(function, of, *map(self._scalar, parameters))
+            case "label_replace", (of, Text(label), Text(replacement), Text(source), Text(pattern)):
+                return operations.label_replaced(self._vector(of), label, replacement, source, pattern)
+            case "label_join", (of, Text(label), Text(separator), *sources):
+                names = [source.value for source in sources if isinstance(source, Text)]
+                return operations.label_joined(self._vector(of), label, separator, names)
+            case "vector", (of,):
+                return self._everywhere(self._scalar(of))
+            case "timestamp", (of,):
+                times = self._looked_at(of) if isinstance(of, Selector) else self._times
+                return self._vector(of).mapped(lambda values: np.broadcast_to(times / SECOND, values.shape))
+            case "sort" | "sort_desc", (of,):
+                # In which order series are told is up to whoever tells them.
+                return self._vector(of)
+            case _ if function in DATES:
+                return date(function, self._vector(arguments[0]) if arguments else self._everywhere(self._times / SECOND))
+        of, *parameters = arguments
+        takes, _ = ELEMENT_WISE[function]
+        # Without it, numbers are rounded to whole ones.
+        numbers = [self._scalar(each) for each in parameters] or [np.ones(self._steps.count)] * takes
+        return element_wise(function, self._vector(of), numbers)
+
+    def _everywhere(self, numbers: Numbers) -> Vector:
+        """A series without labels."""
+        return Vector([()], numbers[np.newaxis], np.ones((1, self._steps.count), np.bool_))
+
     def _looked_at(self, of: Selector | Subquery) -> NDArray[np.int64]:
         """The time at which a part of an expression is looked at, for each step."""
         return np.broadcast_to(self._steps.at(of).times - of.offset_ns, self._times.shape)
 
-    def _over_time(self, function: str, of: Subquery, quantiles: Numbers | None = None) -> Vector:
+    def _over_time(self, function: str, of: Subquery, parameters: Numbers | None = None) -> Vector:
         inner = self._steps.inner(of)
         vector = _Evaluation(inner, self._counted).value(of.of)
         assert isinstance(vector, Vector)  # noqa: S101 - the reader sees to it
         if vector.values.size > MOST_NUMBERS:
             raise EvaluationError(f"{len(vector.labels)} series at {inner.count} steps of a subquery are too many; ask for fewer")
-        return over_time(function, vector, inner.times, self._looked_at(of), of.range_ns, quantiles)
+        ends = self._looked_at(of)
+        return over_time(function, vector, inner.times, ends, of.range_ns, parameters=parameters, steps=self._times)
 
     def _grown(self, growth: Growth) -> Vector:
         found = [
@@ -169,9 +199,11 @@ class _Evaluation:
 
     def _of_series(self, growth: Growth, counted: Counted, labels: list[Labels]) -> Vector:
         ends = self._looked_at(growth.of)
+        if growth.function == "irate":
+            ends = ends // MINUTE * MINUTE
         starts = ends - growth.of.range_ns
         values = counted.at(ends) - counted.at(starts)
-        if growth.function == "rate":
+        if growth.function != "increase":
             values /= growth.of.range_ns / SECOND
         return Vector(labels, values, counted.any_between(np.minimum(starts, ends - ENDS_AFTER), ends))
 
@@ -197,8 +229,9 @@ class _Evaluation:
                 found.append(Vector([labels], value[np.newaxis], each.present[:1]))
         return unnamed(joined(found, self._steps.count))
 
-    def _absent(self, of: Expression) -> Vector:
-        missing = ~np.logical_or.reduce(self._vector(of).present, axis=0, keepdims=True)
+    def _absent(self, found: Vector, of: Expression) -> Vector:
+        """What stands for series where none is there, with the labels that tell one from others."""
+        missing = ~np.logical_or.reduce(found.present, axis=0, keepdims=True)
         matchers = of.matchers if isinstance(of, Selector) else ()
         named = [matcher.label for matcher in matchers]
         labels = labels_of(

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 MatchOperator = Literal["=", "!=", "=~", "!~"]
-AggregationOperator = Literal["sum", "avg", "min", "max", "count", "topk", "bottomk"]
+AggregationOperator = Literal[
+    "sum", "avg", "min", "max", "count", "group", "stddev", "stdvar", "topk", "bottomk", "quantile", "count_values"
+]
 Type = Literal["scalar", "vector", "matrix", "string"]
 """What a value is: a number, numbers of series at a time, numbers of series over a time, a text."""
 
@@ -77,7 +79,7 @@ class Subquery:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of FUNCTIONS in `reading`."""
+    """A function of FUNCTIONS in `functions`."""
 
     function: str
     arguments: tuple[Expression, ...]
@@ -88,7 +90,7 @@ class Aggregation:
     """Several series made one.
 
     Attributes:
-        parameter: how many, of topk and bottomk.
+        parameter: how many, of topk and bottomk; which quantile; under which label count_values tells numbers.
         labels: by which groups are made or, `without`, those that are left away.
     """
 

@@ -12,21 +12,22 @@ query: either
 ?both: compared | both (AND | UNLESS) matching compared -> binary
 ?compared: sum | compared COMPARE matching sum -> binary
 ?sum: product | sum SIGN matching product -> binary
-?product: signed | product TIMES matching signed -> binary
+?product: signed | product (TIMES | ATAN2) matching signed -> binary
 ?signed: power | SIGN signed -> signed
 ?power: ranged | ranged POWER matching signed -> binary
 ?ranged: primary | ranged range | ranged offset | ranged at
-range: "[" DURATION (COLON DURATION?)? "]"
-offset: OFFSET SIGN? DURATION
+range: "[" _length (COLON _length?)? "]"
+offset: OFFSET SIGN? _length
+_length: DURATION | NUMBER
 at: AT (SIGN? NUMBER | NAME "(" ")")
 ?primary: number | text | selector | call | aggregation | "(" either ")" -> bracketed
-number: NUMBER
+number: NUMBER | DURATION
 text: TEXT
 selector: name matchers? | matchers
 name: NAME | METRIC
 matchers: "{" (matcher ("," matcher)* ","?)? "}"
 matcher: label (EQUAL | COMPARE | MATCH) TEXT
-label: NAME | AGGREGATION | BY | WITHOUT | ON | IGNORING | BOOL | OFFSET | GROUP | AND | OR | UNLESS
+label: NAME | AGGREGATION | BY | WITHOUT | ON | IGNORING | BOOL | OFFSET | GROUP | AND | OR | UNLESS | ATAN2
 call: NAME "(" (either ("," either)*)? ")"
 aggregation: AGGREGATION grouping? "(" either ("," either)* ")" | AGGREGATION "(" either ("," either)* ")" grouping
 grouping: (BY | WITHOUT) labels
@@ -36,6 +37,7 @@ matching: BOOL? ((ON | IGNORING) labels (GROUP labels?)?)?
 OR.3: /or(?![\w:])/i
 AND.3: /and(?![\w:])/i
 UNLESS.3: /unless(?![\w:])/i
+ATAN2.3: /atan2(?![\w:])/i
 BY.3: /by(?![\w:])/i
 WITHOUT.3: /without(?![\w:])/i
 ON.3: /on(?![\w:])/i
@@ -43,7 +45,7 @@ IGNORING.3: /ignoring(?![\w:])/i
 BOOL.3: /bool(?![\w:])/i
 OFFSET.3: /offset(?![\w:])/i
 GROUP.3: /group_(left|right)(?![\w:])/i
-AGGREGATION.3: /(sum|avg|min|max|count|topk|bottomk)(?![\w:])/i
+AGGREGATION.3: /(sum|avg|min|max|count|group|stddev|stdvar|topk|bottomk|quantile|count_values)(?![\w:])/i
 DURATION.2: /(\d+(ms|[smhdwy]))+(?!\w)/
 NUMBER.2: /0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(?!\w)|(inf|nan)(?![\w:])/i
 NAME.1: /[A-Za-z_]\w*(?![\w:])/
@@ -93,7 +95,7 @@ def _hint(found: str) -> str:
 
 
 _VALUES: Final = {"NAME", "NUMBER", "LPAR", "AGGREGATION"}
-_CONDITIONS: Final = {"DURATION", *_VALUES}
+_CONDITIONS: Final = {"COLON", *_VALUES}
 """There are none: these are never possible all at once."""
 words_of: Final = QueryGrammar(_GRAMMAR, _NAMES, _CONDITIONS, _VALUES, _hint).words_of
 """The tree of the words of a query. Raises OttlError for what is none."""

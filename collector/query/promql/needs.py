@@ -90,7 +90,11 @@ def fixed(expression: Expression, steps: Steps) -> Expression:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """A rate or an increase, or the sum of those by labels."""
+    """A rate or an increase, or the sum of those by labels.
+
+    Attributes:
+        function: one of GROWTHS; `irate` is the rate of the last whole minute. Empty for a counter as it stands.
+    """
 
     function: str
     of: Selector
@@ -106,14 +110,20 @@ class Growth:
 def growth_of(expression: Expression) -> Growth | None:
     """The rate that an expression is, or is a sum of."""
     match expression:
-        case Call("rate" | "increase" as function, (Selector() as selector,)):
-            return Growth(function, selector)
-        case Aggregation("sum", Call("rate" | "increase" as function, (Selector() as selector,)), None, labels, without) if (
-            sum(1 for _ in metrics_of(selector.matchers)) == 1
-        ):
+        case Call("rate" | "increase" | "irate" as function, (Selector() as selector,)):
+            return Growth(function, _range_of(function, selector))
+        case Aggregation(
+            "sum", Call("rate" | "increase" | "irate" as function, (Selector() as selector,)), None, labels, without
+        ) if sum(1 for _ in metrics_of(selector.matchers)) == 1:
             # The name is gone before anything is summed up.
-            return Growth(function, selector, (*labels, NAME) if without else tuple(set(labels) - {NAME}), without)
+            of = _range_of(function, selector)
+            return Growth(function, of, (*labels, NAME) if without else tuple(set(labels) - {NAME}), without)
     return None
+
+
+def _range_of(function: str, selector: Selector) -> Selector:
+    """The selector with the range that is looked at."""
+    return replace(selector, range_ns=MINUTE) if function == "irate" else selector
 
 
 def fine_growth_of(expression: Call) -> Growth | None:

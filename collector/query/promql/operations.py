@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from collector.query.promql.expressions import Aggregation, Binary, Matching
+from collector.query.promql.expressions import Binary, Matching
 from collector.query.promql.families import LE
-from collector.query.promql.reading import CHOICES, COMPARISONS, SETS, pattern_of
+from collector.query.promql.reading import COMPARISONS, SETS, pattern_of
 from collector.query.promql.vectors import (
     NAME,
     EvaluationError,
@@ -36,6 +36,7 @@ _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "/": operator.truediv,
     "%": np.fmod,
     "^": np.power,
+    "atan2": np.arctan2,
     "==": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -55,53 +56,6 @@ def scalar(vector: Vector) -> Numbers:
     """The number of the only series that is there; NaN where there is none, or several."""
     values = np.where(vector.present, vector.values, 0.0).sum(axis=0)
     return np.where(vector.present.sum(axis=0) == 1, values, np.nan)
-
-
-def aggregated(expression: Aggregation, vector: Vector, parameter: Numbers | None) -> Vector:
-    """The series of each group made one, or some of them chosen."""
-    of_group = groups([kept(labels, expression.labels, without=expression.without) for labels in vector.labels])
-    if expression.operator in CHOICES:
-        assert parameter is not None  # noqa: S101 - the reader sees to it
-        return _chosen(vector, list(of_group.values()), parameter, smallest=expression.operator == "bottomk")
-    found = [_aggregate(expression.operator, vector.rows(rows)) for rows in of_group.values()]
-    if not found:
-        return empty(vector.values.shape[1])
-    return Vector(list(of_group), np.array([values for values, _ in found]), np.array([present for _, present in found]))
-
-
-def _aggregate(name: str, vector: Vector) -> tuple[Numbers, Mask]:
-    there, count = vector.present, vector.present.sum(axis=0)
-    with np.errstate(all="ignore"):
-        match name:
-            case "count":
-                values = count.astype(np.float64)
-            case "min":
-                values = np.fmin.reduce(np.where(there, vector.values, np.nan), axis=0)
-            case "max":
-                values = np.fmax.reduce(np.where(there, vector.values, np.nan), axis=0)
-            case _:
-                values = np.where(there, vector.values, 0.0).sum(axis=0)
-                values = values / count if name == "avg" else values
-    return values, count > 0
-
-
-def _chosen(vector: Vector, of_group: Sequence[Sequence[int]], parameter: Numbers, *, smallest: bool) -> Vector:
-    """Of each group the series with the largest or smallest numbers, at each step anew; NaN counts least."""
-    present = np.zeros_like(vector.present)
-    most = np.clip(np.nan_to_num(parameter), 0, len(vector.labels)).astype(np.int64)
-    for rows in of_group:
-        values = vector.values[rows] if smallest else -vector.values[rows]
-        # What is not there comes last, and before it what is not a number.
-        order = np.lexsort((values, np.isnan(values), ~vector.present[rows]), axis=0)
-        ranks = np.empty_like(order)
-        np.put_along_axis(ranks, order, np.arange(len(rows))[:, np.newaxis] * np.ones_like(order), axis=0)
-        present[rows] = (ranks < most) & vector.present[rows]
-    return vector_without_empty(Vector(vector.labels, vector.values, present))
-
-
-def vector_without_empty(vector: Vector) -> Vector:
-    """The series that are there at some step."""
-    return vector.rows(np.flatnonzero(vector.present.any(axis=1)).tolist())
 
 
 def combined(expression: Binary, left: Vector | Numbers, right: Vector | Numbers) -> Vector:
@@ -134,6 +88,20 @@ def label_replaced(vector: Vector, label: str, replacement: str, source: str, pa
         found = compiled.match(texts.get(source, ""))
         if found is not None:
             texts[label] = _REFERENCE.sub(lambda reference, found=found: _referred(reference, found), replacement)  # type: ignore[misc]  # a default binds now
+        changed.append(labels_of(texts))
+    return merged(changed, vector)
+
+
+def label_joined(vector: Vector, label: str, separator: str, sources: Sequence[str]) -> Vector:
+    """The series with a label made of others, one after the other, with a separator between them.
+
+    Raises:
+        EvaluationError: two have the same labels by that.
+    """
+    changed = []
+    for labels in vector.labels:
+        texts = dict(labels)
+        texts[label] = separator.join(texts.get(source, "") for source in sources)
         changed.append(labels_of(texts))
     return merged(changed, vector)
 

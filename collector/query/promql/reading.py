@@ -29,6 +29,7 @@ from collector.query.promql.expressions import (
     Text,
     Type,
 )
+from collector.query.promql.functions import FUNCTIONS, GROWTHS, NOT_SERVED
 from collector.query.promql.grammar import words_of
 from config.ottl_grammar import OttlError
 from config.patterns import compile_pattern
@@ -36,31 +37,12 @@ from config.problems import alternatives
 
 NAME_LABEL: Final = "__name__"
 
-FUNCTIONS: Final[Mapping[str, tuple[tuple[Type, ...], Type]]] = {
-    "rate": (("matrix",), "vector"),
-    "increase": (("matrix",), "vector"),
-    "avg_over_time": (("matrix",), "vector"),
-    "min_over_time": (("matrix",), "vector"),
-    "max_over_time": (("matrix",), "vector"),
-    "sum_over_time": (("matrix",), "vector"),
-    "count_over_time": (("matrix",), "vector"),
-    "last_over_time": (("matrix",), "vector"),
-    "quantile_over_time": (("scalar", "matrix"), "vector"),
-    "label_replace": (("vector", "string", "string", "string", "string"), "vector"),
-    "histogram_quantile": (("scalar", "vector"), "vector"),
-    "absent": (("vector",), "vector"),
-    "vector": (("scalar",), "vector"),
-    "scalar": (("vector",), "scalar"),
-    "time": ((), "scalar"),
-}
-"""Name → types of the arguments, and of the result."""
 COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
 SETS: Final = ("and", "or", "unless")
-CHOICES: Final = ("topk", "bottomk")
-GROWTHS: Final = ("rate", "increase")
 STANDING_STEP_NS: Final = 60 * 10**9
 """Between two times at which a counter is looked at where many are asked for, and none is said: the tables know minutes."""
 
+_WITHOUT: Final = "there are no native histograms, and no functions that Prometheus has on trial only"
 _DEEPEST: Final = 60
 _TYPE_NAMES: Final[Mapping[Type, str]] = {
     "scalar": "scalar",
@@ -72,7 +54,10 @@ _UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9
 _UNITS_NS["w"], _UNITS_NS["y"] = 7 * _UNITS_NS["d"], 365 * _UNITS_NS["d"]
 _DURATION: Final = re.compile(r"(\d{1,12})(ms|[smhdwy])", re.ASCII)
 _LONGEST_NS: Final = 366 * _UNITS_NS["d"]
+_BOUNDS: Final = "must be a duration from 1ms to 366d, such as 5m or 1h30m"
 _LATEST_S: Final = 2**32 - 1
+_PARAMETERS: Final[Mapping[str, Type]] = {"topk": "scalar", "bottomk": "scalar", "quantile": "scalar", "count_values": "string"}
+"""What aggregations take besides."""
 _LABEL: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
 _ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {c: c for c in "\\\"'"}
@@ -104,7 +89,7 @@ def type_of(expression: Expression) -> Type:
         case Subquery():
             return "matrix"
         case Call():
-            return FUNCTIONS[expression.function][1]
+            return FUNCTIONS[expression.function].result
         case Aggregation():
             return "vector"
         case Negated():
@@ -122,7 +107,7 @@ def read_duration(text: str) -> int:
     parts = _DURATION.findall(text)
     length = sum(int(number) * _UNITS_NS[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != text or not 0 < length <= _LONGEST_NS:
-        raise ValueError("must be a duration from 1ms to 366d, such as 5m or 1h30m")
+        raise ValueError(_BOUNDS)
     return length
 
 
@@ -143,7 +128,7 @@ class _Reader:
         parts = tree.children
         match tree.data:
             case "number":
-                return Number(_number(str(parts[0])))
+                return Number(self._seconds(_token(parts[0])))
             case "text":
                 return Text(self._unquoted(_token(parts[0])))
             case "bracketed":
@@ -209,8 +194,8 @@ class _Reader:
 
     def _range(self, of: Expression, further: Tree[Token]) -> Expression:
         """What a range behind an expression makes of it; one with a colon makes a subquery."""
-        durations = [part for part in map(_token, further.children) if part.type == "DURATION"]
-        if len(further.children) > 1:
+        durations = [part for part in map(_token, further.children) if part.type != "COLON"]
+        if len(further.children) > len(durations):
             if type_of(of) != "vector":
                 raise self._fault(further, f"a subquery needs an instant vector, got {_TYPE_NAMES[type_of(of)]}")
             length, *steps = map(self._duration, durations)
@@ -222,13 +207,23 @@ class _Reader:
         return Selector(of.matchers, self._duration(durations[0]))
 
     def _length(self, further: Tree[Token]) -> int:
-        return self._duration(next(part for part in map(_token, further.children) if part.type == "DURATION"))
+        return self._duration(_token(further.children[-1]))
 
     def _duration(self, token: Token) -> int:
+        """Nanoseconds of a duration, or of a number of seconds."""
+        if token.type == "NUMBER":
+            length = _number(str(token)) * 10**9
+            if not 10**6 <= length <= _LONGEST_NS:
+                raise self._fault(token, _BOUNDS)
+            return round(length)
         try:
             return read_duration(str(token))
         except ValueError as error:
             raise self._fault(token, str(error)) from None
+
+    def _seconds(self, token: Token) -> float:
+        """A number, or the seconds of a duration."""
+        return _number(str(token)) if token.type == "NUMBER" else self._duration(token) / 10**9
 
     def _at(self, further: Tree[Token]) -> At:
         """The time that @ says."""
@@ -245,39 +240,43 @@ class _Reader:
     def _call(self, tree: Tree[Token], depth: int) -> Call:
         name = _token(tree.children[0])
         arguments = [_tree(part) for part in tree.children[1:]]
+        if name in NOT_SERVED:
+            raise self._fault(name, f"the function {str(name)!r} is not served here; {_WITHOUT}")
         if name not in FUNCTIONS:
             hint = alternatives(str(name), list(FUNCTIONS), "served are")
             raise self._fault(name, f"unknown function with name {str(name)!r}; {hint}")
-        types = FUNCTIONS[name][0]
-        if len(arguments) != len(types):
-            raise self._fault(name, f"expected {len(types)} argument(s) in call to {str(name)!r}, got {len(arguments)}")
+        try:
+            types = FUNCTIONS[name].types(len(arguments))
+        except ValueError as error:
+            raise self._fault(name, f"{error} in call to {str(name)!r}, got {len(arguments)}") from None
         where = f"call to function {str(name)!r}"
         read = [self._typed(argument, (needed,), where, depth) for argument, needed in zip(arguments, types, strict=True)]
-        if name in GROWTHS and not isinstance(read[0], Selector):
-            raise self._fault(name, f"{name} of a subquery is not served; the range of a selector is")
-        if name == "label_replace":
-            self._check_replacing(arguments, read)
-        return Call(str(name), tuple(map(_as_subquery, read) if str(name).endswith("_over_time") else read))
+        if name in ("label_replace", "label_join"):
+            self._check_labels(name, arguments, read)
+        return Call(str(name), tuple(read if name in GROWTHS else map(_as_subquery, read)))
 
-    def _check_replacing(self, trees: Sequence[Tree[Token]], arguments: Sequence[Expression]) -> None:
-        destination, _, _, pattern = (argument.value for argument in arguments[1:] if isinstance(argument, Text))
-        if not _LABEL.fullmatch(destination):
-            raise self._fault(trees[1], f"invalid destination label name in label_replace(): {destination}")
-        try:
-            pattern_of(pattern)
-        except ValueError as error:
-            raise self._fault(trees[4], str(error)) from None
+    def _check_labels(self, name: Token, trees: Sequence[Tree[Token]], arguments: Sequence[Expression]) -> None:
+        texts = [argument.value for argument in arguments[1:] if isinstance(argument, Text)]
+        if not _LABEL.fullmatch(texts[0]):
+            raise self._fault(trees[1], f"invalid destination label name in {name}(): {texts[0]}")
+        if name == "label_replace":
+            try:
+                pattern_of(texts[3])
+            except ValueError as error:
+                raise self._fault(trees[4], str(error)) from None
 
     def _aggregation(self, tree: Tree[Token], depth: int) -> Aggregation:
         operator = cast("AggregationOperator", str(tree.children[0]).lower())
         parts = [_tree(part) for part in tree.children[1:]]
         grouping = next((part for part in parts if part.data == "grouping"), None)
         arguments = [part for part in parts if part.data != "grouping"]
-        wanted = 2 if operator in CHOICES else 1
+        wanted = 2 if operator in _PARAMETERS else 1
         if len(arguments) != wanted:
             raise self._fault(tree, f"wrong number of arguments for aggregate expression {operator}, expected {wanted}")
         where = f"aggregation {operator}"
-        parameter = self._typed(arguments[0], ("scalar",), where, depth) if wanted == 2 else None
+        parameter = self._typed(arguments[0], (_PARAMETERS[operator],), where, depth) if wanted == 2 else None
+        if isinstance(parameter, Text) and not _LABEL.fullmatch(parameter.value):
+            raise self._fault(arguments[0], f"invalid label name {parameter.value!r} in {operator}()")
         of = self._typed(arguments[-1], ("vector",), where, depth)
         if grouping is None:
             return Aggregation(operator, of, parameter)
