@@ -30,6 +30,7 @@ WIDTH: Final = 1280
 HEIGHT: Final = 800
 VIEWS: Final = {
     "search": "/search",
+    "analyze": "/analyze?service={service}&apart=slow",
     "trace": "/trace/{trace}?span={span}",
     "flame-graph": "/trace/{trace}?tab=flame",
     "compare": "/compare?left={left}&right={right}",

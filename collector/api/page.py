@@ -15,8 +15,8 @@ from typing import Final
 from aiohttp import web
 
 VIEWS: Final = (
-    *("search", "trace", "compare", "services", "topology", "dashboard", "alerts", "load-tests", "requests", "failures"),
-    *("tracing", "health"),
+    *("search", "analyze", "trace", "compare", "services", "topology", "dashboard", "alerts", "load-tests", "requests"),
+    *("failures", "tracing", "health"),
 )
 """Beginnings of the paths of views. Each answers with the page, which reads its own URL."""
 POLICY: Final = (

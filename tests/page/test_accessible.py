@@ -16,6 +16,11 @@ pytestmark = pytest.mark.soak
 VIEWS: Final = {
     "search": "/search?from=now-24h",
     "search-fault": "/search?q=duration%20%3E%3E%205ms",
+    "latencies": "/analyze?service=rest-service-3&apart=slow&beside=before",
+    "operations": "/analyze?tab=operations",
+    "over-time": "/analyze?tab=over-time&by=service,operation",
+    "critical-path": "/analyze?tab=critical-path&rows=all",
+    "new": "/analyze?tab=new",
     "trace": "/trace/{trace}",
     "compare": "/compare?left={trace}&right={trace}",
     "services": "/services?name=rest",

@@ -14,6 +14,11 @@ from tests.support.daemon import Daemon
 
 VIEWS: Final = (
     "/search?from=now-24h",
+    "/analyze?by=service,operation&apart=slow",
+    "/analyze?tab=operations",
+    "/analyze?tab=over-time",
+    "/analyze?tab=critical-path&per=callPath",
+    "/analyze?tab=new",
     "/trace/{trace}?span=1",
     "/trace/{trace}?tab=flame",
     "/trace/{trace}?tab=spans",

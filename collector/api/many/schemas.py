@@ -29,6 +29,7 @@ _PART_SEARCH: Final[Schema] = {
     "type": ["object", "null"],
     "description": "What on top of the answer's `search` finds the traces of this part; null where words cannot say it.",
 }
+_CELL_SEARCH: Final[Schema] = {**_SEARCH, "description": "What on top of the answer's `search` finds the traces of this cell."}
 _RANGE: Final[dict[str, Schema]] = {"startUnixNano": NANOSECONDS, "endUnixNano": NANOSECONDS}
 _WEIGHTED: Final[dict[str, Schema]] = {
     "weighted": {**FLAG, "description": "Whether spans count for those that sampling has dropped."}
@@ -129,7 +130,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         **_WEIGHTED,
         eachOnce=_ONCE,
         cells={
-            **listing(record(**_RANGE, minNanos=NANOSECONDS, maxNanos=NANOSECONDS, **_COUNTS, search=_PART_SEARCH)),
+            **listing(record(**_RANGE, minNanos=NANOSECONDS, maxNanos=NANOSECONDS, **_COUNTS, search=_CELL_SEARCH)),
             "description": "Those with spans, by time and duration; `minNanos` and `maxNanos` are both included.",
         },
         search=_SEARCH,

@@ -11,6 +11,7 @@ export interface View {
 
 export const VIEWS: readonly View[] = [
   { path: "/search", name: "Search", load: () => import("../views/search/SearchView") },
+  { path: "/analyze", name: "Analyze", load: () => import("../views/analyze/AnalyzeView") },
   { path: "/trace", name: "", load: () => import("../views/trace/TraceView") },
   { path: "/compare", name: "", load: () => import("../views/trace/CompareView") },
   { path: "/services", name: "Services", load: () => import("../views/services/ServicesView") },

@@ -1,6 +1,8 @@
 // Services have colours that follow from their names, so that a service looks the same everywhere and for everybody.
 
 const HUES = 24;
+/** By so many degrees the hue of each colour lies behind that of the one before. */
+const HUE_STEP = 137.5;
 const COLORS: readonly string[] = Array.from({ length: HUES }, (_, at) => `var(--service-${at})`);
 const cache = new Map<string, number>();
 
@@ -20,6 +22,30 @@ export function colorIndex(service: string): number {
 /** The colour of a service as CSS; canvases need `resolved`. */
 export function serviceColor(service: string): string {
   return COLORS[colorIndex(service)] as string;
+}
+
+/** The numbers of the colours of services that are seen together. As far as there are enough, no two have the same, and none has one
+ * that is hard to tell from another's; who must yield follows from their names, so that the same services look the same again. */
+export function colorsTogether(services: Iterable<string>): Map<string, number> {
+  const names = [...new Set(services)].sort();
+  const least = 180 / Math.max(names.length, 1);
+  const taken: number[] = [];
+  const result = new Map<string, number>();
+  for (const name of names) {
+    const own = colorIndex(name);
+    const choices = Array.from({ length: HUES }, (_, at) => (own + at) % HUES);
+    const far = (index: number): number => Math.min(360, ...taken.map((each) => distanceOf(each, index)));
+    const index = choices.find((each) => far(each) >= least) ?? choices.reduce((best, each) => (far(each) > far(best) ? each : best));
+    taken.push(index);
+    result.set(name, index);
+  }
+  return result;
+}
+
+/** How far two colours lie apart on the circle of hues, in degrees. */
+function distanceOf(one: number, other: number): number {
+  const degrees = Math.abs((one - other) * HUE_STEP) % 360;
+  return Math.min(degrees, 360 - degrees);
 }
 
 /** The value of a CSS variable at the moment, for canvases. */

@@ -18,7 +18,14 @@ const FIXED: Record<string, readonly string[]> = {
 const MOST = 12;
 const PAUSE_MS = 120;
 
-export function QueryBox({ error }: { error: ApiError | undefined }) {
+interface Props {
+  error: ApiError | undefined;
+  /** What is done when the query that is shown is asked for once more. */
+  onAgain: () => void;
+  verb?: string;
+}
+
+export function QueryBox({ error, onAgain, verb = "Search" }: Props) {
   const [text, setText] = useState(parameter("q"));
   const [choices, setChoices] = useState<readonly string[]>([]);
   const [marked, setMarked] = useState(-1);
@@ -33,6 +40,7 @@ export function QueryBox({ error }: { error: ApiError | undefined }) {
     close();
     const trace = linkToNamed(text);
     if (trace) go(trace);
+    else if (text.trim() === inUrl) onAgain();
     else setParameters({ q: text.trim() });
   };
   const take = (choice: string): void => {
@@ -68,7 +76,7 @@ export function QueryBox({ error }: { error: ApiError | undefined }) {
           ))}
         </ul>
       </div>
-      <button type="submit" class="button primary">Search</button>
+      <button type="submit" class="button primary">{verb}</button>
       {error && <p id={`${list}-error`} class="error-text query-error" role="alert">{error.detail}</p>}
     </form>
   );

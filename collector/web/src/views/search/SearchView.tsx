@@ -7,7 +7,7 @@ import { showCount } from "../../ui/format";
 import { Empty, ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import { SendSpans } from "../../ui/SendSpans";
 import { Filters } from "./Filters";
-import { activeFilters, SORTS } from "./filters";
+import { activeFilters, SORTS, tailQuery } from "./filters";
 import { Hits } from "./Hits";
 import { QueryBox } from "./QueryBox";
 import { Scatter } from "./Scatter";
@@ -27,7 +27,7 @@ export default function SearchView() {
   return (
     <div class="stack">
       <h1 class="visually-hidden">Search for traces</h1>
-      <QueryBox error={error?.parameter === "q" ? error : undefined} />
+      <QueryBox error={error?.parameter === "q" ? error : undefined} onAgain={again} />
       <Filters />
       <div class="row spread">
         <div class="row" role="group" aria-label="Order">
@@ -45,6 +45,7 @@ export default function SearchView() {
             title={isRelative() ? "Show traces as they come" : "Only a time range that ends now can be followed"}>
             {live ? "● Live" : "Live"}
           </button>
+          <a class="button" href={linkTo("/analyze", tailQuery())} title="How long their spans take, and what sets some apart">Analyze</a>
           <CopyButton text={address()} what="a link to this search" label="Copy link" />
         </div>
       </div>

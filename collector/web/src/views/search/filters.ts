@@ -20,6 +20,9 @@ export const FILTERS = [
 
 export type FilterName = (typeof FILTERS)[number][0];
 
+/** Those that are about whole traces; the others are about spans. */
+export const OF_TRACES: readonly FilterName[] = ["minTraceDuration", "maxTraceDuration", "rootService", "rootName"];
+
 export const SORTS = [
   ["start", "Latest"],
   ["duration", "Slowest"],

@@ -11,11 +11,11 @@ import { serviceColor } from "../../ui/colors";
 import { Figure } from "../../ui/Figure";
 import { showCount, showDuration, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
-import { Apart } from "./Apart";
+import { Apart } from "../analyze/Apart";
+import { HeatMap, useHeatMap } from "../analyze/HeatMap";
 import { Dependencies } from "./Dependencies";
 import { Errors } from "./Errors";
 import { HealthBadge } from "./health";
-import { HeatMap } from "./HeatMap";
 import { NothingCounted } from "./NothingCounted";
 import { Operations } from "./Operations";
 import { RequestCharts, SpanCharts } from "./RequestCharts";
@@ -26,6 +26,8 @@ export function ServiceView({ name }: { name: string }) {
   useTitle(name);
   const range = useRange(AGAIN_MS);
   const query = useMemo(() => ({ ...rangeQuery(range), service: name }), [range, name]);
+  const conditions = { service: name };
+  const mapped = useHeatMap(conditions, range);
   const series = useAnswer<Schemas["DashboardSeries"]>(inWorkspace("dashboard/series"), { query });
   const dashboard = useAnswer<Schemas["Dashboard"]>(inWorkspace("dashboard"), { query: { ...query, limit: 1 } });
   const red = useAnswer<Schemas["Red"]>("/api/v1/red", { query: { ...query, limit: 1 }, workspace: currentWorkspace() });
@@ -43,6 +45,7 @@ export function ServiceView({ name }: { name: string }) {
         <span class="row">
           <a class="button" href={linkTo("/search", { service: name })}>Traces</a>
           <a class="button" href={linkTo("/search", { service: name, status: "error" })}>Failed traces</a>
+          <a class="button" href={linkTo("/analyze", { service: name, by: "operation" })}>Analyze</a>
           <a class="button" href={linkTo("/topology", { service: name })}>Topology</a>
           <a class="button" href={linkTo("/services")}>All services</a>
         </span>
@@ -69,8 +72,8 @@ export function ServiceView({ name }: { name: string }) {
       )}
       {requests && !requests.current && red.data && !spans && <NothingCounted range={range} />}
       {spans && <Operations service={name} range={range} />}
-      <HeatMap service={name} range={range} />
-      {spans && <Apart service={name} range={range} slow={Number(spans.p95Nanos)} />}
+      <HeatMap {...mapped} />
+      {mapped.grid && <Apart conditions={conditions} range={range} slow={mapped.slow} />}
       <div class="pairs">
         <Errors service={name} range={range} />
         <Dependencies service={name} range={range} />

@@ -1,1 +1,0 @@
-var e=24,t=Array.from({length:e},(e,t)=>`var(--service-${t})`),n=new Map;function r(t){let r=n.get(t);if(r===void 0){let i=2166136261;for(let e=0;e<t.length;e++)i=Math.imul(i^t.charCodeAt(e),16777619);r=(i>>>0)%e,n.set(t,r)}return r}function i(e){return t[r(e)]}function a(e){return getComputedStyle(document.documentElement).getPropertyValue(e).trim()}export{a as n,i as r,r as t};
