@@ -107,6 +107,6 @@ def _value(value: ValueSeen) -> dict[str, Any]:
 ROUTES: Final = (
     web.get(f"{PREFIX}/search/tags", list_tags),
     web.get(f"{PREFIX}/v2/search/tags", list_tags_by_scope),
-    web.get(f"{PREFIX}/search/tag/{{tag}}/values", list_values),
-    web.get(f"{PREFIX}/v2/search/tag/{{tag}}/values", list_typed_values),
+    web.get(f"{PREFIX}/search/tag/{{tag:.+}}/values", list_values),
+    web.get(f"{PREFIX}/v2/search/tag/{{tag:.+}}/values", list_typed_values),
 )

@@ -52,10 +52,20 @@ async def get_trace_v1(request: web.Request) -> web.Response:
 
     def render() -> tuple[bytes, str]:
         if prefers_protobuf(request.headers.get("Accept", "")):
-            return to_traces_data(spans).SerializeToString(), _PROTOBUF
+            return _protobuf(spans), _PROTOBUF
         return json_bytes({"batches": resource_spans(spans, PROTOBUF_JSON)}), JSON
 
     return await _rendered(render)
+
+
+def _protobuf(spans: Spans) -> bytes:
+    """The trace with a status at each span, empty where it has none: Grafana reads it unasked, and fails without."""
+    data = to_traces_data(spans)
+    for resource in data.resource_spans:
+        for scope in resource.scope_spans:
+            for span in scope.spans:
+                span.status.SetInParent()
+    return data.SerializeToString()
 
 
 async def get_trace_v2(request: web.Request) -> web.Response:
@@ -68,7 +78,7 @@ async def get_trace_v2(request: web.Request) -> web.Response:
 
     def render() -> tuple[bytes, str]:
         if prefers_protobuf(request.headers.get("Accept", "")):
-            trace = to_traces_data(spans).SerializeToString() if spans else b""
+            trace = _protobuf(spans) if spans else b""
             status = b"" if complete else bytes((3 << 3, _PARTIAL)) + _member(4, message.encode())
             return _member(1, trace) + _member(2, b"") + status, _PROTOBUF
         trace_json = {"resourceSpans": resource_spans(spans, PROTOBUF_JSON)} if spans else {}
