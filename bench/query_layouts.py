@@ -31,7 +31,7 @@ from bench.query_sql import (
     within,
 )
 from bench.red import children_cpu_seconds
-from collector.query.spans import SELECTED
+from collector.query.span_rows import SELECTED
 from exporters.clickhouse.schema import SchemaSettings, table_statement
 
 KEY: Final = "(Workspace, toStartOfFiveMinutes(Timestamp), ServiceName, SpanName, Timestamp)"

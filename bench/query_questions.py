@@ -30,7 +30,7 @@ from bench.query_sql import (
 from bench.query_standard import STANDARD_SPANS, standard_edges, standard_latencies, standard_list, standard_trace
 from bench.query_store import END_NS, LARGE_AT_NS, START_NS
 from collector.query.skeleton_rows import SELECTED_SKELETON
-from collector.query.spans import SELECTED
+from collector.query.span_rows import SELECTED
 
 _ONCE: Final = "SELECT 1 AS once"
 

@@ -1,12 +1,13 @@
 """Blocks of ClickHouse's Native format to columns, without an object for each value.
 
-Read are columns of numbers, String, and LowCardinality(String), in as many blocks as there are. What each looks like is said in
-ClickHouse's `SerializationLowCardinality` and in `proto.native_writer`.
+Read are columns of numbers, DateTime64(9), String, LowCardinality(String), and of arrays and maps of these, in as many blocks as
+there are. What each looks like is said in ClickHouse's `SerializationLowCardinality` and in `proto.native_writer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,10 @@ from proto.native_scan import scan_texts
 from proto.texts import Texts
 
 _NUMBERS: Final = {"UInt8": "<u1", "Int32": "<i4", "UInt32": "<u4", "Int64": "<i8", "UInt64": "<u8", "Float64": "<f8"}
+_NANOSECONDS: Final = re.compile(r"DateTime64\(9(?:, '[^']*')?\)")
 _LOW_CARDINALITY: Final = "LowCardinality(String)"
+_ARRAY: Final = re.compile(r"Array\((.*)\)")
+_MAP: Final = re.compile(r"Map\((LowCardinality\(String\)|String), (.*)\)")
 _CODE_BYTES: Final = 0xFF
 _CODES: Final = ("<u1", "<u2", "<u4", "<u8")
 
@@ -30,7 +34,23 @@ class Coded(NamedTuple):
     texts: list[bytes]
 
 
-Column = NDArray[Any] | Texts | Coded
+class Lists(NamedTuple):
+    """A column of arrays: where each begins and the last one ends in the column of all their items (int64, shape (rows + 1,))."""
+
+    bounds: NDArray[np.int64]
+    items: Column
+
+
+class Maps(NamedTuple):
+    """The same of maps, with a column of all their keys and one of their values."""
+
+    bounds: NDArray[np.int64]
+    keys: Column
+    values: Column
+
+
+Column = NDArray[Any] | Texts | Coded | Lists | Maps
+"""Numbers, of times nanoseconds since 1970; texts; or arrays and maps of such."""
 
 
 class NativeError(ValueError):
@@ -49,7 +69,7 @@ def decode_blocks(body: bytes) -> dict[str, Column]:
         while reader.position < len(body):
             for name, column in reader.block().items():
                 parts.setdefault(name, []).append(column)
-    except (IndexError, ValueError, OverflowError) as error:
+    except (IndexError, ValueError, OverflowError, RecursionError) as error:
         raise NativeError(f"not a block of ClickHouse's Native format: {error}") from error
     return {name: _joined(columns) for name, columns in parts.items()}
 
@@ -71,19 +91,56 @@ class _Reader:
         return columns
 
     def _column(self, kind: str, count: int) -> Column:
+        self._versions(kind)
+        return self._values(kind, count)
+
+    def _versions(self, kind: str) -> None:
+        """What the dictionaries in a column say before anything else of it."""
+        if kind == _LOW_CARDINALITY:
+            self._numbers("<u8", 1)
+        elif of_array := _ARRAY.fullmatch(kind):
+            self._versions(of_array[1])
+        elif of_map := _MAP.fullmatch(kind):
+            self._versions(of_map[1])
+            self._versions(of_map[2])
+
+    def _values(self, kind: str, count: int) -> Column:
         if kind in _NUMBERS:
             return self._numbers(_NUMBERS[kind], count)
         if kind == "String":
             return self._texts(count)
         if kind == _LOW_CARDINALITY:
-            _version, flags, size = self._numbers("<u8", 3).tolist()
-            texts = _bytes_of(self._texts(size))
-            (of_codes,) = self._numbers("<u8", 1).tolist()
-            codes = self._numbers(_CODES[flags & _CODE_BYTES], count)
-            if of_codes != count or codes.max() >= len(texts):
-                raise NativeError("a column whose dictionary does not fit it")
-            return Coded(codes.astype(np.int32), texts)
+            return self._coded(count)
+        if of_array := _ARRAY.fullmatch(kind):
+            bounds = self._bounds(count)
+            return Lists(bounds, self._values(of_array[1], int(bounds[-1])))
+        if of_map := _MAP.fullmatch(kind):
+            bounds = self._bounds(count)
+            return Maps(bounds, *(self._values(each, int(bounds[-1])) for each in of_map.groups()))
+        if _NANOSECONDS.fullmatch(kind):
+            return self._numbers("<i8", count)
         raise NativeError(f"a column of type {kind}")
+
+    def _coded(self, count: int) -> Coded:
+        if not count:
+            # Of a dictionary without rows nothing is written.
+            return Coded(np.empty(0, np.int32), [])
+        flags, size = self._numbers("<u8", 2).tolist()
+        texts = _bytes_of(self._texts(size))
+        (of_codes,) = self._numbers("<u8", 1).tolist()
+        codes = self._numbers(_CODES[flags & _CODE_BYTES], count)
+        if of_codes != count or codes.max() >= len(texts):
+            raise NativeError("a column whose dictionary does not fit it")
+        return Coded(codes.astype(np.int32), texts)
+
+    def _bounds(self, count: int) -> NDArray[np.int64]:
+        ends = self._numbers("<u8", count)
+        bounds = np.zeros(count + 1, np.int64)
+        bounds[1:] = ends
+        # Each item takes a byte at least.
+        if np.any(bounds[1:] < bounds[:-1]) or bounds[-1] > len(self.data) - self.position:
+            raise NativeError("an array that ends before it begins, or beyond the block")
+        return bounds
 
     def _numbers(self, dtype: str, count: int) -> NDArray[Any]:
         values = np.frombuffer(self.body, dtype, count, self.position)
@@ -122,7 +179,7 @@ def _bytes_of(texts: Texts) -> list[bytes]:
     return [bytes(data[start : start + length]) for start, length in bounds]
 
 
-def _joined(parts: list[Column]) -> Column:
+def _joined(parts: Sequence[Column]) -> Column:
     """The column of all blocks, which are of one type."""
     if len(parts) == 1:
         return parts[0]
@@ -138,5 +195,16 @@ def _joined(parts: list[Column]) -> Column:
                     of_part = np.array([places.setdefault(text, len(places)) for text in part.texts], np.int32)
                     codes.append(of_part[part.codes])
             return Coded(np.concatenate(codes), list(places))
+        case Lists():
+            lists = [part for part in parts if isinstance(part, Lists)]
+            return Lists(_joined_bounds(lists), _joined([part.items for part in lists]))
+        case Maps():
+            maps = [part for part in parts if isinstance(part, Maps)]
+            return Maps(_joined_bounds(maps), _joined([part.keys for part in maps]), _joined([part.values for part in maps]))
         case _:
             return np.concatenate([part for part in parts if isinstance(part, np.ndarray)])
+
+
+def _joined_bounds(parts: Sequence[Lists | Maps]) -> NDArray[np.int64]:
+    sizes = np.concatenate([np.diff(part.bounds) for part in parts])
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])

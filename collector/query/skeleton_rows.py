@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.query.native_values import coded
 from collector.query.skeleton import Skeleton
 from collector.query.store import EVENT_TIMES, KINDS, START, STATUS_CODES, UNSIGNED_DURATION
 from exporters.clickhouse.client import QueryResult
-from proto.distinct import distinct
-from proto.native_decode import Coded, Column
+from proto.native_decode import Column
 from proto.span_ids import id_numbers
 from proto.spans import Table
 from proto.texts import Texts
@@ -58,7 +58,7 @@ def columns_of(result: QueryResult) -> dict[str, Column]:
     """What a skeleton needs of an answer in lists."""
     return {
         **{name: np.array(result.columns[name], dtype) for name, dtype in _NUMBERS.items()},
-        **{name: _texts(result.columns[name]) for name in _TEXTS},
+        **{name: texts_of(result.columns[name]) for name in _TEXTS},
     }
 
 
@@ -143,7 +143,7 @@ def _numbers(column: Column, names: tuple[str, ...]) -> NDArray[np.int32]:
 
 def _coded(column: Column) -> tuple[NDArray[np.int32], list[str]]:
     """For each row the place of its text in the list, in which none stands twice."""
-    codes, texts = column if isinstance(column, Coded) else distinct(_as_texts(column))
+    codes, texts = coded(column)
     return codes, [text.decode(errors="surrogateescape") for text in texts]
 
 
@@ -153,7 +153,7 @@ def _as_texts(column: Column) -> Texts:
     return column
 
 
-def _texts(values: Sequence[str]) -> Texts:
+def texts_of(values: Sequence[str]) -> Texts:
     """A list of texts as a column."""
     encoded = [value.encode(errors="surrogateescape") for value in values]
     lengths = np.array([len(value) for value in encoded], np.int64)

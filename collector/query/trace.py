@@ -11,9 +11,9 @@ from collector.memory import collector_paused
 from collector.query.bounds import Bounds, find_bounds
 from collector.query.skeleton import Skeleton
 from collector.query.skeleton_rows import SELECTED_SKELETON, SELECTED_WITH_CONTENT, in_order, skeleton_of
-from collector.query.spans import SELECTED, Spans, from_result
+from collector.query.span_rows import SELECTED, SpanRows
+from collector.query.spans import Spans, none_of
 from collector.query.store import MAX_TIMESTAMP, SpanStore, Statement
-from exporters.clickhouse.client import QueryResult
 from exporters.clickhouse.wire import Answer, parse_blocks
 
 MAX_SPANS: Final = 100_000
@@ -132,23 +132,21 @@ async def find_trace(
     bounds = await find_bounds(store, [trace_id], workspace)
     if bounds is None and not await _exists(store, trace_id, workspace):
         return None
-    limit = max_spans + 1
-    result = await store.fetch(spans_statement(store, SELECTED, trace_id, workspace, bounds, narrowed, limit))
-    if bounds and not result.row_count:
-        # A time that wrapped around in the companion looks like any other.
-        result = await store.fetch(spans_statement(store, SELECTED, trace_id, workspace, None, narrowed, limit))
-    if not result.row_count:
-        return None
-    complete = result.row_count <= max_spans
-    if not complete:
-        result = QueryResult({name: values[:max_spans] for name, values in result.columns.items()}, max_spans)
 
-    def read() -> Spans:
-        with collector_paused():
-            return from_result(trace_id, result, complete=complete)
+    async def read(within: Bounds | None) -> Spans | None:
+        statement = spans_statement(store, SELECTED, trace_id, workspace, within, narrowed, max_spans + 1)
+        # Large traces take a while: not on the event loop.
+        return await asyncio.to_thread(_spans, trace_id, await store.fetch_native(statement), max_spans)
 
-    # Large traces take a while: not on the event loop.
-    return await asyncio.to_thread(read)
+    # A time that wrapped around in the companion looks like any other.
+    return await read(bounds) or (await read(None) if bounds else None)
+
+
+def _spans(trace_id: str, answer: Answer, max_spans: int) -> Spans | None:
+    with collector_paused():
+        rows = SpanRows(parse_blocks(answer))
+        count = len(rows)
+        return rows.spans(trace_id, range(min(count, max_spans)), complete=count <= max_spans) if count else None
 
 
 async def find_skeleton(
@@ -210,12 +208,14 @@ async def find_window(store: SpanStore, skeleton: Skeleton, rows: range, *, work
     starts = skeleton.table["start"]
     narrowed = Narrowing(int(starts[rows[0]]) or None, int(starts[rows[-1]])) if rows else ALL_SPANS
     limit = len(skeleton) if rows else 0
-    result = await store.fetch(
-        spans_statement(store, SELECTED, skeleton.trace_id, workspace, None, narrowed, limit * _MAX_COPIES)
-    )
+    statement = spans_statement(store, SELECTED, skeleton.trace_id, workspace, None, narrowed, limit * _MAX_COPIES)
+    answer = await store.fetch_native(statement)
 
     def pick() -> Spans:
-        spans = from_result(skeleton.trace_id, result, complete=skeleton.complete)
+        found = SpanRows(parse_blocks(answer))
+        if not len(found):
+            return none_of(skeleton)
+        spans = found.spans(skeleton.trace_id, range(len(found)), complete=skeleton.complete)
         wanted = set(skeleton.take(rows).identities())
         # The skeleton has contents only where they tell spans apart.
         return spans.take(

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from collector.query.bounds import Bounds, find_bounds
+from collector.query.native_values import strings_of
 from collector.query.search import Hit
-from collector.query.spans import SELECTED, Spans, from_result
+from collector.query.span_rows import SELECTED, SpanRows
+from collector.query.spans import Spans
 from collector.query.store import SpanStore, Statement
-from exporters.clickhouse.client import QueryResult
+from exporters.clickhouse.wire import parse_blocks
 
 
 def first_that_fit(hits: Sequence[Hit], max_spans: int) -> int:
@@ -54,16 +56,16 @@ async def find_whole_traces(store: SpanStore, trace_ids: Sequence[str], *, works
     if not trace_ids:
         return []
     bounds = await find_bounds(store, trace_ids, workspace)
-    result = await store.fetch(whole_traces_statement(store, trace_ids, workspace, bounds, max_spans))
+    answer = await store.fetch_native(whole_traces_statement(store, trace_ids, workspace, bounds, max_spans))
 
     def read() -> list[Spans]:
+        columns = parse_blocks(answer)
         found = {}
-        for trace_id, group in groupby(range(result.row_count), result.columns["TraceId"].__getitem__):
-            rows = list(group)
-            taken = slice(rows[0], rows[0] + min(len(rows), max_spans))
-            columns = {name: values[taken] for name, values in result.columns.items()}
-            part = QueryResult(columns, len(columns["TraceId"]))
-            found[trace_id] = from_result(trace_id, part, complete=len(rows) <= max_spans)
+        if columns:
+            all_rows, ids = SpanRows(columns), strings_of(columns["TraceId"])
+            for trace_id, group in groupby(range(len(ids)), ids.__getitem__):
+                rows = list(group)
+                found[trace_id] = all_rows.spans(trace_id, rows[:max_spans], complete=len(rows) <= max_spans)
         return [found[trace_id] for trace_id in trace_ids if trace_id in found]
 
     # Large traces take a while: not on the event loop.

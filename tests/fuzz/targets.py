@@ -52,7 +52,7 @@ from exporters.embedded.statement import read_statement
 from exporters.otlp.answers import grpc_error, http_error, partial_success
 from proto.converted import ConvertedRequest
 from proto.errors import MalformedRequest
-from proto.native_decode import Coded, NativeError, decode_blocks
+from proto.native_decode import Coded, Column, Lists, Maps, NativeError, decode_blocks
 from proto.native_encode import Encoder
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
@@ -242,7 +242,10 @@ def _native_blocks() -> list[bytes]:
     plain = b"".join(bytes([len(name)]) + name + bytes([len(kind)]) + kind + data for name, kind, data in columns)
     dictionary = struct.pack("<QQQ", 1, 0x600, 2) + b"\0\x01y" + struct.pack("<Q", 2) + b"\x01\0"
     block = b"\x03\x02" + plain + b"\x01d\x16LowCardinality(String)" + dictionary
-    return [block + block, b"\x01\0\x01n\x05Int32", b""]
+    kind = b"Array(Map(LowCardinality(String), String))"
+    nested = struct.pack("<QQQQ", 1, 1, 2, 1) + struct.pack("<Q", 2) + dictionary[8:] + b"\x01v\0"
+    maps = b"\x01\x02\x01m" + bytes([len(kind)]) + kind + nested
+    return [block + block, maps, b"\x01\0\x01n\x05Int32", b""]
 
 
 def _read_blocks(body: bytes) -> None:
@@ -251,10 +254,20 @@ def _read_blocks(body: bytes) -> None:
     except NativeError:
         return
     for column in columns.values():
-        if isinstance(column, Coded):
+        _check_column(column, len(body))
+
+
+def _check_column(column: Column, size: int) -> None:
+    match column:
+        case Coded():
             assert all(code < len(column.texts) for code in column.codes.tolist())
-        elif isinstance(column, Texts):
-            assert all(0 <= end <= len(body) for end in (column.offsets + column.lengths).tolist())
+        case Texts():
+            assert all(0 <= end <= size for end in (column.offsets + column.lengths).tolist())
+        case Lists() | Maps():
+            bounds, *parts = column
+            assert all(start <= end for start, end in itertools.pairwise(bounds.tolist()))
+            for part in parts:
+                _check_column(part, size)
 
 
 _PARAMETERS: Final = [

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from itertools import chain
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.query.attributes import NO_ATTRIBUTES, Attributes
-from collector.query.skeleton_rows import columns_of, skeleton_of
-from collector.query.spans import Resource, Scope, Spans, from_result
+from collector.query.skeleton_rows import columns_of, skeleton_of, texts_of
+from collector.query.span_rows import SpanRows
+from collector.query.spans import Resource, Scope, Spans
 from collector.query.store import ERROR
 from exporters.clickhouse.client import QueryResult
+from proto.native_decode import Column, Lists, Maps
 from tests.support.rows import Pairs, Row, rows_of
 from tests.support.traces import all_traces
 
@@ -24,11 +29,13 @@ _CONTENT = ("ResourceAttributes", "ResourceAttributesTypes", "SpanAttributes", "
 _NOTATION = re.compile(r"(\w+)\s*\[(\d+),(\d+)\](?:\s*<\s*(\w+))?(?:\s+([A-Z]+))?(?:\s+@(\w+))?")
 
 
-def answer_of(rows: Iterable[Row]) -> QueryResult:
+def answer_of(rows: Sequence[Row]) -> dict[str, Column]:
     """What selecting the columns of a trace from a table of these rows answers."""
-    selected = [_selected(row) for row in rows]
-    names = selected[0] if selected else ()
-    return QueryResult({name: [row[name] for row in selected] for name in names}, len(selected))
+    columns = {name: _column(name, [row[name] for row in rows]) for name in rows[0]}
+    contents = [
+        _hash(*(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))) for row in rows
+    ]
+    return {**columns, "Content": np.array(contents, np.uint64)}
 
 
 def spans_by_trace(rows: Iterable[Row]) -> dict[str, Spans]:
@@ -36,7 +43,7 @@ def spans_by_trace(rows: Iterable[Row]) -> dict[str, Spans]:
     traces: dict[str, list[Row]] = {}
     for row in rows:
         traces.setdefault(row["TraceId"], []).append(row)
-    return {trace_id: from_result(trace_id, answer_of(members)) for trace_id, members in traces.items()}
+    return {trace_id: SpanRows(answer_of(members)).spans(trace_id, range(len(members))) for trace_id, members in traces.items()}
 
 
 @cache
@@ -55,47 +62,33 @@ def real_traces(most: int = 10) -> tuple[Spans, ...]:
     return tuple(traces)
 
 
-def _selected(row: Row) -> dict[str, Any]:
-    start = row["StartTimeUnixNano"] or row["Timestamp"]
-    end = row["EndTimeUnixNano"] or (start + row["Duration"]) % 2**64
-    resource = dict(reversed(row["ResourceAttributes"]))
-    event_times = row["EventTimesUnixNano"] or row["Events.Timestamp"]
-    return {
-        **row,
-        "Start": start,
-        "End": end,
-        "Process": _hash(tuple(row["ResourceAttributes"]), row["ResourceAttributesTypes"]),
-        "Host": resource.get("host.id") or resource.get("host.ip") or resource.get("host.name") or "",
-        "Content": _hash(*(part if isinstance(part, str) else tuple(part) for part in (row[name] for name in _CONTENT))),
-        "StrayEvents": any(time and not start <= time <= max(start, end) for time in event_times),
-        **_split("Resource", row["ResourceAttributes"]),
-        "EntityRefs": base64.b64encode(row["ResourceEntityRefs"].encode()).decode(),
-        **_split("Scope", row["ScopeAttributes"]),
-        **_split("Span", row["SpanAttributes"]),
-        "EventTimes": event_times,
-        "EventNames": row["Events.Name"],
-        "EventKeys": [[key for key, _ in pairs] for pairs in row["Events.Attributes"]],
-        "EventValues": [[value for _, value in pairs] for pairs in row["Events.Attributes"]],
-        "EventTypes": row["Events.AttributesTypes"],
-        "EventDropped": row["Events.DroppedAttributesCount"],
-        "LinkTraceIds": row["Links.TraceId"],
-        "LinkSpanIds": row["Links.SpanId"],
-        "LinkTraceStates": row["Links.TraceState"],
-        "LinkKeys": [[key for key, _ in pairs] for pairs in row["Links.Attributes"]],
-        "LinkValues": [[value for _, value in pairs] for pairs in row["Links.Attributes"]],
-        "LinkTypes": row["Links.AttributesTypes"],
-        "LinkDropped": row["Links.DroppedAttributesCount"],
-        "LinkFlags": row["Links.Flags"],
-    }
+def _column(name: str, values: list[Any]) -> Column:
+    if name in ("ResourceAttributes", "ScopeAttributes", "SpanAttributes"):
+        return _maps(values)
+    if name == "EventTimesUnixNano" or name.startswith(("Events.", "Links.")):
+        items = list(chain.from_iterable(values))
+        return Lists(_bounds(values), _maps(items) if name.endswith(".Attributes") else _plain(items))
+    return _plain(values)
+
+
+def _plain(values: list[Any]) -> Column:
+    if values and isinstance(values[0], str):
+        return texts_of(values)
+    return np.array(values, np.int64 if min(values, default=0) < 0 else np.uint64)
+
+
+def _maps(rows: list[Pairs]) -> Maps:
+    pairs = list(chain.from_iterable(rows))
+    return Maps(_bounds(rows), texts_of([key for key, _ in pairs]), texts_of([value for _, value in pairs]))
+
+
+def _bounds(rows: list[Any]) -> NDArray[np.int64]:
+    return np.cumsum([0, *map(len, rows)], dtype=np.int64)
 
 
 def _hash(*parts: Hashable) -> int:
     """64 bits without a sign."""
     return hash(parts) % 2**64
-
-
-def _split(name: str, pairs: Pairs) -> dict[str, list[str]]:
-    return {f"{name}Keys": [key for key, _ in pairs], f"{name}Values": [value for _, value in pairs]}
 
 
 @dataclass(frozen=True, slots=True)
