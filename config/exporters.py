@@ -73,7 +73,16 @@ class TableEngine(Section):
     name: Identifier = "MergeTree"
     """The engine's name, such as `MergeTree` or `ReplicatedMergeTree`."""
     params: str = ""
-    """What stands in the brackets after the name."""
+    """What stands in the brackets after the name, the same for all tables: of a replicated engine, such as
+    `'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'`, or nothing, for what the server has set."""
+
+    @field_validator("params")
+    @classmethod
+    def _a_path_for_each_table(cls, params: str, info: ValidationInfo) -> str:
+        is_replicated = str(info.data.get("name", "")).startswith("Replicated")
+        if is_replicated and params.strip() and not any(macro in params for macro in ("{table}", "{uuid}")):
+            raise ValueError("must hold {table} or {uuid}: each table needs a path of its own in Keeper")
+        return params
 
 
 class ClickHouseExporter(Section):

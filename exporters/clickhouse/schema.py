@@ -45,10 +45,16 @@ _OF_DATABASE: Final = frozenset(
 """Those of which a database has one, however many tables of spans there are in it."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
-"""So many inserts are remembered by a table without replicas, which remembers none by default.
+"""So many inserts are remembered by a table; without replicas, it remembers none by default.
 
 More than a collector makes while one insert waits for an answer that does not come, and then for its next attempt: with the
 default settings 75 s, in which a server on one machine takes a few thousand.
+"""
+
+REPLICATED_DEDUPLICATION_WINDOW_S: Final = 7 * 86_400
+"""So long, in seconds, are inserts remembered by a table with replicas, which forgets them after an hour by default.
+
+What waits in the journal while servers are down may be older than that, and its last attempt may have been stored unseen.
 """
 
 VERSIONS: Final[Mapping[int, str]] = {
@@ -173,10 +179,7 @@ def _rendered(template: str, settings: SchemaSettings) -> str:
         "history_by_started_at": _ttl("StartedAt", settings.history_ttl_s),
         "history_by_written_at": _ttl("WrittenAt", settings.history_ttl_s),
         "aggregating_engine": _aggregating(settings),
-        # Engines that keep their log in Keeper remember inserts by themselves.
-        "deduplication": f", non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
-        if settings.engine.endswith("MergeTree") and not settings.engine.startswith(("Replicated", "Shared"))
-        else "",
+        "deduplication": _deduplication(settings.engine),
     }
 
     def value(field: re.Match[str]) -> str:
@@ -195,6 +198,15 @@ def _aggregating(settings: SchemaSettings) -> str:
     if kind is None:
         return f"{settings.engine}({settings.engine_parameters})"
     return f"{kind[1]}AggregatingMergeTree({settings.engine_parameters if kind[1] else ''})"
+
+
+def _deduplication(engine: str) -> str:
+    """The settings by which a table remembers inserts; none for engines that have no parts, or settings of their own."""
+    if engine.startswith("Replicated"):
+        window = f"replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+        return f", {window}, replicated_deduplication_window_seconds = {REPLICATED_DEDUPLICATION_WINDOW_S}"
+    is_told = engine.endswith("MergeTree") and not engine.startswith("Shared")
+    return f", non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}" if is_told else ""
 
 
 def _ttl(column: str, ttl_s: int) -> str:

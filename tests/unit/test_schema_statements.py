@@ -91,13 +91,19 @@ def test_a_table_without_replicas_is_told_to_remember_inserts_and_so_is_each_of_
 
 
 @pytest.mark.parametrize("engine", ["ReplicatedMergeTree", "SharedMergeTree"])
-def test_replicated_engines_remember_inserts_by_themselves(engine: str) -> None:
+def test_replicated_engines_are_not_told_what_those_without_replicas_are(engine: str) -> None:
     text = joined(engine=engine, engine_parameters="'/tables/{shard}/{table}', '{replica}'")
     assert f"ENGINE = {engine}('/tables/{{shard}}/{{table}}', '{{replica}}')" in text
     assert (
         f"ENGINE = {engine.removesuffix('MergeTree')}AggregatingMergeTree('/tables/{{shard}}/{{table}}', '{{replica}}')" in text
     )
-    assert "deduplication_window" not in text
+    assert "non_replicated_deduplication_window" not in text
+
+
+def test_a_table_with_replicas_remembers_inserts_for_longer_than_spans_may_wait_and_so_does_each_of_the_others() -> None:
+    text = joined(engine="ReplicatedMergeTree")
+    window = "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800"
+    assert text.count(window) == text.count("CREATE TABLE")
 
 
 @pytest.mark.parametrize("cluster", ["main", "{cluster}"])
