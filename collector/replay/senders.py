@@ -23,6 +23,16 @@ from exporters.otlp.transport import Transport
 _CONNECT_TIMEOUT_S: Final = 5.0
 _REQUEST_TIMEOUT_S: Final = 60.0
 _GIVE_UP_AFTER_S: Final = 60.0
+_GREETING_TIMEOUT_S: Final = 1.0
+_SPEECH: Final = {"grpc": "gRPC", "http": "HTTP/1.1"}
+_SETTINGS: Final = 4
+_FRAME_TYPE_AT: Final = 3
+_FRAME_HEAD_BYTES: Final = 9
+# HTTP/2, in which gRPC is spoken, begins with this and a frame of settings, which may be empty (RFC 9113, section 3.4).
+_GREETINGS: Final = {
+    "grpc": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)),
+    "http": b"OPTIONS /v1/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+}
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 15.0
 
@@ -72,7 +82,7 @@ async def connect(
     that the standard variables of OTLP exporters name, and these headers, whose names are in lower case.
 
     Raises:
-        UserError: nobody answers there, or a certificate cannot be used.
+        UserError: nobody answers there, or in the other protocol alone, or a certificate cannot be used.
     """
     default = "localhost:4317" if protocol == "grpc" else "localhost:4318"
     target = Target.of(endpoint or default, os.environ).adding(headers)
@@ -107,8 +117,28 @@ async def _knock(target: Target, protocol: str) -> None:
     try:
         address = URL(_url(target))
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+            reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
     except (OSError, TimeoutError, ValueError):
         remedy = "start one with `spanhouse run`, or name another with --endpoint"
         raise UserError(f"nobody takes OTLP over {protocol} at {target.address}; {remedy}") from None
-    writer.close()
+    try:
+        # Behind TLS, peers choose their protocol by what clients offer in the handshake.
+        spoken = "" if target.encrypted else await _spoken(reader, writer, protocol)
+    finally:
+        writer.close()
+    if spoken and spoken != protocol:
+        remedy = f"give --protocol {spoken}, or the port of the other"
+        raise UserError(f"{target.address} takes {_SPEECH[spoken]}, not {_SPEECH[protocol]}; {remedy}")
+
+
+async def _spoken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: str) -> str:
+    """Which protocol a server answers in when it is greeted in one of them; empty if it does not say."""
+    try:
+        async with asyncio.timeout(_GREETING_TIMEOUT_S):
+            writer.write(_GREETINGS[protocol])
+            head = await reader.readexactly(_FRAME_HEAD_BYTES)
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        return ""
+    if head.startswith(b"HTTP/"):
+        return "http"
+    return "grpc" if head[_FRAME_TYPE_AT] == _SETTINGS else ""

@@ -15,10 +15,12 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 
+from collector.cli import UserError
+from collector.replay.senders import connect
 from tests.support.daemon import Daemon, eventually
 from tests.support.messages import canonical_spans
 from tests.support.otlp_json import to_json
-from tests.support.requests import every_value_request, tree_request
+from tests.support.requests import every_value_request, one_span_request, tree_request
 from tests.support.rows import rows_of
 from tests.support.traces import all_traces
 
@@ -132,3 +134,15 @@ def test_every_acknowledged_span_is_counted_as_stored(daemon: Daemon) -> None:
     eventually(lambda: daemon.metric("spanhouse_queue_spans") == 0, "an empty queue")
     accepted = daemon.metric("otelcol_receiver_accepted_spans_total")
     assert accepted == daemon.metric("otelcol_exporter_sent_spans_total") == daemon.stored()
+
+
+@pytest.mark.parametrize(("protocol", "other"), [("grpc", "http"), ("http", "grpc")])
+async def test_requests_over_the_other_protocol_than_a_port_takes_are_told_at_once(
+    daemon: Daemon, protocol: str, other: str
+) -> None:
+    endpoint = f"127.0.0.1:{getattr(daemon.ports, other)}"
+    with pytest.raises(UserError, match=f"^{endpoint} takes .*; give --protocol {other}, or the port of the other$"):
+        async with connect(protocol, endpoint):
+            pass
+    async with connect(other, endpoint) as sender:
+        assert await sender.send(one_span_request(seed=77).SerializeToString()) == 0
