@@ -66,6 +66,7 @@ async def test_lists_of_names_are_sorted_and_counted(api: Api, shop: Api) -> Non
     assert await data(api, "services/web/operations") == ["GET /", "job"]
     # As Grafana sends it: with the slash encoded.
     assert (await api.session.get(f"{api.url}/jaeger/api/services/cart%2Feu/operations")).status == 200
+    assert await data(api, "services/cart/eu/operations") == ["GET /cart"]
     assert await data(api, "operations", service="cart/eu") == [{"name": "GET /cart", "spanKind": "server"}]
     assert await data(api, "operations", service="web", spanKind="client") == [{"name": "GET /", "spanKind": "client"}]
     assert (await api.get("/jaeger/api/v3/services")).json == {"services": ["cart/eu", "web"]}

@@ -165,7 +165,8 @@ def _dependency(edge: Edge) -> dict[str, object]:
 
 ROUTES: Final = (
     web.get(f"{PREFIX}/services", list_services),
-    web.get(f"{PREFIX}/services/{{service}}/operations", list_operation_names),
+    # Grafana's data source leaves the slashes in a name as they are.
+    web.get(f"{PREFIX}/services/{{service:.+}}/operations", list_operation_names),
     web.get(f"{PREFIX}/operations", list_operations),
     web.get(f"{PREFIX}/traces", search_traces),
     web.get(f"{PREFIX}/traces/{{trace_id}}", get_trace),
