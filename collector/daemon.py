@@ -257,12 +257,14 @@ class Daemon:
             await receivers.stop(self._shutdown_s * _GRACE_SHARE)
 
     async def _until_stopped(self, *tasks: asyncio.Future[Any]) -> None:
-        """Return when `stop` is called, or when one of the tasks ends, which none should."""
+        """Return when `stop` is called, or when one of the tasks ends, which none should. Raises what that one raised."""
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
+        for task in ended:
+            task.result()
 
     async def _unless_stopped(self, step: Awaitable[T]) -> T:
         """What a step of the start gives. Raises _EndAskedFor as soon as `stop` is called; the step is cancelled then."""

@@ -93,6 +93,8 @@ class RunningConfig:
             except ConfigError:
                 # Told of in the log; the next change is another chance.
                 continue
+            except Exception:  # noqa: BLE001 - whatever it is, spans must be stored meanwhile
+                _log.exception("config_not_reloaded", consequence="the configuration before it stays in force")
 
     async def reload(self) -> Reloaded:
         """Read the configuration again and put in force what may change.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -139,8 +140,10 @@ class Pipeline:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for close in self._closers:
-            await close()
+        # Each of them, whatever another one raises.
+        async with AsyncExitStack() as parts:
+            for close in reversed(self._closers):
+                parts.push_async_callback(close)
 
     async def run(self) -> None:
         """Store what comes in, until `drain`. Tables are created as soon as there is a server, spans or not."""

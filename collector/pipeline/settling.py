@@ -64,10 +64,11 @@ class Settling:
             try:
                 await self._make_ready()
                 await self.settle()
-            except (ExportError, ClickHouseError, ClickHouseUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, spans must be stored meanwhile
                 # Once for as long as it lasts.
                 if not self._is_troubled:
-                    _log.warning("calls_not_settled_yet", error=str(error))
+                    is_known = isinstance(error, ExportError | ClickHouseError | ClickHouseUnavailable)
+                    _log.warning("calls_not_settled_yet", error=str(error), exc_info=not is_known)
                 self._is_troubled = True
             else:
                 self._is_troubled = False
@@ -82,7 +83,8 @@ class Settling:
             f"SELECT toUnixTimestamp(now()) AS now, toUnixTimestamp(max(ArrivalMinute)) AS settled,"  # noqa: S608 - quoted
             f" (SELECT toUnixTimestamp(min(Arrived)) FROM {self._halves}) AS began FROM {self._settled}"
         )
-        now, settled, began = (int(answer.columns[name][0]) for name in ("now", "settled", "began"))
+        # Of no rows there is no maximum where the server is set so.
+        now, settled, began = (int(answer.columns[name][0] or 0) for name in ("now", "settled", "began"))
         if not began:
             return
         # Minutes are settled one after the other, so what was settled by another collector need not be tried; but for the last

@@ -159,6 +159,7 @@ class GrpcTransport:
             else:
                 self._channel = grpc.secure_channel(settings.target, credentials, settings.options)
             if replaced is not None and not self._calls[replaced]:
+                del self._calls[replaced]
                 replaced.close()
         return self._channel
 

@@ -153,3 +153,26 @@ def test_no_secret_is_shown(tmp_path: Path) -> None:
     shown = json.dumps(masked(load(path, {})))
     assert not [secret for secret in ("open sesame", "hidden-setting") if secret in shown]
     assert "http://db:8123" in shown
+
+
+async def test_a_fault_in_putting_one_in_force_does_not_keep_the_next_one_from_it(tmp_path: Path) -> None:
+    path, applied = tmp_path / "collector.yaml", []
+
+    def read() -> Config:
+        return load(path, {})
+
+    def apply(config: Config) -> None:
+        applied.append(config)
+        if len(applied) == 1:
+            raise RuntimeError("a fault")
+
+    path.write_text(yaml.safe_dump(document(sampler(10))))
+    running = RunningConfig(read(), ConfigFile(path, read), apply)
+    following = asyncio.create_task(running.follow(0))
+    for percentage in (20, 30):
+        path.write_text(yaml.safe_dump(document(sampler(percentage))))
+        count = len(applied)
+        running.ask()
+        await until(lambda count=count: len(applied) > count)
+    await until(lambda: running.config == read())
+    following.cancel()
