@@ -31,19 +31,19 @@ class Durations:
     Attributes:
         calls: how many there were, by what each stands for.
         total: of their durations.
-        buckets: of `collector.sketch` → calls in it.
+        sketches: buckets of `collector.sketch` in rising order, and the calls in each. They are added up when percentiles are
+            asked for: most nodes are called by one other.
     """
 
     calls: float = 0.0
     total: float = 0.0
-    buckets: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
+    sketches: list[tuple[Sequence[int], Sequence[float]]] = field(default_factory=list)
 
     def add(self, other: Durations) -> None:
         """Count what the other one counts as well."""
         self.calls += other.calls
         self.total += other.total
-        for bucket, calls in other.buckets.items():
-            self.buckets[bucket] += calls
+        self.sketches += other.sketches
 
     @property
     def mean(self) -> float:
@@ -52,9 +52,16 @@ class Durations:
     @property
     def percentiles(self) -> list[float]:
         """Of PERCENTILES, each less than `sketch.RELATIVE_ERROR` of itself beside the true one."""
-        buckets = sorted(self.buckets)
-        weights = [self.buckets[bucket] for bucket in buckets]
+        buckets, weights = self.sketches[0] if len(self.sketches) == 1 else self._added_up()
         return sketch.quantiles(buckets, weights, [percent / 100 for percent in PERCENTILES]) or [0.0] * len(PERCENTILES)
+
+    def _added_up(self) -> tuple[Sequence[int], Sequence[float]]:
+        calls: defaultdict[int, float] = defaultdict(float)
+        for sketched in self.sketches:
+            for bucket, weight in zip(*sketched, strict=True):
+                calls[bucket] += weight
+        buckets = sorted(calls)
+        return buckets, [calls[bucket] for bucket in buckets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +180,7 @@ def _edge(row: Mapping[str, Any]) -> Edge:
 
 
 def _durations(total: float, buckets: Sequence[int], weights: Sequence[float]) -> Durations:
-    return Durations(sum(weights), total, defaultdict(float, zip(buckets, weights, strict=True)))
+    return Durations(sum(weights), total, [(buckets, weights)])
 
 
 def incoming(edges: Iterable[Edge]) -> dict[Node, Incoming]:
