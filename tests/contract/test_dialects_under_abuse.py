@@ -12,6 +12,7 @@ from yarl import URL
 from collector.api import dialects
 from tests.contract.test_query_api_traces import Api, request_of, span
 from tests.contract.test_query_api_traces import api as api
+from tests.support.paths import filled
 
 NAMES = {
     "/jaeger/api/v3/": (
@@ -52,7 +53,7 @@ async def test_no_value_of_a_parameter_is_an_error_of_ours(api: Api) -> None:
     await api.store(request_of(span(1, 1, name="a")))
     values = itertools.cycle(VALUES)
     for route in dialects.ROUTES:
-        path = route.path.format(trace_id="1", service="shop", tag=".a", label="service_name")
+        path = filled(route.path, trace_id="1", service="shop", tag=".a", label="service_name")
         names = next(names for prefix, names in NAMES.items() if path.startswith(prefix))
         # Every name on every path, and every value under most names.
         for name, value in zip(names, values, strict=False):
@@ -65,7 +66,7 @@ async def test_no_part_of_a_path_is_an_error_of_ours(api: Api) -> None:
         if "{" not in route.path:
             continue
         for value in VALUES[1:]:
-            path = route.path.format(trace_id=value, service=value, tag=value, label=value)
+            path = filled(route.path, trace_id=value, service=value, tag=value, label=value)
             status, body = await ask(api, path, "")
             assert status in (200, 400, 404), (path, body)
             if path.startswith("/jaeger/") and status != 200:

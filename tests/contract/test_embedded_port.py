@@ -35,7 +35,12 @@ def authority(tmp_path: Path) -> Authority:
 @asynccontextmanager
 async def serving(path: Path, limits: ServerLimits | None = None, tls: ServerTls | None = None) -> AsyncIterator[EmbeddedServer]:
     config = EmbeddedConfig(
-        path / "clickhouse", "127.0.0.1:0", (Account(reader=None),), tls=tls, server=limits or ServerLimits(), start_timeout_s=30
+        path / "clickhouse",
+        "127.0.0.1:0",
+        accounts=(Account(reader=None),),
+        tls=tls,
+        server=limits or ServerLimits(),
+        start_timeout_s=30,
     )
     async with EmbeddedServer(config) as server:
         yield server

@@ -29,6 +29,7 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
+from tests.support.paths import filled
 from tests.support.requests import EPOCH, key_values
 from tests.support.rows import insert_statement, json_lines, rows_of
 from tests.support.waiting import until
@@ -233,7 +234,7 @@ ALWAYS = {
 
 async def test_an_attackers_walk_through_the_dialects_shows_nothing_either(client: ClickHouseClient) -> None:
     paths = {
-        route.path.format(trace_id=trace, service=service, tag="resource.service.name", label="service")
+        filled(route.path, trace_id=trace, service=service, tag="resource.service.name", label="service")
         for route in dialects.ROUTES
         for trace in (MY_TRACE, SECRET_TRACE)
         for service in ("shop", SECRET)
