@@ -46,14 +46,16 @@ export function gridOf(map: Map): Grid {
   return { cells, columns, rows, most: Math.max(0, ...map.cells.map((cell) => Number(cell.count))) };
 }
 
-/** The duration within which a share of the spans stay, to the row. */
+/** The duration within which a share of the spans stay, to the row; a shorter one where none would take longer, unless all are in one
+ * row. */
 export function durationWithin({ cells, rows }: Grid, share: number): number {
   const counts = rows.map(() => 0);
   for (const { cell, row } of cells) counts[row] = (counts[row] as number) + Number(cell.count);
   const wanted = share * counts.reduce((sum, count) => sum + count, 0);
   let passed = 0;
   const row = counts.findIndex((count) => (passed += count) >= wanted);
-  return rows[row]?.to ?? 0;
+  const highest = counts.findLastIndex((count) => count > 0);
+  return rows[Math.max(0, Math.min(row, highest - 1))]?.to ?? 0;
 }
 
 /** What lies at places of a grid. */
