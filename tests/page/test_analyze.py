@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import Page, expect
 
 
-def test_a_part_of_the_heat_map_is_compared_with_the_rest_and_leads_to_its_traces(page: Page) -> None:
+def test_a_part_of_the_heat_map_is_compared_with_the_rest(page: Page) -> None:
     page.goto("/analyze?service=rest-service-3")
     cells = page.get_by_role("group", name=re.compile("^Spans by start and duration"))
     expect(page.get_by_role("table", name="Groups of spans")).to_be_visible()
@@ -22,12 +22,14 @@ def test_a_part_of_the_heat_map_is_compared_with_the_rest_and_leads_to_its_trace
     apart = page.get_by_role("region", name="What sets them apart")
     expect(apart.get_by_role("button", pressed=True)).to_contain_text("ms")
     expect(apart.get_by_role("table").or_(apart.get_by_text(re.compile("^Nothing")))).to_be_visible()
-    over = apart.get_by_role("button", name=re.compile("^Spans over"))
-    over.click()
-    expect(over).to_have_attribute("aria-pressed", "true")
-    expect(apart.locator(".loading")).to_have_count(0)
+
+
+def test_what_sets_slow_spans_apart_leads_to_their_traces(page: Page) -> None:
+    page.goto("/analyze?apart=slow")
+    apart = page.get_by_role("region", name="What sets them apart")
+    expect(apart.get_by_role("button", pressed=True)).to_contain_text("Spans over")
     apart.get_by_role("table").get_by_role("link").first.click()
-    expect(page).to_have_url(re.compile(r"/search\?.*service=rest-service-3.*q=.*duration"))
+    expect(page).to_have_url(re.compile(r"/search\?.*q=.*duration"))
     expect(page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)).to_be_visible()
 
 
