@@ -19,6 +19,10 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
 _NO_TABLE: Final = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE})
 """While they are made, the port answers already."""
+_NO_SUCH_TABLE: Final = (
+    "The span store has no such table yet. At the first start tables are being made; where create_schema is false,"
+    " `spanhouse schema apply` makes what is missing."
+)
 _TIMED_OUT: Final = (
     "The query took longer than it may and was stopped; ask for a shorter time range, or raise extensions.query.queries.timeout."
 )
@@ -102,7 +106,7 @@ def problem_of(error: Exception) -> Problem:
         case ClickHouseUnavailable():
             return _unavailable("The span store cannot be reached.")
         case ClickHouseError() if error.code in _NO_TABLE:
-            return _unavailable("The span store has no such table yet; at the first start tables are being made.")
+            return _unavailable(_NO_SUCH_TABLE)
         case ClickHouseError() if error.retryable:
             return _unavailable(f"The span store is busy ({error.name or error.code}).")
         case ClickHouseError():

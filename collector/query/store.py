@@ -7,11 +7,12 @@ into their own shapes; only `SpanStore.fetch` talks to ClickHouse.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
-from exporters.clickhouse.client import ClickHouseClient, QueryResult
+from collector.query.older_tables import OlderTables
+from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, QueryResult
 from exporters.clickhouse.wire import Answer
 
 KINDS: Final = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
@@ -37,6 +38,9 @@ ALIKE: Final = "SpanId, SpanKind, ServiceName, Timestamp, Duration, SpanName"
 """What tells nearly all spans of a trace apart. For IDENTITY, attributes have to be read, too."""
 IDENTITY: Final = f"sipHash64({ALIKE}, ResourceAttributes, SpanAttributes)"
 _TABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,7 @@ class SpanStore:
         spans_table: `otel_traces`, with or without a database; the companion is called the same plus `_trace_id_ts`.
         timeout_s: limit of every query.
         limits: what else every query may take.
+        older: what tables lack that are there already.
 
     Raises:
         ValueError: `spans_table` is not a plain name.
@@ -84,10 +89,12 @@ class SpanStore:
     spans_table: str = "otel_traces"
     timeout_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
+    older: OlderTables = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not _TABLE_NAME.fullmatch(self.spans_table):
             raise ValueError(f"spans_table {self.spans_table!r}: a name such as otel_traces or otel.otel_traces is needed")
+        object.__setattr__(self, "older", OlderTables(self.spans_table))
 
     @property
     def bounds_table(self) -> str:
@@ -100,8 +107,9 @@ class SpanStore:
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
         """
-        return await self.client.query(
-            statement.sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
+        return await self._answered(
+            statement,
+            lambda sql: self.client.query(sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s),
         )
 
     async def fetch_native(self, statement: Statement) -> Answer:
@@ -110,9 +118,22 @@ class SpanStore:
         Raises:
             ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
         """
-        return await self.client.query_native(
-            statement.sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
+        return await self._answered(
+            statement,
+            lambda sql: self.client.query_native(
+                sql, statement.parameters, settings=self.limits.settings, timeout_s=self.timeout_s
+            ),
         )
+
+    async def _answered(self, statement: Statement, ask: Callable[[str], Awaitable[T]]) -> T:
+        asked = self.older.completed(statement.sql)
+        try:
+            return await ask(asked)
+        except ClickHouseError as error:
+            completed = await self.older.completed_after(error, self.client, statement.sql)
+            if completed == asked:
+                raise
+        return await ask(completed)
 
 
 def time_range(start: int, end: int, prefix: str = "") -> tuple[str, dict[str, object]]:

@@ -222,6 +222,17 @@ def column_definitions(name: str) -> Mapping[str, str]:
     return {found["name"]: found["definition"] for found in _COLUMN.finditer(_template(name))}
 
 
+def column_defaults(name: str) -> Mapping[str, str]:
+    """Column → what it holds where nobody has written it, as an expression, of one of TEMPLATES."""
+    defaults = {}
+    for column, definition in column_definitions(name).items():
+        # As the definitions are written, a codec stands last.
+        column_type, _, default = definition.partition(" CODEC(")[0].partition(" DEFAULT ")
+        value = default or f"defaultValueOfTypeName({text(column_type)})"
+        defaults[column] = f"CAST({value}, {text(column_type)})"
+    return defaults
+
+
 def index_definitions(name: str) -> Mapping[str, str]:
     """Index → expression, type and granularity, of one of TEMPLATES."""
     return {found["name"]: found["definition"] for found in _INDEX.finditer(_template(name))}
