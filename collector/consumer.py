@@ -32,6 +32,7 @@ class Consumer(Protocol):
 
         Raises:
             collector.errors.Permanent: the same batch would fail again; nothing of it was taken.
-            collector.errors.Retryable: nothing of it was taken, and it may be given again later.
+            collector.errors.Unconfirmed: all of it was taken, and may be lost; it is to be given again.
+            collector.errors.Retryable: else nothing of it was taken, and it may be given again later.
             collector.errors.Refused: nothing of it was taken, for it can never fit.
         """

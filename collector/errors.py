@@ -32,6 +32,10 @@ class Retryable(CollectorError):
         """How long to wait before the next try, in seconds."""
 
 
+class Unconfirmed(Retryable):
+    """The data was taken, and may yet be lost: it is to be sent again, though it may then be stored twice."""
+
+
 class Refused(CollectorError):
     """Not let in. `kind` names the reason and fixes the answer."""
 

@@ -28,6 +28,11 @@ class SpacedLog:
         if (left_out := self._due(f"{event}/{reason}")) is not None:
             self._log.warning(event, reason=reason, left_out=left_out, **details)
 
+    def error(self, event: str, **details: Any) -> None:
+        """Something that somebody should see to."""
+        if (left_out := self._due(event)) is not None:
+            self._log.error(event, left_out=left_out, **details)
+
     def unexpected(self, event: str, error: Exception) -> None:
         """A fault of ours, with its traceback."""
         if (left_out := self._due(f"{event}/{type(error).__name__}")) is not None:

@@ -30,7 +30,7 @@ import structlog
 
 from collector import metrics
 from collector.clock import Clock
-from collector.errors import Refused, Retryable
+from collector.errors import Refused, Retryable, Unconfirmed
 from collector.journal import refusals
 from collector.journal.cursor import DAMAGED, Cursor
 from collector.journal.cuts import CutLog
@@ -41,6 +41,7 @@ from collector.journal.segments import Segment
 from collector.journal.settings import JournalSettings
 from collector.ledger import Ledger
 from collector.queues.contract import CLOSED
+from collector.spaced_log import SpacedLog
 from collector.telemetry import Telemetry
 from exporters.divisions import Divisions
 from proto.spans import SpanBatch
@@ -58,7 +59,10 @@ _RESERVED_FOR_DECISIONS: Final = 6 << 20
 """The same for each exporter whose pipeline holds spans back: what can be decided at one time, twice."""
 _TICK_S: Final = 1.0
 _PAUSE_S: Final = 1.0
-"""How long requests are refused unread after one did not fit."""
+"""How long requests are refused unread after one did not fit, or could not be written."""
+_LITTLE: Final = 16
+_MOST_LITTLE: Final = 1 << 20
+"""There is little room where less is left than that part of the journal, or so many bytes if that is less."""
 _AGES: Final = 8
 """With `max_age`, a file holds what came within an eighth of it."""
 
@@ -117,8 +121,10 @@ class Journal:
         self._saved = refusals.content(self.ledger.refused)
         self._closed = False
         self._full = False
+        """Whether the last request that came did not fit, and nothing has gone since."""
         self._failure = ""
         self._refused_until_s = 0.0
+        self._complaints = SpacedLog(_log, clock.monotonic)
         self._room = asyncio.Lock()
         self._deleting: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
@@ -171,7 +177,9 @@ class Journal:
         try:
             kept = self._store.append(placed)
         except OSError as error:
-            raise self._not_written(error, len(batch)) from error
+            self._store.refused_spans += len(batch)
+            self._not_written(error)
+            raise Retryable(self.trouble) from error
         self._written(kept.segment)
         self._store.shrink()
         for cursor in self.cursors.values():
@@ -182,7 +190,8 @@ class Journal:
             except OSError as error:
                 # What is in the file's pages now may never reach the disk, though the next sync will say so.
                 self._store.segments.end()
-                raise self._not_written(error, len(batch)) from error
+                self._not_written(error)
+                raise Unconfirmed(self.trouble) from error
 
     async def check(self) -> str:
         """`trouble`, for who asks whether the daemon is ready."""
@@ -200,6 +209,7 @@ class Journal:
 
     def _written(self, segment: Segment) -> None:
         self._disk.written(segment)
+        self._full = False
         if self._failure:
             self._recovered()
 
@@ -208,17 +218,16 @@ class Journal:
         self._failure = ""
         self._refused_until_s = 0.0
 
-    def _not_written(self, error: OSError, spans: int) -> Retryable:
+    def _not_written(self, error: OSError) -> None:
         trouble = f"the journal cannot be written: {error.strerror}"
         if self._failure != trouble:
             _log.error("journal_not_written", error=str(error), consequence="requests are refused")
         self._failure = trouble
-        return self._refusal(spans)
+        self._pause()
 
-    def _refusal(self, spans: int) -> Retryable:
-        self._store.refused_spans += spans
+    def _pause(self) -> None:
+        """Refuse requests unread for a while."""
         self._refused_until_s = self._clock.monotonic() + _PAUSE_S
-        return Retryable(self.trouble)
 
     # Room.
 
@@ -231,11 +240,16 @@ class Journal:
                 await asyncio.wait({self._deleting})
             if self._settings.on_full == "drop_oldest":
                 await self._drop_oldest(size)
-        if self._store.segments.nbytes + size > self._settings.max_bytes:
+        held, most = self._store.segments.nbytes, self._settings.max_bytes
+        if held + size > most:
             if not self._full:
-                _log.error("journal_full", bytes=self._store.segments.nbytes, max_bytes=self._settings.max_bytes)
+                self._complaints.error("journal_full", bytes=held, max_bytes=most, request_bytes=size)
             self._full = True
-            raise self._refusal(spans)
+            self._store.refused_spans += spans
+            # One that did not fit says nothing of smaller ones, as long as there is room for many of those.
+            if most - held < min(most // _LITTLE, _MOST_LITTLE):
+                self._pause()
+            raise Retryable(self.trouble)
 
     async def _drop_oldest(self, size: int) -> None:
         segments = self._store.segments

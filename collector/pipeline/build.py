@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 from collector.clock import SYSTEM, Clock
 from collector.control.feed import PolicyFeed
 from collector.control.policies import Policies
-from collector.errors import CollectorError
+from collector.errors import CollectorError, Unconfirmed
 from collector.journal.journal import Journal
 from collector.ledger import Ledger
 from collector.pipeline.batcher import Remainder
@@ -96,6 +96,8 @@ class Entry:
             self.limiter.admitted(batch.nbytes)
         try:
             await self._entrance.put(batch)
+        except Unconfirmed:
+            raise  # the account has them among what was accepted
         except CollectorError:
             self._ledger.refuse(spans_by_owner(batch), NOT_LET_IN)
             raise

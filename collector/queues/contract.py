@@ -93,6 +93,7 @@ class Entrance(Protocol):
         """Take responsibility for the spans of a batch.
 
         Raises:
+            collector.errors.Unconfirmed: they are in, but may not outlast what happens to the machine.
             collector.errors.Retryable: there is no room, or the entrance is closed.
             collector.errors.Refused: there never will be room for so large a batch (kind `too_large`).
         """

@@ -22,6 +22,7 @@ from collector.journal.journal import Journal
 from collector.journal.records import REQUEST, Record, head
 from collector.journal.segments import Segments
 from collector.pipeline.batching import BatchLimits
+from collector.pipeline.build import Entry
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.journals import Deposit, journal_in, line_in
@@ -198,6 +199,29 @@ async def test_what_could_not_be_synced_is_not_acknowledged(tmp_path: Path, monk
     async with line_in(tmp_path, {"clickhouse": deposit}) as line:
         await until(lambda: line.waiting() == 0)
     assert set(deposit.numbers) == {0, 1}
+
+
+async def test_what_could_not_be_synced_is_accounted_for_as_accepted_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the journal, and will be stored; a client that sends it again sends other spans, as far as anybody can tell."""
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async with journal_in(tmp_path, sync="always") as journal:
+        entry, cursor = Entry(journal, journal.ledger), journal.cursors["clickhouse"]
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fdatasync", fails)
+            with pytest.raises(Retryable, match="Input/output error"):
+                await entry.consume(numbered(0, 5))
+        assert (cursor.account.waiting(), cursor.statistics().refused_spans, journal.ledger.refused) == (5, 0, {})
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", fails)
+            with pytest.raises(Retryable):
+                await entry.consume(numbered(5, 7))
+        assert (cursor.account.waiting(), cursor.statistics().refused_spans) == (5, 7)
+        assert sum(reasons.total() for reasons in journal.ledger.refused.values()) == 7
 
 
 async def test_nothing_is_sent_whose_cut_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,17 @@ async def test_at_its_bound_the_journal_lets_nothing_in_until_something_is_store
     assert deposit.numbers == list(range(taken + 5))
 
 
+async def test_a_request_that_does_not_fit_keeps_no_smaller_ones_out(tmp_path: Path) -> None:
+    async with journal_in(tmp_path, max_bytes=20_000) as journal:
+        await journal.put(numbered(0, filler=12_000))
+        with pytest.raises(Retryable, match="journal is full"):
+            await journal.put(numbered(1, filler=12_000))
+        assert "full" in journal.trouble
+        journal.check_open()
+        await journal.put(numbered(1, filler=2_000))
+        assert journal.trouble == ""
+
+
 async def fill(journal: Journal) -> int:
     """Put spans into a journal until it is full; returns how many it took."""
     for taken in range(0, 100_000, 5):
