@@ -18,10 +18,11 @@ class Consumer(Protocol):
         """
 
     def refused(self, owner: str, reason: str, spans: int) -> None:
-        """Take note of spans of a request that were refused as invalid while the others were taken.
+        """Take note of spans that were refused before they were given to anybody: as invalid, or for what their workspace has sent.
 
         Args:
             owner: whose they were, as in `exporters/tally.py`.
+            reason: what is wrong with them, or the kind of the `Refused` that told their sender.
         """
 
     async def consume(self, batch: SpanBatch) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -71,6 +72,8 @@ class DeadLetters:
         self._max_bytes = max_bytes
         self._now = now
         self._bytes: int | None = None
+        self._adding = Lock()
+        """Held by whoever counts what there is and adds to it: batches are set aside in several threads at once."""
 
     def add(self, batch: SpanBatch, name: str, error: ExportError) -> None:
         """Set the spans of a batch aside, an entry for each workspace: all of them or none.
@@ -79,7 +82,20 @@ class DeadLetters:
             DeadLettersFull: there is no room.
             OSError: they could not be written.
         """
-        contents: dict[Path, bytes] = {}
+        with self._adding:
+            contents = dict(self._contents(batch, name, error))
+            self._make_sure_of_room(sum(map(len, contents.values())))
+            try:
+                for path, content in contents.items():
+                    self._write(path, content)
+            except OSError:
+                for path in contents:
+                    path.unlink(missing_ok=True)
+                    _unfinished(path).unlink(missing_ok=True)
+                raise
+
+    def _contents(self, batch: SpanBatch, name: str, error: ExportError) -> Iterator[tuple[Path, bytes]]:
+        """The entries that are to be made of a batch, where each goes and what is in it; none for what was set aside before."""
         workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
         for index in np.unique(workspace_of_span).tolist():
             workspace = batch.workspaces[index]
@@ -87,16 +103,7 @@ class DeadLetters:
             entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
             path = self._directory / _file(entry.id)
             if not path.exists() and self._former_entry(entry.id) is None:
-                contents[path] = orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
-        self._make_sure_of_room(sum(map(len, contents.values())))
-        try:
-            for path, content in contents.items():
-                self._write(path, content)
-        except OSError:
-            for path in contents:
-                path.unlink(missing_ok=True)
-                _unfinished(path).unlink(missing_ok=True)
-            raise
+                yield path, orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
 
     def _make_sure_of_room(self, size: int) -> None:
         """Count `size` more bytes; what others have removed is noticed only when there seems to be no room."""

@@ -13,15 +13,16 @@ import structlog
 
 from collector.access import Caller, Gate, Headers, no_certificate
 from collector.consumer import Consumer
-from collector.errors import Rejection
+from collector.errors import Refused, Rejection
 from collector.receivers.answers import INTERNAL, Answer, answer_to
 from collector.receivers.limits import WorkspaceLimits
 from collector.receivers.placement import amounts, place
 from collector.spaced_log import SpacedLog
-from exporters.tally import owner_of_resource
+from exporters.tally import owner_of_resource, spans_by_owner
 from proto.converted import ConvertedRequest
 from proto.otlp_decode import decode
 from proto.otlp_json import json_to_protobuf
+from proto.spans import SpanBatch
 from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
 
 Encoding = Literal["protobuf", "json", "zipkin protobuf", "zipkin json"]
@@ -146,10 +147,14 @@ class Intake:
         if self._workspace_attribute:
             batch, misplaced = place(batch, self._workspace_attribute, caller)
             warnings = (*warnings, *misplaced)
+        if decoded.rejected:
+            # Of several resources nobody knows which had the spans.
+            owner = owner_of_resource(batch, 0) if len(batch.resources) == 1 else caller.workspace
+            for reason, refused in decoded.rejected.items():
+                self._consumer.refused(owner, reason, refused)
         sent = amounts(batch, len(body)) if self._limits is not None else {}
         if self._limits is not None and self._workspace_attribute:
-            for workspace in sent:
-                self._limits.check(workspace)
+            self._check_workspaces(sent, batch, self._limits)
         spans = len(batch.spans)
         if spans:
             await self._consumer.consume(batch)
@@ -161,11 +166,17 @@ class Intake:
             return TAKEN
         for warning in warnings:
             self._log.warning("request_taken", reason="warning", warning=warning)
-        # Of several resources nobody knows which had the spans.
-        owner = owner_of_resource(batch, 0) if len(batch.resources) == 1 else caller.workspace
-        for reason, refused in decoded.rejected.items():
-            self._consumer.refused(owner, reason, refused)
         return Outcome(self._rejection(decoded.rejected, spans, decoded.first_rejected), warnings)
+
+    def _check_workspaces(self, workspaces: Iterable[str], batch: SpanBatch, limits: WorkspaceLimits) -> None:
+        """Find out whether each workspace may send now, of which all spans are in the batch. Raises Refused."""
+        try:
+            for workspace in workspaces:
+                limits.check(workspace)
+        except Refused as error:
+            for owner, spans in spans_by_owner(batch).items():
+                self._consumer.refused(owner, error.kind, spans)
+            raise
 
     def failed(self, error: Exception) -> Answer:
         """Count and log why a request was not taken, and give the answer for its sender."""

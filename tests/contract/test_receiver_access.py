@@ -364,6 +364,21 @@ async def test_a_resource_attribute_that_cannot_be_followed_is_told() -> None:
         assert "tenant='a b': not the name of a workspace" in told.error_message
 
 
+async def test_spans_that_an_attribute_puts_into_a_workspace_over_its_limit_are_accounted_for() -> None:
+    limits = WorkspaceLimits(Rates(spans_per_s=0.5, burst_s=1), {}, lambda: 0.0, lambda *_: None, lambda: 0.0)
+    async with receivers(limits=limits, workspace_attribute="tenant") as both:
+        assert (await send(both, HTTP, body=request_of("cart"))).code == TAKEN[HTTP]
+        invalid = ExportTraceServiceRequest.FromString(request_of("cart", "shop", "shop"))
+        invalid.resource_spans[2].scope_spans[0].spans[0].trace_id = b"short"
+        assert (await send(both, HTTP, body=invalid.SerializeToString())).code == THROTTLED[HTTP]
+        assert both.consumer.workspaces == {"cart": 1}
+        assert both.consumer.not_taken == {
+            ("cart/x", "throttled"): 1,
+            ("shop/x", "throttled"): 1,
+            ("default", "trace_id_length"): 1,
+        }
+
+
 @TRANSPORTS
 async def test_a_workspace_over_its_limit_is_told_when_to_come_again(transport: str) -> None:
     refused: list[tuple[str, str]] = []

@@ -44,12 +44,15 @@ class ListConsumer:
     def __init__(self) -> None:
         self.batches: list[SpanBatch] = []
         self.before: Callable[[SpanBatch], Any] | None = None
+        self.not_taken: Counter[tuple[str, str]] = Counter()
+        """(Owner, reason) → spans of which receivers said that they were refused."""
 
     def check_open(self) -> None:
         """Always."""
 
-    def refused(self, workspace: str, reason: str, spans: int) -> None:
-        """Nothing to do."""
+    def refused(self, owner: str, reason: str, spans: int) -> None:
+        """Keep account of them."""
+        self.not_taken[owner, reason] += spans
 
     async def consume(self, batch: SpanBatch) -> None:
         if self.before is not None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
+from time import sleep
 
 import numpy as np
 import pytest
@@ -58,6 +62,32 @@ def test_nothing_is_written_beyond_the_bound(tmp_path: Path) -> None:
     with pytest.raises(DeadLettersFull, match="1000 bytes"):
         letters.add(numbered(2, 100), "batch-2", ERROR)
     assert [entry.spans for entry in letters.entries()] == [1]
+
+
+def test_what_several_threads_set_aside_at_once_keeps_within_the_bound_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one writes what it has counted, it is no file yet that another could count."""
+    letters, fsync, in_step = letters_in(tmp_path, max_bytes=2_000), os.fsync, Barrier(8)
+
+    def slow(descriptor: int) -> None:
+        sleep(0.001)
+        fsync(descriptor)
+
+    def add(number: int) -> bool:
+        in_step.wait(30)
+        try:
+            letters.add(numbered(number), f"batch-{number}", ERROR)
+        except DeadLettersFull:
+            return False
+        return True
+
+    monkeypatch.setattr(os, "fsync", slow)
+    with ThreadPoolExecutor(8) as threads:
+        added = list(threads.map(add, range(8)))
+    sizes = [path.stat().st_size for path in (tmp_path / "clickhouse%2Fsecond").iterdir()]
+    assert len(sizes) == sum(added) < 8
+    assert sum(sizes) <= 2_000 < sum(sizes) + max(sizes)
 
 
 def test_an_entry_that_somebody_drops_while_room_is_counted_takes_none(tmp_path: Path) -> None:
