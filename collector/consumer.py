@@ -18,7 +18,7 @@ class Consumer(Protocol):
         """
 
     def refused(self, owner: str, reason: str, spans: int) -> None:
-        """Take note of spans that were refused before they were given to anybody: as invalid, or for what their workspace has sent.
+        """Take note of spans that were refused before they were given to anybody: as invalid, or as too many of their workspace.
 
         Args:
             owner: whose they were, as in `exporters/tally.py`.

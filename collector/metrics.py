@@ -158,7 +158,7 @@ TAIL_LATE: Final = Definition(
 TAIL_FAILURES: Final = Definition(
     "otelcol_processor_tail_sampling_sampling_policy_evaluation_error",
     "counter",
-    "Spans and events for which a condition of a policy could not be worked out.",
+    "Spans and events for which a condition of policies could not be worked out; as internal_error traces that they failed on.",
     (*_PROCESSOR, "policy"),
 )
 # Those of the collector that holds the lease.

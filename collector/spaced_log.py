@@ -33,10 +33,10 @@ class SpacedLog:
         if (left_out := self._due(event)) is not None:
             self._log.error(event, left_out=left_out, **details)
 
-    def unexpected(self, event: str, error: Exception) -> None:
+    def unexpected(self, event: str, error: Exception, **details: Any) -> None:
         """A fault of ours, with its traceback."""
         if (left_out := self._due(f"{event}/{type(error).__name__}")) is not None:
-            self._log.error(event, left_out=left_out, exc_info=error)
+            self._log.error(event, left_out=left_out, exc_info=error, **details)
 
     def _due(self, key: str) -> int | None:
         """How many lines of this key were left out since the last one, or None if this one is to be left out too."""

@@ -46,7 +46,8 @@ class TraceDecisions:
         early: traces that were decided before their time, since too much was held.
         ages: of traces, from their first span to their decision.
         late_ages: of spans, from the decision about their trace to when they came.
-        failures: policy → spans and events for which a condition of it could not be worked out.
+        failures: policy → spans and events for which a condition of it could not be worked out; `internal_error` → traces that
+            were kept because policies failed by a fault of their own.
         took_s: policy → how long it took to ask it about all traces that were decided for the first time.
     """
 

@@ -259,10 +259,8 @@ class Holding:
         try:
             await self._in_thread(partial(sampler.add, batch, number, came_ns))
         except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            name = self._settings.name
-            _log.exception("processor_failed", processor=name, spans=len(batch))
-            self._settings.telemetry.failed(INTERNAL_ERROR, len(batch))
-            self._settle(number, Delivery(dropped={f"{name}: error": Counter(spans_by_owner(batch))}))
+            self._failed(len(batch))
+            self._settle(number, self._lost(spans_by_owner(batch)))
 
     async def _decide(self, sends: asyncio.TaskGroup, *, at_end: bool = False) -> None:
         """Let the sampler decide what is due, or all if it is the end or nothing is to be held, and carry out what it does."""
@@ -325,17 +323,38 @@ class Holding:
         sending = _Sending(name, len(batches))
         for index, parts in batches.items():
             await self._places.acquire()
-            batch = await self._in_thread(dataclasses.replace(plan.decided, kept=tuple(parts)).batch)
             owners_by_piece = {part.piece: plan.kept[part.piece] for part in parts}
-            assert batch is not None  # noqa: S101 - it has parts
+            batch = await self._joined(dataclasses.replace(plan.decided, kept=tuple(parts)))
             sends.create_task(self._send(sending, index, batch, owners_by_piece))
 
-    async def _send(self, sending: _Sending, index: int, batch: SpanBatch, pieces: Mapping[int, Mapping[str, int]]) -> None:
-        """Store one batch of an emission; with the last of them, the emission is done."""
+    async def _joined(self, decided: Decided) -> SpanBatch | None:
+        """What is kept, in one batch; None where that fails, for it would again, whenever it is made anew."""
         try:
-            # After a restart all pieces of a former process go to the same place, whatever its batches are made of.
-            delivery = await self._behind(next(iter(pieces))).deliver(batch, f"{sending.name}-{index}")
-            await delivery.complete()
+            return await self._in_thread(decided.batch)
+        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+            self._failed(sum(len(part.spans) for part in decided.kept))
+            return None
+
+    def _failed(self, spans: int) -> None:
+        """Tell of spans that are dropped, for the sampler failed on them by a fault of its own."""
+        _log.exception("processor_failed", processor=self._settings.name, spans=spans)
+        self._settings.telemetry.failed(INTERNAL_ERROR, spans)
+
+    def _lost(self, owners: Mapping[str, int]) -> Delivery:
+        """What became of these spans, owner → spans."""
+        return Delivery(dropped={f"{self._settings.name}: error": Counter(owners)})
+
+    async def _send(
+        self, sending: _Sending, index: int, batch: SpanBatch | None, pieces: Mapping[int, Mapping[str, int]]
+    ) -> None:
+        """Store one batch of an emission, if it could be made; with the last of them, the emission is done."""
+        try:
+            if batch is None:
+                delivery = self._lost(sum(map(Counter, pieces.values()), Counter()))
+            else:
+                # After a restart all pieces of a former process go to the same place, whatever its batches are made of.
+                delivery = await self._behind(next(iter(pieces))).deliver(batch, f"{sending.name}-{index}")
+                await delivery.complete()
         finally:
             self._places.release()
         shares = apportion(pieces, delivery)
@@ -367,6 +386,8 @@ class Holding:
         self._settings.telemetry.traces_decided(counts)
         if counts.early:
             self._warnings.warning("traces_decided_early", name, traces=counts.early, note=_OVERFULL)
+        if decided.fault is not None:
+            self._warnings.unexpected("policies_failed", decided.fault, processor=name, consequence="their traces are kept")
         for policy, reason in decided.reasons.items():
             self._warnings.warning("rule_not_evaluated", f"{name}: {policy}", error=reason)
 

@@ -14,19 +14,23 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from collector import metrics
 from collector.journal import decisions, lasting
 from collector.journal.decisions import DecisionLog
 from collector.ledger import Account
 from collector.pipeline.batcher import Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.pipeline.course import Course
-from collector.processors.tail_sampling.decided import trace_key
+from collector.processors.tail_sampling.combining import Outcome, Policies
+from collector.processors.tail_sampling.decided import Decided, trace_key
+from collector.processors.tail_sampling.policies import Traces
 from collector.processors.tail_sampling.recent import Explanation
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.queues.held import Emission
 from exporters.base import Delivery
 from proto.spans import SpanBatch
 from proto.warm import warm
+from tests.support.batches import numbers
 from tests.support.held_lines import ALL, EXPORTER, OWNER, WAIT_S, Killed, assert_settled, course, is_kept, kept, line, trace_of
 from tests.support.journals import Deposit, crash_image
 from tests.support.waiting import until
@@ -496,3 +500,48 @@ async def test_spans_on_which_the_sampler_fails_are_dropped_as_such_and_those_be
         await held.settle()
         assert held.account.settled.dropped["tail_sampling: error"] == {OWNER: 7}
     assert deposit.numbers == kept(list(range(60)))
+
+
+async def test_a_line_whose_policies_fail_goes_on_keeps_the_traces_and_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a restart the same traces come again: were it the end of the line, it would be so at each start."""
+
+    def failing(policies: Policies, traces: Traces) -> Outcome:
+        raise RuntimeError("of no use")
+
+    deposit = Killed(Deposit())
+    monkeypatch.setattr(Policies, "decide", failing)
+    async with line(deposit, tmp_path) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+    for first in (60, 90):
+        async with line(deposit, tmp_path) as held:
+            await held.put(first, 30)
+            with capture_logs() as logs:
+                await held.settle()
+            assert [line["event"] for line in logs if line["log_level"] == "error"] == ["policies_failed"]
+            assert metrics.TAIL_FAILURES.name.encode() in held.telemetry.exposition()
+    assert deposit.numbers == list(range(120))
+    assert held.account.settled.stored == {OWNER: 120}
+
+
+async def test_spans_that_cannot_be_marked_are_dropped_as_such_and_do_not_end_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_of, deposit = Decided.batch, Killed(Deposit())
+
+    def failing(decided: Decided) -> SpanBatch | None:
+        if any(7 in numbers(part.spans) for part in decided.kept):
+            raise RuntimeError("of no use")
+        return batch_of(decided)
+
+    monkeypatch.setattr(Decided, "batch", failing)
+    limits = BatchLimits(min_spans=1, max_spans=10, max_bytes=1 << 20, timeout_s=0.0)
+    async with line(deposit, tmp_path, limits=limits, sampling={"policies": [ALL]}) as held:
+        for first in range(0, 60, 10):
+            await held.put(first, 10)
+            await held.until_held(first + 10)
+        await held.settle()
+        assert held.account.settled.dropped == {"tail_sampling: error": {OWNER: 10}}
+    assert deposit.numbers == list(range(10, 60))

@@ -14,11 +14,15 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from collector.metrics import TAIL_AGE_SECONDS, TAIL_POLICY_MICROSECONDS, TAIL_TRACES, TAIL_VOTES
+from collector.processors.tail_sampling import combining, policies
 from collector.processors.tail_sampling.decided import Decided, trace_key
+from collector.processors.tail_sampling.policies import Policy, Traces
 from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, TailSampler
+from collector.processors.tail_sampling.span_rules import Matched, SpanRules
 from collector.telemetry import Telemetry
-from config.tail_sampling import TailSamplingProcessor
+from config.tail_sampling import PlainPolicy, TailSamplingProcessor
 from proto.adjusted_count import adjusted_counts
+from proto.edit import Mask
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
@@ -69,6 +73,109 @@ def all_decided(tail: TailSampler, now: int) -> tuple[set[int], set[int]]:
     while (decided := tail.decide(now)) is not None:
         drain(decided, into)
     return into
+
+
+class Faulty:
+    """A policy that fails whenever it is asked about a trace with so many spans."""
+
+    def __init__(self, policy: Policy, spans: int) -> None:
+        self._policy = policy
+        self._spans = spans
+        self.asked = 0
+
+    def is_for(self, traces: Traces, asked: Mask) -> Mask:
+        self.asked += 1
+        if (traces.spans == self._spans).any():
+            raise ZeroDivisionError("a slip")
+        return self._policy.is_for(traces, asked)
+
+
+def fail_for(monkeypatch: pytest.MonkeyPatch, spans: int) -> list[Faulty]:
+    """Have all policies from now on fail for traces of so many spans."""
+    made: list[Faulty] = []
+
+    def faulty(settings: PlainPolicy, rules: SpanRules) -> Faulty:
+        made.append(Faulty(policies.build(settings, rules), spans))
+        return made[-1]
+
+    monkeypatch.setattr(combining, "build", faulty)
+    return made
+
+
+def traces_of(sizes: Sequence[int], status: str = "OK") -> list[PlainSpan]:
+    """Spans of traces of these sizes, numbered through; only the roots have the status."""
+    spans: list[PlainSpan] = []
+    for trace, size in enumerate(sizes):
+        for place in range(size):
+            spans.append(
+                PlainSpan(
+                    number=len(spans),
+                    trace_id=(trace + 1).to_bytes(16, "big"),
+                    is_root=not place,
+                    start=EPOCH,
+                    end=EPOCH,
+                    status="UNSET" if place else status,
+                )
+            )
+    return spans
+
+
+NEVER = {"name": "never", "type": "span_count", "span_count": {"min_spans": 100}}
+
+
+def test_a_trace_about_which_a_policy_fails_is_kept_and_the_others_are_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_for(monkeypatch, spans=3)
+    tail = sampler(NEVER, decision_wait="1s")
+    sizes = [1] * 50 + [3] + [2] * 50 + [3]
+    tail.add(batch_of(traces_of(sizes)), 1, 0)
+    decided = tail.decide(2 * SECOND)
+    assert decided is not None
+    assert sorted(number for part in decided.kept for number in numbers(part.spans)) == [50, 51, 52, 153, 154, 155]
+    assert {part.reason for part in decided.kept} == {"internal_error"}
+    assert decided.failures == {"internal_error": 2}
+    assert isinstance(decided.fault, ZeroDivisionError)
+    (batch,) = [decided.batch()]
+    assert batch is not None
+    assert adjusted_counts(batch).tolist() == [1.0] * 6
+    assert tail.decide(2 * SECOND) is None
+    # A late span follows.
+    tail.add(batch_of([replace(traces_of(sizes)[50], number=900)]), 2, 3 * SECOND)
+    assert all_decided(tail, 5 * SECOND) == ({900}, set())
+
+
+def test_where_policies_fail_for_all_traces_the_end_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = fail_for(monkeypatch, spans=1)
+    tail = sampler(NEVER, decision_wait="1s")
+    tail.add(batch_of(traces_of([1] * 2000)), 1, 0)
+    assert all_decided(tail, 2 * SECOND) == (set(range(2000)), set())
+    assert made[0].asked < 200
+
+
+def test_traces_with_spans_that_rules_fail_on_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = SpanRules.match
+
+    def faulty(rules: SpanRules, batch: SpanBatch) -> Matched:
+        if {7, 8} & set(numbers(batch)):
+            raise ZeroDivisionError("a slip")
+        return match(rules, batch)
+
+    monkeypatch.setattr(SpanRules, "match", faulty)
+    tail = sampler(ERRORS, decision_wait="1s")
+    spans = traces_of([3, 3, 3, 3])
+    spans[9] = replace(spans[9], status="ERROR")
+    tail.add(batch_of(spans), 1, 0)
+    decided = tail.decide(2 * SECOND)
+    assert decided is not None
+    assert {part.reason: numbers(part.spans) for part in decided.kept} == {"internal_error": [6, 7, 8], "errors": [9, 10, 11]}
+    assert isinstance(decided.fault, ZeroDivisionError)
+    assert decided.failures == {"internal_error": 1}
+
+
+def test_a_policy_that_fails_while_spans_come_loses_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    fail_for(monkeypatch, spans=2)
+    tail = sampler(ERRORS, decision_wait="1s")
+    tail.add(batch_of(traces_of([2, 1], status="ERROR")), 1, 0)
+    assert all_decided(tail, 2 * SECOND) == ({0, 1, 2}, set())
 
 
 PLAIN: list[dict[str, Any]] = [

@@ -76,8 +76,10 @@ class Decided:
         ages_ns: of traces that were decided for the first time, how long ago their first span came, int64; empty where decisions
             are applied anew.
         late_ages_ns: of spans that came since the last decision, after that about their trace, how late they were, int64.
-        failures: name of a policy → spans and events for which a condition of it failed since the last decision.
+        failures: name of a policy → spans and events for which a condition of it failed since the last decision; under
+            `internal_error` traces that were kept because policies failed by a fault of their own.
         reasons: name of a policy → why.
+        fault: of policies; None where there was none.
         took_s: name of a policy → how long it took to ask it about all of the traces.
         recorded: write into kept spans which policy decided; of a policy within another the names of both. None writes nothing.
     """
@@ -93,6 +95,7 @@ class Decided:
     late_ages_ns: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     failures: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    fault: Exception | None = None
     took_s: Mapping[str, float] = field(default_factory=dict)
     recorded: Mapping[str, tuple[str, str]] | None = None
 

@@ -15,6 +15,7 @@ from collector.processors.tail_sampling.combining import Policies
 from collector.processors.tail_sampling.deadlines import NEVER, Deadlines
 from collector.processors.tail_sampling.policies import Traces
 from collector.processors.tail_sampling.remembered import DECISION, UNKNOWN_TIME, Decisions, Remembered
+from collector.processors.tail_sampling.singling_out import single_out
 from collector.processors.tail_sampling.span_rules import Bits
 from config.tail_sampling import TailSamplingProcessor
 from proto.edit import Mask
@@ -27,6 +28,8 @@ LATE: Final = 2
 """Mark of a trace that was decided before: its spans follow that decision."""
 TOO_LARGE: Final = 4
 """Mark of a trace that is larger than the configuration allows."""
+FAULTY: Final = 8
+"""Mark of a trace with a span about which policies failed by a fault of their own."""
 
 _MORE_SLOTS: Final = 1 << 16
 """So many traces more than may be held fit in, since those of a batch are taken before others are given up."""
@@ -71,6 +74,7 @@ class HeldTraces:
         self._late_ages_ns: list[NDArray[np.int64]] = []
         self._failures: Counter[str] = Counter()
         self._reasons: dict[str, str] = {}
+        self._fault: Exception | None = None
 
     @property
     def count(self) -> int:
@@ -81,19 +85,36 @@ class HeldTraces:
 
     def add(self, batch: SpanBatch, now_ns: int, remembered: Remembered) -> Slots:
         """Learn from the spans of a batch, which came at that time; the slot of each span's trace, shape (spans,)."""
+        matched, marks = self._match(batch)
         if self.count + len(batch) > self.table.capacity:
             self._grow(2 * self.table.capacity + len(batch))
         slots, fresh = self.table.enter(trace_keys(batch, _digests(batch.workspaces)))
         late, decisions = remembered.recall(self.table.keys[fresh])
         self._open(fresh, late, decisions, now_ns)
         self._opened += int(np.count_nonzero(~late))
-        matched = self._policies.rules.match(batch)
-        self._failures.update(matched.failures)
-        self._reasons |= matched.reasons
-        gather(self._traces, self._met, slots, batch.spans, matched.is_root * np.uint32(ROOT), matched.bits)
-        self._hasten(slots, matched.is_root, now_ns)
+        gather(self._traces, self._met, slots, batch.spans, marks, matched)
+        self._hasten(slots, marks & np.uint32(ROOT) != 0, now_ns)
         self._note_late(slots, now_ns)
         return slots
+
+    def _match(self, batch: SpanBatch) -> tuple[Bits, NDArray[np.uint32]]:
+        """The rules that spans meet, as in `Matched`, and what spans mark their traces with, shape (spans,)."""
+        rules = self._policies.rules
+        bits = np.zeros((len(batch), rules.words), np.uint64)
+        marks = np.zeros(len(batch), np.uint32)
+
+        def match(part: slice) -> None:
+            matched = rules.match(batch if part == slice(0, len(batch)) else batch.select(part))
+            self._failures.update(matched.failures)
+            self._reasons.update(matched.reasons)
+            bits[part] = matched.bits
+            marks[part] = matched.is_root * np.uint32(ROOT)
+
+        at_fault, error = single_out(match, len(batch))
+        for part in at_fault:
+            marks[part] = FAULTY
+        self._fault = error or self._fault
+        return bits, marks
 
     def _note_late(self, slots: Slots, now_ns: int) -> None:
         """Note how late spans are whose traces were decided before."""
@@ -128,7 +149,18 @@ class HeldTraces:
         if self._policies.can_settle:
             touched = np.unique(slots)
             touched = touched[self.has_mark(touched, ROOT)]
-            self._bring_forward(touched[self._policies.settled(self.facts(touched, now_ns))], self._soon(now_ns))
+            self._bring_forward(touched[self._settled(touched, now_ns)], self._soon(now_ns))
+
+    def _settled(self, slots: Slots, now_ns: int) -> Mask:
+        """Traces that are kept for certain; others about which policies fail are decided when their time is up."""
+        settled = np.zeros(len(slots), np.bool_)
+
+        def ask(part: slice) -> None:
+            settled[part] = self._policies.settled(self.facts(slots[part], now_ns))
+
+        _, error = single_out(ask, len(slots))
+        self._fault = error or self._fault
+        return settled
 
     def _bring_forward(self, slots: Slots, tick: int) -> None:
         self._deadlines.put(slots[self._traces["deadline"][slots] > tick], tick)
@@ -205,11 +237,11 @@ class HeldTraces:
         taken, self._late_ages_ns = self._late_ages_ns, []
         return np.concatenate([np.empty(0, np.int64), *taken])
 
-    def take_failures(self) -> tuple[Mapping[str, int], Mapping[str, str]]:
+    def take_failures(self) -> tuple[Mapping[str, int], Mapping[str, str], Exception | None]:
         """Name of a policy → spans and events for which a condition of it could not be worked out since this was last asked,
-        and → why."""
-        taken = self._failures, self._reasons
-        self._failures, self._reasons = Counter(), {}
+        and → why; and a fault by which policies failed."""
+        taken = self._failures, self._reasons, self._fault
+        self._failures, self._reasons, self._fault = Counter(), {}, None
         return taken
 
     def note_as(self, others: HeldTraces) -> None:

@@ -16,11 +16,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.processors.base import INTERNAL_ERROR
 from collector.processors.tail_sampling.combining import Policies
 from collector.processors.tail_sampling.decided import KEY_BYTES, Decided, Part, Verdicts
 from collector.processors.tail_sampling.held_spans import Held, HeldSpans, Taken
-from collector.processors.tail_sampling.held_traces import TOO_LARGE, HeldTraces
+from collector.processors.tail_sampling.held_traces import FAULTY, TOO_LARGE, HeldTraces
 from collector.processors.tail_sampling.remembered import DECISION, UNKNOWN_TIME, Decisions, Remembered
+from collector.processors.tail_sampling.singling_out import single_out
 from collector.trace_decisions import Ages, TraceDecisions
 from config.tail_sampling import TailSamplingProcessor
 from proto.edit import Mask
@@ -49,7 +51,7 @@ class TailSampler:
         self._policies = Policies(settings.policies, first_match=settings.sample_on_first_match)
         self.policies = self._policies.voters
         self._recorded = self._policies.inner if settings.record_policy else None
-        self._names = [*self._policies.names, TRACE_TOO_LARGE, SHUTDOWN]
+        self._names = [*self._policies.names, TRACE_TOO_LARGE, SHUTDOWN, INTERNAL_ERROR]
         self._spans = HeldSpans()
         self._traces = HeldTraces(settings, self._policies)
         self._remembered = Remembered(*settings.remembered)
@@ -204,17 +206,13 @@ class TailSampler:
         decisions["reason"][is_too_large] = self._names.index(TRACE_TOO_LARGE)
         undecided = ~(is_decided | is_too_large)
         votes = np.zeros((len(slots), len(self.policies)), np.bool_)
-        took_s: Mapping[str, float] = {}
+        took_s: Counter[str] = Counter()
+        faulty = np.empty(0, np.intp)
+        fault: Exception | None = None
         if at_end and self._settings.drop_pending_traces_on_shutdown:
             decisions["reason"][undecided] = self._names.index(SHUTDOWN)
         elif undecided.any():
-            outcome = self._policies.decide(self._traces.facts(slots[undecided], now_ns))
-            decisions["kept"][undecided] = outcome.kept
-            decisions["reason"][undecided] = outcome.deciders
-            decisions["probability"][undecided] = outcome.probabilities
-            decisions["thresholds_stay"][undecided] = outcome.unconditional
-            votes[undecided] = outcome.votes
-            took_s = dict(zip(self.policies, outcome.took_s.tolist(), strict=True))
+            faulty, fault = self._ask(slots, np.flatnonzero(undecided), now_ns, decisions, votes, took_s)
         verdicts = Verdicts(
             keys=self._traces.table.keys[slots].view(np.uint8).reshape(-1, KEY_BYTES),
             kept=decisions["kept"],
@@ -225,7 +223,9 @@ class TailSampler:
             late=is_decided,
         )
         ages_ns = self._traces.ages_ns(slots[~is_decided], now_ns)
-        failures, reasons = self._traces.take_failures()
+        failures, reasons, earlier_fault = self._traces.take_failures()
+        if len(faulty):
+            failures = {**failures, INTERNAL_ERROR: len(faulty)}
         decided = self.apply(verdicts, _ALL_PIECES, now_ns)
         return replace(
             decided,
@@ -235,8 +235,53 @@ class TailSampler:
             late_ages_ns=self._traces.take_late_ages_ns(),
             failures=failures,
             reasons=reasons,
+            fault=fault or earlier_fault,
             took_s=took_s,
         )
+
+    def _ask(
+        self,
+        slots: Slots,
+        undecided: NDArray[np.intp],
+        now_ns: int,
+        decisions: Decisions,
+        votes: NDArray[np.bool_],
+        took_s: Counter[str],
+    ) -> tuple[NDArray[np.intp], Exception | None]:
+        """Ask the policies about some of the traces in `slots`, and fill in what they say.
+
+        A trace about which they fail by a fault of their own is kept: what is kept in vain costs room, what is dropped in vain is
+        lost. What was taken from a rate before they failed stays taken.
+
+        Args:
+            slots: of traces.
+            undecided: rows of those that are to be decided.
+            now_ns: when that is.
+            decisions, votes: of all traces in `slots`; the rows of those that are decided here are filled.
+            took_s: for how long each policy was asked; added to.
+
+        Returns:
+            The rows of traces about which they failed, and the fault, if it was now.
+        """
+
+        def ask(part: slice) -> None:
+            rows = asked[part]
+            outcome = self._policies.decide(self._traces.facts(slots[rows], now_ns))
+            decisions["kept"][rows] = outcome.kept
+            decisions["reason"][rows] = outcome.deciders
+            decisions["probability"][rows] = outcome.probabilities
+            decisions["thresholds_stay"][rows] = outcome.unconditional
+            votes[rows] = outcome.votes
+            took_s.update(dict(zip(self.policies, outcome.took_s.tolist(), strict=True)))
+
+        is_faulty = self._traces.has_mark(slots[undecided], FAULTY)
+        asked = undecided[~is_faulty]
+        at_fault, fault = single_out(ask, len(asked))
+        faulty = np.concatenate([undecided[is_faulty], *(asked[part] for part in at_fault)])
+        decisions["kept"][faulty] = decisions["thresholds_stay"][faulty] = True
+        decisions["reason"][faulty] = self._names.index(INTERNAL_ERROR)
+        decisions["probability"][faulty] = 1
+        return faulty, fault
 
     def _places_of(self, names: Sequence[str]) -> NDArray[np.int32]:
         """The places that this sampler has for names, some of which may be new to it."""
