@@ -176,6 +176,7 @@ class Daemon:
                 self._clock,
             )
             urls = await rooms.enter_async_context(self._serving(ports))
+            self.compiles = not is_warm()
             kernels = asyncio.get_running_loop().run_in_executor(pool, self._load_kernels)
             watched = []
             if self._database:
@@ -280,7 +281,6 @@ class Daemon:
             running.cancel()
 
     def _load_kernels(self) -> None:
-        self.compiles = not is_warm()
         if self.compiles:
             _log.info("compiling_kernels", note="first start of this version only, about a minute")
         started_s = time.monotonic()

@@ -119,6 +119,17 @@ def test_a_stop_does_not_wait_for_kernels_that_are_being_compiled(lone: Daemon, 
     assert lone.events("stopped")[0]["nothing_lost"]
 
 
+def test_an_error_at_the_start_does_not_wait_for_kernels_that_are_being_compiled(lone: Daemon, tmp_path: Path) -> None:
+    lone.environment = {"SPANHOUSE_KERNEL_CACHE": str(tmp_path / "kernels")}
+    (lone.directory / "data").write_text("no directory")
+    lone.launch()
+    assert lone.process is not None
+    assert lone.process.wait(START_DEADLINE_S) == 1
+    assert lone.event("compiling_kernels")
+    assert lone.event("kernels_ready") is None
+    assert lone.log.splitlines()[-1].startswith("spanhouse run: ")
+
+
 @pytest.mark.parametrize("which", ["grpc", "http", "query", "clickhouse"])
 def test_a_taken_port_is_told_with_its_address_and_what_to_do(lone: Daemon, which: str) -> None:
     port = getattr(lone.ports, which)
