@@ -76,7 +76,7 @@ class Daemon:
         self._running: RunningConfig | None = None
         self._database = database
         self._clock = clock
-        self._store = next(iter(config.stores.values()), None)
+        self._store = next(iter(config.stores.items()), None)
         self._shutdown_s = config.service.shutdown_timeout.seconds
         self._stop = asyncio.Event()
         self._deadline_s: float | None = None
@@ -121,7 +121,8 @@ class Daemon:
             rooms.callback(lambda: pool.shutdown(wait=not self.compiles, cancel_futures=True))
             store = None
             if self._store is not None:
-                store = Store(self._store, await rooms.enter_async_context(clickhouse_client(self._store)))
+                name, exporter = self._store
+                store = Store(exporter, await rooms.enter_async_context(clickhouse_client(name, exporter)))
             journal = open_journal(self._config, pool, self._telemetry, self._clock)
             if journal is not None:
                 self.keeps = True

@@ -41,11 +41,11 @@ async def _findings(path: Path) -> AsyncIterator[Finding]:
     yield kernels()
     for finding in (*addresses(config), *access(config), *strategies(config), journal(config)):
         yield finding
-    for exporter in config.stores.values():
+    for name, exporter in config.stores.items():
         if exporter.is_embedded:
             for finding in embedded_database(exporter):
                 yield finding
-        async for finding in store(exporter):
+        async for finding in store(name, exporter):
             yield finding
     async for finding in peers(config):
         yield finding

@@ -73,7 +73,7 @@ async def _connected(name: str, exporter: ClickHouseExporter, stack: AsyncExitSt
     if exporter.is_embedded:
         database = await stack.enter_async_context(EmbeddedDatabase(name, exporter))
         await database.ready()
-    return await stack.enter_async_context(clickhouse_client(exporter))
+    return await stack.enter_async_context(clickhouse_client(name, exporter))
 
 
 def _told(name: str, planned: Plan, *, is_plan: bool) -> str:

@@ -20,11 +20,11 @@ _TIMEOUT_S: Final = 5.0
 _LARGEST_SKEW_S: Final = 2.0
 
 
-async def store(exporter: ClickHouseExporter) -> AsyncIterator[Finding]:
-    """Whether spans could be stored now."""
+async def store(name: str, exporter: ClickHouseExporter) -> AsyncIterator[Finding]:
+    """Whether the exporter of this id could store spans now."""
     where = ", ".join(exporter.urls)
     try:
-        opened = clickhouse_client(exporter)
+        opened = clickhouse_client(name, exporter)
     except TlsError as error:
         yield Finding("fail", "ClickHouse", str(error))
         return

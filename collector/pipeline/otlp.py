@@ -17,6 +17,7 @@ from config.load_balancing import LoadBalancingExporter
 from config.otlp_exporters import GrpcClient, GrpcEndpoint, OtlpExporter, OtlpHttpExporter
 from config.tls import GrpcClientTls
 from exporters.base import Exporter
+from exporters.connecting import TlsKeys
 from exporters.loadbalancing.balancer import BalancerSettings, LoadBalancer
 from exporters.loadbalancing.resolver import DnsResolver, Resolver, StaticResolver
 from exporters.otlp.exporter import OtlpExporter as Otlp
@@ -97,6 +98,7 @@ def http_settings(settings: OtlpHttpExporter, setting: str) -> HttpSettings:
     return HttpSettings(
         settings.url,
         tls=client_context(settings.tls, f"{setting}.tls") if settings.url.startswith("https:") else None,
+        tls_keys=TlsKeys(f"{setting}.tls", settings.tls.ca_file),
         headers=_headers(settings.headers),
         compression=settings.compression,
         as_json=settings.encoding == "json",

@@ -47,6 +47,7 @@ from config.transforming import TransformProcessor
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from exporters.connecting import TlsKeys
 
 OVERFLOW_WAIT_S: Final = 1.0
 """How long a request waits for room before its sender is asked to come back later, with `block_on_overflow`."""
@@ -55,13 +56,13 @@ _MOST_BATCH_BYTES: Final = 1 << 30
 """Joined batches must stay below 2 GiB, and the last request that is added to one may be large."""
 
 
-def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
-    """A client of the servers that an exporter writes to.
+def clickhouse_client(name: str, settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
+    """A client of the servers that the exporter of this id writes to.
 
     Raises:
         TlsError: the files of `tls` cannot be used.
     """
-    key = "exporters.clickhouse"
+    key = f"exporters.{name}"
     tls: ssl.SSLContext | None = None
     if settings.is_embedded and settings.embedded.tls is not None:
         tls = own_listener_context(settings.embedded.tls, settings.tls, key)
@@ -74,6 +75,7 @@ def clickhouse_client(settings: ClickHouseExporter, max_connections: int = 100) 
         database=settings.database,
         settings=settings.connection_params,
         tls=tls,
+        tls_keys=TlsKeys(f"{key}.tls", settings.tls.ca_file),
         max_connections=max_connections,
     )
 
@@ -115,7 +117,7 @@ def queue_limits(settings: SendingQueue, batch_spans: int) -> QueueLimits:
 
 
 def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundings) -> Connection:
-    client = clickhouse_client(settings)
+    client = clickhouse_client(name, settings)
     writing = WriterSettings(schema_settings(settings), settings.create_schema, settings.compress, settings.async_insert)
     writer = ClickHouseWriter(client, writing, surroundings.executor)
     settling = Settling(writer.open, client, writing.schema)

@@ -30,6 +30,7 @@ from exporters.clickhouse.wire import (
     parse_columns,
     raise_late_exception,
 )
+from exporters.connecting import UNNAMED, TlsKeys, connection_trouble
 
 __all__ = ["ClickHouseClient", "ClickHouseError", "ClickHouseTimeout", "ClickHouseUnavailable", "QueryResult"]
 
@@ -53,6 +54,7 @@ class ClickHouseClient:
         database: what unqualified table names mean.
         settings: ClickHouse settings of every request.
         tls: context for `https` endpoints; the system's trust store when None.
+        tls_keys: where that is configured, for messages.
         max_connections: upper bound over all endpoints.
 
     Raises:
@@ -68,6 +70,7 @@ class ClickHouseClient:
         database: str = "default",
         settings: Mapping[str, object] | None = None,
         tls: ssl.SSLContext | None = None,
+        tls_keys: TlsKeys = UNNAMED,
         max_connections: int = 100,
     ) -> None:
         self._endpoints = tuple(_endpoint(text) for text in endpoints)
@@ -79,6 +82,7 @@ class ClickHouseClient:
         self.database = database
         self._settings = dict(settings or {})
         self._tls = tls
+        self._tls_keys = tls_keys
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
         self._next = 0
@@ -244,7 +248,7 @@ class ClickHouseClient:
                     try:
                         return await self._post(endpoint, query_string, body, headers)
                     except aiohttp.ClientConnectorError as error:
-                        failures.append(f"{endpoint}: {error}")
+                        failures.append(f"{endpoint}: {connection_trouble(error, self._tls_keys)}")
                     except (aiohttp.ClientError, OSError) as error:
                         sent = True
                         failures.append(f"{endpoint}: {error or type(error).__name__}")

@@ -13,6 +13,7 @@ import zstandard
 from yarl import URL
 
 from exporters.base import ExportError, Outlook, PartialSuccess
+from exporters.connecting import UNNAMED, TlsKeys, connection_trouble
 from exporters.otlp.answers import http_error, partial_success
 from exporters.otlp.json_body import to_json
 from proto.texts import Bytes
@@ -37,6 +38,7 @@ class HttpSettings:
         headers: of every request.
         compression: of bodies.
         as_json: whether bodies are JSON instead of protobuf.
+        tls_keys: where `tls` is configured, for messages.
     """
 
     url: str
@@ -44,6 +46,7 @@ class HttpSettings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     compression: Compression = "gzip"
     as_json: bool = False
+    tls_keys: TlsKeys = UNNAMED
 
 
 class HttpTransport:
@@ -81,7 +84,8 @@ class HttpTransport:
         except TimeoutError as error:
             raise ExportError(f"no answer within {timeout_s:g} s", "timeout", Outlook.LATER) from error
         except aiohttp.ClientConnectorError as error:
-            raise ExportError(str(error), "unreachable", Outlook.LATER) from error
+            trouble = f"{error.host}:{error.port}: {connection_trouble(error, self._settings.tls_keys)}"
+            raise ExportError(trouble, "unreachable", Outlook.LATER) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ExportError(str(error) or type(error).__name__, "connection_lost", Outlook.LATER) from error
         if 200 <= answer.status < 300:

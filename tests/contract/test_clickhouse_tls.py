@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -49,7 +50,7 @@ async def proxy(target: str, context: ssl.SSLContext) -> AsyncIterator[str]:
 
 async def answer(url: str, **tls: Any) -> Any:
     exporter = ClickHouseExporter.model_validate({"endpoint": url, "database": "default", "tls": tls})
-    async with clickhouse_client(exporter) as client:
+    async with clickhouse_client("clickhouse/far", exporter) as client:
         return (await client.query("SELECT 1 AS one", timeout_s=10)).columns["one"]
 
 
@@ -62,8 +63,17 @@ async def test_a_server_is_known_by_its_authority_and_its_name(embedded_clickhou
         assert await answer(url, **ours, server_name_override="db.internal") == [1]
         assert await answer(url, insecure_skip_verify=True) == [1]
         for wrong in (ours, {"server_name_override": "db.internal"}, {**ours, "server_name_override": "other.internal"}):
-            with pytest.raises(ClickHouseUnavailable, match="certificate verify failed"):
+            with pytest.raises(ClickHouseUnavailable, match="its certificate is not accepted"):
                 await answer(url, **wrong)
+        tls = "exporters.clickhouse/far.tls"
+        for keys, told in (
+            ({}, f"unable to get local issuer certificate. Name the file with its authority in {tls}.ca_file (now the system's"),
+            (ours, f"Use a name in the endpoint that it bears, or give that in {tls}.server_name_override"),
+        ):
+            with pytest.raises(ClickHouseUnavailable, match=re.escape(told)):
+                await answer(url, **keys)
+        with pytest.raises(ClickHouseUnavailable, match=r"there is no TLS\. Correct the port"):
+            await answer(embedded_clickhouse.url.replace("http:", "https:"))
 
 
 async def test_the_client_shows_its_own_certificate(embedded_clickhouse: Any, authority: Authority) -> None:
@@ -79,5 +89,5 @@ async def test_the_client_shows_its_own_certificate(embedded_clickhouse: Any, au
 
 
 async def test_files_that_cannot_be_used_are_told_with_their_names() -> None:
-    with pytest.raises(TlsError, match=r"^exporters\.clickhouse\.tls\.ca_file: cannot read /no/such\.pem"):
+    with pytest.raises(TlsError, match=r"^exporters\.clickhouse/far\.tls\.ca_file: cannot read /no/such\.pem"):
         await answer("https://127.0.0.1:1", ca_file="/no/such.pem")

@@ -27,12 +27,12 @@ async def test_a_table_that_remembers_too_few_inserts_is_named_with_what_would_h
 ) -> None:
     settings = {"endpoint": clickhouse.url, "database": database, "create_schema": False}
     exporter = ClickHouseExporter.model_validate(settings)
-    assert [finding async for finding in store(exporter) if "inserts" in finding.text] == []
+    assert [finding async for finding in store("clickhouse", exporter) if "inserts" in finding.text] == []
     setting = "non_replicated_deduplication_window"
     clickhouse.execute(f"ALTER TABLE {database}.otel_traces MODIFY SETTING {setting} = 1000")
-    found = [finding async for finding in store(exporter) if "inserts" in finding.text]
+    found = [finding async for finding in store("clickhouse", exporter) if "inserts" in finding.text]
     assert [(finding.verdict, finding.text.partition(",")[0]) for finding in found] == [
         ("warn", f"`{database}`.`otel_traces` remembers 1000 inserts")
     ]
     clickhouse.execute(found[0].remedy)
-    assert [finding async for finding in store(exporter) if "inserts" in finding.text] == []
+    assert [finding async for finding in store("clickhouse", exporter) if "inserts" in finding.text] == []

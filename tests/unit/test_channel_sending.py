@@ -251,6 +251,7 @@ async def test_certificates_are_checked_and_authorities_can_be_added(bench: Benc
         target = channel({"type": "alertmanager", "url": f"https://localhost:{server.port}"}).target
         attempt = await bench.sender().attempt(alert_event(), target)
         assert (attempt.reason, attempt.again) == ("certificate", True)
+        assert f"localhost:{server.port}: its certificate is not accepted" in attempt.answer
         assert bench.receiver.received == []
         trusting = ClientTls(ca_file=str(authority.file), include_system_ca_certs_pool=True)
         attempt = await bench.sender(tls=client_context(trusting, "tls")).attempt(alert_event(), target)

@@ -12,6 +12,7 @@ from collector.egress.destination import EgressRefused, read_url
 from collector.egress.policy import Policy
 from collector.egress.resolving import Lookup, system_lookup
 from collector.monitor.channels.request import MOST_CHARACTERS, Attempt, HttpRequest
+from exporters.connecting import UNNAMED, TlsKeys, connection_trouble
 from exporters.otlp.answers import retry_after_s
 
 _RETRIED: Final = frozenset({408, 425, 429})
@@ -27,15 +28,23 @@ class HttpSender:
         policy: where may be sent.
         timeout_s: limit of one request.
         tls: for `https`; the system's authorities when None.
+        tls_keys: where that is configured, for messages.
         lookup: finds addresses.
     """
 
     def __init__(
-        self, policy: Policy, timeout_s: float, tls: ssl.SSLContext | None = None, lookup: Lookup = system_lookup
+        self,
+        policy: Policy,
+        timeout_s: float,
+        tls: ssl.SSLContext | None = None,
+        lookup: Lookup = system_lookup,
+        *,
+        tls_keys: TlsKeys = UNNAMED,
     ) -> None:
         self._policy = policy
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._tls = True if tls is None else tls
+        self._tls_keys = tls_keys
         self._lookup = lookup
         self._session: aiohttp.ClientSession | None = None
 
@@ -59,10 +68,9 @@ class HttpSender:
             return Attempt("refused", refusal.sentence)
         except TimeoutError:
             return Attempt("timeout", f"There was no answer within {self._timeout.total:g} s.", again=True)
-        except aiohttp.ClientConnectorCertificateError as error:
-            return Attempt("certificate", str(error.certificate_error), again=True)
         except aiohttp.ClientConnectorError as error:
-            return Attempt("unreachable", str(error), again=True)
+            reason = "certificate" if isinstance(error, aiohttp.ClientConnectorCertificateError) else "unreachable"
+            return Attempt(reason, f"{error.host}:{error.port}: {connection_trouble(error, self._tls_keys)}", again=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Attempt("connection_lost", str(error) or type(error).__name__, again=True)
 

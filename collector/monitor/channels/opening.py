@@ -23,6 +23,7 @@ from config.model import Config
 from config.tls import ClientTls
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
+from exporters.connecting import TlsKeys
 
 _TIMEOUT_S = 10.0
 """Of one statement."""
@@ -64,7 +65,12 @@ def _sender(settings: AlertingExtension, setting: str, own_ports: Iterable[int],
     if smtp is not None:
         mail = SmtpSender(smtp, timeout_s, client_context(smtp.tls, f"{setting}.smtp.tls"))
     return Sender(
-        HttpSender(policy, timeout_s, client_context(tls, f"{setting}.notifications")),
+        HttpSender(
+            policy,
+            timeout_s,
+            client_context(tls, f"{setting}.notifications"),
+            tls_keys=TlsKeys(f"{setting}.notifications", notifications.ca_file, renames=False),
+        ),
         policy,
         mail,
         () if smtp is None else smtp.allowed_recipients,
