@@ -9,6 +9,9 @@ RUNTIME := $(VENV)/.installed-runtime
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
+# Tests start hundreds of processes, which would each compile our modules anew where an image says that none may keep them compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run shop test check kernels soak audit page environment
 environment: $(STAMP)
 

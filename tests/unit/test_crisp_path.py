@@ -12,7 +12,7 @@ from collector.query.analysis.crisp_path import find_crisp_paths
 from collector.query.analysis.longest_chain import find_longest_chains
 from collector.query.skeleton import Skeleton
 from collector.query.tree import build_tree
-from tests.support.shapes import chain, comb, star
+from tests.support.shapes import LARGE_SHAPES, large_trace
 from tests.support.stored import Drawn, draw, real_traces
 from tests.unit.test_critical_path import EXAMPLES, forests
 
@@ -182,9 +182,9 @@ def test_it_is_the_recursive_definition_on_real_traces_without_remote_pairs() ->
             assert {span.row: span.exclusive for span in path.spans} == {row: max(t, 0) for row, t in expected.items()}
 
 
-@pytest.mark.parametrize("shape", [chain(100_000), star(100_000), comb(50_000)], ids=["chain", "star", "comb"])
-def test_100_000_spans_of_any_shape_have_a_path_and_a_chain(shape: list[Drawn]) -> None:
-    spans = draw(shape)
+@pytest.mark.parametrize("shape", LARGE_SHAPES)
+def test_100_000_spans_of_any_shape_have_a_path_and_a_chain(shape: str) -> None:
+    spans = large_trace(shape)
     tree = build_tree(spans)
     (path,) = find_crisp_paths(spans, tree)
     assert sum(call_path.frequency for call_path in path.call_paths) == len(path.spans)
