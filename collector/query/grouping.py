@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from collector.query.language import read_field
 from collector.query.predicates import Attribute, Column, Field
@@ -30,6 +30,38 @@ def is_groupable(field: Field) -> bool:
     if isinstance(field, Attribute):
         return field.level in ("span", "resource", "span or resource")
     return field in _TEXTS
+
+
+@dataclass(frozen=True, slots=True)
+class OfRoot:
+    """A field of the root of a span's trace."""
+
+    field: Literal["name", "service"]
+
+
+Label = Field | OfRoot
+"""What tells spans of a series from others."""
+_ONE_OF_MANY: Final[Mapping[Column, str]] = {
+    "event name": "`Events.Name`[1]",
+    "link trace id": "`Links.TraceId`[1]",
+    "link span id": "`Links.SpanId`[1]",
+}
+_LABELS: Final = {**_TEXTS, **_ONE_OF_MANY, "span id": "SpanId", "parent span id": "ParentSpanId", "trace id": "TraceId"}
+
+
+def is_label(field: Field) -> bool:
+    """Whether spans can be told apart by the field."""
+    return isinstance(field, Attribute) or field in _LABELS
+
+
+def label_text(wording: Wording, label: Label) -> str:
+    """An expression for the text of a label, empty where a span lacks it: of events and links that of the first that has it.
+
+    That of a root needs `Wording.roots` beside the spans.
+    """
+    if isinstance(label, OfRoot):
+        return {"name": "RootName", "service": "RootService"}[label.field]
+    return wording.text(label) if isinstance(label, Attribute) else _LABELS[label]
 
 
 def group_text(wording: Wording, field: Field) -> str:

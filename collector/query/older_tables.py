@@ -34,7 +34,7 @@ class OlderTables:
         self._monotonic = monotonic
         self._templates = {table_name(template, spans_table): template for template in TEMPLATES}
         names = "|".join(map(re.escape, self._templates))
-        self._read = re.compile(rf"\b(?P<clause>FROM|JOIN) (?P<table>{names})(?![\w.`])")
+        self._read = re.compile(rf"\b(?P<clause>FROM|JOIN) (?P<table>{names})(?![\w.`])(?P<alias> AS \w+)?")
         self._sources: dict[str, str] = {}
         self._known_until = 0.0
 
@@ -42,7 +42,15 @@ class OlderTables:
         """The statement, with what stands for the tables that are known to lack something."""
         if not self._sources or self._monotonic() >= self._known_until:
             return sql
-        return self._read.sub(lambda found: f"{found['clause']} {self._sources.get(found['table'], found['table'])}", sql)
+        return self._read.sub(self._replaced, sql)
+
+    def _replaced(self, found: re.Match[str]) -> str:
+        source = self._sources.get(found["table"])
+        if source is None:
+            return found[0]
+        # In a join it needs a name.
+        name = found["table"].rpartition(".")[2]
+        return f"{found['clause']} {source}{found['alias'] or f' AS {name}'}"
 
     async def completed_after(self, error: ClickHouseError, client: ClickHouseClient, sql: str) -> str:
         """The same, once the tables of a statement that failed have been looked at, if that may be why.

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from collector.query.attributes import Attributes
 from collector.query.conditions import TraceSearch
+from collector.query.grouping import label_text
+from collector.query.predicates import Field
 from collector.query.store import SpanStore, Statement, time_range
+from collector.query.wording import Wording
 
 
 class Shown(NamedTuple):
-    """What a span and its resource have; kind and status are of KINDS and STATUS_CODES."""
+    """What a span and its resource have; kind and status are of KINDS and STATUS_CODES.
+
+    `others` are texts of further fields, of several events or links those of the first that has them; empty texts for none.
+    """
 
     attributes: Attributes
     resource: Attributes
     kind: str
     status: str
     status_message: str
+    others: Mapping[Field, str]
 
 
-def shown_statement(store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]]) -> Statement:
+def shown_statement(
+    store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]], others: Sequence[Field]
+) -> Statement:
     """A row for each of the spans, given by the ids of trace and span; several where several share those."""
     condition, parameters = time_range(search.start, search.end)
+    wording = Wording(store.spans_table, parameters)
+    texts = ", ".join(f"toString({label_text(wording, field)})" for field in others)
     return Statement(
         "SELECT TraceId, SpanId, mapKeys(SpanAttributes) AS SpanKeys, mapValues(SpanAttributes) AS SpanValues,"  # noqa: S608 - the name is checked, values are bound
         " SpanAttributesTypes, mapKeys(ResourceAttributes) AS ResourceKeys, mapValues(ResourceAttributes) AS ResourceValues,"
-        f" ResourceAttributesTypes, SpanKind, StatusCode, StatusMessage FROM {store.spans_table}"
+        f" ResourceAttributesTypes, SpanKind, StatusCode, StatusMessage, [{texts}]::Array(String) AS Others"
+        f" FROM {store.spans_table}"
         f" WHERE Workspace = {{workspace:String}} AND {condition}"
         " AND TraceId IN {trace_ids:Array(String)} AND SpanId IN {span_ids:Array(String)} LIMIT 1 BY TraceId, SpanId",
         {
@@ -38,15 +50,20 @@ def shown_statement(store: SpanStore, search: TraceSearch, spans: Sequence[tuple
     )
 
 
-async def find_shown(store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Shown]:
+async def find_shown(
+    store: SpanStore, search: TraceSearch, spans: Sequence[tuple[str, str]], others: Sequence[Field]
+) -> dict[tuple[str, str], Shown]:
     """By the ids of trace and span, what those spans have.
+
+    Args:
+        others: labels as `is_label` has them.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     if not spans:
         return {}
-    found = await store.fetch(shown_statement(store, search, spans))
+    found = await store.fetch(shown_statement(store, search, spans, others))
     return {
         (row["TraceId"], row["SpanId"]): Shown(
             Attributes(tuple(row["SpanKeys"]), tuple(row["SpanValues"]), row["SpanAttributesTypes"]),
@@ -54,6 +71,7 @@ async def find_shown(store: SpanStore, search: TraceSearch, spans: Sequence[tupl
             row["SpanKind"],
             row["StatusCode"],
             row["StatusMessage"],
+            dict(zip(others, row["Others"], strict=True)),
         )
         for row in found.rows()
     }

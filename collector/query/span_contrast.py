@@ -10,7 +10,8 @@ from collector.query.store import IDENTITY, SpanStore, Statement, time_range
 from collector.query.wording import Wording
 
 _PAIRS: Final = """arrayConcat(
-    [('name', SpanName), ('kind', lower(SpanKind)), ('status', lower(StatusCode)), ('statusMessage', StatusMessage)],
+    [('name', SpanName), ('kind', lower(SpanKind)), ('status', lower(StatusCode)), ('statusMessage', StatusMessage),
+        ('rootName', RootName), ('rootServiceName', RootService)],
     arrayMap((key, value) -> (concat('resource.', key), value), mapKeys(ResourceAttributes), mapValues(ResourceAttributes)),
     arrayMap((key, value) -> (concat('span.', key), value), mapKeys(SpanAttributes), mapValues(SpanAttributes))
 )"""
@@ -75,7 +76,8 @@ def contrast_statement(
     spans = (
         f"SELECT {_PAIRS} AS Pairs, {chosen} AS Chosen,"  # noqa: S608 - names are checked, values are bound
         " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
-        f" FROM {store.spans_table} WHERE Workspace = {{workspace:String}} AND {condition} AND {fits}"
+        f" FROM {store.spans_table} LEFT JOIN {wording.roots()} AS roots USING (TraceId)"
+        f" WHERE Workspace = {{workspace:String}} AND {condition} AND {fits}"
         f" LIMIT 1 BY TraceId, {IDENTITY}"
     )
     counts = (

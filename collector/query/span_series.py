@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from collector.query.grouping import group_text
+from collector.query.grouping import Label, OfRoot, label_text
 from collector.query.predicates import Field, Predicate
-from collector.query.store import IDENTITY, SpanStore, Statement, time_range
+from collector.query.store import DURATION, IDENTITY, SpanStore, Statement, time_range
 from collector.query.wording import Wording
 
 METRICS: Final[Mapping[str, str]] = {
@@ -40,7 +40,24 @@ class Metric:
     function: str
     field: Field | None
     quantiles: tuple[float, ...]
-    by: Mapping[str, Field]
+    by: Mapping[str, Label]
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A span that shows what a number is made of.
+
+    Attributes:
+        step: start of the step that it lies in; as `time`, nanoseconds since 1970.
+        time: when it starts.
+        value: the number that is taken of it; None where spans are counted.
+    """
+
+    step: int
+    trace_id: str
+    span_id: str
+    time: int
+    value: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +69,35 @@ class SpanSeries:
             power of two up to which numbers are counted, above the one before, comes last.
         points: start of a step, nanoseconds since 1970 → a number, or one for each quantile; durations are seconds, rates are
             of a second. Steps without spans are left out.
+        exemplars: of each step the span with the largest number, the smallest for min_over_time, and the slowest where spans
+            are counted; none unless they are asked for.
     """
 
     group: tuple[str, ...]
-    points: dict[int, list[float]]
+    points: dict[int, list[float]] = field(default_factory=dict)
+    exemplars: list[Exemplar] = field(default_factory=list)
 
 
 def series_statement(
-    store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+    store: SpanStore,
+    metric: Metric,
+    where: Predicate,
+    *,
+    workspace: str,
+    start: int,
+    end: int,
+    step: int,
+    limit: int,
+    exemplars: bool,
 ) -> Statement:
-    """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`."""
+    """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`, and `Exemplar`."""
     condition, parameters = time_range(start, end)
     parameters |= {"workspace": workspace, "step": step, "origin": start, "limit": limit}
     wording = Wording(store.spans_table, parameters)
     fits = wording.condition(where)
-    groups = [group_text(wording, field) for field in metric.by.values()]
+    groups = [label_text(wording, label) for label in metric.by.values()]
+    of_roots = any(isinstance(label, OfRoot) for label in metric.by.values())
+    beside = f" LEFT JOIN {wording.roots()} AS roots USING (TraceId)" if of_roots else ""
     value = "1" if metric.field is None else f"toFloat64({wording.number(metric.field)})"
     if metric.field == "duration":
         value = f"{value} / {_SECOND}"
@@ -82,16 +113,23 @@ def series_statement(
             numbers = ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
         case _:
             numbers = f"assumeNotNull({metric.function.removesuffix('_over_time')}(Value))"
+    told, exemplar = "", ""
+    if exemplars:
+        told = f", TraceId, SpanId, toUnixTimestamp64Nano(Timestamp) AS Time, {DURATION} AS Length"
+        extreme = "argMin" if metric.function == "min_over_time" else "argMax"
+        rank = "Length" if metric.field is None else "assumeNotNull(Value)"
+        exemplar = f", {extreme}((TraceId, SpanId, Time, toFloat64(assumeNotNull(Value))), {rank}) AS Exemplar"
     # A span that was sent twice is one.
     spans = (
         f"SELECT [{', '.join(f'toString({group})' for group in groups)}]::Array(String) AS Group, {value} AS Value,"  # noqa: S608 - names are checked, values are bound
         " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
-        f" FROM {store.spans_table} WHERE Workspace = {{workspace:String}} AND {condition} AND {fits} AND Value IS NOT NULL"
+        f"{told} FROM {store.spans_table}{beside}"
+        f" WHERE Workspace = {{workspace:String}} AND {condition} AND {fits} AND Value IS NOT NULL"
         f" LIMIT 1 BY TraceId, {IDENTITY}"
     )
     return Statement(
         f"WITH spans AS ({spans})"  # noqa: S608 - as above
-        f" SELECT Group, Step, [{numbers}]::Array(Float64) AS Numbers FROM spans"
+        f" SELECT Group, Step, [{numbers}]::Array(Float64) AS Numbers{exemplar} FROM spans"
         " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
         " GROUP BY Group, Step ORDER BY Group, Step",
         parameters,
@@ -99,19 +137,37 @@ def series_statement(
 
 
 async def find_series(
-    store: SpanStore, metric: Metric, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
+    store: SpanStore,
+    metric: Metric,
+    where: Predicate,
+    *,
+    workspace: str,
+    start: int,
+    end: int,
+    step: int,
+    limit: int,
+    exemplars: bool = False,
 ) -> list[SpanSeries]:
     """The numbers of spans that start in [start, end) and fit, in steps that are counted from `start`; all in nanoseconds.
 
     Args:
         limit: so many groups at most, those with the most spans.
+        exemplars: whether spans are told as well.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    statement = series_statement(store, metric, where, workspace=workspace, start=start, end=end, step=step, limit=limit)
-    found: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    statement = series_statement(
+        store, metric, where, workspace=workspace, start=start, end=end, step=step, limit=limit, exemplars=exemplars
+    )
+    found: dict[tuple[str, ...], SpanSeries] = {}
     rows: Any = (await store.fetch(statement)).rows()
     for row in rows:
-        found.setdefault(tuple(row["Group"]), {})[row["Step"] * step + start] = row["Numbers"]
-    return [SpanSeries(group, points) for group, points in found.items()]
+        group = tuple(row["Group"])
+        series = found.setdefault(group, SpanSeries(group))
+        of_step = row["Step"] * step + start
+        series.points[of_step] = row["Numbers"]
+        if exemplars:
+            trace_id, span_id, time, value = row["Exemplar"]
+            series.exemplars.append(Exemplar(of_step, trace_id, span_id, time, None if metric.field is None else value))
+    return list(found.values())

@@ -142,11 +142,18 @@ class Wording:
         return f"toFloat64({self.number(number)})"
 
     def text(self, attribute: Attribute) -> str:
-        """An expression for the text of an attribute of span, resource or scope; empty where it is missing."""
+        """An expression for the text of an attribute, of events and links that of the first that has it; empty for none."""
         key = self._bind(attribute.key, "String")
+        if attribute.level in _MANY_MAPS:
+            return f"arrayFirst(m -> mapContains(m, {key}), {_MANY_MAPS[attribute.level]})[{key}]"
         if attribute.level == "span or resource":
             return f"if(mapContains(SpanAttributes, {key}), SpanAttributes[{key}], ResourceAttributes[{key}])"
         return f"{_MAPS[attribute.level]}[{key}]"
+
+    def roots(self) -> str:
+        """A subquery of what the roots of traces in the time range are called: `TraceId`, `RootName` and `RootService`."""
+        fields = "argMin(SpanName, Timestamp) AS RootName, argMin(ServiceName, Timestamp) AS RootService"
+        return f"(SELECT TraceId, {fields} {self._within()} AND ParentSpanId = '' GROUP BY TraceId)"
 
     def _bind(self, value: Value, type_name: str) -> str:
         # A value has one name, however often it is compared: parameters travel in the URL, whose length is limited.

@@ -437,7 +437,80 @@ async def test_metrics_are_calculated_with_where_their_labels_agree(api: Api, sh
     assert await series('({ name = "late" } | count_over_time()) + ({} | rate())') == {
         '{__name__="count_over_time + rate"}': [1.5, 3.0]
     }
-    assert await series(f"({{}} | {by_service}) - ({{}} | rate())") == {}
+    # What has no labels goes with everything.
+    assert await series(f"({{}} | {by_service}) / ({{}} | count_over_time()) * 12") == {
+        '{resource.service.name="cart"}': [4, 3],
+        '{resource.service.name="shop"}': [0, 3],
+        '{resource.service.name="web"}': [8, 6],
+    }
+    assert await series(f"({{}} | count_over_time()) - ({{}} | {by_service}) > 2 | topk(1)") == {
+        '{resource.service.name="cart"}': [3],
+        '{resource.service.name="shop"}': [3],
+    }
+
+
+async def test_series_are_told_apart_by_roots_and_by_what_happened(api: Api, shop: Api) -> None:
+    async def counts(by: str) -> dict[tuple[str, ...], float]:
+        q = f"{{}} | count_over_time() by ({by})"
+        answer = await api.get("/tempo/api/metrics/query", q=q, start=EPOCH // SECOND, end=EPOCH // SECOND + 4)
+        assert answer.status == 200, answer.body
+        labels = [tuple(each["value"]["stringValue"] for each in series["labels"]) for series in answer.json["series"]]
+        return dict(zip(labels, (series["value"] for series in answer.json["series"]), strict=True))
+
+    # The root of trace 3 has not come.
+    assert await counts("rootName, trace:rootService") == {("GET /", "web"): 6, ("nil", "nil"): 1}
+    assert await counts("event:name") == {("exception",): 1, ("nil",): 6}
+    assert await counts("event.exception.type") == {("KeyError",): 1, ("nil",): 6}
+    assert len(await counts("trace:id")) == 3
+
+
+async def test_what_is_selected_of_events_is_shown(api: Api, shop: Api) -> None:
+    q = "{ status = error } | select(event:name, event.exception.type, event.nothing, resource.service.name)"
+    (trace,) = (await api.get("/tempo/api/search", q=q, **RANGE)).json["traces"]
+    (failed,) = trace["spanSet"]["spans"]
+    shown = {each["key"]: each["value"]["stringValue"] for each in failed["attributes"]}
+    assert shown == {
+        "status": "error",
+        "event:name": "exception",
+        "exception.type": "KeyError",
+        "service.name": "cart",
+    }
+
+
+async def test_exemplars_are_spans_of_which_numbers_are_made(api: Api, shop: Api) -> None:
+    async def exemplars(q: str, **more: Any) -> list[list[tuple[int, int, float, int]]]:
+        """Of each series: numbers of traces and spans, values, and milliseconds since the start."""
+        asked = {"start": EPOCH // SECOND, "end": EPOCH // SECOND + 4, "step": "2s", **more}
+        answer = await api.get("/tempo/api/metrics/query_range", q=q, **asked)
+        assert answer.status == 200, answer.body
+        return [
+            [
+                (
+                    *(int(label["value"]["stringValue"], 16) for label in each["labels"]),
+                    each["value"],
+                    int(each["timestampMs"]) - EPOCH // 10**6,
+                )
+                for each in series.get("exemplars", [])
+            ]
+            for series in answer.json["series"]
+        ]
+
+    # Counted spans stand at the number of their step, and the slowest are shown.
+    assert await exemplars("{} | count_over_time()") == [[(1, 1, 3, 1000), (2, 1, 4, 2000)]]
+    assert await exemplars("{} | min_over_time(duration)") == [[(1, 3, 0.004, 1000), (3, 5, 1e-06, 3000)]]
+    # The highest quantile has them.
+    assert await exemplars("{ kind = server } | quantile_over_time(duration, .9, .5)") == [
+        [(1, 1, 0.12, 1000), (2, 1, 0.12, 2000)],
+        [],
+    ]
+    assert await exemplars("({} | count_over_time()) / ({ status = error } | count_over_time())") == [
+        [(1, 1, 3, 1000), (1, 3, 3, 1000)]
+    ]
+    assert await exemplars("{} | count_over_time() > 3") == [[(2, 1, 4, 2000)]]
+    by_service = "{} | count_over_time() by (resource.service.name)"
+    assert [len(each) for each in await exemplars(by_service, exemplars=4)] == [2, 1, 1]
+    assert [len(each) for each in await exemplars(by_service + " with (exemplars = 1)", exemplars=50)] == [1, 0, 0]
+    assert await exemplars("{} | rate() with (exemplars = false)") == [[]]
 
 
 async def test_selected_spans_are_set_against_the_others_by_what_they_have(api: Api, shop: Api) -> None:

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison
 from collector.query.span_series import METRICS, Metric
-from collector.query.traceql.reading import Combined, MetricsQuery, Result, read_metrics, read_traceql, read_unfinished
+from collector.query.traceql.reading import (
+    Combined,
+    MetricsQuery,
+    Narrowed,
+    Result,
+    exemplars_hint,
+    read_metrics,
+    read_traceql,
+    read_unfinished,
+)
+from collector.query.traceql.stages import Kept
 from collector.query.wording import Wording
 from config.ottl_grammar import OttlError
 
@@ -41,7 +51,7 @@ WORDS = st.sampled_from(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("", 1, "expected (, { or a whole number, found the end"),
+        ("", 1, "expected by, (, {, a whole number or a name, found the end"),
         ("{", 2, "expected a condition, found the end"),
         ("{ .a", 5, "expected a comparison such as =, &&, || or }, found the end"),
         ("{ .a = }", 8, "expected a value, found }"),
@@ -131,10 +141,14 @@ def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, c
         ("{} | quantile_over_time(duration, 2)", 35, "expected a number from 0 to 1"),
         ("{} | quantile_over_time(duration, .a)", 35, "expected a number from 0 to 1"),
         (
-            "{} | rate() by (event.a)",
+            "{} | rate() by (duration)",
             17,
-            "spans are grouped by their own names, kinds, statuses and attributes, or their resources'",
+            "series are told apart by names, kinds, statuses, ids and attributes, and by their roots",
         ),
+        ("({} | rate()) | {}", 17, "nothing but topk, bottomk and comparisons is served here after a metric"),
+        ("({} | rate()) + ({} | rate()) | topk(0)", 33, "topk needs a whole number from 1 to 1000"),
+        ("({} | rate()) =~ 1", 15, "=~ compares texts"),
+        ("(2 > 1) * ({} | rate())", 2, "expected a metric, as in ({} | rate())"),
     ],
 )
 def test_what_is_no_metric_is_refused_with_its_place(text: str, column: int, message: str) -> None:
@@ -155,6 +169,9 @@ def _written(result: Result) -> str:
     match result:
         case MetricsQuery():
             return result.metric.function
+        case Narrowed():
+            stages = (f"{each.operator} {each.value:g}" if isinstance(each, Kept) else each.function for each in result.then)
+            return f"[{_written(result.of)} {', '.join(stages)}]"
         case Combined():
             return f"({_written(result.left)} {result.operator} {_written(result.right)})"
     return f"{result:g}"
@@ -164,13 +181,35 @@ def _written(result: Result) -> str:
     ("text", "calculated"),
     [
         ("({ .a = 1 } | rate())", "rate"),
-        ("({ .a = 1 } | rate()) / ({} | rate() by (name) | topk(3))", "(rate / rate)"),
+        ("({ .a = 1 } | rate()) / ({} | rate() by (name) | topk(3))", "(rate / [rate topk])"),
+        ("({ .a = 1 } | rate()) / ({} | rate()) | topk(5) > 1 / 2", "[(rate / rate) topk, > 0.5]"),
+        ("(({} | rate()) * -100 > 2) + ({} | rate() != 3)", "([(rate * -100) > 2] + [rate != 3])"),
+        ("({} | max_over_time(duration)) > 10s | bottomk(1)", "[max_over_time > 10, bottomk]"),
+        ("-.5 - -2 * ({} | rate())", "(-0.5 - (-2 * rate))"),
         ("(({}) | rate()) + ({} | count_over_time()) * 2 - 1.5", "((rate + (count_over_time * 2)) - 1.5)"),
         ("2 * ((({} && {}) | rate()) - (({} | rate()) / 3)) with (sample = true)", "(2 * (rate - (rate / 3)))"),
     ],
 )
 def test_metrics_are_calculated_with(text: str, calculated: str) -> None:
     assert _written(read_metrics(text)) == calculated
+
+
+@pytest.mark.parametrize(
+    ("hints", "said"),
+    [
+        ("", None),
+        (" with (sample = true)", None),
+        (" with (exemplars = true)", True),
+        (" with (sample = .1, exemplars = false)", False),
+        (" with (exemplars = 7)", 7),
+    ],
+)
+def test_hints_say_how_many_exemplars_there_are(hints: str, said: int | bool | None) -> None:
+    assert exemplars_hint("{} | rate()" + hints) is said
+
+
+def test_a_query_may_begin_with_what_is_measured() -> None:
+    assert read_traceql("max(duration) > 3s | { .a = 1 }") == read_traceql("{} | max(duration) > 3s | { .a = 1 }")
 
 
 def test_the_place_is_counted_in_lines() -> None:

@@ -14,17 +14,18 @@ from collector.api.params import parse_duration, parse_time
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
-from collector.api.tempo.metric_series import Found, Series, series_of, shown_labels
+from collector.api.tempo.metric_series import Found, Series, series_of, shown_exemplars, shown_labels
 from collector.api.tempo.traces import PREFIX
 from collector.query.span_contrast import Contrast, find_contrast
 from collector.query.span_series import find_series
-from collector.query.traceql.reading import MetricsQuery, Result, metrics_in, read_metrics
+from collector.query.traceql.reading import MetricsQuery, Result, exemplars_hint, metrics_in, read_metrics
 from config.ottl_grammar import OttlError
 
 _MOST_POINTS: Final = 10_000
 _MOST_SERIES: Final = 1_000
 _MOST_NUMBERS: Final = 1_000_000
 """Of all series together; of more there are fewer series."""
+_MOST_EXEMPLARS: Final = 100
 _USUAL_POINTS: Final = 240
 _LONGEST: Final = 24 * HOUR
 _STEPS: Final = tuple(seconds * SECOND for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600))
@@ -72,38 +73,53 @@ async def query_range(request: web.Request) -> web.Response:
     first, last = start // step, -(-end // step)
     if last - first > _MOST_POINTS:
         raise BadParameter("step", query.get("step", ""), f"must leave at most {_MOST_POINTS} points in the time range")
-    return await _answer(request, result, range(first * step, last * step, step), _in_steps)
+    return await _answer(request, result, range(first * step, last * step, step), _in_steps, _exemplars(query))
+
+
+def _exemplars(query: MultiMapping[str]) -> int:
+    """How many are told of: as the query's hint says, else as the parameter does; 0 of that is as good as none."""
+    asked_for = asked(query, whole(0, 10**9), 0, "exemplars") or _MOST_EXEMPLARS
+    hint = asked(query, exemplars_hint, None, "q", "query")
+    return min(asked_for if hint is None or hint is True else int(hint), _MOST_EXEMPLARS)
 
 
 async def query_instant(request: web.Request) -> web.Response:
     """One number of each series, over all of the time range."""
     result = _asked_result(request.query)
     start, end = _time_range(request.query, request.app[NOW]())
-    return await _answer(request, result, range(start, end, end - start), _at_once)
+    return await _answer(request, result, range(start, end, end - start), _at_once, 0)
 
 
-async def _answer(request: web.Request, result: Result, steps: range, shown: Callable[[Series], dict[str, Any]]) -> web.Response:
+async def _answer(
+    request: web.Request, result: Result, steps: range, shown: Callable[[Series], dict[str, Any]], exemplars: int
+) -> web.Response:
     """The series of a query; `shown` gives the numbers of one."""
     asked_for = asked(request.query, whole(0, 10**9), 0, "maxSeries") or _MOST_SERIES
     most = min(asked_for, _MOST_SERIES, max(_MOST_NUMBERS // len(steps), 1))
-    groups = [await _find(request, each, steps, most) for each in metrics_in(result)]
+    groups = [await _find(request, each, steps, most, exemplars=exemplars > 0) for each in metrics_in(result)]
 
     def work() -> web.Response:
-        series = [shown_labels(each) | shown(each) for each in series_of(result, groups, steps)]
+        found = series_of(result, groups, steps)
+        series = [
+            shown_labels(each) | shown(each) | ({"exemplars": spans} if spans else {})
+            for each, spans in zip(found, shown_exemplars(found, exemplars), strict=True)
+        ]
         return json_response({"series": series, "metrics": {}, "status": "COMPLETE"})
 
     return await asyncio.to_thread(work)
 
 
-async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int) -> Found:
+async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int, *, exemplars: bool) -> Found:
     """What makes so many series at most."""
     store, workspace, metric = request.app[STORE], request[CALLER].workspace, query.metric
-    times = {"start": steps.start, "end": steps.stop, "step": steps.step}
+    start, end, step = steps.start, steps.stop, steps.step
     if isinstance(metric, Contrast):
         # Those of values on both sides, and two of all.
         keys = max(most // (2 * metric.values + 2), 1)
-        return await find_contrast(store, metric, query.where, workspace=workspace, limit=keys, **times)
-    return await find_series(store, metric, query.where, workspace=workspace, limit=most, **times)
+        return await find_contrast(store, metric, query.where, workspace=workspace, start=start, end=end, step=step, limit=keys)
+    return await find_series(
+        store, metric, query.where, workspace=workspace, start=start, end=end, step=step, limit=most, exemplars=exemplars
+    )
 
 
 def _in_steps(series: Series) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -17,9 +17,22 @@ from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, SETTINGS, STORE
 from collector.api.tempo.traces import PREFIX
 from collector.query.attributes import to_json
+from collector.query.grouping import is_label
 from collector.query.hits import Hit, Matched, MatchedSpan, find_grouped
 from collector.query.nested_sets import NestedSet, find_nested_sets
-from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Measured, Not, Operator, Predicate
+from collector.query.predicates import (
+    EVERY_SPAN,
+    FAILED,
+    AllOf,
+    Attribute,
+    Comparison,
+    Field,
+    Level,
+    Measured,
+    Not,
+    Operator,
+    Predicate,
+)
 from collector.query.search import TraceSearch, find_traces
 from collector.query.shown import Shown, find_shown
 from collector.query.traceql.reading import TraceQuery, read_traceql
@@ -117,8 +130,9 @@ async def search_traces(request: web.Request) -> web.Response:
     if asked_for.by and trace_ids:
         sets = await find_grouped(store, search, trace_ids, tuple(asked_for.by.values()))
     spans = [(trace_id, span.span_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
+    others = [field for field in dict.fromkeys(asked_for.shown.values()) if _is_other(field)]
     shown, places = await asyncio.gather(
-        find_shown(store, search, spans if asked_for.shown else []),
+        find_shown(store, search, spans if asked_for.shown else [], others),
         find_nested_sets(store, trace_ids if asked_for.places else [], workspace=search.workspace, max_spans=max_spans),
     )
     told = Told(asked_for, shown, places)
@@ -180,16 +194,37 @@ def _span(trace_id: str, span: MatchedSpan, told: Told) -> dict[str, Any]:
     }
 
 
+_OF_SPAN: Final[dict[Level, tuple[Literal["attributes", "resource"], ...]]] = {
+    "span": ("attributes",),
+    "resource": ("resource",),
+    "span or resource": ("attributes", "resource"),
+}
+_BESIDE: Final = ("name", "duration", "span id", "trace id", "kind", "status", "status message")
+"""What is told of each span anyway, or read of it besides its attributes."""
+
+
+def _is_other(field: Field) -> bool:
+    """Whether a field is read by itself: what is no attribute of the span or its resource, nor told anyway."""
+    if isinstance(field, Attribute):
+        return field.level not in _OF_SPAN
+    return field not in _BESIDE and is_label(field)
+
+
 def _attribute(word: str, field: Field, shown: Shown | None) -> dict[str, Any] | None:
     """A field that the query names, with its value; None where the span has none, or shows it anyway."""
     if shown is None:
         return None
-    if not isinstance(field, Attribute):
-        texts = {"kind": shown.kind.lower(), "status": shown.status.lower(), "status message": shown.status_message}
-        return {"key": word, "value": {"stringValue": texts[field]}} if texts.get(field) else None
-    levels = {"span": (shown.attributes,), "resource": (shown.resource,), "span or resource": (shown.attributes, shown.resource)}
-    for attributes in levels.get(field.level, ()):
-        for pair in to_json(attributes):
+    if not isinstance(field, Attribute) or field.level not in _OF_SPAN:
+        texts: dict[Field, str] = {
+            "kind": shown.kind.lower(),
+            "status": shown.status.lower(),
+            "status message": shown.status_message,
+            **shown.others,
+        }
+        text = texts.get(field)
+        return {"key": field.key if isinstance(field, Attribute) else word, "value": {"stringValue": text}} if text else None
+    for level in _OF_SPAN[field.level]:
+        for pair in to_json(getattr(shown, level)):
             if pair["key"] == field.key:
                 return pair
     return None

@@ -8,17 +8,18 @@ from collector.query.query_grammar import QueryGrammar
 
 # Rules with a question mark leave no trace where they have one part, so that parentheses make a tree no deeper.
 _GRAMMAR: Final = r"""
-query: (pipeline | _result) hints?
+query: (pipeline | narrowed) hints?
 hints: "with" "(" hint ("," hint)* ")"
 hint: NAME COMPARE (literal | NAME)
-pipeline: sets ("|" stage)*
+pipeline: (sets | call) ("|" stage)*
+?narrowed: _result [compare sum] ("|" stage)*
 _result: total | share | _operand
 total: _term ((PLUS | MINUS) _term)+
 _term: share | _operand
 share: _operand ((STAR | SLASH) _operand)+
 _operand: grouped | number
-?number: INT -> literal | FLOAT -> literal | FRACTION -> literal
-grouped: "(" sets ("|" stage)+ ")" | "(" _result ")"
+?number: INT -> literal | FLOAT -> literal | FRACTION -> literal | MINUS number -> unary
+grouped: "(" sets ("|" stage)+ ")" | "(" narrowed ")"
 stage: set | call
 call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
 name: NAME | BY

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
+from lark import Tree
+
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Field, HasRelative, Measured, Not, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
@@ -20,7 +22,7 @@ from collector.query.traceql.grammar import words_of
 from collector.query.traceql.numbers import Constant, constant_of
 from collector.query.traceql.sets import read_sets
 from collector.query.traceql.source import Source, Words, words
-from collector.query.traceql.stages import Kept, Pipeline, Ranked, call_of
+from collector.query.traceql.stages import ONLY_NARROWED, RANKS, Kept, Pipeline, Ranked, call_of, read_kept, read_rank
 from config.ottl_grammar import OttlError
 
 _MOST_METRICS: Final = 10
@@ -47,11 +49,18 @@ class TraceQuery:
 
 @dataclass(frozen=True, slots=True)
 class MetricsQuery:
-    """Which spans, what is made of them over time, and what is done to that one after the other."""
+    """Which spans, and what is made of them over time."""
 
     where: Predicate
     metric: Metric | Contrast
-    then: tuple[Ranked | Kept, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Series of which not all numbers are kept: what is done to them, one after the other."""
+
+    of: Result
+    then: tuple[Ranked | Kept, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Combined:
     right: Result
 
 
-Result = MetricsQuery | Combined | float
+Result = MetricsQuery | Narrowed | Combined | float
 """What makes series."""
 
 
@@ -89,11 +98,28 @@ def read_metrics(text: str) -> Result:
     return result
 
 
+def exemplars_hint(text: str) -> int | bool | None:
+    """What a query's hints say of exemplars: how many there are to be, or whether; None where they say nothing.
+
+    Raises:
+        OttlError: the text is no query.
+    """
+    said: int | bool | None = None
+    for hints in words_of(text).children[1:]:
+        for name, _, value in (words(hint).children for hint in words(hints).children):
+            if name == "exemplars":
+                of_value = str(words(value).children[0] if isinstance(value, Tree) else value)
+                said = int(of_value) if of_value.isdecimal() else of_value == "true"
+    return said
+
+
 def metrics_in(result: Result) -> list[MetricsQuery]:
     """All metrics of which something is calculated, from left to right."""
     match result:
         case MetricsQuery():
             return [result]
+        case Narrowed():
+            return metrics_in(result.of)
         case Combined():
             return metrics_in(result.left) + metrics_in(result.right)
     return []
@@ -127,17 +153,37 @@ def _words_of(text: str) -> Words:
 def _read_result(source: Source, tree: Words, depth: int) -> Result:
     source.check_depth(tree, depth)
     match tree.data:
-        case "literal":
+        case "literal" | "unary":
             # A whole number or one with a point.
             return float(cast("Constant", constant_of(source, tree)).value)
         case "total" | "share":
             return _read_combined(source, tree, depth)
+        case "narrowed":
+            return _read_narrowed(source, tree, depth)
         case "grouped" if words(tree.children[0]).data != "sets":
             return _read_result(source, words(tree.children[0]), depth + 1)
     pipeline = _read_pipeline(source, tree, serves_metrics=True)
     if pipeline.metric is None:
         raise OttlError(source.text, tree.meta.end_pos, "expected a metric after a bar, as in {} | rate()")
-    return MetricsQuery(pipeline.where, pipeline.metric, tuple(pipeline.then))
+    result = MetricsQuery(pipeline.where, pipeline.metric)
+    return Narrowed(result, tuple(pipeline.then)) if pipeline.then else result
+
+
+def _read_narrowed(source: Source, tree: Words, depth: int) -> Result:
+    first, *rest = map(words, tree.children)
+    then: list[Ranked | Kept] = []
+    if rest[0].data == "compare":
+        compare, compared, *rest = rest
+        then.append(read_kept(source, compare, compared))
+    for stage in rest:
+        inner = words(stage.children[0])
+        if inner.data != "call" or (call := call_of(inner)).function not in RANKS:
+            raise source.error(inner, ONLY_NARROWED)
+        then += read_rank(source, call)
+    result = _read_result(source, first, depth + 1)
+    if not metrics_in(result):
+        raise source.error(first, "expected a metric, as in ({} | rate())")
+    return Narrowed(result, tuple(then))
 
 
 def _read_combined(source: Source, tree: Words, depth: int) -> Result:
@@ -150,7 +196,12 @@ def _read_combined(source: Source, tree: Words, depth: int) -> Result:
 
 
 def _read_pipeline(source: Source, tree: Words, *, serves_metrics: bool) -> Pipeline:
-    pipeline = Pipeline(source, read_sets(source, words(tree.children[0])), serves_metrics=serves_metrics)
+    first = words(tree.children[0])
+    # A query that begins with a call is about every span.
+    where = EVERY_SPAN if first.data == "call" else read_sets(source, first)
+    pipeline = Pipeline(source, where, serves_metrics=serves_metrics)
+    if first.data == "call":
+        pipeline.call(call_of(first))
     for child in tree.children[1:]:
         stage = words(words(child).children[0])
         if stage.data == "set":

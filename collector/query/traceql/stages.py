@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
-from collector.query.grouping import is_groupable
+from collector.query.grouping import Label, OfRoot, is_groupable, is_label
 from collector.query.predicates import AllOf, Field, Measured, Operator, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import METRICS, Metric
@@ -15,7 +15,8 @@ from collector.query.traceql.sets import read_sets
 from collector.query.traceql.source import Source, Words, words
 
 _SERVED: Final = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
-_RANKS: Final = ("topk", "bottomk")
+RANKS: Final = ("topk", "bottomk")
+ONLY_NARROWED: Final = "nothing but topk, bottomk and comparisons is served here after a metric"
 _MOST_RANKED: Final = 1_000
 _USUAL_VALUES: Final = 10
 _MOST_VALUES: Final = 100
@@ -45,14 +46,13 @@ class Call:
     Attributes:
         tree: all of its words.
         by: fields by which it groups, as far as it names any.
-        operator, compared: what its result is compared with; empty and None without.
+        compared: what its result is compared with; None without.
     """
 
     tree: Words
     function: str
     arguments: list[Words]
     by: list[Words]
-    operator: str
     compared: Words | None
 
 
@@ -61,10 +61,8 @@ def call_of(tree: Words) -> Call:
     name, *rest = map(words, tree.children)
     arguments = [words(part.children[0]) for part in rest if part.data == "argument"]
     by = [words(child) for part in rest if part.data == "by" for child in part.children[1:]]
-    operator, compared = "", None
-    if rest and len(rest) > 1 and rest[-2].data == "compare":
-        operator, compared = str(rest[-2].children[0]), rest[-1]
-    return Call(tree, str(name.children[0]), arguments, by, operator, compared)
+    compared = rest[-1] if len(rest) > 1 and rest[-2].data == "compare" else None
+    return Call(tree, str(name.children[0]), arguments, by, compared)
 
 
 class Pipeline:
@@ -88,7 +86,7 @@ class Pipeline:
             **dict.fromkeys(("count", "avg", "min", "max", "sum"), self._measure),
             **dict.fromkeys(METRICS, self._make_metric),
             "compare": self._contrast,
-            **dict.fromkeys(_RANKS, self._rank),
+            **dict.fromkeys(RANKS, self._rank),
             "by": self._group,
             "coalesce": self._coalesce,
             "select": self._select,
@@ -97,13 +95,13 @@ class Pipeline:
     def filter(self, stage: Words, predicate: Predicate) -> None:
         """Keep the spans that fit as well. Raises OttlError behind a metric."""
         if self.metric is not None:
-            raise self._source.error(stage, "nothing but topk, bottomk and comparisons is served here after a metric")
+            raise self._source.error(stage, ONLY_NARROWED)
         self.where = AllOf((self.where, predicate))
 
     def call(self, call: Call) -> None:
         """Do what a stage says. Raises OttlError for what it cannot, or is not served."""
-        if self.metric is not None and call.function not in _RANKS:
-            raise self._source.error(call.tree, "nothing but topk, bottomk and comparisons is served here after a metric")
+        if self.metric is not None and call.function not in RANKS:
+            raise self._source.error(call.tree, ONLY_NARROWED)
         if call.function not in self._stages:
             raise self._source.error(call.tree, f"{call.function}(...) is not served here; {_SERVED}")
         if call.by and call.function not in METRICS:
@@ -119,25 +117,12 @@ class Pipeline:
             raise self._source.error(
                 call.tree, f"{call.function}() is compared with a number, as in {call.function}({example}) > 2"
             )
-        operator = self._operator(call)
+        compare, compared = _comparison(call)
+        operator = _operator(self._source, compare)
         measured = field_number(self._source, call.arguments[0]) if takes_field else None
+        bound, _ = _number(self._source, compared)
         measure = cast("Literal['count', 'avg', 'min', 'max', 'sum']", call.function)
-        self.where = AllOf(
-            (self.where, Measured(self.where, measure, measured, operator, self._compared(call), tuple(self.by.values())))
-        )
-
-    def _operator(self, call: Call) -> Operator:
-        if call.operator in ("=~", "!~"):
-            at = words(call.tree.children[-2])
-            raise self._source.error(at, f"{call.operator} compares texts")
-        return cast("Operator", call.operator)
-
-    def _compared(self, call: Call) -> int | float:
-        compared = cast("Words", call.compared)
-        constant = constant_of(self._source, compared)
-        if constant is None or isinstance(constant.value, str):
-            raise self._source.error(compared, "expected a number or a duration")
-        return constant.value
+        self.where = AllOf((self.where, Measured(self.where, measure, measured, operator, bound, tuple(self.by.values()))))
 
     def _group(self, call: Call) -> None:
         self._alone(call, "as in by(resource.service.name)")
@@ -174,6 +159,15 @@ class Pipeline:
             )
         return {str(field.children[0]): subject.field}
 
+    def _label(self, field: Words) -> Label:
+        subject = self._source.subject(field)
+        match subject.field, subject.of:
+            case "name" | "service", "root":
+                return OfRoot(subject.field)
+            case found, "span" if found is not None and is_label(found):
+                return found
+        raise self._source.error(field, "series are told apart by names, kinds, statuses, ids and attributes, and by their roots")
+
     def _contrast(self, call: Call) -> None:
         self._check_metrics(call)
         self._alone(call, "as in compare({ status = error })")
@@ -198,9 +192,7 @@ class Pipeline:
         self._check_metrics(call)
         if self.by:
             raise self._source.error(call.tree, f"by (...) stands behind a metric, as in {METRICS[call.function]} by (name)")
-        by: dict[str, Field] = {}
-        for words_of_field in call.by:
-            by |= self._groupable(words_of_field)
+        by = {str(words_of_field.children[0]): self._label(words_of_field) for words_of_field in call.by}
         takes_field = call.function not in ("rate", "count_over_time")
         quantiles = call.arguments[1:] if call.function == "quantile_over_time" else []
         if len(call.arguments) - len(quantiles) != takes_field or (call.function == "quantile_over_time" and not quantiles):
@@ -226,17 +218,45 @@ class Pipeline:
     def _rank(self, call: Call) -> None:
         if self.metric is None:
             raise self._source.error(call.tree, f"{call.function}(...) stands behind a metric, as in {{}} | rate() | topk(10)")
-        constant = constant_of(self._source, call.arguments[0]) if len(call.arguments) == 1 else None
-        if constant is None or not isinstance(constant.value, int) or not 1 <= constant.value <= _MOST_RANKED:
-            raise self._source.error(call.tree, f"{call.function} needs a whole number from 1 to {_MOST_RANKED}")
-        self.then.append(Ranked(cast("Literal['topk', 'bottomk']", call.function), constant.value))
-        self._keep(call)
+        self.then += read_rank(self._source, call)
 
     def _keep(self, call: Call) -> None:
         if call.compared is not None:
-            operator = self._operator(call)
-            constant = constant_of(self._source, call.compared)
-            value = self._compared(call)
-            # The numbers of metrics of durations are seconds.
-            seconds = value / 1e9 if constant is not None and constant.is_duration else float(value)
-            self.then.append(Kept(operator, seconds))
+            self.then.append(read_kept(self._source, *_comparison(call)))
+
+
+def read_rank(source: Source, call: Call) -> list[Ranked | Kept]:
+    """What topk or bottomk does to series, and what a comparison behind it does then. Raises OttlError."""
+    constant = constant_of(source, call.arguments[0]) if len(call.arguments) == 1 else None
+    if constant is None or not isinstance(constant.value, int) or not 1 <= constant.value <= _MOST_RANKED:
+        raise source.error(call.tree, f"{call.function} needs a whole number from 1 to {_MOST_RANKED}")
+    ranked = Ranked(cast("Literal['topk', 'bottomk']", call.function), constant.value)
+    return [ranked] if call.compared is None else [ranked, read_kept(source, *_comparison(call))]
+
+
+def read_kept(source: Source, compare: Words, compared: Words) -> Kept:
+    """Which numbers of series a comparison keeps. Raises OttlError."""
+    operator = _operator(source, compare)
+    value, is_duration = _number(source, compared)
+    # The numbers of metrics of durations are seconds.
+    return Kept(operator, value / 1e9 if is_duration else float(value))
+
+
+def _comparison(call: Call) -> tuple[Words, Words]:
+    """The words of a comparison behind a call that has one."""
+    return words(call.tree.children[-2]), words(call.tree.children[-1])
+
+
+def _operator(source: Source, compare: Words) -> Operator:
+    operator = str(compare.children[0])
+    if operator in ("=~", "!~"):
+        raise source.error(compare, f"{operator} compares texts")
+    return cast("Operator", operator)
+
+
+def _number(source: Source, compared: Words) -> tuple[int | float, bool]:
+    """A number, and whether it is a duration, in nanoseconds."""
+    constant = constant_of(source, compared)
+    if constant is None or isinstance(constant.value, str):
+        raise source.error(compared, "expected a number or a duration")
+    return constant.value, constant.is_duration
