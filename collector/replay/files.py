@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import gzip
+import io
 import time
-from collections.abc import Iterable, Iterator
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BufferedIOBase
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector.cli import UserError
+from collector.replay.pieces import TooLarge, lines_in, requests_in, text_in
 from proto.errors import MalformedRequest
 
 SUFFIXES: Final = (".pb", ".json", ".jsonl", ".pb.gz", ".json.gz", ".jsonl.gz")
+_ID_BYTES: Final = 8
+"""By so many of its last bytes a trace is known among those of other files: they are random in ids of any length."""
 _LATEST_NS: Final = 2**63 - 1
 """Later times, which a store cannot hold either, are mistakes of whoever made the span; they are not moved."""
+
+_Traces = NDArray[np.uint64]
+"""The traces of a file, sorted, shape (traces,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +88,21 @@ def requests_of(files: Iterable[Path], *, move_to_now: bool) -> Iterator[Request
 
 def _messages(file: Path) -> Iterator[tuple[bytes, ExportTraceServiceRequest]]:
     try:
-        content = file.read_bytes()
-        if file.suffix == ".gz":
-            content = gzip.decompress(content)
-        for body in _bodies(file, content):
-            yield body, ExportTraceServiceRequest.FromString(body)
-    except (OSError, EOFError, DecodeError, MalformedRequest) as error:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as content:
+            for body in _bodies(file.name.removesuffix(".gz"), content):
+                yield body, ExportTraceServiceRequest.FromString(body)
+    except (OSError, EOFError, zlib.error, DecodeError, MalformedRequest, TooLarge) as error:
         raise UserError(f"{file} cannot be read as an OTLP trace request: {error}") from error
 
 
-def _bodies(file: Path, content: bytes) -> Iterator[bytes]:
-    name = file.name.removesuffix(".gz")
+def _bodies(name: str, content: BufferedIOBase) -> Iterator[bytes]:
     if name.endswith(".pb"):
-        yield content
+        yield from requests_in(content)
         return
     from proto.otlp_json import json_to_protobuf  # loads the kernels, which protobuf files can do without
 
-    for text in content.splitlines() if name.endswith(".jsonl") else (content,):
-        if text.strip():
-            yield json_to_protobuf(text).protobuf
+    for text in lines_in(content) if name.endswith(".jsonl") else (text_in(content),):
+        yield from requests_in(io.BytesIO(json_to_protobuf(text).protobuf))
 
 
 def _spans(message: ExportTraceServiceRequest) -> Iterator[Span]:
@@ -103,29 +111,44 @@ def _spans(message: ExportTraceServiceRequest) -> Iterator[Span]:
             yield from scope_spans.spans
 
 
-def _latest_times(files: list[Path]) -> dict[Path, int]:
+def _latest_times(files: Sequence[Path]) -> dict[Path, int]:
     """For each file the last end of a span in it, or in a file that it is connected to by shared traces."""
-    group_of: dict[Path, Path] = {}
-    owner: dict[bytes, Path] = {}
+    traces: list[_Traces] = []
     latest: dict[Path, int] = {}
-
-    def group(file: Path) -> Path:
-        while group_of[file] != file:
-            file = group_of[file] = group_of[group_of[file]]
-        return file
-
     for file in files:
-        group_of[file] = file
-        latest[file] = 0
+        own, latest[file] = [np.empty(0, np.uint64)], 0
         for _, message in _messages(file):
-            for span in _spans(message):
-                group_of[group(owner.setdefault(span.trace_id, file))] = group(file)
-                if span.end_time_unix_nano <= _LATEST_NS:
-                    latest[file] = max(latest[file], span.end_time_unix_nano)
-    of_group: dict[Path, int] = {}
-    for file in files:
-        of_group[group(file)] = max(of_group.get(group(file), 0), latest[file])
-    return {file: of_group[group(file)] for file in files if of_group[group(file)]}
+            ids = b"".join(span.trace_id[-_ID_BYTES:].rjust(_ID_BYTES, b"\0") for span in _spans(message))
+            own.append(np.unique(np.frombuffer(ids, np.uint64)))
+            ends = (span.end_time_unix_nano for span in _spans(message) if span.end_time_unix_nano <= _LATEST_NS)
+            latest[file] = max(latest[file], *ends, 0)
+        traces.append(np.unique(np.concatenate(own)))
+    for group in _connected(traces):
+        last = max(latest[files[place]] for place in group)
+        latest.update((files[place], last) for place in group)
+    return {file: last for file, last in latest.items() if last}
+
+
+def _connected(traces: Sequence[_Traces]) -> Iterator[list[int]]:
+    """Places of files that share a trace with each other, or with one that does, in groups."""
+    lead = list(range(len(traces)))
+
+    def leader(place: int) -> int:
+        while lead[place] != place:
+            place = lead[place] = lead[lead[place]]
+        return place
+
+    places = np.repeat(np.arange(len(traces)), [len(own) for own in traces])
+    ids = np.concatenate([np.empty(0, np.uint64), *traces])
+    order = np.argsort(ids, kind="stable")
+    ids, places = ids[order], places[order]
+    shared = np.flatnonzero(ids[1:] == ids[:-1])
+    for one, other in np.unique(np.stack([places[shared], places[shared + 1]], axis=1), axis=0).tolist():
+        lead[leader(other)] = leader(one)
+    groups: defaultdict[int, list[int]] = defaultdict(list)
+    for place in range(len(traces)):
+        groups[leader(place)].append(place)
+    yield from groups.values()
 
 
 def _shift(message: ExportTraceServiceRequest, by_ns: int) -> None:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import io
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.cli import UserError, main, parser
+from collector.replay import pieces
 from collector.replay.files import files_of, requests_of
 from exporters.clickhouse.schema import TEMPLATES
 from tests.support.messages import canonical_spans
@@ -135,6 +141,57 @@ def test_a_file_that_is_no_request_is_told_by_name(tmp_path: Path, name: str, co
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=told):
         list(requests_of(files_of(tmp_path / name), move_to_now=False))
+
+
+def large_request(resources: int) -> ExportTraceServiceRequest:
+    """So many resources of a MiB each."""
+    request = ExportTraceServiceRequest()
+    for number in range(resources):
+        part = tree_request(depth=1, seed=number, start_time_unix_nano=EPOCH).resource_spans[0]
+        part.scope_spans[0].spans[0].name = f"{number} {'x' * (1 << 20)}"
+        request.resource_spans.append(part)
+    return request
+
+
+@pytest.mark.parametrize("name", ["a.pb", "a.json", "a.pb.gz", "a.jsonl.gz"])
+def test_large_files_are_read_and_sent_in_pieces(tmp_path: Path, name: str) -> None:
+    request = large_request(9)
+    content = request.SerializeToString() if ".pb" in name else to_json(request)
+    (tmp_path / name).write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    read = [ExportTraceServiceRequest.FromString(item.body) for item in requests_of([tmp_path / name], move_to_now=False)]
+    assert [len(part.resource_spans) for part in read] == [3, 3, 3]
+    assert [span for part in read for span in canonical_spans(part)] == list(canonical_spans(request))
+
+
+def test_what_stands_before_damage_is_read_though_the_rest_cannot_be(tmp_path: Path) -> None:
+    """So what stands behind it is not read before it is needed either."""
+    (tmp_path / "a.pb.gz").write_bytes(gzip.compress(large_request(9).SerializeToString(), 0)[: 7 << 20])
+    (tmp_path / "b.jsonl").write_bytes(to_json(tree_request(depth=1)) + b"\n[")
+    for file in files_of(tmp_path):
+        requests = requests_of([file], move_to_now=False)
+        assert next(requests).spans
+        with pytest.raises(UserError, match=f"{file.name} cannot be read"):
+            list(requests)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.json", "write a request a line"), ("a.jsonl", "a line has more than"), ("a.pb", "the spans of a resource have")],
+)
+def test_what_can_only_be_read_as_a_whole_may_be_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    request = large_request(1)
+    (tmp_path / name).write_bytes(request.SerializeToString() if name == "a.pb" else to_json(request))
+    monkeypatch.setattr(pieces, "_MOST_BYTES", 1 << 20)
+    with pytest.raises(UserError, match=told):
+        list(requests_of([tmp_path / name], move_to_now=False))
+
+
+@given(st.binary(max_size=200))
+def test_pieces_of_any_bytes_are_those_bytes_or_told_to_be_none(content: bytes) -> None:
+    with suppress(DecodeError, pieces.TooLarge):
+        assert b"".join(pieces.requests_in(io.BytesIO(content))) == content
 
 
 def test_moving_to_now_keeps_differences_also_between_files_that_share_a_trace(tmp_path: Path) -> None:
