@@ -22,6 +22,8 @@ VIEWS: Final = {
     "critical-path": "/analyze?tab=critical-path&rows=all",
     "new": "/analyze?tab=new",
     "trace": "/trace/{trace}",
+    "span": "/trace/{trace}?span=1",
+    "statistics": "/trace/{trace}?tab=statistics",
     "compare": "/compare?left={trace}&right={trace}",
     "services": "/services?name=rest",
     "service": "/services/rest-service-3",

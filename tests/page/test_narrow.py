@@ -22,7 +22,7 @@ VIEWS: Final = (
     "/trace/{trace}?span=1",
     "/trace/{trace}?tab=flame",
     "/trace/{trace}?tab=spans",
-    "/trace/{trace}?tab=times",
+    "/trace/{trace}?tab=statistics",
     "/compare?left={trace}&right={trace}",
     "/services",
     "/services/rest-service-3?apart=failed",

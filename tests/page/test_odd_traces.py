@@ -28,7 +28,7 @@ VIEWS: Final = (
     f"/trace/{HOSTILE}?span=1",
     f"/trace/{HOSTILE}?tab=flame",
     f"/trace/{HOSTILE}?tab=spans",
-    f"/trace/{HOSTILE}?tab=times",
+    f"/trace/{HOSTILE}?tab=statistics",
     f"/compare?left={HOSTILE}&right={HOSTILE}",
     "/services",
     f"/services/{NAMED}",
@@ -108,7 +108,7 @@ def test_nothing_that_others_have_written_is_executed(defenceless: Page) -> None
 
 def test_what_is_broken_is_told_and_why_it_may_be(page: Page) -> None:
     page.goto(f"/trace/{BROKEN}")
-    odd = page.get_by_role("region", name="What is odd about this trace")
+    odd = page.get_by_role("group", name="What is odd about this trace")
     for kind, why in {
         "missing parent": "The parent has not come",
         "cycle": "each other's ancestors",
@@ -117,8 +117,9 @@ def test_what_is_broken_is_told_and_why_it_may_be(page: Page) -> None:
         "ends before start": "The end lies before the start",
     }.items():
         odd.get_by_role("button", name=re.compile(f"^{kind}")).click()
-        expect(odd).to_contain_text(why)
-        expect(odd.get_by_role("listitem").first).to_be_visible()
+        said = page.get_by_role("region", name=kind)
+        expect(said).to_contain_text(why)
+        expect(said.get_by_role("listitem").first).to_be_visible()
     expect(page.get_by_role("treeitem")).to_have_count(8)
     expect(page.get_by_role("treeitem", name=re.compile("its own parent"))).to_be_visible()
     expect(page.get_by_title("Its parent is not in the trace").first).to_be_visible()

@@ -61,6 +61,36 @@ def test_keys_alone_lead_through_a_trace(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+def test_what_the_trace_waited_for_is_a_key_away_and_so_is_what_would_be_without_it(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    chosen = page.get_by_role("treeitem", selected=True)
+    expect(page.locator(".on-path").first).to_be_visible()
+    page.keyboard.press("s")
+    slowest = chosen.get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_text("If it took no time")).to_be_visible()
+    if panel.get_by_text("Why not more?").count():
+        panel.get_by_text("Why not more?").click()
+        expect(panel.get_by_text("would become")).to_be_visible()
+    page.keyboard.press("s")
+    expect(chosen).not_to_have_attribute("aria-label", slowest or "")
+    page.keyboard.press("f")
+    expect(page).to_have_url(re.compile("focus="))
+    page.reload()
+    expect(page.get_by_role("treeitem").first).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("button", name="Whole tree")).to_be_visible()
+
+
+def test_an_exception_shows_where_it_came_from(page: Page, shown: Daemon) -> None:
+    query = quote('event.name = "exception" and trace.spans < 100')
+    hit = json.loads(shown.get(f"/api/v1/traces?q={query}&limit=1&start=1")[1])["traces"][0]
+    page.goto(f"/trace/{hit['traceId']}?span={hit['matchedSpans'][0]['spanId']}")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("group", name="Stack trace")).to_be_visible()
+    expect(panel.get_by_role("button", name="Copy the stack trace")).to_be_visible()
+
+
 def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     page.goto(f"/trace/{trace_id}")
     page.get_by_role("tab", name="Flame graph").click()
@@ -68,8 +98,13 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     page.get_by_role("tab", name="Spans").click()
     page.get_by_role("button", name="Sort by Duration").click()
     expect(page.get_by_role("list", name="Spans").get_by_role("listitem").first).to_be_visible()
-    page.get_by_role("tab", name="Self times").click()
-    expect(page.get_by_role("table", name=re.compile("Self times"))).to_be_visible()
+    page.get_by_role("tab", name="Statistics").click()
+    expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()
+    page.get_by_role("button", name="kind", exact=True).click()
+    expect(page).to_have_url(re.compile("by=kind"))
+    expect(page.get_by_role("table", name="Statistics by kind")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()
 
 
 def test_a_span_is_named_in_the_url_by_its_id(page: Page, shown: Daemon) -> None:

@@ -7,7 +7,7 @@ import { currentZone, showClock, showSecond } from "../time/range";
 import "./chart.css";
 import { resolved } from "./colors";
 import { nanosOf, type Column } from "./steps";
-import { useColorsChange } from "./theme";
+import { shownColors } from "./theme";
 
 export interface Series {
   label: string;
@@ -38,7 +38,7 @@ export function Chart({ title, starts, series, format, atLeast = 0, height = 180
   const area = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(null);
   const [at, setAt] = useState<number | null>(null);
-  const colors = useColorsChange();
+  const colors = shownColors.value;
   const zone = currentZone();
   const shape = JSON.stringify([series.map(({ label, color, area: filled, dashed }) => [label, color, filled, dashed]), atLeast, zone]);
   useEffect(() => {

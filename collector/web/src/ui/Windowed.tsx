@@ -5,11 +5,13 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 interface Props {
   count: number;
   rowHeight: number;
-  /** Of the whole list, as CSS. */
+  /** The most of the whole list, as CSS. */
   height: string;
   /** Which row must be seen; changes scroll to it. */
   reveal?: number;
   label: string;
+  /** The id of the element that is the chosen one, for screen readers. */
+  active?: string | undefined;
   /** The element of the rows, for those who listen to keys. */
   element?: RefObject<HTMLDivElement | null>;
   role?: "tree" | "table" | "list";
@@ -19,7 +21,7 @@ interface Props {
 
 const BEYOND = 6;
 
-export function Windowed({ count, rowHeight, height, reveal, label, element, role = "list", row }: Props) {
+export function Windowed({ count, rowHeight, height, reveal, label, active, element, role = "list", row }: Props) {
   const own = useRef<HTMLDivElement>(null);
   const scroller = element ?? own;
   const [first, setFirst] = useState(0);
@@ -53,7 +55,8 @@ export function Windowed({ count, rowHeight, height, reveal, label, element, rol
       role={role}
       aria-label={label}
       tabIndex={0}
-      style={{ height: `min(${height}, ${count * rowHeight + 2}px)` }}
+      aria-activedescendant={active}
+      style={{ height: `${count * rowHeight + 2}px`, maxHeight: height }}
       onScroll={(event) => {
         const at = Math.floor(event.currentTarget.scrollTop / rowHeight);
         // A row's height of scrolling and less changes nothing that is in the document.

@@ -29,17 +29,27 @@ export function serviceColor(service: string): string {
 export function colorsTogether(services: Iterable<string>): Map<string, number> {
   const names = [...new Set(services)].sort();
   const least = 180 / Math.max(names.length, 1);
-  const taken: number[] = [];
+  const taken = new Set<number>();
   const result = new Map<string, number>();
   for (const name of names) {
     const own = colorIndex(name);
     const choices = Array.from({ length: HUES }, (_, at) => (own + at) % HUES);
-    const far = (index: number): number => Math.min(360, ...taken.map((each) => distanceOf(each, index)));
+    const far = (index: number): number => Math.min(360, ...[...taken].map((each) => distanceOf(each, index)));
     const index = choices.find((each) => far(each) >= least) ?? choices.reduce((best, each) => (far(each) > far(best) ? each : best));
-    taken.push(index);
+    taken.add(index);
     result.set(name, index);
   }
   return result;
+}
+
+/** The colour of one of several services that are seen together, as CSS. */
+export function colorAmong(colors: ReadonlyMap<string, number>, service: string): string {
+  return COLORS[colors.get(service) ?? colorIndex(service)] as string;
+}
+
+/** The same for canvases, of several services. */
+export function resolvedAmong(colors: ReadonlyMap<string, number>, services: readonly string[]): string[] {
+  return services.map((service) => resolved(`--service-${colors.get(service) ?? colorIndex(service)}`));
 }
 
 /** How far two colours lie apart on the circle of hues, in degrees. */

@@ -1,5 +1,4 @@
-import { effect, signal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { computed, effect, signal } from "@preact/signals";
 
 export type Theme = "system" | "light" | "dark";
 const KEY = "spanhouse.theme";
@@ -12,27 +11,15 @@ function remembered(): Theme {
 /** What the person has chosen; as their machine has it, otherwise. */
 export const theme = signal<Theme>(remembered());
 
-effect(() => {
-  if (theme.value === "system") {
-    delete document.documentElement.dataset["theme"];
-    localStorage.removeItem(KEY);
-  } else {
-    document.documentElement.dataset["theme"] = theme.value;
-    localStorage.setItem(KEY, theme.value);
-  }
-});
+const machine = window.matchMedia("(prefers-color-scheme: dark)");
+const machineIsDark = signal(machine.matches);
+machine.addEventListener("change", () => (machineIsDark.value = machine.matches));
 
-/** Renders anew when the colours change, by choice or by the machine; the number is another one each time. For canvases. */
-export function useColorsChange(): number {
-  const [changes, setChanges] = useState(0);
-  const chosen = theme.value;
-  useEffect(() => {
-    const changed = (): void => setChanges((before) => before + 1);
-    const machine = window.matchMedia("(prefers-color-scheme: dark)");
-    machine.addEventListener("change", changed);
-    // The choice reaches the document in an effect, which runs before those of views.
-    changed();
-    return () => machine.removeEventListener("change", changed);
-  }, [chosen]);
-  return changes;
-}
+/** The colours that are shown. What reads them is drawn anew when they change, which canvases need. */
+export const shownColors = computed(() => (theme.value !== "system" ? theme.value : machineIsDark.value ? "dark" : "light"));
+
+effect(() => {
+  document.documentElement.dataset["theme"] = shownColors.value;
+  if (theme.value === "system") localStorage.removeItem(KEY);
+  else localStorage.setItem(KEY, theme.value);
+});

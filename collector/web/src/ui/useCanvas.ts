@@ -1,6 +1,6 @@
 import type { RefObject } from "preact";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { useColorsChange } from "./theme";
+import { shownColors } from "./theme";
 
 /** A canvas of a height in CSS pixels, as wide as the element that it stands in.
  *
@@ -10,7 +10,7 @@ export function useCanvas(
 ): { canvas: RefObject<HTMLCanvasElement | null>; width: number } {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [width, setWidth] = useState(1000);
-  const colors = useColorsChange();
+  const colors = shownColors.value;
   useLayoutEffect(() => {
     const around = canvas.current?.parentElement;
     if (!around) return;

@@ -58,7 +58,7 @@ function TestRule({ rule }: { rule: Rule }) {
 }
 
 /** `p99 above 500ms`. */
-export function conditionInWords({ measure, of, above, below, objective }: Record<string, unknown>): string {
+function conditionInWords({ measure, of, above, below, objective }: Record<string, unknown>): string {
   const what = measure === "change" ? `${String(of)} against before` : measure === "latency" ? String(of ?? "p99") : String(measure).replace(/[A-Z]/g, (each) => ` ${each.toLowerCase()}`);
   const bounds = [above != null ? `above ${String(above)}` : "", below != null ? `below ${String(below)}` : "", objective != null ? `of ${String(objective)}` : ""];
   return [what, ...bounds.filter(Boolean)].join(" ");

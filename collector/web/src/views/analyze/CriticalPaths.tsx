@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
-import { colorsTogether } from "../../ui/colors";
+import { colorAmong, colorsTogether } from "../../ui/colors";
 import { showCount, showDuration, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
@@ -55,7 +55,7 @@ function Bands({ found, loading }: { found: Found; loading: boolean }) {
   const rows = useMemo(() => rowsOf(found.bands), [found]);
   const services = useMemo(() => colorsTogether(found.bands.flatMap(({ contributions }) => contributions.map(serviceOf))), [found]);
   const all = parameter("rows") === "all";
-  const colorOf = (each: Contribution): string => `var(--service-${services.get(serviceOf(each)) ?? 0})`;
+  const colorOf = (each: Contribution): string => colorAmong(services, serviceOf(each));
   const longest = Math.max(...found.bands.map((band) => Number(band.meanNanos)), 1);
   return (
     <div class={loading ? "stack loading" : "stack"}>

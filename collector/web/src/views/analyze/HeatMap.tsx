@@ -22,7 +22,7 @@ const [LOWEST, HIGHEST] = [6, 14];
 const LABEL = 30;
 
 /** The heat map of the spans that fit conditions. */
-export interface Mapped {
+interface Mapped {
   map: Map | undefined;
   grid: Grid | undefined;
   /** How long 95 % of the spans take at most, nanoseconds; 0 where there are none. */

@@ -6,7 +6,7 @@ import { inWorkspace } from "../../app/workspace";
 type Run = Schemas["LoadTestRunResult"];
 export type Figures = Schemas["LoadTestFigures"];
 
-export interface Followed {
+interface Followed {
   run: Run | undefined;
   /** Of the last second, while it runs. */
   latest: Figures | undefined;

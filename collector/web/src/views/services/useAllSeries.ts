@@ -7,7 +7,7 @@ type Red = Schemas["Red"];
 
 const PAGE = 100;
 /** A store with more services than that is looked through by name. */
-export const MOST_PAGES = 5;
+const MOST_PAGES = 5;
 
 /** Rate, errors and durations of all services of a range, page by page. The answer before stays until the new one is whole. */
 export function useAllSeries(range: TimeRange): { data: Red | undefined; error: ApiError | undefined; again: () => void } {

@@ -9,7 +9,7 @@ export interface Box {
   width: number;
 }
 
-export interface Layout {
+interface Layout {
   width: number;
   height: number;
   boxes: Map<string, Box>;

@@ -79,7 +79,7 @@ function callsOf(facts: Facts | null): Calls | null {
   };
 }
 
-export function idOf(node: NodeIdentity): string {
+function idOf(node: NodeIdentity): string {
   return `${node.kind}:${node.name}`;
 }
 

@@ -7,28 +7,15 @@ import { showAge } from "../../time/moment";
 import { Confirm } from "../../ui/Dialog";
 import { ErrorNote } from "../../ui/notes";
 import { tell, tellError } from "../../ui/toasts";
+import { pathOf } from "./loading";
 
 type Annotation = Schemas["Annotation"];
 const COLOURS = ["", "red", "orange", "yellow", "green", "blue", "purple", "grey"] as const;
 
 export function Annotations({ traceId, spanId }: { traceId: string; spanId: string }) {
-  const { data, again } = useAnswer<Schemas["TraceAnnotations"]>(`/api/v1/traces/${traceId}/annotations`, { workspace: currentWorkspace() });
-  const [text, setText] = useState("");
-  const [colour, setColour] = useState("");
-  const [error, setError] = useState<ApiError>();
+  const { data, error, again } = useAnswer<Schemas["TraceAnnotations"]>(`${pathOf(traceId)}/annotations`, { workspace: currentWorkspace() });
   const [leaving, setLeaving] = useState<Annotation>();
   const said = data?.annotations.filter((each) => each.spanId === spanId) ?? [];
-  const send = async (): Promise<void> => {
-    try {
-      await ask(inWorkspace("annotations"), { method: "POST", body: { traceId, spanId, text, colour } });
-      setText("");
-      setError(undefined);
-      again();
-    } catch (caught) {
-      if (!(caught instanceof ApiError)) throw caught;
-      setError(caught);
-    }
-  };
   const remove = async (annotation: Annotation): Promise<void> => {
     try {
       await ask(inWorkspace(`annotations/${annotation.id}`), { method: "DELETE", version: annotation.version });
@@ -50,23 +37,44 @@ export function Annotations({ traceId, spanId }: { traceId: string; spanId: stri
           <p class="said comment">{each.text}</p>
         </div>
       ))}
-      <form class="stack" onSubmit={(event) => { event.preventDefault(); void send(); }}>
-        <label class="stack">
-          <span class="visually-hidden">Comment</span>
-          <textarea rows={2} maxLength={4000} placeholder="What should others know of this span?" value={text} onInput={(event) => setText(event.currentTarget.value)} />
-        </label>
-        <div class="row">
-          <label class="row">
-            Colour
-            <select value={colour} onChange={(event) => setColour(event.currentTarget.value)}>
-              {COLOURS.map((each) => <option key={each} value={each}>{each || "none"}</option>)}
-            </select>
-          </label>
-          <button type="submit" class="button" disabled={!text && !colour}>Comment</button>
-        </div>
-        {error && <ErrorNote error={error} />}
-      </form>
+      {error && <ErrorNote error={error} onRetry={again} />}
+      <CommentForm key={spanId} traceId={traceId} spanId={spanId} onSent={again} />
       {leaving && <Confirm title="Delete the comment?" detail={leaving.text || leaving.colour} verb="Delete" onClose={() => setLeaving(undefined)} onConfirm={() => void remove(leaving)} />}
     </>
+  );
+}
+
+function CommentForm({ traceId, spanId, onSent }: { traceId: string; spanId: string; onSent: () => void }) {
+  const [text, setText] = useState("");
+  const [colour, setColour] = useState("");
+  const [error, setError] = useState<ApiError>();
+  const send = async (): Promise<void> => {
+    try {
+      await ask(inWorkspace("annotations"), { method: "POST", body: { traceId, spanId, text, colour } });
+      setText("");
+      setError(undefined);
+      onSent();
+    } catch (caught) {
+      if (!(caught instanceof ApiError)) throw caught;
+      setError(caught);
+    }
+  };
+  return (
+    <form class="stack" onSubmit={(event) => { event.preventDefault(); void send(); }}>
+      <label class="stack">
+        <span class="visually-hidden">Comment</span>
+        <textarea rows={2} maxLength={4000} placeholder="What should others know of this span?" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      </label>
+      <div class="row">
+        <label class="row">
+          Colour
+          <select value={colour} onChange={(event) => setColour(event.currentTarget.value)}>
+            {COLOURS.map((each) => <option key={each} value={each}>{each || "none"}</option>)}
+          </select>
+        </label>
+        <button type="submit" class="button" disabled={!text && !colour}>Comment</button>
+      </div>
+      {error && <ErrorNote error={error} />}
+    </form>
   );
 }

@@ -4,7 +4,7 @@ import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
-import { serviceColor } from "../../ui/colors";
+import { colorAmong, colorsTogether } from "../../ui/colors";
 import { showCount, showDuration } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Windowed } from "../../ui/Windowed";
@@ -41,6 +41,7 @@ export default function CompareView() {
 function Compared({ data }: { data: Comparison }) {
   const [changed, setChanged] = useState(false);
   const nodes = useMemo(() => (changed ? data.nodes.filter((node) => node.state !== "same") : data.nodes), [data, changed]);
+  const colors = useMemo(() => colorsTogether(data.nodes.map((node) => node.service)), [data]);
   return (
     <>
       <div class="row">
@@ -58,7 +59,7 @@ function Compared({ data }: { data: Comparison }) {
         return (
           <div key={key} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
             <span class="ellipsis" style={{ paddingLeft: `${Math.min(node.depth, 24) * 14}px` }}>
-              <span class="dot" style={{ background: serviceColor(node.service) }} /> <b>{node.service}</b> {node.name}
+              <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{node.service}</b> {node.name}
             </span>
             <span>{WORDS[node.state] && <span class="badge warn">{WORDS[node.state]}</span>}</span>
             <span class="number">{node.left.spanCount ? `${showCount(node.left.spanCount)} × ${showDuration(node.left.totalNanos)}` : "–"}</span>

@@ -1,7 +1,7 @@
 // The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
 import { useState } from "preact/hooks";
 import { setParameters } from "../../app/location";
-import { colorIndex, resolved } from "../../ui/colors";
+import { resolved, resolvedAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
 import type { LoadedTrace } from "./loading";
@@ -21,10 +21,9 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
   const { canvas, width } = useCanvas(height, [bars, from, length, top], (context, width) => {
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
-    const colors = Array.from({ length: 24 }, (_, at) => resolved(`--service-${at}`));
     const text = resolved("--bg-sunken");
     const error = resolved("--error");
-    const services = bars.service.values.map((service) => colors[colorIndex(service)] ?? "");
+    const services = resolvedAmong(trace.colors, bars.service.values);
     for (let at = 0; at < bars.count; at++) {
       const x = (((bars.offset[at] as number) - from) / length) * width;
       const w = ((bars.duration[at] as number) / length) * width;

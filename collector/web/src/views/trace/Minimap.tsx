@@ -1,31 +1,31 @@
 // All of the trace on one small canvas; drag over it to zoom, drag what is zoomed to move it.
 import { useState } from "preact/hooks";
-import { colorIndex, resolved } from "../../ui/colors";
+import { resolved, resolvedAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
-import type { Bars } from "./model";
+import type { LoadedTrace } from "./loading";
 import type { CriticalPath } from "./path";
-import type { Zoom } from "./Waterfall";
+import type { Zoom } from "./zoom";
 
-const HEIGHT = 64;
+const HEIGHT = 40;
 const PATH_HEIGHT = 3;
 
 interface Props {
-  bars: Bars;
+  trace: LoadedTrace;
   path: CriticalPath | undefined;
   total: number;
   zoom: Zoom;
   onZoom: (zoom: Zoom | null) => void;
 }
 
-export function Minimap({ bars, path, total, zoom, onZoom }: Props) {
+export function Minimap({ trace: { bars, colors: services }, path, total, zoom, onZoom }: Props) {
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const { canvas } = useCanvas(HEIGHT, [bars, path, total], (context) => {
     // Pixels of the screen, of which a CSS pixel may have several.
     const { width, height } = context.canvas;
     const image = context.createImageData(width, height);
     const draw = painter(image, total);
-    const colors = pixelsOf([...bars.service.values.map((service) => resolved(`--service-${colorIndex(service)}`)), resolved("--error"), resolved("--critical")]);
+    const colors = pixelsOf([...resolvedAmong(services, bars.service.values), resolved("--error"), resolved("--critical")]);
     const [error, critical] = colors.slice(-2);
     // Many more bars than lines: of those that fall on one line the later are drawn over the earlier.
     const step = height / Math.max(bars.count, 1);

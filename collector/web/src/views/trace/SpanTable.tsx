@@ -1,7 +1,7 @@
 // All spans as a table that can be put in order.
 import { useMemo, useState } from "preact/hooks";
 import { setParameters } from "../../app/location";
-import { serviceColor } from "../../ui/colors";
+import { colorAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
 import type { LoadedTrace } from "./loading";
@@ -54,7 +54,7 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
         const bar = barAt(trace.bars, sorted[at] as number);
         return (
           <div key={key} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
-            <span class="ellipsis"><span class="dot" style={{ background: serviceColor(bar.service) }} /> {bar.service}</span>
+            <span class="ellipsis"><span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {bar.service}</span>
             <button type="button" class="button plain ellipsis left" onClick={() => setParameters({ span: String(bar.index), tab: null })}>
               {bar.name}
             </button>

@@ -30,16 +30,16 @@ export function Warnings({ header }: { header: Header }) {
   if (!byKind.size) return null;
   const chosen = byKind.get(open);
   return (
-    <section class="note warn warnings" aria-label="What is odd about this trace">
-      <div class="row">
+    <>
+      <div class="row warnings" role="group" aria-label="What is odd about this trace">
         {[...byKind].map(([kind, warnings]) => (
-          <button key={kind} type="button" class="button plain" aria-expanded={open === kind} onClick={() => setOpen(open === kind ? "" : kind)}>
-            {kind.replaceAll("-", " ")} <span class="badge warn">{showCount(warnings.length)}</span>
+          <button key={kind} type="button" class="badge warn" aria-expanded={open === kind} onClick={() => setOpen(open === kind ? "" : kind)}>
+            {kind.replaceAll("-", " ")} <b>{showCount(warnings.length)}</b>
           </button>
         ))}
       </div>
       {chosen && (
-        <>
+        <section class="note warn warned" aria-label={open.replaceAll("-", " ")}>
           <p>{WHY[open]}</p>
           <ul>
             {chosen.slice(0, SHOWN).map((warning) => (
@@ -49,8 +49,8 @@ export function Warnings({ header }: { header: Header }) {
             ))}
             {chosen.length > SHOWN && <li>and {showCount(chosen.length - SHOWN)} more</li>}
           </ul>
-        </>
+        </section>
       )}
-    </section>
+    </>
   );
 }

@@ -1,74 +1,78 @@
 // The waterfall: a row for each span, as far as it can be seen; a map of the whole trace above; keys for everything.
-import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { ComponentChildren } from "preact";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parameter, setParameters } from "../../app/location";
-import { Dialog } from "../../ui/Dialog";
-import { showCount, showDuration } from "../../ui/format";
+import { colorAmong } from "../../ui/colors";
+import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
+import { Keys } from "./Keys";
 import { useCriticalPath, type LoadedTrace } from "./loading";
 import { Minimap } from "./Minimap";
-import { ancestors, barAt, matcher, nextPlace, placesOf, repeats, visible, type Bars } from "./model";
+import { ancestors, barAt, matcher, nextByWeight, nextPlace, placesOf, repeats, visible, type Bars } from "./model";
 import { placeNamed } from "./named";
-import { isOnPath, onPath } from "./path";
-import { hint, ROW, WaterfallRow } from "./WaterfallRow";
+import { isOnPath, onPath, timeOnPath } from "./path";
 import { SpanPanel } from "./SpanPanel";
+import { hint, ROW, rowId, WaterfallRow } from "./WaterfallRow";
+import { WaterfallTools } from "./WaterfallTools";
+import { readZoom, zoomText, type Zoom } from "./zoom";
 
-export interface Zoom {
-  from: number;
-  to: number;
+interface Props {
+  traceId: string;
+  trace: LoadedTrace;
+  loading: boolean;
+  /** Other ways to look at the trace, which share a line with the tools of this one. */
+  tabs: ComponentChildren;
 }
 
-const KEYS: readonly [string, string][] = [
-  ["↓ or j, ↑ or k", "next and previous span"],
-  ["→ or l, ← or h", "open, or close and go to the parent"],
-  ["Enter", "all that is known of the span"],
-  ["e, E", "next and previous span that failed"],
-  ["c, C", "next and previous span on the critical path"],
-  ["n, N", "next and previous span that fits the search"],
-  ["f", "only this span and what is below it; once more for all"],
-  ["z, Z", "zoom to the span, and out again"],
-  ["r", "draw spans that repeat as one, or each"],
-  ["/", "search within the trace"],
-  ["Escape", "close what is open"],
-  ["?", "these keys"],
-];
-
-export function Waterfall({ traceId, trace, loading }: { traceId: string; trace: LoadedTrace; loading: boolean }) {
-  const { bars, header } = trace;
+export function Waterfall({ traceId, trace, loading, tabs }: Props) {
+  const { bars, header, colors } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
   const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
-  const [focus, setFocus] = useState(-1);
   const [panel, setPanel] = useState(parameter("span") !== "");
   const [help, setHelp] = useState(false);
   const search = parameter("find");
-  const showPath = parameter("path", "on") === "on";
+  const showsPath = parameter("path", "on") === "on";
   const zoom = readZoom(parameter("zoom"), total);
   const rows = useRef<HTMLDivElement>(null);
+  const aside = useRef<HTMLElement>(null);
   const searchBox = useRef<HTMLInputElement>(null);
-  const shown = useMemo(() => visible(bars, collapsed, focus), [bars, collapsed, focus]);
-  const path = useCriticalPath(traceId, trace, showPath && !loading);
-  const named = parameter("span");
+  const [named, focused] = [parameter("span"), parameter("focus")];
   const chosen = useMemo(() => placeNamed(bars, named), [bars, named]);
+  const focus = useMemo(() => placeNamed(bars, focused), [bars, focused]);
+  const shown = useMemo(() => visible(bars, collapsed, focus), [bars, collapsed, focus]);
+  const path = useCriticalPath(traceId, trace, showsPath && !loading);
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
   const chosenBar = chosen < 0 ? undefined : barAt(bars, chosen);
   const isHit = useMemo(() => (search ? matcher(bars, search) : () => false), [bars, search]);
   const hits = useMemo(() => placesOf(bars, isHit).length, [bars, isHit]);
   const pathOf = (index: number) => path && onPath(path, index);
 
-  const choose = useCallback((at: number) => {
+  const choose = (at: number) => {
     const index = bars.index[at];
     if (index === undefined) return;
     const above = ancestors(bars, at);
     setCollapsed((before) => (above.some((each) => before.has(each)) ? new Set([...before].filter((each) => !above.includes(each))) : before));
-    setFocus((before) => (before >= 0 && before !== at && !above.includes(before) ? -1 : before));
-    setParameters({ span: String(index) }, true);
-  }, [bars]);
-  const toggle = useCallback((at: number) => {
+    const isShown = focus < 0 || focus === at || above.includes(focus);
+    setParameters({ span: String(index), ...(isShown ? {} : { focus: null }) }, true);
+  };
+  const toggle = (at: number) =>
     setCollapsed((before) => {
       const after = new Set(before);
       if (!after.delete(at)) after.add(at);
       return after;
     });
-  }, []);
+  const setFocus = (at: number) => setParameters({ focus: at < 0 ? null : String(bars.index[at]) }, true);
+  const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted && zoomText(wanted) }, true);
+  const toggleRepeats = () => setCollapsed((before) => collapseRepeats(bars, before));
+  const jump = (step: 1 | -1, holds: (at: number) => boolean) => choose(nextPlace(bars.count, chosen, step, holds));
+  const hasFailed = (at: number) => bars.failed[at] === 1;
+  // What the trace waited for, or as long as that is not known what took time of its own.
+  const jumpSlowest = (step: 1 | -1) => choose(nextByWeight(path ? Float64Array.from(bars.index, (index) => timeOnPath(path, index)) : bars.self, chosen, step));
+  const closePanel = () => {
+    if (aside.current?.contains(document.activeElement)) rows.current?.focus();
+    setPanel(false);
+  };
+
   const onRow = (event: MouseEvent) => {
     const place = placeAt(event.target as Element);
     if (place < 0) return;
@@ -85,10 +89,6 @@ export function Waterfall({ traceId, trace, loading }: { traceId: string; trace:
     const row = (target as Element).closest<HTMLElement>("[data-at]");
     if (place >= 0 && row) row.title = hint(barAt(bars, place), pathOf(bars.index[place] as number));
   };
-  const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted ? `${Math.round(wanted.from)}-${Math.round(wanted.to)}` : null }, true);
-
-  const jump = (step: 1 | -1, holds: (at: number) => boolean) => choose(nextPlace(bars.count, chosen, step, holds));
-  const hasFailed = (at: number) => bars.failed[at] === 1;
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target as Element).closest("input, textarea, select, dialog")) return;
     const bar = chosenBar;
@@ -99,16 +99,21 @@ export function Waterfall({ traceId, trace, loading }: { traceId: string; trace:
       case "ArrowLeft": case "h": if (bar?.children && !collapsed.has(chosen)) toggle(chosen); else if (bar && bar.parent >= 0) choose(bar.parent); break;
       case "Home": choose(shown[0] ?? -1); break;
       case "End": choose(shown[shown.length - 1] ?? -1); break;
-      case "Enter": if ((event.target as Element).closest("button, a")) return; setPanel(true); break;
+      case "Enter":
+        if ((event.target as Element).closest("button, a, summary")) return;
+        if (panel) aside.current?.focus();
+        setPanel(true);
+        break;
       case "e": case "E": jump(event.key === "e" ? 1 : -1, hasFailed); break;
+      case "s": case "S": jumpSlowest(event.key === "s" ? 1 : -1); break;
       case "c": case "C": if (path) jump(event.key === "c" ? 1 : -1, (at) => isOnPath(path, bars.index[at] as number)); break;
       case "n": case "N": jump(event.key === "n" ? 1 : -1, isHit); break;
-      case "f": setFocus((before) => (before >= 0 || !bar ? -1 : chosen)); break;
+      case "f": setFocus(focus >= 0 ? -1 : chosen); break;
       case "z": if (bar) setZoom({ from: bar.offset, to: bar.offset + Math.max(bar.duration, 1) }); break;
       case "Z": setZoom(null); break;
-      case "r": setCollapsed((before) => collapseRepeats(bars, before)); break;
+      case "r": toggleRepeats(); break;
       case "/": searchBox.current?.focus(); break;
-      case "Escape": if (panel) setPanel(false); else setFocus(-1); break;
+      case "Escape": if (panel) closePanel(); else setFocus(-1); break;
       case "?": setHelp(true); break;
       default: return;
     }
@@ -121,70 +126,41 @@ export function Waterfall({ traceId, trace, loading }: { traceId: string; trace:
   });
 
   return (
-    <div class="stack">
+    <>
       <div class="row spread">
-        <div class="row">
-          <label class="row">
-            Find
-            <input ref={searchBox} type="search" value={search} placeholder="name, service or span id"
-              onInput={(event) => setParameters({ find: event.currentTarget.value }, true)}
-              onKeyDown={(event) => {
-                if (event.key === "Enter") { jump(event.shiftKey ? -1 : 1, isHit); event.preventDefault(); }
-                if (event.key === "Escape") event.currentTarget.blur();
-              }} />
-          </label>
-          {search && <span class="soft" role="status">{showCount(hits)} {hits === 1 ? "span" : "spans"}</span>}
-          <button type="button" class="button" disabled={!header.errorCount} onClick={() => jump(1, hasFailed)}>Next error</button>
-          <button type="button" class="button" aria-pressed={showPath} onClick={() => setParameters({ path: showPath ? "off" : null }, true)}>
-            Critical path
-          </button>
-        </div>
-        <div class="row">
-          {focus >= 0 && <button type="button" class="button" onClick={() => setFocus(-1)}>Whole tree</button>}
-          <button type="button" class="button" onClick={() => setCollapsed(new Set(placesOf(bars, (at) => bars.children[at] !== 0 && bars.depth[at] !== 0)))}>Collapse</button>
-          <button type="button" class="button" onClick={() => setCollapsed(new Set())}>Expand</button>
-          <button type="button" class="button" onClick={() => setCollapsed((before) => collapseRepeats(bars, before))}>Collapse repeats</button>
-          <button type="button" class="button" aria-label="Keys" onClick={() => setHelp(true)}>?</button>
-        </div>
+        {tabs}
+        <WaterfallTools box={searchBox} search={search} hits={hits} failed={header.errorCount} showsPath={showsPath} isFocused={focus >= 0}
+          onHit={(step) => jump(step, isHit)} onError={() => jump(1, hasFailed)} onSlowest={() => jumpSlowest(1)} onWholeTree={() => setFocus(-1)}
+          onCollapse={() => setCollapsed(new Set(placesOf(bars, (at) => bars.children[at] !== 0 && bars.depth[at] !== 0)))}
+          onExpand={() => setCollapsed(new Set())} onRepeats={toggleRepeats} onKeys={() => setHelp(true)} />
       </div>
-      <Minimap bars={bars} path={path} total={total} zoom={zoom} onZoom={setZoom} />
+      <Minimap trace={trace} path={path} total={total} zoom={zoom} onZoom={setZoom} />
       <div class={panel && chosenBar ? "waterfall with-panel" : "waterfall"}>
         <div class="waterfall-rows" onClick={onRow} onMouseOver={giveHint}>
           <TimeAxis zoom={zoom} />
-          <Windowed element={rows} count={shown.length} rowHeight={ROW} height="calc(100vh - 15rem)" reveal={chosenRow} role="tree"
-            label="Spans of the trace, each below the one that called it"
+          <Windowed element={rows} count={shown.length} rowHeight={ROW} height="var(--rows-height)" reveal={chosenRow} role="tree"
+            label="Spans of the trace, each below the one that called it" active={chosenRow < 0 ? undefined : rowId(chosen)}
             row={(at, key) => {
               const place = shown[at] as number;
               const bar = barAt(bars, place);
               return (
-                <WaterfallRow key={key} bar={bar} zoom={zoom} path={pathOf(bar.index)} chosen={place === chosen}
+                <WaterfallRow key={key} bar={bar} color={colorAmong(colors, bar.service)} zoom={zoom} path={pathOf(bar.index)} chosen={place === chosen}
                   collapsed={collapsed.has(place)} hit={isHit(place)} indent={focus < 0 ? 0 : (bars.depth[focus] as number)} />
               );
             }} />
         </div>
-        {panel && chosenBar && <SpanPanel traceId={traceId} bar={chosenBar} path={pathOf(chosenBar.index)} onClose={() => setPanel(false)} />}
+        {panel && chosenBar && (
+          <SpanPanel element={aside} traceId={traceId} trace={trace} bar={chosenBar} path={pathOf(chosenBar.index)} onClose={closePanel} />
+        )}
       </div>
-      {help && (
-        <Dialog title="Keys" onClose={() => setHelp(false)}>
-          <table class="data">
-            <tbody>{KEYS.map(([keys, what]) => <tr key={keys}><th scope="row">{keys}</th><td>{what}</td></tr>)}</tbody>
-          </table>
-        </Dialog>
-      )}
-    </div>
+      {help && <Keys onClose={() => setHelp(false)} />}
+    </>
   );
 }
 
 /** The place of the bar in whose row an element is; -1 for none. */
 function placeAt(element: Element): number {
   return Number(element.closest<HTMLElement>("[data-at]")?.dataset["at"] ?? -1);
-}
-
-function readZoom(text: string, total: number): Zoom {
-  const found = /^(-?\d+)-(\d+)$/.exec(text);
-  const from = Number(found?.[1] ?? 0);
-  const to = Number(found?.[2] ?? total);
-  return to > from ? { from, to } : { from: 0, to: total };
 }
 
 /** Collapse all but the first of siblings that repeat; open them where that is so already. */

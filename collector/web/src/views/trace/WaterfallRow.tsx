@@ -1,16 +1,17 @@
 // One row of the waterfall. It is drawn anew with every step of scrolling, so it has few elements, and what is rare has none of its own
 // where there is nothing to say.
-import { serviceColor } from "../../ui/colors";
 import { showCount, showDuration } from "../../ui/format";
 import type { Bar } from "./model";
 import type { OnPath } from "./path";
-import type { Zoom } from "./Waterfall";
+import { placeOf, shownPart, type Zoom } from "./zoom";
 
-export const ROW = 24;
+export const ROW = 22;
 const MOST_INDENTS = 24;
 
 interface Props {
   bar: Bar;
+  /** Of its service. */
+  color: string;
   zoom: Zoom;
   path: OnPath | undefined;
   chosen: boolean;
@@ -20,16 +21,15 @@ interface Props {
   indent: number;
 }
 
-export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent }: Props) {
+export function WaterfallRow({ bar, color, zoom, path, chosen, collapsed, hit, indent }: Props) {
   const names = `waterfall-row${chosen ? " chosen" : ""}${hit ? " hit" : ""}${bar.failed ? " failed" : ""}${bar.staysInService ? " same-service" : ""}`;
-  const color = serviceColor(bar.service);
   const duration = showDuration(bar.duration);
-  const shown = part(zoom, bar.offset, bar.offset + bar.duration);
+  const shown = shownPart(zoom, bar.offset, bar.offset + bar.duration);
   // The duration stands behind the bar, before it where there is no room behind, or in it where there is none at either side.
   const behind = shown.to <= 80;
   const inside = shown.from < 15;
   return (
-    <div class={names} role="treeitem" data-at={bar.at} aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
+    <div class={names} id={rowId(bar.at)} role="treeitem" data-at={bar.at} aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
       aria-label={`${bar.service}: ${bar.name}, ${duration}${bar.failed ? ", failed" : ""}`}>
       <div class="cell-name">
         <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:calc(${Math.min(bar.depth - indent, MOST_INDENTS)} * var(--indent) + 32px)`}>
@@ -39,14 +39,19 @@ export function WaterfallRow({ bar, zoom, path, chosen, collapsed, hit, indent }
         <b>{bar.service}</b> {bar.name}
       </div>
       <div class="cell-time" style={behind ? `text-indent:${shown.to + 0.4}%` : ""}>
-        <span class="bar" style={`${place(shown, 2)};background-color:${color}`} />
+        <span class="bar" style={`${placeOf(shown, 2)};background-color:${color}`} />
         {path?.segments.map((segment) => (
-          <span key={segment.from} class={segment.uncertain ? "on-path uncertain" : "on-path"} style={place(part(zoom, segment.from, segment.to), 1)} />
+          <span key={segment.from} class={segment.uncertain ? "on-path uncertain" : "on-path"} style={placeOf(shownPart(zoom, segment.from, segment.to), 1)} />
         ))}
         {behind ? duration : <span class={inside ? "bar-label inside" : "bar-label"} style={`right:${100 - (inside ? shown.to : shown.from) + 0.5}%`}>{duration}</span>}
       </div>
     </div>
   );
+}
+
+/** The id of the element of a bar's row. */
+export function rowId(at: number): string {
+  return `bar-${at}`;
 }
 
 /** What is to be known before a span is looked at. */
@@ -60,17 +65,6 @@ function Notes({ bar, collapsed }: { bar: Bar; collapsed: boolean }) {
       {bar.failed && <span class="badge error">error</span>}
     </span>
   );
-}
-
-/** From where to where a time lies in what is shown, in per cent; what lies outside is cut off. */
-function part(zoom: Zoom, from: number, to: number): Zoom {
-  const percent = (time: number): number => Math.min(Math.max(((time - zoom.from) / (zoom.to - zoom.from)) * 100, 0), 100);
-  return { from: percent(from), to: percent(to) };
-}
-
-/** The place of something that is to be seen, however short, unless it lies outside. */
-function place({ from, to }: Zoom, least: number): string {
-  return `left:${from}%;width:${from === 100 || to === 0 ? "0" : `max(${to - from}%,${least}px)`}`;
 }
 
 /** All that a bar can say in a few lines. */

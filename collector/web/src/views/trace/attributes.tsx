@@ -1,4 +1,5 @@
 // Attributes with their types, as OTLP has them.
+import { useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { linkTo } from "../../app/location";
 import { CopyButton } from "../../ui/CopyButton";
@@ -22,7 +23,7 @@ function plain(value: AnyValue): unknown {
   return Object.values(value)[0] ?? null;
 }
 
-export function typeOf(value: AnyValue): string {
+function typeOf(value: AnyValue): string {
   const [name] = Object.keys(value);
   return name === undefined ? "empty" : name.replace("Value", "").replace("kvlist", "map");
 }
@@ -46,10 +47,10 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
           return (
             <tr key={`${at} ${attribute.key}`}>
               <th scope="row">
-                {attribute.key} <span class="type">{typeOf(attribute.value)}</span>
+                {attribute.key} {attribute.value.stringValue === undefined && <span class="type">{typeOf(attribute.value)}</span>}
               </th>
               <td>
-                <span class="mono">{text}</span>
+                <Value text={text} />
                 {attribute.fullLength !== undefined && <span class="soft"> … {attribute.fullLength} characters in all</span>}{" "}
                 <CopyButton text={text} what={attribute.key} />
                 {query && (
@@ -64,4 +65,26 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
       </tbody>
     </table>
   );
+}
+
+/** Longer texts, or those of more lines, are not shown whole until somebody wants to read them. */
+const LONG = { characters: 400, lines: 8 };
+
+function Value({ text }: { text: string }) {
+  const [whole, setWhole] = useState(false);
+  const isLong = text.length > LONG.characters || text.split("\n", LONG.lines + 1).length > LONG.lines;
+  if (!isLong) return <span class="mono">{text}</span>;
+  return (
+    <>
+      <span class={whole ? "mono" : "mono cut"}>{text}</span>
+      <button type="button" class="link small" aria-expanded={whole} onClick={() => setWhole(!whole)}>
+        {whole ? "show less" : `show all ${text.length} characters`}
+      </button>
+    </>
+  );
+}
+
+/** What a service has left out. */
+export function Dropped({ count, what }: { count: number; what: string }) {
+  return count ? <p class="soft">{count} {what} more were dropped by the service.</p> : null;
 }

@@ -4,6 +4,7 @@ import type { Schemas } from "../../api/client";
 import { useAnswer, type Answered } from "../../api/useAnswer";
 import { parameter } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
+import { colorsTogether } from "../../ui/colors";
 import { readBars, type Bars } from "./model";
 import { readPath, type CriticalPath } from "./path";
 
@@ -12,6 +13,8 @@ export type Header = Omit<Schemas["WaterfallColumns"], "bars">;
 export interface LoadedTrace {
   header: Header;
   bars: Bars;
+  /** Of its services, told apart from each other. */
+  colors: ReadonlyMap<string, number>;
 }
 
 /** The trace of an id, with times as they are or adjusted. */
@@ -22,7 +25,7 @@ export function useTrace(traceId: string): Omit<Answered<unknown>, "data"> & { t
 }
 
 function loaded({ bars, ...header }: Schemas["WaterfallColumns"]): LoadedTrace {
-  return { header, bars: readBars(bars, BigInt(header.startTimeUnixNano)) };
+  return { header, bars: readBars(bars, BigInt(header.startTimeUnixNano)), colors: colorsTogether(Object.keys(header.spansByService)) };
 }
 
 /** The critical path of a trace that is here: it takes the daemon as long as the trace does, which it would hold up. */
@@ -40,6 +43,7 @@ export function adjusters(): readonly string[] {
   return parameter("adjust").split(",").filter(Boolean);
 }
 
-function pathOf(traceId: string): string {
+/** Where the API has a trace. */
+export function pathOf(traceId: string): string {
   return `/api/v1/traces/${encodeURIComponent(traceId)}`;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { ancestors, barAt, matcher, nextPlace, readBars, repeats, visible, type Bars } from "./model";
+import { ancestors, barAt, matcher, nextByWeight, nextPlace, readBars, repeats, visible, type Bars } from "./model";
 
 /** Bars with these depths, whose other values follow from them, unless said. */
 function forest(depths: number[], said: Partial<Parameters<typeof readBars>[0]> = {}): Bars {
@@ -64,4 +64,16 @@ test("ancestors and the next place that fits, going round", () => {
   expect(nextPlace(5, 4, 1, (at) => at === 1 || at === 3)).toBe(1);
   expect(nextPlace(5, 1, -1, (at) => at === 3)).toBe(3);
   expect(nextPlace(5, 1, 1, () => false)).toBe(-1);
+});
+
+test("places by their weights, the greatest first, going round; of equal ones the earlier", () => {
+  const weights = Float64Array.of(3, 9, 3, 0, 9);
+  const walk = (step: 1 | -1): number[] => {
+    const places = [nextByWeight(weights, -1, step)];
+    while (places.length < 6) places.push(nextByWeight(weights, places[places.length - 1] as number, step));
+    return places;
+  };
+  expect(walk(1)).toEqual([1, 4, 0, 2, 3, 1]);
+  expect(walk(-1)).toEqual([3, 2, 0, 4, 1, 3]);
+  expect(nextByWeight(new Float64Array(), -1, 1)).toBe(-1);
 });

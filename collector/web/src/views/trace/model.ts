@@ -155,7 +155,7 @@ export function barAt(bars: Bars, at: number): Bar {
 }
 
 /** The place behind the last bar below one. */
-export function endOf(bars: Bars, at: number): number {
+function endOf(bars: Bars, at: number): number {
   return at + 1 + (bars.descendants[at] as number);
 }
 
@@ -202,6 +202,19 @@ export function nextPlace(count: number, at: number, step: 1 | -1, holds: (at: n
     if (holds(place)) return place;
   }
   return -1;
+}
+
+/** The place with the greatest weight among those with less than the one at `at`, or the greatest of all where there is none; `step` -1
+ * goes the other way. Of places of the same weight the earlier is taken to have more. */
+export function nextByWeight(weights: Float64Array, at: number, step: 1 | -1): number {
+  // Above 0 where the first of two places comes later in that order.
+  const order = (one: number, other: number): number => step * ((weights[other] as number) - (weights[one] as number) || one - other);
+  let [first, next] = [-1, -1];
+  for (let place = 0; place < weights.length; place++) {
+    if (first < 0 || order(place, first) < 0) first = place;
+    if (at >= 0 && order(place, at) > 0 && (next < 0 || order(place, next) < 0)) next = place;
+  }
+  return next < 0 ? first : next;
 }
 
 /** Repeats: siblings with the service and name of the one before, that call something. */

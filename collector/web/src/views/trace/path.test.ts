@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isOnPath, onPath, readPath } from "./path";
+import { isOnPath, onPath, readPath, timeOnPath } from "./path";
 
 test("segments of several roots come together at their spans", () => {
   const about = { mode: "default" as const, tolerance: 0, overflow: "clip" as const, traceId: "", complete: true, excluded: [], warnings: [], roots: [] };
@@ -20,4 +20,5 @@ test("segments of several roots come together at their spans", () => {
   expect(onPath(path, 1)).toEqual({ segments: [], slack: 6, saved: 0 });
   expect(onPath(path, 4)).toBeUndefined();
   expect([0, 1, 2, 3, 4].filter((index) => isOnPath(path, index))).toEqual([0, 2, 3]);
+  expect([0, 1, 2, 3].map((index) => timeOnPath(path, index))).toEqual([3, 0, 5, 2]);
 });

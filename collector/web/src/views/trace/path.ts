@@ -54,6 +54,13 @@ export function isOnPath({ first }: CriticalPath, index: number): boolean {
   return (first[index] as number) < (first[index + 1] as number);
 }
 
+/** How long the root waited for a span itself. */
+export function timeOnPath({ first, from, to }: CriticalPath, index: number): number {
+  let time = 0;
+  for (let at = first[index] as number; at < (first[index + 1] as number); at++) time += (to[at] as number) - (from[at] as number);
+  return time;
+}
+
 /** What a span has to do with the path; undefined where nobody could have waited for it. */
 export function onPath(path: CriticalPath, index: number): OnPath | undefined {
   if (!path.known[index]) return undefined;
