@@ -44,9 +44,11 @@ check: $(STAMP)
 kernels: $(STAMP)
 	@$(BIN)/python -m proto.warm
 
+# Files in their order, and not those of many tests first: those of unit tests come last and are short, so that no process has a
+# long one left when the others have ended.
 test: $(STAMP)
 	@$(MAKE) --no-print-directory --jobs=2 check kernels
-	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 soak: $(STAMP)
 	@$(BIN)/pytest -q -n auto --maxprocesses 4 -m soak

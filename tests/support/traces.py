@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests.support.requests import Shape, every_value_request, generated_request, span_count, tree_request
 
 VARIABLE: Final = "SPANHOUSE_TRACES"
 SUFFIX: Final = ".pb.gz"
+LATER_PART: Final = re.compile(r"busy-(?!000)\d{3}$")
+"""Name of a further part of a recording that was cut into equal ones, each of more than 20,000 spans of the same services."""
 BESIDE: Final = Path(__file__).resolve().parents[3] / "shared" / "data" / "traces"
 
 
@@ -55,11 +59,16 @@ def traces_directory() -> Path | None:
 
 
 def trace_names() -> tuple[str, ...]:
-    """Names of all traces, sorted; what parametrised tests use, since no body is read for it."""
+    """Names of all traces, sorted; no body is read for it."""
     directory = traces_directory()
     if directory is None:
         return tuple(sorted(_generated()))
     return tuple(sorted(path.name.removesuffix(SUFFIX) for path in directory.glob(f"*{SUFFIX}")))
+
+
+def each_trace() -> list[object]:
+    """The same as parameters of a test, of which further parts of a recording wait for those who have the time."""
+    return [pytest.param(name, marks=pytest.mark.soak if LATER_PART.search(name) else ()) for name in trace_names()]
 
 
 @cache

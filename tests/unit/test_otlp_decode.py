@@ -18,7 +18,7 @@ from proto.errors import MalformedRequest
 from proto.otlp_decode import Decoded, decode
 from proto.spans import ABSENT, SpanBatch, concatenate
 from tests.support.requests import any_value, every_value_request, generated_request, one_span_request
-from tests.support.traces import read_trace, trace_names
+from tests.support.traces import each_trace, read_trace
 
 V1 = bytes.fromhex(
     "0a37123512330a105b8efff798038103d269b633813fc60c1208eee19b7ec3c1b1742a016e300239004859e3faeb6f15410012f41efbeb6f15"
@@ -203,7 +203,7 @@ def expected(request: ExportTraceServiceRequest) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("name", trace_names())
+@pytest.mark.parametrize("name", each_trace())
 def test_every_real_trace_decodes_to_what_the_protobuf_library_reads(name: str) -> None:
     body = read_trace(name).body
     assert described(decode(body).batch) == expected(ExportTraceServiceRequest.FromString(body))

@@ -15,12 +15,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 
 from proto.otlp_json import json_to_protobuf
 from tests.support.otlp_json import DIALECTS, from_json, to_json
-from tests.support.traces import read_trace, trace_names
+from tests.support.traces import each_trace, read_trace, trace_names
 
 LARGE_BYTES = 500_000
 
 
-@pytest.mark.parametrize("name", trace_names())
+@pytest.mark.parametrize("name", each_trace())
 def test_real_traces_come_back_from_the_json_of_every_sdk(name: str) -> None:
     message = read_trace(name).message
     dialects = DIALECTS if message.ByteSize() < LARGE_BYTES else ("javascript",)

@@ -28,7 +28,7 @@ from proto.spans import SpanBatch, concatenate
 from tests.support.batches import numbered
 from tests.support.requests import key_values
 from tests.support.rows import Row, rows_of
-from tests.support.traces import read_trace, trace_names
+from tests.support.traces import each_trace, read_trace
 
 MINUTE_NS = 60_000_000_000
 LAST_MINUTE_S = 4_294_967_220
@@ -126,7 +126,7 @@ def rows_and_measures(processed: Processed) -> tuple[DerivedRows, SpanMeasures]:
     return rows, processed.measured
 
 
-@pytest.mark.parametrize("name", trace_names())
+@pytest.mark.parametrize("name", each_trace())
 def test_real_traces_are_counted_as_one_by_one(name: str) -> None:
     trace = read_trace(name)
     batch = decode(trace.body).batch

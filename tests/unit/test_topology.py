@@ -22,7 +22,7 @@ from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.support.scenes import scene
 from tests.support.topology import SETTINGS, PlainSpan, calls_in, calls_of, plain_spans
-from tests.support.traces import all_traces
+from tests.support.traces import all_traces, each_trace, read_trace
 
 ATTRIBUTES = PeerAttributes(SETTINGS.database_name_attributes, SETTINGS.virtual_node_peer_attributes)
 
@@ -40,8 +40,9 @@ def shares_ids(spans: Sequence[PlainSpan]) -> bool:
     return len({(each.span.trace_id, each.span.span_id) for each in spans}) < len(spans)
 
 
-@pytest.mark.parametrize("trace", all_traces(), ids=lambda trace: trace.name)
-def test_the_calls_of_real_traces_are_those_that_a_look_at_each_span_finds_however_they_are_cut(trace) -> None:  # type: ignore[no-untyped-def]  # a trace file
+@pytest.mark.parametrize("name", each_trace())
+def test_the_calls_of_real_traces_are_those_that_a_look_at_each_span_finds_however_they_are_cut(name: str) -> None:
+    trace = read_trace(name)
     spans = list(plain_spans(trace.message))
     batch = decode(trace.body).batch
     expected = calls_of(spans)
