@@ -8,6 +8,7 @@ from typing import Final
 
 from lark import Token
 
+from config.networks import network_in
 from config.ottl_functions import ABSENT_FUNCTIONS, FUNCTIONS, ID_SIZES, Function, Parameter
 from config.ottl_grammar import OttlError
 from config.ottl_nodes import ATTRIBUTE, Call, Constant, FunctionName, Level, Node, Path, Type
@@ -131,11 +132,24 @@ def _check_meaning(text: str, name: str, arguments: Sequence[Node | None]) -> No
         raise OttlError(text, first.at, f"{name} takes {ID_SIZES[name]} bytes, found {len(first.value)}")
     if name in ("Time", "FormatTime"):
         _check_time_format(text, arguments[1])
+    if name == "Coalesce" and isinstance(first, Constant) and not first.value:
+        raise OttlError(text, first.at, "Coalesce needs a value at least")
+    if name == "IsInCIDR":
+        _check_networks(text, arguments[1])
     if name == "Duration" and isinstance(first, Constant):
         try:
             Duration.parse(first.value.removeprefix("-"))
         except ValueError as error:
             raise OttlError(text, first.at, str(error)) from None
+
+
+def _check_networks(text: str, networks: Node | None) -> None:
+    if isinstance(networks, Constant):
+        for each in networks.value:
+            try:
+                network_in(str(each))
+            except ValueError as error:
+                raise OttlError(text, networks.at, str(error)) from None
 
 
 def _check_time_format(text: str, form: Node | None) -> None:

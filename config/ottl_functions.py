@@ -56,6 +56,8 @@ _TYPE_TEST: Final = _function(BOOL, _VALUE)
 _DIGEST: Final = _function(STRING, Parameter("value", STRING))
 _LENGTH_OF_TIME: Final = Parameter("value", DURATION)
 _POINT_IN_TIME: Final = Parameter("value", TIME)
+_ORDER: Final = Parameter("order", STRING, optional=True, form="literal", choices=("asc", "desc"))
+_TIME_PART: Final = _function(INT, Parameter("time", TIME))
 _DELIMITERS: Final = tuple(Parameter(name, STRING, optional=True, form="literal") for name in ("delimiter", "pair_delimiter"))
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
@@ -70,12 +72,16 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "HasPrefix": _function(BOOL, _TARGET, Parameter("prefix", STRING)),
     "HasSuffix": _function(BOOL, _TARGET, Parameter("suffix", STRING)),
     "ContainsValue": _function(BOOL, Parameter("target", LIST), Parameter("item", ANY)),
+    "IsInCIDR": _function(BOOL, _TARGET, Parameter("networks", LIST)),
     "Len": _function(INT, Parameter("target", STRING | BYTES | LIST | MAP, collection=True)),
     "Index": _function(INT, Parameter("target", STRING | LIST), Parameter("value", ANY)),
     "Int": _function(INT | _NIL, _VALUE),
     "Double": _function(FLOAT | _NIL, _VALUE),
     "Bool": _function(BOOL | _NIL, _VALUE),
     "String": _function(STRING | _NIL, _VALUE),
+    "ParseInt": _function(INT, _TARGET, Parameter("base", INT)),
+    "Coalesce": _function(ANY, Parameter("values", LIST)),
+    "Sort": _function(ANY, Parameter("target", ANY), _ORDER),
     "Concat": _function(STRING, Parameter("vals", LIST), Parameter("delimiter", STRING)),
     "Split": _function(LIST, _TARGET, Parameter("delimiter", STRING)),
     "Substring": _function(STRING, _TARGET, Parameter("start", INT), Parameter("length", INT)),
@@ -84,6 +90,8 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     ),
     "ToLowerCase": _function(STRING, _TARGET),
     "ToUpperCase": _function(STRING, _TARGET),
+    "ToSnakeCase": _function(STRING, _TARGET),
+    "ToCamelCase": _function(STRING, _TARGET),
     "Trim": _function(STRING, _TARGET, Parameter("replacement", STRING, optional=True)),
     "TrimPrefix": _function(STRING, _TARGET, Parameter("prefix", STRING)),
     "TrimSuffix": _function(STRING, _TARGET, Parameter("suffix", STRING)),
@@ -99,8 +107,23 @@ FUNCTIONS: Final[Mapping[str, Function]] = {
     "Values": _function(LIST, Parameter("target", MAP)),
     "ParseJSON": _function(MAP | LIST, _TARGET),
     "ParseKeyValue": _function(MAP, _TARGET, *_DELIMITERS),
+    "ToKeyValueString": _function(
+        STRING,
+        Parameter("target", MAP),
+        *_DELIMITERS,
+        Parameter("sort_output", BOOL, optional=True, form="literal"),
+    ),
     "URL": _function(MAP, Parameter("url", STRING)),
     "Time": _function(TIME, _TARGET, Parameter("format", STRING, form="literal")),
+    "Unix": _function(TIME, Parameter("seconds", INT), Parameter("nanoseconds", INT, optional=True)),
+    "Year": _TIME_PART,
+    "Month": _TIME_PART,
+    "Day": _TIME_PART,
+    "Hour": _TIME_PART,
+    "Minute": _TIME_PART,
+    "Second": _TIME_PART,
+    "Nanosecond": _TIME_PART,
+    "Weekday": _TIME_PART,
     "FormatTime": _function(STRING, Parameter("time", TIME), Parameter("format", STRING, form="literal")),
     "ExtractPatterns": _function(MAP, _TARGET, Parameter("pattern", STRING, form="pattern")),
     "Duration": _function(DURATION, Parameter("duration", STRING)),

@@ -259,6 +259,8 @@ def _call(function: str, arguments: list[Any], subject: Subject) -> Any:
             return _as_int(value)
         case "Concat", [values, delimiter]:
             return _text(delimiter).join(_as_text(each) if each is not None else "<nil>" for each in values)  # type: ignore[misc]  # none is None
+        case "Coalesce", [values]:
+            return next((each for each in values if each is not None), None)
         case "Split", [target, delimiter]:
             return _text(target).split(delimiter)
         case "Substring", [target, start, length]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.processors.ottl.calls import call
 from collector.processors.ottl.columns import DURATION, TIME, Column, Failure, of_results
@@ -131,6 +134,42 @@ CASES = [
     ("Time", ["soon", "%Y"], FAILS),
     ("FormatTime", [1_700_000_000_500_000_000, "%d.%m.%Y %H:%M:%S.%f"], "14.11.2023 22:13:20.500000"),
     ("FormatTime", [2**63 - 1, "%Y"], "2262"),
+    ("IsInCIDR", ["10.1.2.3", ["192.168.0.0/16", "10.0.0.5/8"]], True),
+    ("IsInCIDR", ["11.1.2.3", ["10.0.0.0/8"]], False),
+    ("IsInCIDR", ["::ffff:10.1.2.3", ["10.0.0.0/8"]], True),
+    ("IsInCIDR", ["10.1.2.3", ["::ffff:10.0.0.0/104"]], True),
+    ("IsInCIDR", ["fd00::1", ["fd00::/8"]], True),
+    ("IsInCIDR", ["fe80::1%eth0", ["fe80::/10"]], False),
+    ("IsInCIDR", ["example.com", ["0.0.0.0/0"]], False),
+    ("IsInCIDR", ["10.1.2.3", ["10.0.0.0"]], FAILS),
+    ("IsInCIDR", ["10.1.2.3", ["10.0.0.0/255.0.0.0"]], FAILS),
+    ("IsInCIDR", [None, ["10.0.0.0/8"]], FAILS),
+    ("Coalesce", [[None, "a", 2]], "a"),
+    ("Coalesce", [[None]], None),
+    ("Sort", [[3, 1, 2]], [1, 2, 3]),
+    ("Sort", [[3, 1.5, 2], "desc"], [3.0, 2.0, 1.5]),
+    ("Sort", [["b", 10, True, None, 9.5]], ["", "10", "9.5", "b", "true"]),
+    ("Sort", [[2, 1, b""]], [2, 1, b""]),
+    ("Sort", ["ba"], "ba"),
+    ("Sort", [[]], []),
+    ("ParseInt", ["ff", 16], 255),
+    ("ParseInt", ["-0b101", 0], -5),
+    ("ParseInt", ["017", 0], 15),
+    ("ParseInt", ["0xff", 16], FAILS),
+    ("ParseInt", ["1_0", 10], FAILS),
+    ("ParseInt", ["9223372036854775808", 10], FAILS),
+    ("ParseInt", ["", 10], FAILS),
+    ("ParseInt", ["1", -1], FAILS),
+    ("ParseInt", ["1", 37], FAILS),
+    ("ToSnakeCase", ["HTTPServer name"], "http_server_name"),
+    ("ToCamelCase", ["http_server"], "HttpServer"),
+    ("ToKeyValueString", [{"b": 1, "a": 'x "y"'}], 'b=1 a="x \\"y\\""'),
+    ("ToKeyValueString", [{"b": 1, "a": True}, ":", ",", True], "a:true,b:1"),
+    ("ToKeyValueString", [{"b": 1}, "=", "="], FAILS),
+    ("ToKeyValueString", [[]], FAILS),
+    ("Unix", [1_700_000_000, 5], 1_700_000_000_000_000_005),
+    ("Unix", [1_700_000_000], 1_700_000_000_000_000_000),
+    ("Unix", [2**62], FAILS),
     ("Duration", ["1m30s"], 90_000_000_000),
     ("Duration", ["-1.5ms"], -1_500_000),
     ("Duration", ["soon"], FAILS),
@@ -170,6 +209,24 @@ def test_times_and_durations_are_counted_in_units(function: str, nanoseconds: in
     assert call(function, [of_results([nanoseconds], code)]).value(0) == result
 
 
+@given(st.integers(-(2**63) + 1, 2**63 - 1))
+def test_parts_of_times_are_those_of_the_calendar(nanoseconds: int) -> None:
+    time = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=nanoseconds // 1000)
+    expected = {
+        "Year": time.year,
+        "Month": time.month,
+        "Day": time.day,
+        "Hour": time.hour,
+        "Minute": time.minute,
+        "Second": time.second,
+        "Nanosecond": nanoseconds % 1_000_000_000,
+        # Go's weeks begin with Sunday, which is 0.
+        "Weekday": time.isoweekday() % 7,
+    }
+    column = of_results([nanoseconds], TIME)
+    assert {function: call(function, [column]).value(0) for function in expected} == expected
+
+
 def test_arguments_in_the_middle_may_be_left_out() -> None:
     column = call("ParseKeyValue", [of_results(["a=1&b=2"]), None, of_results(["&"])])
     assert column.value(0) == {"a": "1", "b": "2"}
@@ -182,6 +239,8 @@ WRITTEN_OUT = {
     "format": "%Y",
     "delimiter": "=",
     "pair_delimiter": "a",
+    "order": "desc",
+    "sort_output": True,
 }
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
-
-import numpy as np
 
 from collector.processors.ottl.columns import (
     BOOL,
@@ -20,7 +19,6 @@ from collector.processors.ottl.columns import (
     INT,
     LIST,
     MAP,
-    NAMES,
     NIL,
     STRING,
     TIME,
@@ -28,10 +26,22 @@ from collector.processors.ottl.columns import (
     Failure,
     apply,
     canonical,
+    chosen,
     of_results,
 )
 from collector.processors.ottl.conversions import as_bool, as_double, as_int, as_string
-from collector.processors.ottl.parsing import extract, format_time, parse_json, parse_pairs, parse_time, parse_url
+from collector.processors.ottl.parsing import (
+    extract,
+    format_pairs,
+    format_time,
+    parse_int,
+    parse_json,
+    parse_pairs,
+    parse_time,
+    parse_url,
+)
+from collector.processors.ottl.times import PARTS, UNITS, count_units, part_of_time
+from config.networks import address_in, network_in
 from config.patterns import compile_pattern
 from config.values import Duration
 
@@ -49,12 +59,22 @@ def call(function: str, arguments: list[Column | None]) -> Column:
         given.pop()
     if function in TYPE_TESTS:
         return _has_type(given[0], TYPE_TESTS[function])
-    if function in _UNITS:
-        return _count_units(given[0], *_UNITS[function])
+    if function in UNITS:
+        return count_units(given[0], *UNITS[function])
+    if function in PARTS:
+        return part_of_time(given[0], PARTS[function])
     if function in _CONVERSIONS:
         code, convert = _CONVERSIONS[function]
         return _convert(given[0], code, convert)
     return apply(_FUNCTIONS[function], given, _RESULTS.get(function))
+
+
+def first_there_is(columns: Sequence[Column]) -> Column:
+    """Of each row the first value that is not nil; what stands behind it may fail as it likes."""
+    *others, result = columns
+    for column in reversed(others):
+        result = chosen(column.types != NIL, column, result)
+    return result
 
 
 def call_on_text(function: str, text: str) -> str:
@@ -63,7 +83,7 @@ def call_on_text(function: str, text: str) -> str:
     return made
 
 
-_RESULTS: Final = {"Duration": DURATION, "Time": TIME}
+_RESULTS: Final = {"Duration": DURATION, "Time": TIME, "Unix": TIME}
 """Functions whose ints are times or durations."""
 
 TYPE_TESTS: Final = {
@@ -82,34 +102,6 @@ def _has_type(column: Column, code: Any) -> Column:
     # A value that could not be worked out has no type.
     types[types != FAILED] = BOOL
     return Column(types, (column.types == code).astype("int64"), failure=column.failure)
-
-
-_UNITS: Final[Mapping[str, tuple[Any, int, Any]]] = {
-    "Hours": (DURATION, 3_600_000_000_000, FLOAT),
-    "Minutes": (DURATION, 60_000_000_000, FLOAT),
-    "Seconds": (DURATION, 1_000_000_000, FLOAT),
-    "Milliseconds": (DURATION, 1_000_000, INT),
-    "Microseconds": (DURATION, 1_000, INT),
-    "Nanoseconds": (DURATION, 1, INT),
-    "UnixSeconds": (TIME, 1_000_000_000, INT),
-    "UnixMilli": (TIME, 1_000_000, INT),
-    "UnixMicro": (TIME, 1_000, INT),
-    "UnixNano": (TIME, 1, INT),
-}
-"""Functions that count units: in what, how many nanoseconds a unit has, and whether they count parts of it."""
-
-
-def _count_units(column: Column, wanted: Any, nanoseconds: int, result: Any) -> Column:
-    """Times or durations in units; parts of one that do not count are cut off towards zero."""
-    known = column.types == wanted
-    if result == FLOAT:
-        numbers = (column.numbers / nanoseconds).view(np.int64)
-    else:
-        numbers = column.numbers // nanoseconds
-        # What was rounded down below zero goes up.
-        numbers += (numbers < 0) & (numbers * nanoseconds != column.numbers)
-    failure = column.failure or ("" if known.all() else f"expected a {NAMES[int(wanted)]}")
-    return Column(np.where(known, result, FAILED), numbers, failure=failure)
 
 
 def _convert(column: Column, code: Any, convert: Callable[[Any], Any]) -> Column:
@@ -172,10 +164,37 @@ def _substring(target: Any, start: Any, length: Any) -> str:
 
 
 def _concat(values: Any, delimiter: Any) -> str:
-    if not isinstance(values, list):
-        raise Failure(f"expected a list, found {_type_name(values)}")
-    texts = map(as_string, values)
+    texts = map(as_string, _list(values))
     return _text(delimiter).join("<nil>" if each is None else each for each in texts)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise Failure(f"expected a list, found {_type_name(value)}")
+    return value
+
+
+def _sorted(target: Any, order: str = "asc") -> Any:
+    """A list in order: numbers by size, and where there is anything else that has one, all as texts; else as it is."""
+    if not isinstance(target, list) or any(isinstance(each, bytes | list | dict) for each in target):
+        return target
+    descending = order == "desc"
+    if any(isinstance(each, str | bool) or each is None for each in target):
+        return sorted((as_string(each) or "" for each in target), reverse=descending)
+    if any(isinstance(each, float) for each in target):
+        # What is no number comes before all that are.
+        return sorted(map(float, target), key=lambda number: (not math.isnan(number), number), reverse=descending)
+    return sorted(target, reverse=descending)
+
+
+def _is_in_networks(target: Any, networks: Any) -> bool:
+    address = address_in(_text(target))
+    if address is None:
+        return False
+    try:
+        return any(address in network_in(_text(each)) for each in _list(networks))
+    except ValueError as error:
+        raise Failure(str(error)) from None
 
 
 def _split(target: Any, delimiter: Any) -> list[str]:
@@ -196,10 +215,8 @@ def _convert_case(target: Any, case: str) -> str:
 
 
 def _contains(target: Any, item: Any) -> bool:
-    if not isinstance(target, list):
-        raise Failure(f"expected a list, found {_type_name(target)}")
     wanted = canonical(item)
-    return any(canonical(each) == wanted for each in target)
+    return any(canonical(each) == wanted for each in _list(target))
 
 
 def _index(target: Any, value: Any) -> int:
@@ -218,6 +235,13 @@ def _duration(text: Any) -> int:
     except ValueError as error:
         raise Failure(str(error)) from None
     return -length if written.startswith("-") else length
+
+
+def _unix(seconds: Any, nanoseconds: Any = 0) -> int:
+    time_ns = _number(seconds) * 1_000_000_000 + _number(nanoseconds)
+    if not -(2**63) <= time_ns < 2**63:
+        raise Failure("is no time between 1677 and 2262")
+    return time_ns
 
 
 def _fnv(text: Any) -> int:
@@ -261,6 +285,10 @@ def _digest(name: str) -> Callable[[Any], str]:
 
 _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "IsMatch": _is_match,
+    "IsInCIDR": _is_in_networks,
+    "Coalesce": lambda values: next((each for each in _list(values) if each is not None), None),
+    "Sort": _sorted,
+    "ParseInt": lambda target, base: parse_int(_text(target), _number(base)),
     "HasPrefix": lambda target, prefix: _text(target).startswith(_text(prefix)),
     "HasSuffix": lambda target, suffix: _text(target).endswith(_text(suffix)),
     "ContainsValue": _contains,
@@ -273,6 +301,8 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "ConvertCase": _convert_case,
     "ToLowerCase": lambda target: _text(target).lower(),
     "ToUpperCase": lambda target: _text(target).upper(),
+    "ToSnakeCase": lambda target: _convert_case(target, "snake"),
+    "ToCamelCase": lambda target: _convert_case(target, "camel"),
     "Trim": lambda target, replacement=" ": _text(target).strip(_text(replacement)),
     "TrimPrefix": lambda target, prefix: _text(target).removeprefix(_text(prefix)),
     "TrimSuffix": lambda target, suffix: _text(target).removesuffix(_text(suffix)),
@@ -290,11 +320,15 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "ParseKeyValue": lambda target, delimiter=None, between=None: parse_pairs(
         _text(target), "=" if delimiter is None else delimiter, " " if between is None else between
     ),
+    "ToKeyValueString": lambda target, delimiter=None, between=None, in_order=False: format_pairs(
+        _map(target), "=" if delimiter is None else delimiter, " " if between is None else between, in_order=bool(in_order)
+    ),
     "ExtractPatterns": lambda target, pattern: extract(_text(target), pattern),
     "URL": lambda target: parse_url(_text(target)),
     "Time": lambda target, form: parse_time(_text(target), form),
     "FormatTime": lambda value, form: format_time(_number(value), form),
     "Duration": _duration,
+    "Unix": _unix,
     "TraceID": lambda value: value,
     "SpanID": lambda value: value,
 }

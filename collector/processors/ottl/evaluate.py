@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from collector.processors.ottl.calls import call
+from collector.processors.ottl.calls import call, first_there_is
 from collector.processors.ottl.columns import BOOL, FAILED, Column, Mask, apply, of_results
 from collector.processors.ottl.comparison import calculate, compare, failed
 from collector.processors.ottl.fields import Fields
@@ -152,7 +152,11 @@ class Evaluator:
         first = node.arguments[0]
         if node.function == "Len" and isinstance(first, Path) and _is_count(first):
             return self.column(first, level)
-        result = call(node.function, [None if each is None else self.column(each, level) for each in node.arguments])
+        if node.function == "Coalesce" and isinstance(first, Items):
+            # By its columns, as times and durations in a list are ints.
+            result = first_there_is([self.column(each, level) for each in first.items])
+        else:
+            result = call(node.function, [None if each is None else self.column(each, level) for each in node.arguments])
         return apply(lambda value: inside(value, node.inside), [result]) if node.inside else result
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -12,9 +14,15 @@ from urllib.parse import unquote, urlsplit
 import orjson
 
 from collector.processors.ottl.columns import Failure
+from collector.processors.ottl.conversions import as_string
 from config.patterns import compile_pattern
 
 _DEEPEST: Final = 64
+_ALIKE: Final = "the two delimiters must differ, and not be empty"
+_DIGITS: Final = re.compile(r"[+-]?[0-9a-zA-Z]+")
+_PREFIXES: Final = {2: "0b", 8: "0o", 16: "0x"}
+"""What Python takes in front of digits, and Go only where it is to say the base."""
+_OLD_OCTAL: Final = re.compile(r"[+-]?0[0-7_]*[0-7]")
 _QUOTED: Final = {'"', "'"}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _pattern = lru_cache(maxsize=1024)(compile_pattern)
@@ -56,7 +64,7 @@ def extract(text: str, pattern: str) -> dict[str, Any]:
 def parse_pairs(text: str, delimiter: str, between: str) -> dict[str, Any]:
     """Keys and values with a delimiter in each pair, and another one between pairs. Within quotes neither counts."""
     if not delimiter or not between or delimiter == between:
-        raise Failure("the two delimiters must differ, and not be empty")
+        raise Failure(_ALIKE)
     entries: dict[str, Any] = {}
     for pair in _split(text, between):
         key, found, value = pair.strip().partition(delimiter)
@@ -64,6 +72,34 @@ def parse_pairs(text: str, delimiter: str, between: str) -> dict[str, Any]:
             raise Failure(f"has no {delimiter} in one of its pairs")
         entries[_bare(key)] = _bare(value)
     return entries
+
+
+def format_pairs(entries: Mapping[str, Any], delimiter: str, between: str, *, in_order: bool) -> str:
+    """Keys and values as `parse_pairs` reads them, in the order of the keys if that is wanted."""
+    if not delimiter or not between or delimiter == between:
+        raise Failure(_ALIKE)
+
+    def written(value: Any) -> str:
+        text = (as_string(value) or "").replace('"', '\\"')
+        return f'"{text}"' if between in text or delimiter in text else text
+
+    pairs = sorted(entries.items(), key=itemgetter(0)) if in_order else entries.items()
+    return between.join(f"{written(key)}{delimiter}{written(value)}" for key, value in pairs)
+
+
+def parse_int(text: str, base: int) -> int:
+    """The whole number that a text says to a base; to the base 0 its first letters say which, as in 0x1f, 0b1 and 017."""
+    failure = Failure(f"is no whole number to the base {base}")
+    if base and (not _DIGITS.fullmatch(text) or text.lstrip("+-")[:2].lower() == _PREFIXES.get(base)):
+        raise failure
+    octal = not base and _OLD_OCTAL.fullmatch(text)
+    try:
+        number = int(text, 8 if octal else base)
+    except ValueError:
+        raise failure from None
+    if not -(2**63) <= number < 2**63:
+        raise Failure("is a number beyond 64 bits")
+    return number
 
 
 def _split(text: str, between: str) -> list[str]:
