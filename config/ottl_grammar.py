@@ -26,8 +26,8 @@ path: step ("." step)*
 step: LOWER index*
 index: "[" (TEXT | INT) "]"
 
-FLOAT: /\d*\.\d+([eE][-+]?\d+)?/
-INT: /\d+/
+FLOAT: /[0-9]*\.[0-9]+([eE][-+]?[0-9]+)?/
+INT: /[0-9]+/
 TEXT: /"(\\.|[^"\\])*"/s
 SIGN: "+" | "-"
 NOT: "not"

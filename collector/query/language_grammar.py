@@ -20,7 +20,7 @@ phrase: TEXT
 literal: [SIGN] (INT | FLOAT) | DURATION | TEXT | BOOL | NIL | UPPER | path
 
 COMPARE: /==|=~|!=|!~|<=|>=|<|>|=/
-DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
+DURATION.2: /([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h))+/
 LOWER: /[a-z_][A-Za-z0-9_-]*/
 """
 )

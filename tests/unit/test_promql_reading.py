@@ -223,6 +223,7 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("", (1, 1), "expected a value, found the end"),
         ("sum(", (1, 5), "expected a value"),
         ("a b", (1, 3), "expected an operator"),
+        ("1 + \u0661", (1, 5), "has no meaning here"),
         ("a{b=1}", (1, 5), "expected a text in quotes, found 1"),
         ("rate(a)", (1, 6), "expected type range vector in call to function 'rate', got instant vector"),
         ("sum(a[5m])", (1, 5), "expected type instant vector in aggregation sum, got range vector"),

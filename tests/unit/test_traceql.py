@@ -71,6 +71,7 @@ WORDS = st.sampled_from(
         ("{ status = bad }", 12, "expected one of unset, ok, error, found bad"),
         ("{ status > ok }", 12, "ok is compared by = and != only"),
         ('{ kind = "server" }', 10, "expected one of unspecified, internal, server, client, producer, consumer"),
+        ("{ .a = \u0661 }", 8, "\u0661 has no meaning here"),
         ("{ duration > 5 }", 14, "expected a duration such as 100ms"),
         ("{ name = 5 }", 10, "expected a text in double quotes"),
         ('{ .a =~ "(" }', 9, "must be a regular expression: missing ): ("),

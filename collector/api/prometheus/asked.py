@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -28,8 +29,14 @@ def routes(path: str, handler: Handler) -> tuple[web.RouteDef, web.RouteDef]:
         query: MultiDict[str] = MultiDict(request.query)
         if request.method == "POST":
             query.extend((name, text) for name, text in (await request.post()).items() if isinstance(text, str))
+        limit = asked(query, duration, None, "timeout")
         try:
-            return await handler(request, query)
+            async with asyncio.timeout(limit and limit / SECOND):
+                return await handler(request, query)
+        except TimeoutError:
+            if limit is None:
+                raise
+            raise Problem(504, "Query timed out", f"the query took longer than timeout={query['timeout']}") from None
         except EvaluationError as error:
             raise Problem(422, "Query cannot be worked out", str(error)) from None
 
@@ -42,9 +49,8 @@ def time(text: str) -> int:
     Raises:
         ValueError: it is neither, or before 1970, or after 2262.
     """
-    try:
-        nanoseconds = int(Decimal(text) * SECOND)
-    except (InvalidOperation, ValueError, OverflowError):
+    nanoseconds = _of_seconds(text)
+    if nanoseconds is None:
         return rfc3339(text)
     if not 0 <= nanoseconds <= MAX_TIMESTAMP:
         raise ValueError("must lie between 1970-01-01 and 2262-04-11")
@@ -57,13 +63,21 @@ def duration(text: str) -> int:
     Raises:
         ValueError: it is neither, or not above 0.
     """
-    try:
-        nanoseconds = int(Decimal(text) * SECOND)
-    except (InvalidOperation, ValueError, OverflowError):
+    nanoseconds = _of_seconds(text)
+    if nanoseconds is None:
         return read_duration(text)
     if not 0 < nanoseconds <= MAX_TIMESTAMP:
         raise ValueError("must be above 0, such as 60 or 1m")
     return nanoseconds
+
+
+def _of_seconds(text: str) -> int | None:
+    """Nanoseconds of a number of seconds; None where it is no number."""
+    try:
+        # To Python, digits of all scripts are digits.
+        return int(Decimal(text) * SECOND) if text.isascii() else None
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
 
 
 def time_range(query: Query, now: int) -> tuple[int, int]:

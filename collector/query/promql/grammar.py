@@ -46,8 +46,8 @@ BOOL.3: /bool(?![\w:])/i
 OFFSET.3: /offset(?![\w:])/i
 GROUP.3: /group_(left|right)(?![\w:])/i
 AGGREGATION.3: /(sum|avg|min|max|count|group|stddev|stdvar|topk|bottomk|quantile|count_values)(?![\w:])/i
-DURATION.2: /(\d+(ms|[smhdwy]))+(?!\w)/
-NUMBER.2: /0[xX][0-9a-fA-F]+|(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(?!\w)|(inf|nan)(?![\w:])/i
+DURATION.2: /([0-9]+(ms|[smhdwy]))+(?!\w)/
+NUMBER.2: /0[xX][0-9a-fA-F]+|([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?(?!\w)|(inf|nan)(?![\w:])/i
 NAME.1: /[A-Za-z_]\w*(?![\w:])/
 METRIC: /[A-Za-z_][\w:]*/
 TEXT: /"(\\.|[^"\\\n])*"|'(\\.|[^'\\\n])*'|`[^`]*`/

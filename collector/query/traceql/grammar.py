@@ -58,10 +58,10 @@ SLASH: "/"
 PERCENT: "%"
 CARET: "^"
 ATTRIBUTE.2: /((parent|(parent\.)?(span|resource|event|link|instrumentation))\.|\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
-DURATION.2: /(\d+(\.\d+)?(ns|us|µs|μs|ms|s|m|h))+/
-FRACTION.3: /\.\d+(?![^\s{}(),=~!<>&|^"`])/
-FLOAT: /\d+\.\d*([eE][-+]?\d+)?/
-INT: /\d+/
+DURATION.2: /([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h))+/
+FRACTION.3: /\.[0-9]+(?![^\s{}(),=~!<>&|^"`])/
+FLOAT: /[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?/
+INT: /[0-9]+/
 TEXT: /"(\\.|[^"\\])*"|`[^`]*`/s
 NAME: /[A-Za-z_]+(:[A-Za-z]+)?/
 %ignore /\s+/
