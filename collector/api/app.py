@@ -44,6 +44,7 @@ from collector.api import (
     tracing_configs,
 )
 from collector.api.guard import Guard, protect
+from collector.api.jaeger import transform
 from collector.api.openapi import openapi_document
 from collector.api.openapi_page import POLICY, openapi_page
 from collector.api.page import page_routes
@@ -152,7 +153,7 @@ def build_application(
     """
     settings = settings or QuerySettings()
     turns = turns or Turns(TurnLimits())
-    take_turns = turn_taking(turns, _API, *dialects.FORMS, lasting=lasting.PATHS)
+    take_turns = turn_taking(turns, _API, *dialects.FORMS, lasting=(*lasting.PATHS, transform.PATH))
     application = _guarded(guard or Guard(), _OF_QUERIES, take_turns)
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from tests.contract.test_query_api_traces import Api, hex_of, request_of, span
 from tests.contract.test_query_api_traces import api as api
 from tests.support.messages import canonical_spans, with_base64_ids
-from tests.support.requests import EPOCH, every_value_request, key_values
+from tests.support.otlp_json import to_json
+from tests.support.requests import EPOCH, every_value_request, key_values, tree_request
 from tests.support.traces import read_trace, trace_names
 
 SECOND = 10**9
@@ -369,3 +372,33 @@ async def test_spans_of_real_traces_come_back_through_jaeger(api: Api) -> None:
         *sent_fields, sent_keys, sent_events = wanted[key]
         assert (fields, events) == (sent_fields, sent_events)
         assert sent_keys <= keys
+
+
+async def test_a_file_of_spans_is_shown_as_stored_ones_are(api: Api) -> None:
+    message = ExportTraceServiceRequest()
+    for each in (every_value_request(), tree_request(depth=4, children=3, seed=5), tree_request(depth=2, seed=3)):
+        message.MergeFromString(each.SerializeToString())
+        await api.store(each)
+    status, document = await transformed(api, to_json(message))
+    assert (status, document["errors"]) == (200, None)
+    traces = {trace["traceID"]: trace for trace in document["data"]}
+    assert len(traces) == 3
+    for trace_id, trace in traces.items():
+        assert [trace] == await data(api, f"traces/{trace_id}")
+
+
+async def test_what_is_no_file_of_spans_is_told_in_the_envelope(api: Api) -> None:
+    broken = b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00","spanId":"01"}]}]}]}'
+    assert (await transformed(api, b'{"resourceSpans":[]}'))[1]["data"] == []
+    status, document = await transformed(api, broken)
+    assert (status, document["data"], len(document["errors"])) == (200, [], 1)
+    for body, code in ((b"", 400), (b"[1", 400), (b'{"data": []}', 200), (b" " * (17 << 20), 413)):
+        status, document = await transformed(api, body)
+        assert status == code, body[:20]
+        if code != 200:
+            assert document["errors"][0]["code"] == code
+
+
+async def transformed(api: Api, body: bytes) -> tuple[int, Any]:
+    async with api.session.post(f"{api.url}/jaeger/api/transform", data=io.BytesIO(body)) as response:
+        return response.status, await response.json()

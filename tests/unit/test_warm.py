@@ -20,6 +20,7 @@ from collector.pipeline.registry import PROCESSORS as BUILDERS
 from collector.query.adjusters import ADJUSTERS
 from collector.query.analysis.completion_path import find_completion_path
 from collector.query.analysis.critical_path import find_critical_path
+from collector.query.batch_traces import traces_of
 from collector.query.many.critical_paths import find_trace_path
 from collector.query.reduction import Reduction, reduce_bars
 from collector.query.view import view_of
@@ -61,6 +62,8 @@ bodies = [trace.body for trace in all_traces() if len(trace.body) < 200_000]
 bodies += [json_to_protobuf(to_json(request)).protobuf for request in (every_value_request(), generated_request())]
 batches = [decode(body).batch for body in bodies]
 encode(concatenate(batches))
+for batch in batches[:3]:
+    traces_of(batch)
 encode_request(concatenate(batches))
 conditions = ['name == "x"', 'attributes["http.route"] == nil', 'resource.attributes["a"] == 1', "span_id == parent_span_id"]
 settings = {"traces": {"span": conditions, "spanevent": ['name == "x"', 'attributes["k"] == "v"']}}
