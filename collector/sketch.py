@@ -82,6 +82,11 @@ def estimate(bucket: float, merged: int = 1) -> float:
     return 0.0 if bucket == ZERO_BUCKET else 2 * factor**bucket / (factor + 1)
 
 
+def estimates(buckets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The same of many buckets, each for itself."""
+    return np.where(buckets == ZERO_BUCKET, 0.0, 2 / (_FACTOR + 1) * np.exp2(buckets / BUCKETS_PER_DOUBLING))
+
+
 def last_bucket_within(limit: int) -> int:
     """The last bucket whose values count as at most `limit`, a whole number: those that `estimate` says of."""
     return int(np.floor(np.log2(limit * (_FACTOR + 1) / 2) * BUCKETS_PER_DOUBLING)) if limit > 0 else ZERO_BUCKET

@@ -1,7 +1,8 @@
 """Blocks of ClickHouse's Native format to columns, without an object for each value.
 
 Read are columns of numbers, DateTime64(9), String, LowCardinality(String), and of arrays and maps of these, in as many blocks as
-there are. What each looks like is said in ClickHouse's `SerializationLowCardinality` and in `proto.native_writer`.
+there are; what was aggregated of such columns looks as they do. What each looks like is said in ClickHouse's
+`SerializationLowCardinality` and in `proto.native_writer`.
 """
 
 from __future__ import annotations
@@ -17,11 +18,20 @@ from numpy.typing import NDArray
 from proto.native_scan import scan_texts
 from proto.texts import Texts
 
-_NUMBERS: Final = {"UInt8": "<u1", "Int32": "<i4", "UInt32": "<u4", "Int64": "<i8", "UInt64": "<u8", "Float64": "<f8"}
+_NUMBERS: Final = {
+    "UInt8": "<u1",
+    "UInt32": "<u4",
+    "UInt64": "<u8",
+    "Int16": "<i2",
+    "Int32": "<i4",
+    "Int64": "<i8",
+    "Float64": "<f8",
+}
 _NANOSECONDS: Final = re.compile(r"DateTime64\(9(?:, '[^']*')?\)")
 _LOW_CARDINALITY: Final = "LowCardinality(String)"
 _ARRAY: Final = re.compile(r"Array\((.*)\)")
-_MAP: Final = re.compile(r"Map\((LowCardinality\(String\)|String), (.*)\)")
+_MAP: Final = re.compile(r"Map\((LowCardinality\(String\)|\w+), (.*)\)")
+_AGGREGATED: Final = re.compile(r"SimpleAggregateFunction\(\w+, (.*)\)")
 _CODE_BYTES: Final = 0xFF
 _CODES: Final = ("<u1", "<u2", "<u4", "<u8")
 
@@ -91,6 +101,8 @@ class _Reader:
         return columns
 
     def _column(self, kind: str, count: int) -> Column:
+        if aggregated := _AGGREGATED.fullmatch(kind):
+            kind = aggregated[1]
         self._versions(kind)
         return self._values(kind, count)
 

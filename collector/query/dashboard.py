@@ -5,18 +5,24 @@ Requests are the spans with which work enters a service (ENTRY_KINDS).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from collector.query.requests import ENTRY_KINDS, SOURCE_COLUMNS, Requests, apdex_parameters, measured, requests_of
+import numpy as np
+
+from collector.query.native_values import numbers_of, strings_of
+from collector.query.requests import ENTRY_KINDS, SOURCE_COLUMNS, RequestGroups, Requests, added_up
 from collector.query.rollups import RED, SECOND, Part, of_step, parts, rows_of, spans_condition
 from collector.query.store import SpanStore, Statement
+from exporters.clickhouse.wire import Answer, parse_blocks
 
 MOST_OPERATIONS: Final = 10_000
 """Those that are compared: the ones that took the most time together."""
 
-_CURRENT, _PREVIOUS = 1, 0
+_KEYS: Final = ("Period", "ServiceName", "SpanName")
+"""What rows are told apart by: whether their time is in the range or before it, and what they tell of."""
 
 
 @dataclass(slots=True)
@@ -75,24 +81,68 @@ class DashboardQuery:
 
     @property
     def condition(self) -> tuple[str, dict[str, object]]:
-        """On rows of a table, and its parameters, and those of Apdex."""
-        condition, parameters = spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected)
-        return condition, parameters | apdex_parameters(self.threshold)
+        """On rows of a table, and its parameters."""
+        return spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected)
 
 
-def dashboard_statement(store: SpanStore, query: DashboardQuery) -> Statement:
-    """A row for each range with all requests, for each service of it, and for each operation of that."""
+def dashboard_statement(store: SpanStore, query: DashboardQuery, keys: Sequence[str] = _KEYS) -> Statement:
+    """A row for each operation with requests in a range; those that took the most time first.
+
+    Args:
+        keys: the first of _KEYS; with fewer, a row for each service, or for each range.
+    """
     # The beginning of the range parts what is in it from what was before, so no step lies in both.
     found = [*parts(RED, query.previous_start, query.start), *parts(RED, query.start, query.end)]
     period = f"toUInt8(Time >= toDateTime({query.start // SECOND}, 'UTC')) AS Period"
     condition, parameters = query.condition
-    source = rows_of(store, found, (period, "ServiceName", "SpanName", *SOURCE_COLUMNS), condition)
-    keys = ("Period", "ServiceName", "SpanName")
-    grouped = measured(source, keys, [keys[:1], keys[:2], keys])
+    source = rows_of(store, found, (period, *keys[1:], *SOURCE_COLUMNS), condition)
     return Statement(
-        f"SELECT * FROM ({grouped}) ORDER BY Level, Duration DESC, ServiceName, SpanName LIMIT {{limit:UInt64}} BY Level",  # noqa: S608 - names are checked, values are bound
+        f"{added_up(source, keys)} ORDER BY Duration DESC, {', '.join(keys)} LIMIT {{limit:UInt64}}",
         {**parameters, "limit": 2 * MOST_OPERATIONS + 1},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """An answer to `dashboard_statement`.
+
+    Attributes:
+        periods: 1 for the range itself, 0 for the one before, for each row.
+        names: of the service and the operation, or the first of them, for each row.
+        groups: the requests of each row.
+    """
+
+    periods: Sequence[int]
+    names: Sequence[tuple[str, ...]]
+    groups: RequestGroups
+
+    @classmethod
+    def of(cls, answer: Answer, keys: Sequence[str]) -> _Rows:
+        columns = parse_blocks(answer)
+        groups = RequestGroups.of(columns)
+        periods = numbers_of(columns[keys[0]]) if columns else []
+        names = [strings_of(columns[key]) for key in keys[1:]] if columns else []
+        return cls(periods, list(zip(*names, strict=True)) if names else [()] * groups.count, groups)
+
+    def by(self, count: int) -> _Rows:
+        """The same by the first so many names."""
+        places: dict[tuple[int, tuple[str, ...]], int] = {}
+        of_row = [
+            places.setdefault((period, name[:count]), len(places)) for period, name in zip(self.periods, self.names, strict=True)
+        ]
+        periods, names = zip(*places, strict=True) if places else ((), ())
+        return _Rows(periods, names, self.groups.regrouped(np.array(of_row, np.int64), len(places)))
+
+    def compared(self, threshold: int) -> dict[tuple[str, ...], Compared]:
+        """The requests of both ranges by names."""
+        found: dict[tuple[str, ...], Compared] = {}
+        for period, name, requests in zip(self.periods, self.names, self.groups.requests(threshold), strict=True):
+            compared = found.setdefault(name, Compared())
+            if period:
+                compared.current = requests
+            else:
+                compared.previous = requests
+        return found
 
 
 async def find_dashboard(store: SpanStore, query: DashboardQuery) -> Dashboard:
@@ -101,26 +151,24 @@ async def find_dashboard(store: SpanStore, query: DashboardQuery) -> Dashboard:
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    whole, services, operations = Compared(), dict[str, Compared](), dict[Operation, Compared]()
-    found = 0
-    for row in (await store.fetch(dashboard_statement(store, query))).rows():
-        match row["Level"]:
-            case 0:
-                compared = whole
-            case 1:
-                compared = services.setdefault(row["ServiceName"], Compared())
-            case _:
-                found += 1
-                compared = operations.setdefault(Operation(row["ServiceName"], row["SpanName"]), Compared())
-        _put(compared, row)
-    return Dashboard(whole, services, operations, found <= 2 * MOST_OPERATIONS)
 
+    async def read(keys: Sequence[str]) -> _Rows:
+        return await asyncio.to_thread(_Rows.of, await store.fetch_native(dashboard_statement(store, query, keys)), keys)
 
-def _put(compared: Compared, row: Mapping[str, Any]) -> None:
-    if row["Period"] == _CURRENT:
-        compared.current = requests_of(row)
-    else:
-        compared.previous = requests_of(row)
+    operations = await read(_KEYS)
+    complete = operations.groups.count <= 2 * MOST_OPERATIONS
+    # What all operations come to has to be asked for only where they are not all there.
+    services, whole = [operations.by(count) if complete else await read(_KEYS[: 1 + count]) for count in (1, 0)]
+
+    def dashboard() -> Dashboard:
+        return Dashboard(
+            whole.compared(query.threshold).get((), Compared()),
+            {service: compared for (service,), compared in services.compared(query.threshold).items()},
+            {Operation(*names): compared for names, compared in operations.compared(query.threshold).items()},
+            complete,
+        )
+
+    return await asyncio.to_thread(dashboard)
 
 
 def series_statement(store: SpanStore, query: DashboardQuery, step: int) -> Statement:
@@ -130,7 +178,7 @@ def series_statement(store: SpanStore, query: DashboardQuery, step: int) -> Stat
     steps = f"intDiv(toUInt32(Time), {seconds}) * {seconds} AS Step"
     condition, parameters = query.condition
     source = rows_of(store, [Part(rollup, query.previous_start, query.end)], (steps, *SOURCE_COLUMNS), condition)
-    return Statement(f"{measured(source, ('Step',), [('Step',)])} ORDER BY Step", parameters)
+    return Statement(f"{added_up(source, ['Step'])} ORDER BY Step", parameters)
 
 
 async def find_dashboard_series(store: SpanStore, query: DashboardQuery, step: int) -> dict[int, Compared]:
@@ -143,13 +191,19 @@ async def find_dashboard_series(store: SpanStore, query: DashboardQuery, step: i
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
+    return await asyncio.to_thread(_series, await store.fetch_native(series_statement(store, query, step)), query)
+
+
+def _series(answer: Answer, query: DashboardQuery) -> dict[int, Compared]:
+    columns = parse_blocks(answer)
+    steps = numbers_of(columns["Step"]) if columns else []
     points: dict[int, Compared] = {}
-    for row in (await store.fetch(series_statement(store, query, step))).rows():
-        time = row["Step"] * SECOND
+    for step, requests in zip(steps, RequestGroups.of(columns).requests(query.threshold), strict=True):
+        time = step * SECOND
         if time >= query.start:
-            points.setdefault(time, Compared()).current = requests_of(row)
+            points.setdefault(time, Compared()).current = requests
         else:
-            points.setdefault(time + query.end - query.start, Compared()).previous = requests_of(row)
+            points.setdefault(time + query.end - query.start, Compared()).previous = requests
     return dict(sorted(points.items()))
 
 

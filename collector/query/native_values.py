@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from collector.grouped_sketches import GroupedSketches
 from collector.query.attributes import Attributes
 from proto.distinct import distinct
 from proto.native_decode import Coded, Column, Lists, Maps
@@ -16,16 +18,29 @@ from proto.texts import Texts
 _ALL: Final = slice(None)
 
 
-def numbers_of(column: Column) -> list[int]:
-    """A column of whole numbers as a list.
+def array_of(column: Column) -> NDArray[Any]:
+    """A column of numbers as it is.
 
     Raises:
         TypeError: the column is none, as in the functions below.
     """
     if not isinstance(column, np.ndarray):
         raise _unfit(column, "numbers")
-    values: list[int] = column.tolist()
+    return column
+
+
+def numbers_of(column: Column) -> list[int]:
+    """A column of whole numbers as a list."""
+    values: list[int] = array_of(column).tolist()
     return values
+
+
+def sketches_of(column: Column) -> GroupedSketches:
+    """A column of sketches, with each row as a group."""
+    maps = _maps(column)
+    count = len(maps.bounds) - 1
+    groups = np.repeat(np.arange(count), np.diff(maps.bounds))
+    return GroupedSketches(count, groups, array_of(maps.keys).astype(np.int64), array_of(maps.values))
 
 
 def strings_of(column: Column) -> list[str]:

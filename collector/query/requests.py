@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from collector import sketch
+import numpy as np
+from numpy.typing import NDArray
+
+from collector.grouped_sketches import GroupedSketches
+from collector.query.native_values import array_of, sketches_of
 from collector.query.percentiles import PERCENTILES
 from collector.query.store import ERROR, STATUS_CODES
+from collector.sketch import MERGE, totals
+from proto.native_decode import Column
 
 ENTRY_KINDS: Final = ("Server", "Consumer")
 """Kinds of the spans with which work enters a service: its requests."""
@@ -25,7 +31,7 @@ SOURCE_COLUMNS: Final = (
     "rollup.DurationMax AS DurationMax",
     "rollup.DurationSketch AS DurationSketch",
 )
-"""What `measured` reads of a table, besides the keys by which it groups."""
+"""What `added_up` reads of a table, besides the keys by which it groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,62 +68,96 @@ class Requests:
         return (self.satisfied + (self.tolerated - self.satisfied) / 2) / self.count
 
 
-def measured(source: str, keys: Sequence[str], sets: Sequence[Sequence[str]], *, with_sketch: bool = False) -> str:
-    """A SELECT of what `requests_of` reads, for each group of each of the sets.
+def added_up(source: str, keys: Sequence[str]) -> str:
+    """A SELECT of the keys, and of what RequestGroups are made of, for each group of rows in which they are the same.
+
+    Nothing is worked out of sketches here: each further expression takes longer to plan than arrays take to do the same.
 
     Args:
         source: a SELECT of the keys and SOURCE_COLUMNS.
         keys: names of columns.
-        sets: those of the keys by which groups are made; the others have their default in the rows of such groups, and `Level`
-            is the place of the set.
-        with_sketch: whether the distribution itself is returned, as `Buckets` and `Weights`.
-
-    The parameters `satisfied` and `tolerated` are those of `apdex_parameters`.
     """
-    by, grouping_sets = ", ".join(keys), ", ".join(f"({', '.join(each)})" for each in sets)
-    # Each set leaves out other keys than those before it.
-    level = " ".join(
-        f"WHEN {sum(1 << len(keys) - 1 - place for place, key in enumerate(keys) if key not in each)} THEN {number}"
-        for number, each in enumerate(sets)
-    )
-    quantiles = ", ".join(sketch.quantile_expression("Sketch", str(percent / 100)) for percent in PERCENTILES)
-    returned = "mapKeys(Sketch) AS Buckets, mapValues(Sketch) AS Weights," if with_sketch else ""
-    # Spans that failed are told apart until all rows are added up, which is the most of the work.
-    within = (
-        "sumIf(arraySum((bucket, weight) -> if(bucket <= {{{limit}:Int16}}, weight, 0),"
-        " mapKeys(added.Sketch), mapValues(added.Sketch)), NOT Failed)"
-    )
+    by = ", ".join(keys)
     return f"""
-        SELECT {by}, Level, Count, FailedCount, Duration, Shortest, Longest, {returned}
-            [{quantiles}] AS Percentiles, Satisfied, Tolerated
-        FROM
-        (
-            SELECT {by}, CASE grouping({by}) {level} END AS Level,
-                sum(Spans) AS Count, sumIf(Spans, Failed) AS FailedCount, sum(Durations) AS Duration,
-                min(Least) AS Shortest, max(Most) AS Longest, {sketch.MERGE}(added.Sketch) AS Sketch,
-                {within.format(limit="satisfied")} AS Satisfied, {within.format(limit="tolerated")} AS Tolerated
-            FROM
-            (
-                SELECT {by}, Failed, sum(read.Spans) AS Spans, sum(read.DurationSum) AS Durations,
-                    min(read.DurationMin) AS Least, max(read.DurationMax) AS Most,
-                    {sketch.MERGE}(read.DurationSketch) AS Sketch
-                FROM ({source}) AS read
-                GROUP BY {by}, Failed
-            ) AS added
-            GROUP BY GROUPING SETS ({grouping_sets})
-        )"""  # noqa: S608 - all of it is the program's own
+        SELECT {by}, sum(rows.Spans) AS Count, sumIf(rows.Spans, Failed) AS FailedCount, sum(rows.DurationSum) AS Duration,
+            min(rows.DurationMin) AS Shortest, max(rows.DurationMax) AS Longest,
+            {MERGE}If(rows.DurationSketch, NOT Failed) AS Succeeded, {MERGE}If(rows.DurationSketch, Failed) AS NotSucceeded
+        FROM ({source}) AS rows
+        GROUP BY {by}"""  # noqa: S608 - all of it is the program's own
 
 
-def apdex_parameters(threshold: int) -> dict[str, object]:
-    """Parameters of `measured` for a threshold in nanoseconds."""
-    return {"satisfied": sketch.last_bucket_within(threshold), "tolerated": sketch.last_bucket_within(4 * threshold)}
+@dataclass(frozen=True, slots=True)
+class RequestGroups:
+    """Groups of requests, of which each has some.
 
+    Attributes:
+        counts, failed, durations: as of `Requests`, float64, shape (groups,).
+        shortest, longest: likewise, uint64, shape (groups,).
+        succeeded, not_succeeded: how long those without failure took, and the others.
+    """
 
-def requests_of(row: Mapping[str, Any]) -> Requests:
-    """A row of `measured`."""
-    shortest, longest = row["Shortest"], row["Longest"]
-    # What a sketch says may lie beyond both by its error.
-    percentiles = tuple(min(max(value, shortest), longest) for value in row["Percentiles"])
-    return Requests(
-        row["Count"], row["FailedCount"], row["Duration"], shortest, longest, percentiles, row["Satisfied"], row["Tolerated"]
-    )
+    counts: NDArray[np.float64]
+    failed: NDArray[np.float64]
+    durations: NDArray[np.float64]
+    shortest: NDArray[np.uint64]
+    longest: NDArray[np.uint64]
+    succeeded: GroupedSketches
+    not_succeeded: GroupedSketches
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column]) -> RequestGroups:
+        """Those of an answer to `added_up`; none of one without rows, which has no columns either.
+
+        Raises:
+            TypeError: it is the answer to something else.
+        """
+        if not columns:
+            none, no_times, no_sketches = np.zeros(0), np.zeros(0, np.uint64), GroupedSketches.none()
+            return cls(none, none, none, no_times, no_times, no_sketches, no_sketches)
+        count, failed, duration, shortest, longest = (
+            array_of(columns[name]) for name in ("Count", "FailedCount", "Duration", "Shortest", "Longest")
+        )
+        succeeded, not_succeeded = (sketches_of(columns[name]) for name in ("Succeeded", "NotSucceeded"))
+        return cls(count, failed, duration, shortest, longest, succeeded, not_succeeded)
+
+    def regrouped(self, places: NDArray[np.int64], count: int) -> RequestGroups:
+        """The same in fewer groups.
+
+        Args:
+            places: which of those each group belongs to, int64, shape (groups,).
+            count: how many those are, each of which gets some.
+        """
+        counts, failed, durations = (totals(places, each, count) for each in (self.counts, self.failed, self.durations))
+        shortest, longest = np.full(count, np.iinfo(np.uint64).max, np.uint64), np.zeros(count, np.uint64)
+        np.minimum.at(shortest, places, self.shortest)
+        np.maximum.at(longest, places, self.longest)
+        succeeded, not_succeeded = (each.regrouped(places, count) for each in (self.succeeded, self.not_succeeded))
+        return RequestGroups(counts, failed, durations, shortest, longest, succeeded, not_succeeded)
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return len(self.counts)
+
+    @property
+    def sketches(self) -> GroupedSketches:
+        """How long all of them took."""
+        return self.succeeded.joined(self.not_succeeded)
+
+    def requests(self, threshold: int) -> list[Requests]:
+        """The requests of each group.
+
+        Args:
+            threshold: of Apdex, nanoseconds.
+        """
+        quantiles = self.sketches.quantiles([percent / 100 for percent in PERCENTILES])
+        # What a sketch says may lie beyond both by its error.
+        percentiles = np.clip(quantiles, self.shortest[:, np.newaxis], self.longest[:, np.newaxis])
+        numbers = (self.counts, self.failed, self.durations, self.shortest, self.longest)
+        within = (self.succeeded.within(threshold), self.succeeded.within(4 * threshold))
+        return [
+            Requests(count, failed, duration, shortest, longest, tuple(values), satisfied, tolerated)
+            for count, failed, duration, shortest, longest, values, satisfied, tolerated in zip(
+                *(column.tolist() for column in (*numbers, percentiles, *within)), strict=True
+            )
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -9,10 +10,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from collector import sketch
-from collector.query.requests import SOURCE_COLUMNS, Requests, apdex_parameters, measured, requests_of
+from collector.query.native_values import strings_of
+from collector.query.requests import SOURCE_COLUMNS, RequestGroups, Requests, added_up
 from collector.query.rollups import RED, parts, rows_of, spans_condition
 from collector.query.store import SpanStore, Statement
+from collector.sketch import last_bucket_within
+from exporters.clickhouse.wire import Answer, parse_blocks
 
 By = Literal["service", "operation"]
 _COLUMNS: Final[dict[By, str]] = {"service": "ServiceName", "operation": "SpanName"}
@@ -24,8 +27,8 @@ class SpanLatencies:
 
     Attributes:
         name: of the service or operation.
-        buckets: of `collector.sketch`, rising, int64, shape (buckets,).
-        weights: spans in each, float64, shape (buckets,).
+        buckets: of `collector.sketch`, in any order and perhaps twice, int64, shape (places,).
+        weights: spans in each, to be added up, float64, shape (places,).
     """
 
     name: str
@@ -36,9 +39,9 @@ class SpanLatencies:
     def histogram(self, bounds: Sequence[int]) -> list[float]:
         """Spans up to each of these bounds, rising, in nanoseconds, and above the one before; behind them those above all.
 
-        Which side of a bound spans are on that are nearer to it than `sketch.RELATIVE_ERROR` is not known.
+        Which side of a bound spans are on that are nearer to it than `collector.sketch.RELATIVE_ERROR` is not known.
         """
-        limits = np.array([sketch.last_bucket_within(bound) for bound in bounds], np.int64)
+        limits = np.array([last_bucket_within(bound) for bound in bounds], np.int64)
         places = np.searchsorted(limits, self.buckets)
         found: list[float] = np.bincount(places, self.weights, len(bounds) + 1).tolist()
         return found
@@ -86,10 +89,9 @@ def span_latencies_statement(store: SpanStore, query: LatencyQuery) -> Statement
         injected=query.injected,
     )
     source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), condition)
-    found = measured(source, ("Name",), [("Name",)], with_sketch=True)
     return Statement(
-        f"{found} ORDER BY Name LIMIT {{limit:UInt64}}",
-        {**parameters, **apdex_parameters(query.threshold), "limit": query.limit},
+        f"{added_up(source, ['Name'])} ORDER BY Name LIMIT {{limit:UInt64}}",
+        {**parameters, "limit": query.limit},
     )
 
 
@@ -99,7 +101,15 @@ async def find_span_latencies(store: SpanStore, query: LatencyQuery) -> list[Spa
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
+    answer = await store.fetch_native(span_latencies_statement(store, query))
+    return await asyncio.to_thread(_latencies, answer, query.threshold)
+
+
+def _latencies(answer: Answer, threshold: int) -> list[SpanLatencies]:
+    columns = parse_blocks(answer)
+    names = strings_of(columns["Name"]) if columns else []
+    groups = RequestGroups.of(columns)
     return [
-        SpanLatencies(row["Name"], requests_of(row), np.array(row["Buckets"], np.int64), np.array(row["Weights"], np.float64))
-        for row in (await store.fetch(span_latencies_statement(store, query))).rows()
+        SpanLatencies(name, spans, *sketch)
+        for name, spans, sketch in zip(names, groups.requests(threshold), groups.sketches.each(), strict=True)
     ]

@@ -128,6 +128,18 @@ async def test_the_dashboard_has_what_numpy_finds(api: Api, workspace: str, aske
         assert_is(each["previous"], previous.of(ServiceName=each["service"], SpanName=each["operation"]), seconds)
 
 
+async def test_more_operations_than_are_compared_count_all_the_same(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, asked = "/api/v1/workspaces/whole/dashboard", {**RANGE, "limit": "100"}
+    everything = await api.document(path, "Dashboard", **asked)
+    monkeypatch.setattr("collector.query.dashboard.MOST_OPERATIONS", 3)
+    document = await api.document(path, "Dashboard", **asked)
+    assert not document["complete"]
+    assert document["requests"] == everything["requests"]
+    listed, known = (found["operations"]["mostTime"] for found in (document, everything))
+    assert 0 < len(listed) <= 7
+    assert [each["current"] for each in listed] == [each["current"] for each in known[: len(listed)]]
+
+
 @pytest.mark.parametrize(("workspace", "step"), [("whole", "7m"), ("sampled", "15m"), ("sampled", "2h")])
 async def test_series_of_the_dashboard_have_what_numpy_finds(api: Api, workspace: str, step: str) -> None:
     document = await api.document(

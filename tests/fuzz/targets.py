@@ -237,7 +237,7 @@ def _unpack(body: bytes) -> None:
 
 
 def _native_blocks() -> list[bytes]:
-    """Two blocks of a number, a text and a text with a dictionary, and an answer without rows."""
+    """Two blocks of a number, a text and a text with a dictionary, arrays of maps, a sketch, and an answer without rows."""
     columns = ((b"n", b"Int32", b"\x01\0\0\0\xff\xff\xff\xff"), (b"t", b"String", b"\x01x\0"))
     plain = b"".join(bytes([len(name)]) + name + bytes([len(kind)]) + kind + data for name, kind, data in columns)
     dictionary = struct.pack("<QQQ", 1, 0x600, 2) + b"\0\x01y" + struct.pack("<Q", 2) + b"\x01\0"
@@ -245,7 +245,9 @@ def _native_blocks() -> list[bytes]:
     kind = b"Array(Map(LowCardinality(String), String))"
     nested = struct.pack("<QQQQ", 1, 1, 2, 1) + struct.pack("<Q", 2) + dictionary[8:] + b"\x01v\0"
     maps = b"\x01\x02\x01m" + bytes([len(kind)]) + kind + nested
-    return [block + block, maps, b"\x01\0\x01n\x05Int32", b""]
+    kind = b"SimpleAggregateFunction(sumMap, Map(Int16, Float64))"
+    sketch = b"\x01\x01\x01s" + bytes([len(kind)]) + kind + struct.pack("<Q2h2d", 2, -1, 700, 1.0, 2.5)
+    return [block + block, maps, sketch, b"\x01\0\x01n\x05Int32", b""]
 
 
 def _read_blocks(body: bytes) -> None:

@@ -31,7 +31,7 @@ FLOORS = (
     {"processors", "journal"},
     {"query", "queues", "control"},
     {"telemetry", "tls", "access"},
-    {"tokens", "http_connection", "running", "component_telemetry"},
+    {"tokens", "http_connection", "running", "component_telemetry", "grouped_sketches"},
     {
         "consumer",
         "fair_turns",

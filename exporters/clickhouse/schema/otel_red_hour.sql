@@ -14,8 +14,9 @@ CREATE TABLE IF NOT EXISTS {derived}_red_hour{on_cluster}
     `DurationSum` SimpleAggregateFunction(sum, Float64) CODEC(ZSTD(1)),
     `DurationMin` SimpleAggregateFunction(min, UInt64) CODEC(T64, ZSTD(1)),
     `DurationMax` SimpleAggregateFunction(max, UInt64) CODEC(T64, ZSTD(1)),
-    -- Bucket k counts durations above 2^((k-1)/32) up to 2^(k/32) nanoseconds, and bucket -1 those of 0.
-    `DurationSketch` SimpleAggregateFunction(sumMap, Map(Int16, Float64)) CODEC(ZSTD(1))
+    -- Bucket k counts durations above 2^((k-1)/32) up to 2^(k/32) nanoseconds, and bucket -1 those of 0. Most of what is read of long
+    -- times: LZ4 is unpacked in less than half the time, for twice the room in the smallest of these tables.
+    `DurationSketch` SimpleAggregateFunction(sumMap, Map(Int16, Float64)) CODEC(LZ4)
 )
 ENGINE = {aggregating_engine}
 PARTITION BY toDate(Hour)
