@@ -332,7 +332,34 @@ async def test_exemplars_follow_labels_that_are_attributes(api: Api) -> None:
         assert {each["seriesLabels"]["service_name"] for each in document["data"]} == ({"cart"} if count else set())
         assert sum(len(each["exemplars"]) for each in document["data"]) == count
         assert {exemplar["value"] for each in document["data"] for exemplar in each["exemplars"]} <= {"1"}
-    assert (await ask(api, "/query_exemplars", query="traces_service_graph_request_total"))[1]["data"] == []
+
+
+async def test_exemplars_of_calls_are_of_the_side_that_the_metric_tells_of(api: Api) -> None:
+    async def told(query: str) -> dict[tuple[str, ...], list[tuple[int, float]]]:
+        """Last bytes of the ids of spans, and values, by the clients, servers and types of connections of series."""
+        asked = {"start": str(START // SECOND), "end": str(END // SECOND)}
+        status, document = await ask(api, "/query_exemplars", query=query, **asked)
+        assert (status, document["status"]) == (200, "success"), document
+        return {
+            tuple(each["seriesLabels"].get(name, "") for name in ("client", "server", "connection_type")): [
+                (int(exemplar["labels"]["span_id"][-2:], 16), float(exemplar["value"])) for exemplar in each["exemplars"]
+            ]
+            for each in document["data"]
+        }
+
+    # Two of the five begin in the same stretch; the server's span has failed.
+    of_server, of_client = ord("c"), ord("b")
+    call = ("web", "cart", "")
+    prefix = "traces_service_graph_request"
+    shop = '{client="web",server="cart"}'
+    assert await told(f"rate({prefix}_total{shop}[5m])") == {call: [(of_server, 1)] * 4}
+    assert await told(f"rate({prefix}_failed_total{shop}[5m])") == {call: [(of_server, 1)] * 4}
+    assert await told(f"{prefix}_server_seconds_sum{shop}") == {call: [(of_server, 0.008)] * 4}
+    assert await told(f"{prefix}_client_seconds_sum{shop}") == {call: [(of_client, 0.01)] * 4}
+    users = await told(f'{prefix}_total{{client="user"}}')
+    assert {labels[::2] for labels in users} == {("user", "virtual_node")}
+    assert await told(f'{prefix}_failed_total{{client="user",server="web"}}') == {}
+    assert await told(f'{prefix}_total{{server="nobody"}}') == {}
 
 
 async def test_errors_are_prometheus_own(api: Api) -> None:

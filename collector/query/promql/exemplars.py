@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from collector.query.promql.call_exemplars import find_calls, slowest_told
 from collector.query.promql.expressions import Aggregation, Binary, Call, Expression, Matcher, Negated, Selector, Subquery
 from collector.query.promql.families import LE, Metric
 from collector.query.promql.loading import compared, le_texts, matching_condition, metrics_of
 from collector.query.promql.reading import fits
 from collector.query.promql.vectors import NAME, Labels, labels_of
-from collector.query.rollups import RED
+from collector.query.rollups import CALLS
 from collector.query.store import DURATION, ERROR, STATUS_CODES, SpanStore, Statement, time_range
 
 STRETCHES: Final = 100
@@ -76,7 +77,7 @@ def exemplars_statement(
         f" FROM {store.spans_table} WHERE {' AND '.join(conditions)}"
         f" GROUP BY intDiv(toUnixTimestamp64Nano(Timestamp) - {{start:Int64}}, {{stretch:Int64}}),"
         f" StatusCode = '{STATUS_CODES[ERROR]}') ORDER BY Start, SpanId",
-        {**parameters, **times, "workspace": workspace, "stretch": max(-(-(end - start) // STRETCHES), 1)},
+        {**parameters, **times, "workspace": workspace, "stretch": _stretch(start, end)},
     )
 
 
@@ -90,7 +91,7 @@ async def find_exemplars(
 ) -> dict[Labels, list[Exemplar]]:
     """Spans that start in [start, end), nanoseconds, by the series that count them; each series' by time.
 
-    There are some for metrics of spans; those of calls are counted of two spans each.
+    For metrics of calls see `call_exemplars.py`.
 
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
@@ -100,19 +101,50 @@ async def find_exemplars(
         # Metrics with the same labels tell of the same spans.
         alike: dict[tuple[str, ...], list[Metric]] = {}
         for metric in metrics_of(matchers):
-            if metric.rollups is RED:
-                alike.setdefault(tuple(metric.labels), []).append(metric)
+            alike.setdefault(tuple(metric.labels), []).append(metric)
         for names, metrics in alike.items():
-            statement = exemplars_statement(store, metrics[0], matchers, start=start, end=end, workspace=workspace)
-            for row in (await store.fetch(statement)).rows():
-                texts = dict(zip(names, row["Labels"], strict=True))
-                for metric in metrics:
-                    value, le = _told(metric, row["Length"])
-                    if not le or all(fits(matcher, le) for matcher in matchers if matcher.label == LE):
-                        series = labels_of({**texts, LE: le, NAME: metric.name})
-                        exemplar = Exemplar(row["TraceId"], row["SpanId"], row["Start"], value)
-                        found.setdefault(series, []).append(exemplar)
+            find = _of_calls if metrics[0].rollups is CALLS else _of_spans
+            for metric, labels, span, length in await find(store, metrics, matchers, start, end, workspace):
+                value, le = _told(metric, length)
+                if not le or all(fits(matcher, le) for matcher in matchers if matcher.label == LE):
+                    series = labels_of({**dict(zip(names, labels, strict=True)), LE: le, NAME: metric.name})
+                    found.setdefault(series, []).append(replace(span, value=value))
+    for of_series in found.values():
+        of_series.sort(key=lambda exemplar: exemplar.time)
     return found
+
+
+_Found = tuple[Metric, Sequence[str], Exemplar, int]
+"""A metric, the texts of its labels, a span of which it tells, and how long that takes, in nanoseconds."""
+
+
+async def _of_spans(
+    store: SpanStore, metrics: Sequence[Metric], matchers: Sequence[Matcher], start: int, end: int, workspace: str
+) -> list[_Found]:
+    statement = exemplars_statement(store, metrics[0], matchers, start=start, end=end, workspace=workspace)
+    rows = list((await store.fetch(statement)).rows())
+    return [
+        (metric, row["Labels"], Exemplar(row["TraceId"], row["SpanId"], row["Start"], 1.0), row["Length"])
+        for metric in metrics
+        for row in rows
+    ]
+
+
+async def _of_calls(
+    store: SpanStore, metrics: Sequence[Metric], matchers: Sequence[Matcher], start: int, end: int, workspace: str
+) -> list[_Found]:
+    stretch = _stretch(start, end)
+    calls = await find_calls(store, metrics[0], matchers, start=start, end=end, stretch=stretch, workspace=workspace)
+    return [
+        (metric, told.labels, Exemplar(told.trace_id, told.span_id, told.time, 1.0), told.length)
+        for metric in metrics
+        for told in slowest_told(metric, calls)
+    ]
+
+
+def _stretch(start: int, end: int) -> int:
+    """Nanoseconds of each of the STRETCHES."""
+    return max(-(-(end - start) // STRETCHES), 1)
 
 
 def _told(metric: Metric, length: int) -> tuple[float, str]:
