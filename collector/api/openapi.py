@@ -21,6 +21,8 @@ from collector.api import (
     schemas,
     search_tail,
     trace_annotations,
+    trace_schemas,
+    tracing_schemas,
 )
 from collector.api.many import schemas as many_schemas
 from collector.api.monitoring import schemas as monitoring_schemas
@@ -31,6 +33,8 @@ from collector.api.schemas import reference
 
 COMPONENTS: Final = {
     **schemas.COMPONENTS,
+    **trace_schemas.COMPONENTS,
+    **tracing_schemas.COMPONENTS,
     **analysis_schemas.COMPONENTS,
     **search_tail.COMPONENTS,
     **many_schemas.COMPONENTS,

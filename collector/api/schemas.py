@@ -1,13 +1,14 @@
-"""JSON schemas of the answers. They name every member and allow no other, so that a test can hold `rendering.py` to them."""
+"""JSON schemas: what all answers are described with, and the answers about the collector and its figures.
+
+They name every member and allow no other, so that a test can hold `rendering.py` to them.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from collector.calls import CONNECTIONS, NODES
-from collector.control.tracing_configs import TracingSettings
 from collector.query.percentiles import PERCENTILES
-from collector.query.tags import TagLevel
 from collector.query.topology import SERVICE
 
 Schema = dict[str, Any]
@@ -61,7 +62,6 @@ def versions(settings: Schema) -> Schema:
     return record(versions=listing(record(**stored(settings), deleted=FLAG)))
 
 
-_ATTRIBUTES: Final = listing(reference("Attribute"))
 SPAN_IDENTITY: Final[dict[str, Schema]] = {
     "spanId": TEXT,
     "service": TEXT,
@@ -82,18 +82,12 @@ TRACE_HEADER: Final[dict[str, Schema]] = {
 }
 NEXT_CURSOR: Final[Schema] = {**TEXT_OR_NULL, "description": "What `cursor` asks for the next page; null on the last."}
 
-_DETAILS: Final[dict[str, Schema]] = {
-    "resources": listing(record(attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
-    "scopes": listing(record(name=TEXT, version=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT, schemaUrl=TEXT)),
-    "spans": listing(reference("Span")),
-}
 _BY_REASON: Final[Schema] = {"type": "object", "additionalProperties": COUNT, "description": "Spans by reason."}
 _WORKSPACE: Final[Schema] = {**TEXT, "description": "Empty for spans of which nothing can be read, and beyond 1000 workspaces."}
 _SERVICE: Final[Schema] = {
     **TEXT,
     "description": "Empty for spans without a name of a service, beyond 1000 services, and where it is not known.",
 }
-_TRACING_SETTINGS: Final = TracingSettings.model_json_schema()
 WEIGHED: Final[Schema] = {**NUMBER, "description": "Those that sampling has dropped included: need not be a whole number."}
 _RED: Final[dict[str, Schema]] = {
     "spans": WEIGHED,
@@ -206,179 +200,6 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 },
             )
         ),
-    ),
-    "AnyValue": {
-        "type": "object",
-        "description": "A typed value in the form of OTLP/JSON; without a member it is empty. 64-bit integers are strings.",
-        "properties": {
-            "stringValue": TEXT,
-            "boolValue": FLAG,
-            "intValue": {"type": "string", "pattern": "^-?[0-9]+$"},
-            "doubleValue": NUMBER,
-            "bytesValue": {"type": "string", "contentEncoding": "base64"},
-            "arrayValue": record(values=listing(reference("AnyValue"))),
-            "kvlistValue": record(values=_ATTRIBUTES),
-        },
-        "maxProperties": 1,
-        "additionalProperties": False,
-    },
-    "Attribute": {
-        **record(key=TEXT, value=reference("AnyValue")),
-        "properties": {
-            "key": TEXT,
-            "value": reference("AnyValue"),
-            "fullLength": {**COUNT, "description": "Characters of a text of which only the beginning is in the list."},
-        },
-    },
-    "Tags": record(
-        tags=listing(record(key=TEXT, levels=listing({"type": "string", "enum": list(get_args(TagLevel))}))),
-        nextCursor=NEXT_CURSOR,
-    ),
-    "TagValues": record(values=listing(TEXT), complete={**FLAG, "description": "Whether there were no more than `limit`."}),
-    "Operations": record(
-        operations=listing(record(name=TEXT, kinds=listing(TEXT))),
-        complete={**FLAG, "description": "Whether there were no more than `limit`."},
-    ),
-    "Services": record(services=listing(reference("Service")), nextCursor=NEXT_CURSOR),
-    "Service": record(name=TEXT, spanCount=COUNT, lastSeenUnixNano=NANOSECONDS),
-    "Traces": record(
-        traces=listing(reference("TraceSummary")),
-        total={**COUNT, "description": "Traces that fit, on all pages, when the first one was asked for."},
-        totalIsExact={**FLAG, "description": "Otherwise there are at least so many."},
-        weightedTotal={
-            "oneOf": [{"type": "number"}, {"type": "null"}],
-            "description": "With `weighted`: how many traces those stand for, which need not be a whole number.",
-        },
-        complete={**FLAG, "description": "Whether all traces that have a span that fits were looked at."},
-        incompleteBecause={**TEXT_OR_NULL, "description": "Which limit was reached, and what helps; null where none was."},
-        nextCursor=NEXT_CURSOR,
-    ),
-    "TraceSummary": record(
-        traceId=TEXT,
-        rootService=TEXT_OR_NULL,
-        rootName=TEXT_OR_NULL,
-        startTimeUnixNano=NANOSECONDS,
-        durationNanos=NANOSECONDS,
-        spanCount=COUNT,
-        errorCount=COUNT,
-        services=listing(TEXT),
-        matchedSpanCount={**COUNT, "description": "How many of its spans fit."},
-        matchedSpans={
-            **listing(
-                record(
-                    spanId=TEXT,
-                    service=TEXT,
-                    name=TEXT,
-                    status=TEXT,
-                    startTimeUnixNano=NANOSECONDS,
-                    durationNanos=NANOSECONDS,
-                )
-            ),
-            "description": "Those that fit, the earliest ones first.",
-        },
-    ),
-    "Trace": record(
-        **TRACE_HEADER,
-        offset={**COUNT, "description": "How many spans of the trace come before the first of this answer."},
-        **_DETAILS,
-        annotations={
-            **listing(reference("Annotation")),
-            "description": "On the trace and its spans, the earliest first.",
-        },
-    ),
-    "TraceSkeleton": record(
-        **TRACE_HEADER,
-        offset={**COUNT, "description": "How many spans of the trace come before the first of this answer."},
-        spans=listing(
-            record(
-                index=INDEX,
-                parentIndex={"type": ["integer", "null"], "minimum": 0},
-                depth=COUNT,
-                **SPAN_IDENTITY,
-                parentSpanId=TEXT,
-                children=COUNT,
-            )
-        ),
-    ),
-    "SpanDetails": record(traceId=TEXT, **_DETAILS),
-    "Link": record(
-        traceId=TEXT,
-        spanId=TEXT,
-        service=TEXT,
-        name=TEXT,
-        startTimeUnixNano=NANOSECONDS,
-        toTraceId=TEXT,
-        toSpanId=TEXT,
-    ),
-    "Links": record(
-        traceId=TEXT,
-        startUnixNano=NANOSECONDS,
-        endUnixNano=NANOSECONDS,
-        outgoing={**listing(reference("Link")), "description": "Links of the trace's own spans."},
-        incoming={
-            **listing(reference("Link")),
-            "description": "Links of other traces' spans to this one, as far as those start in the time range.",
-        },
-        complete={**FLAG, "description": "Whether there are no more than `limit` of either."},
-    ),
-    "Span": record(
-        **SPAN_IDENTITY,
-        parentSpanId=TEXT,
-        traceState=TEXT,
-        flags=COUNT,
-        endTimeUnixNano=NANOSECONDS,
-        statusMessage=TEXT,
-        resource={**COUNT, "description": "Position in `resources`."},
-        scope={**COUNT, "description": "Position in `scopes`."},
-        attributes=_ATTRIBUTES,
-        droppedAttributesCount=COUNT,
-        events=listing(record(timeUnixNano=NANOSECONDS, name=TEXT, attributes=_ATTRIBUTES, droppedAttributesCount=COUNT)),
-        droppedEventsCount=COUNT,
-        links=listing(
-            record(
-                traceId=TEXT,
-                spanId=TEXT,
-                traceState=TEXT,
-                flags=COUNT,
-                attributes=_ATTRIBUTES,
-                droppedAttributesCount=COUNT,
-            )
-        ),
-        droppedLinksCount=COUNT,
-    ),
-    "Warning": record(index=INDEX, spanId=TEXT, kind=TEXT, text=TEXT),
-    "TracingSettings": _TRACING_SETTINGS,
-    "TracingSettingsChange": {
-        **{key: value for key, value in _TRACING_SETTINGS.items() if key != "required"},
-        "description": "What is to be said otherwise; what is left out stays as it is.",
-    },
-    "TracingConfig": record(**stored(_TRACING_SETTINGS["properties"])),
-    "TracingConfigs": record(configs=listing(reference("TracingConfig")), nextCursor=NEXT_CURSOR),
-    "TracingConfigVersions": versions(_TRACING_SETTINGS["properties"]),
-    "TracingToggles": record(
-        enabled=FLAG,
-        configs={**listing(record(id=TEXT, version=VERSION)), "minItems": 1, "maxItems": 100},
-    ),
-    "TracingTogglesDone": record(
-        results=listing(
-            record(
-                id=TEXT,
-                status={"type": "integer", "enum": [200, 404, 409], "description": "As of a toggle of this one alone."},
-                config={
-                    "oneOf": [reference("TracingConfig"), {"type": "null"}],
-                    "description": "As it is now; null without one.",
-                },
-            )
-        )
-    ),
-    "TracingCheck": record(
-        service=TEXT,
-        traced={**FLAG, "description": "Whether any of its spans are kept."},
-        samplingRate={"type": "number", "minimum": 0, "maximum": 1},
-        excludedPaths=listing(TEXT),
-        propagateContext=FLAG,
-        rule={"type": "string", "enum": ["exact", "glob", "default"], "description": "What decides."},
-        config={"oneOf": [reference("TracingConfig"), {"type": "null"}], "description": "What decides; null for the default."},
     ),
     "RunningConfiguration": record(
         configuration={"type": "object", "description": "As in the file, with all defaults; secrets are masked."}

@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # p
 from collector.access import Gate
 from collector.api.app import build_application, build_runner
 from collector.api.guard import Guard
+from collector.api.openapi import COMPONENTS
 from collector.api.routing import QuerySettings
-from collector.api.schemas import COMPONENTS
 from collector.api.tracing_configs import ROUTES
 from collector.control.policies import Policy
 from collector.tokens import Tokens

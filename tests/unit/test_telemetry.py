@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from collector import metrics
 from collector.clock import Clock
 from collector.histogram import Histogram
-from collector.metrics import METRICS, Definition
+from collector.metrics import METRICS
 from collector.telemetry import Telemetry
 
 
@@ -21,13 +18,8 @@ def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[tuple[str, str], ...]
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
 
 
-def definitions() -> Iterator[Definition]:
-    return (value for _, value in inspect.getmembers(metrics) if isinstance(value, Definition))
-
-
-def test_every_metric_is_in_the_list_once() -> None:
-    assert sorted(METRICS, key=lambda metric: metric.name) == sorted(definitions(), key=lambda metric: metric.name)
-    assert len({metric.name for metric in METRICS}) == len(METRICS)
+def test_every_metric_has_a_name_of_its_own() -> None:
+    assert len({metric.name for metric in METRICS}) == len(METRICS) > 0
 
 
 def test_every_metric_is_named_for_the_collector_or_for_us_and_described() -> None:
