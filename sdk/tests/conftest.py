@@ -37,7 +37,7 @@ class Told(Follower):
         super().__init__(Settings("cart", fault_injection=True))
 
     def say(self, config: TracingConfig | None = None, rules: tuple[FailureRule, ...] = ()) -> None:
-        self._config = config or self._config
+        self.config = config or self.config
         self._rules = rules
         self._rules_heard_s = float("inf")
 

@@ -110,7 +110,7 @@ def test_another_setup_changes_nothing() -> None:
         threads = threading.active_count()
         assert spanhouse_sdk.setup("shop", instrument=False) is first
         assert threading.active_count() == threads
-        state.follower()._config = TracingConfig(propagate_context=False)
+        state.follower().config = TracingConfig(propagate_context=False)
         """,
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
         OTEL_EXPORTER_OTLP_TIMEOUT="1",

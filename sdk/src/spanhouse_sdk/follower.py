@@ -48,11 +48,14 @@ class Follower:
 
     Args:
         settings: where the collector is, and as whom it is asked.
+
+    Attributes:
+        config: what the collector said last.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._config = TracingConfig(settings.default_rate)
+        self.config = TracingConfig(settings.default_rate)
         self._rules: tuple[FailureRule, ...] = ()
         self._rules_tag = ""
         self._rules_heard_s = 0.0
@@ -60,11 +63,6 @@ class Follower:
         self._opener = build_opener(_NoRedirects)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-
-    @property
-    def config(self) -> TracingConfig:
-        """What the collector said last."""
-        return self._config
 
     @property
     def injects(self) -> bool:
@@ -90,7 +88,7 @@ class Follower:
         """Ask once. Raises nothing."""
         token = context.attach(context.set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         try:
-            self._config = self._asked_config()
+            self.config = self._asked_config()
             if self.settings.fault_injection:
                 self._rules = self._asked_rules()
                 self._rules_heard_s = time.monotonic()
@@ -128,9 +126,9 @@ class Follower:
 
     def _asked_config(self) -> TracingConfig:
         status, body, _ = self._ask("tracing-configs/check")
-        said = TracingConfig.from_answer(json.loads(body)) if status == 200 else self._config
+        said = TracingConfig.from_answer(json.loads(body)) if status == 200 else self.config
         # The same object for the same words: what was worked out from it stays.
-        return self._config if said == self._config else said
+        return self.config if said == self.config else said
 
     def _asked_rules(self) -> tuple[FailureRule, ...]:
         status, body, tag = self._ask("failure-rules/of-service", self._rules_tag)

@@ -14,12 +14,13 @@ from typing import Any
 import grpc
 import grpc.aio
 from opentelemetry import context as contexts
+from opentelemetry import trace
 
 from spanhouse_sdk import grpc_server
 from spanhouse_sdk.failures import Injection
-from spanhouse_sdk.grpc_metadata import Method, Outcome, code_of
+from spanhouse_sdk.grpc_metadata import CallContext, Method, code_of
 from spanhouse_sdk.grpc_server import Behavior, Wrapped
-from spanhouse_sdk.xtrace import own_ids
+from spanhouse_sdk.serving import anything_fails
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
@@ -40,25 +41,27 @@ def _unary(behavior: Behavior, method: Method) -> Behavior:
         return grpc_server.unary(behavior, method)
 
     async def call(request: Any, context: Any) -> Any:
+        span = trace.get_current_span()
+        if span.get_span_context().is_valid and not anything_fails():
+            # As nearly always: the span is of others, who end it. This is to take as little time as it can.
+            return await behavior(request, _Context(context, span))
         serving = method.begin(context)
-        told = _Context(context, Outcome(serving))
-        # A span of others is current already.
-        token = contexts.attach(serving.context) if serving.is_own else None
+        told = _Context(context, serving.span, serving)
+        token = contexts.attach(serving.context)
         try:
             injection = serving.injection(method.path)
             if injection is not None:
                 await _fail(injection, told)
             return await behavior(request, told)
         except Exception as error:
-            told.outcome.failed(error)
+            told.failed(error)
             raise
         except asyncio.CancelledError:
-            told.outcome.ended()
+            told.ended()
             raise
         finally:
-            if token is not None:
-                contexts.detach(token)
-            told.outcome.finish()
+            contexts.detach(token)
+            told.finish()
 
     return call
 
@@ -75,9 +78,9 @@ def _stream(behavior: Behavior, method: Method) -> Behavior:
 def _generating(behavior: Behavior, method: Method) -> Behavior:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         serving = method.begin(context)
-        told = _Context(context, Outcome(serving))
+        told = _Context(context, serving.span, serving)
         # Of a call that is cancelled half-way, nobody asks for another response.
-        context.add_done_callback(told.outcome.ended)
+        context.add_done_callback(told.ended)
         responses = behavior(request, told)
         first = True
         try:
@@ -98,13 +101,13 @@ def _generating(behavior: Behavior, method: Method) -> Behavior:
                 await told.tell()
                 yield response
         except Exception as error:
-            told.outcome.failed(error)
+            told.failed(error)
             raise
         except asyncio.CancelledError:
-            told.outcome.ended()
+            told.ended()
             raise
         finally:
-            told.outcome.finish()
+            told.finish()
             await responses.aclose()
 
     return call
@@ -119,39 +122,22 @@ async def _fail(injection: Injection, context: _Context) -> None:
         await context.abort(code_of(injection.failure), injection.failure.message)
 
 
-class _Context:
-    """A call's context as those see it who work on the call: what they send has the ids with it."""
-
-    def __init__(self, context: Any, outcome: Outcome) -> None:
-        self._context = context
-        self.outcome = outcome
-        context.set_trailing_metadata(tuple(own_ids(outcome.serving.span)))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
+class _Context(CallContext):
     async def send_initial_metadata(self, initial_metadata: Any) -> None:
-        self.outcome.told = True
-        await self._context.send_initial_metadata(self.outcome.with_ids(initial_metadata))
-
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._context.set_trailing_metadata(self.outcome.with_ids(trailing_metadata))
+        self.told = True
+        await self._context.send_initial_metadata(self.with_ids(initial_metadata))
 
     async def write(self, message: Any) -> None:
         await self.tell()
         await self._context.write(message)
 
-    def set_code(self, code: grpc.StatusCode) -> None:
-        self.outcome.code = code
-        self._context.set_code(code)
-
     async def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> None:
-        self.outcome.code = code
-        await self._context.abort(code, details, self.outcome.with_ids(trailing_metadata))
+        self.code = code
+        await self._context.abort(code, details, self.with_ids(trailing_metadata))
 
     async def tell(self) -> None:
         """Send the ids, if nothing was sent yet and somebody is there."""
-        if not self.outcome.told:
+        if not self.told:
             # grpc raises exceptions of its own for calls that have ended: then nobody is there to be told.
             with suppress(Exception):
                 await self.send_initial_metadata(())

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import grpc
 from opentelemetry import propagate
+from opentelemetry.trace import Span
 
 from spanhouse_sdk.failures import Failure
 from spanhouse_sdk.serving import Serving, with_new
@@ -85,26 +86,44 @@ def _headers(context: Any) -> dict[str, list[str]]:
     return found
 
 
-class Outcome:
-    """How a call ends, and that it was told of its ids.
+class CallContext:
+    """A call's context as those see it who work on the call: what they send has the ids with it. It knows how the call ends.
+
+    Args:
+        context: of grpc's.
+        span: whose ids are told.
+        serving: the call, as something that is worked on, if it is known how the call ends.
 
     Attributes:
-        serving: the call, as something that is worked on.
-        code: with which it ends, as far as is known.
+        code: with which the call ends, as far as is known.
         told: whether initial metadata was sent.
     """
 
-    __slots__ = ("_error", "code", "serving", "told")
+    code = grpc.StatusCode.OK
+    told = False
+    _error: Exception | None = None
 
-    def __init__(self, serving: Serving) -> None:
-        self.serving = serving
-        self.code = grpc.StatusCode.OK
-        self.told = False
-        self._error: Exception | None = None
+    def __init__(self, context: Any, span: Span, serving: Serving | None = None) -> None:
+        self._context = context
+        self._span = span
+        self._serving = serving
+        context.set_trailing_metadata(own_ids(span))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def set_trailing_metadata(self, trailing_metadata: Iterable[Any]) -> None:
+        """Send this at the end, with the ids."""
+        self._context.set_trailing_metadata(self.with_ids(trailing_metadata))
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """End with this code."""
+        self.code = code
+        self._context.set_code(code)
 
     def with_ids(self, metadata: Iterable[Any]) -> tuple[tuple[str, Any], ...]:
         """The metadata of an answer, in which the ids are told."""
-        return tuple(with_new(list(metadata), own_ids(self.serving.span)))
+        return tuple(with_new(list(metadata), own_ids(self._span)))
 
     def failed(self, error: Exception) -> None:
         """An exception ends the call. Those that follow from `abort` say nothing new."""
@@ -120,7 +139,7 @@ class Outcome:
 
     def finish(self) -> None:
         """End the span, if it is one of ours; it says how the call has ended."""
-        if not self.serving.is_own:
+        if self._serving is None or not self._serving.is_own:
             return
         failed = self.code.name if self.code in SERVER_ERRORS else ""
-        self.serving.finish(self._error, attributes={"rpc.grpc.status_code": self.code.value[0]}, failed=failed)
+        self._serving.finish(self._error, attributes={"rpc.grpc.status_code": self.code.value[0]}, failed=failed)

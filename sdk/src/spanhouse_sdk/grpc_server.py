@@ -15,9 +15,11 @@ from contextlib import suppress
 from typing import Any, Final
 
 import grpc
+from opentelemetry import trace
 
-from spanhouse_sdk.grpc_metadata import Method, Outcome, code_of
-from spanhouse_sdk.xtrace import own_ids
+from spanhouse_sdk.failures import Injection
+from spanhouse_sdk.grpc_metadata import CallContext, Method, code_of
+from spanhouse_sdk.serving import anything_fails
 
 _STEP_S: Final = 0.1
 _END: Final = object()
@@ -72,14 +74,19 @@ def unary(behavior: Behavior, method: Method) -> Behavior:
     """What answers a call with one response, in the call's context."""
 
     def call(request: Any, context: Any) -> Any:
-        told = _Context(context, Outcome(method.begin(context)))
+        span = trace.get_current_span()
+        if span.get_span_context().is_valid and not anything_fails():
+            # As nearly always: the span is of others, who end it. This is to take as little time as it can.
+            return behavior(request, _Context(context, span))
+        serving = method.begin(context)
+        told = _Context(context, serving.span, serving)
         try:
-            return told.outcome.serving.run(_worked_on, behavior, request, told, method.path)
+            return serving.run(_worked_on, behavior, request, told, serving.injection(method.path))
         except Exception as error:
-            told.outcome.failed(error)
+            told.failed(error)
             raise
         finally:
-            told.outcome.finish()
+            told.finish()
 
     return call
 
@@ -88,27 +95,26 @@ def stream(behavior: Behavior, method: Method) -> Behavior:
     """What answers a call with many responses, in the call's context."""
 
     def call(request: Any, context: Any) -> Iterator[Any]:
-        told = _Context(context, Outcome(method.begin(context)))
-        run = told.outcome.serving.run
+        serving = method.begin(context)
+        told, run = _Context(context, serving.span, serving), serving.run
         # Of a call that is cancelled half-way, nobody asks for another response.
-        context.add_callback(told.outcome.ended)
+        context.add_callback(told.ended)
         try:
-            responses = iter(run(_worked_on, behavior, request, told, method.path))
+            responses = iter(run(_worked_on, behavior, request, told, serving.injection(method.path)))
             # The context is attached for one step at a time: who goes on is another thread, maybe.
             while (response := run(next, responses, _END)) is not _END:
                 told.tell()
                 yield response
         except Exception as error:
-            told.outcome.failed(error)
+            told.failed(error)
             raise
         finally:
-            told.outcome.finish()
+            told.finish()
 
     return call
 
 
-def _worked_on(behavior: Behavior, request: Any, context: _Context, path: str) -> Any:
-    injection = context.outcome.serving.injection(path)
+def _worked_on(behavior: Behavior, request: Any, context: _Context, injection: Injection | None) -> Any:
     if injection is not None:
         until = time.monotonic() + injection.delay / 1e9
         while (left := until - time.monotonic()) > 0 and context.is_active():
@@ -118,40 +124,23 @@ def _worked_on(behavior: Behavior, request: Any, context: _Context, path: str) -
     return behavior(request, context)
 
 
-class _Context:
-    """A call's context as those see it who work on the call: what they send has the ids with it."""
-
-    def __init__(self, context: Any, outcome: Outcome) -> None:
-        self._context = context
-        self.outcome = outcome
-        context.set_trailing_metadata(tuple(own_ids(outcome.serving.span)))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)
-
+class _Context(CallContext):
     def send_initial_metadata(self, initial_metadata: Any) -> None:
-        self.outcome.told = True
-        self._context.send_initial_metadata(self.outcome.with_ids(initial_metadata))
-
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._context.set_trailing_metadata(self.outcome.with_ids(trailing_metadata))
-
-    def set_code(self, code: grpc.StatusCode) -> None:
-        self.outcome.code = code
-        self._context.set_code(code)
+        self.told = True
+        self._context.send_initial_metadata(self.with_ids(initial_metadata))
 
     def abort(self, code: grpc.StatusCode, details: str, trailing_metadata: Any = ()) -> None:
-        self.outcome.code = code
+        self.code = code
         # Only the contexts of grpc.aio take metadata here.
-        self._context.abort(code, details, *([self.outcome.with_ids(trailing_metadata)] if trailing_metadata else []))
+        self._context.abort(code, details, *([self.with_ids(trailing_metadata)] if trailing_metadata else []))
 
     def abort_with_status(self, status: Any) -> None:
-        self.outcome.code = status.code
+        self.code = status.code
         self._context.abort_with_status(status)
 
     def tell(self) -> None:
         """Send the ids, if nothing was sent yet and somebody is there."""
-        if not self.outcome.told:
+        if not self.told:
             # grpc raises bare exceptions for calls that have ended: then nobody is there to be told.
             with suppress(Exception):
                 self.send_initial_metadata(())

@@ -43,14 +43,14 @@ class SpanhouseSampler(Sampler):
         """Whether a span is kept, and with which trace state."""
         config = self._current()
         parent = get_current_span(parent_context).get_span_context()
-        # An empty one says nothing.
-        state = (parent.trace_state or None) if parent.is_valid else None
         if parent.is_valid and not parent.is_remote:
             if not parent.trace_flags.sampled:
-                return SamplingResult(Decision.DROP, None, state)
+                return SamplingResult(Decision.DROP, None, parent.trace_state)
             if config.enabled and not (config.excluded_paths and config.excludes(name, attributes)):
-                return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, state)
-        elif (
+                return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, parent.trace_state)
+        # An empty one says nothing.
+        state = (parent.trace_state or None) if parent.is_valid else None
+        if (
             config.enabled
             and (not config.threshold or randomness(trace_id, state) >= config.threshold)
             and not (config.excluded_paths and config.excludes(name, attributes))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
@@ -68,7 +68,7 @@ class Serving:
             self.span.set_attributes(injection.attributes)
         return injection
 
-    def response_headers(self) -> list[tuple[str, str]]:
+    def response_headers(self) -> tuple[tuple[str, str], ...]:
         """What tells the caller of the ids."""
         return ids(self.span)
 
@@ -123,12 +123,18 @@ class Serving:
         self.span.end()
 
 
+def anything_fails() -> bool:
+    """Whether requests may fail on purpose at the moment."""
+    following = follower()
+    return following is not None and following.injects
+
+
 def request_span() -> Span:
     """The span of the request that is worked on, as far as is known, whichever were made within it; else the current one."""
     return _request_span.get(None) or trace.get_current_span()
 
 
-def with_new(pairs: list[tuple[Any, Any]], additional: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+def with_new(pairs: list[tuple[Any, Any]], additional: Iterable[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
     """Headers, and of additional ones (names in lower case) those that are not there yet."""
     names = {name.lower() for name, _ in pairs}
     return [*pairs, *(pair for pair in additional if pair[0] not in names)]

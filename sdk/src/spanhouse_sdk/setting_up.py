@@ -9,18 +9,16 @@ from importlib.metadata import entry_points
 from typing import Final
 
 from opentelemetry import propagate, trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from spanhouse_sdk.ending import PromptlyEndingProcessor
+from spanhouse_sdk.propagation import TracePropagator
 from spanhouse_sdk.sampler import SpanhouseSampler
 from spanhouse_sdk.settings import Settings
 from spanhouse_sdk.state import follow
-from spanhouse_sdk.xtrace import XTracePropagator, XTraceResponsePropagator
+from spanhouse_sdk.xtrace import XTraceResponsePropagator
 
 _log = logging.getLogger("spanhouse_sdk")
 _EXPORTERS: Final = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -63,8 +61,7 @@ def setup(
 
 def _set_up(settings: Settings, exporter: SpanExporter | None) -> TracerProvider:
     if not os.environ.get("OTEL_PROPAGATORS"):
-        parts = [TraceContextTextMapPropagator(), W3CBaggagePropagator(), XTracePropagator()]
-        propagate.set_global_textmap(CompositePropagator(parts))
+        propagate.set_global_textmap(TracePropagator())
     following = follow(settings)
     provider = TracerProvider(
         sampler=SpanhouseSampler(lambda: following.config), resource=Resource.create({SERVICE_NAME: settings.service})

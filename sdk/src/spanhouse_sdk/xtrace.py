@@ -105,20 +105,28 @@ def are_told(headers: Iterable[tuple[Any, Any]]) -> bool:
     return False
 
 
-def ids(span: Span) -> list[tuple[str, str]]:
+def ids(span: Span) -> tuple[tuple[str, str], ...]:
     """Headers with the ids of a span and of its parent; none of a span that has no ids."""
     found = own_ids(span)
     # Spans that are not recorded know of no parent.
     parent = getattr(span, "parent", None)
-    if found and parent is not None:
-        found.append((PARENT_SPAN_ID, f"{parent.span_id:016x}"))
-    return found
+    return (*found, (PARENT_SPAN_ID, span_id_text(parent.span_id))) if found and parent is not None else found
 
 
-def own_ids(span: Span) -> list[tuple[str, str]]:
+def own_ids(span: Span) -> tuple[tuple[str, str], ...]:
     """Headers with the ids of a span alone."""
     own = span.get_span_context()
-    return [(TRACE_ID, f"{own.trace_id:032x}"), (SPAN_ID, f"{own.span_id:016x}")] if own.is_valid else []
+    return ((TRACE_ID, trace_id_text(own.trace_id)), (SPAN_ID, span_id_text(own.span_id))) if own.is_valid else ()
+
+
+def trace_id_text(trace_id: int) -> str:
+    """A trace id as 32 hexadecimal digits; by way of bytes, as formats take twice as long."""
+    return trace_id.to_bytes(16).hex()
+
+
+def span_id_text(span_id: int) -> str:
+    """A span id as 16 hexadecimal digits."""
+    return span_id.to_bytes(8).hex()
 
 
 def _get(carrier: CarrierT, name: str, getter: Getter[CarrierT]) -> list[str] | None:
