@@ -1,8 +1,10 @@
-"""What the SDK costs a request beside plain OpenTelemetry: `python sdk/bench/overhead.py [http|grpc|http-query|grpc-query]`.
+"""What the SDK costs a request beside plain OpenTelemetry: `python sdk/bench/overhead.py [CASE...]`, with the cases of `CASES`.
 
 The same service with OpenTelemetry's own instrumentation answers requests: over HTTP made of FastAPI, without a network in
 between; over gRPC made of grpc.aio, with its client in the same process. Its handler makes one span and answers, and does nothing
 else, unless it is to make a query: then it reads twenty rows from SQLite, by OpenTelemetry's instrumentation, and answers JSON.
+All traces are kept, a tenth of them, or none (`http-tenth`, `http-off`): by the tracing config, and plain by a sampler that keeps
+as many.
 
 One process is plain. In another are the sampler, the propagators, ids in answers, and the middleware or interceptor. Over gRPC
 there is a third: plain, but calls have as many headers, of the same size, as with the SDK, and what they say is constant. That is
@@ -28,16 +30,20 @@ PROCESSES, ROUNDS, REQUESTS = 7, 30, 60
 """Processes of each kind, one after the other; portions of each; requests of a portion."""
 WARMING = 4
 """Portions that do not count."""
+RATES = {"tenth": 0.1, "off": 0.0}
 _TRACEPARENT = "00-{:032x}-00f067aa0ba902b7-01"
+_SCATTER = 0x9E3779B97F4A7C15F39CC0605CEDC835
+"""Numbers times this, modulo 2**128, are evenly distributed, as ids of traces are."""
 _HEADERS = (("x-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736"), ("x-span-id", "00f067aa0ba902b7"))
 Ask = Callable[[int], Awaitable[Any]]
 """Makes one request, which has a number."""
 
 
-def _set_up(kind: str) -> None:
+def _set_up(kind: str, rate: float) -> None:
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
     class Nowhere(SpanExporter):
         def export(self, spans: Any) -> SpanExportResult:
@@ -48,7 +54,9 @@ def _set_up(kind: str) -> None:
 
         spanhouse_sdk.setup("bench", instrument=False, exporter=Nowhere())
     else:
-        provider = TracerProvider()
+        sampler = TraceIdRatioBased(rate)
+        # As by default, but that the caller does not decide.
+        provider = TracerProvider(ParentBased(sampler, remote_parent_sampled=sampler) if rate < 1 else None)
         provider.add_span_processor(BatchSpanProcessor(Nowhere()))
         trace.set_tracer_provider(provider)
     if kind == "headers":
@@ -137,7 +145,7 @@ async def _http(kind: str, handler: str) -> AsyncIterator[Ask]:
                 (b"host", b"cart"),
                 (b"user-agent", b"bench"),
                 (b"accept", b"application/json"),
-                (b"traceparent", _TRACEPARENT.format(number + 1).encode()),
+                (b"traceparent", _TRACEPARENT.format((number + 1) * _SCATTER % 2**128).encode()),
             ],
         }
         await app(scope, receive, send)
@@ -159,7 +167,7 @@ async def _grpc(kind: str, handler: str) -> AsyncIterator[Ask]:
 
     async def cart(request: bytes, context: Any) -> bytes:
         if kind == "headers":
-            context.set_trailing_metadata(_HEADERS)
+            context.set_trailing_metadata(_HEADERS[:1])
         return json.dumps(work()).encode()
 
     handlers = {"Get": grpc.unary_unary_rpc_method_handler(cart)}
@@ -179,14 +187,14 @@ async def _grpc(kind: str, handler: str) -> AsyncIterator[Ask]:
 
 PROTOCOLS = {"http": _http, "grpc": _grpc}
 KINDS = {"http": ("plain", "spanhouse"), "grpc": ("plain", "headers", "spanhouse")}
-CASES = ("http", "grpc", "http-query", "grpc-query")
+CASES = ("http", "grpc", "http-query", "grpc-query", "http-tenth", "grpc-tenth", "http-off", "grpc-off")
 
 
 async def _work(case: str, kind: str) -> None:
     """Make a portion of requests for each line that is read, and write how long that took, nanoseconds of this thread."""
-    _set_up(kind)
-    protocol, _, handler = case.partition("-")
-    async with PROTOCOLS[protocol](kind, handler) as ask:
+    protocol, _, variant = case.partition("-")
+    _set_up(kind, RATES.get(variant, 1.0))
+    async with PROTOCOLS[protocol](kind, variant) as ask:
         for _ in sys.stdin:
             began = time.thread_time_ns()
             for number in range(REQUESTS):
@@ -196,11 +204,14 @@ async def _work(case: str, kind: str) -> None:
 
 def _times(case: str) -> dict[str, float]:
     """Microseconds of a request in one process of each kind."""
-    kinds = KINDS[case.partition("-")[0]]
+    protocol, _, variant = case.partition("-")
+    kinds = KINDS[protocol]
+    # No collector answers, so the rate is what holds until one has.
+    environment = {"SPANHOUSE_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_SAMPLER_ARG": str(RATES.get(variant, 1.0))}
     processes = {
         kind: subprocess.Popen(
             [sys.executable, __file__, case, kind],
-            env={**os.environ, "SPANHOUSE_ENDPOINT": "http://127.0.0.1:1"},
+            env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

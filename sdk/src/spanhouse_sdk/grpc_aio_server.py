@@ -24,10 +24,10 @@ from spanhouse_sdk.serving import anything_fails
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
-    """See the module."""
+    """See the module, and `ServerInterceptor` for what it takes."""
 
-    def __init__(self) -> None:
-        self._wrapped = Wrapped(_unary, _stream)
+    def __init__(self, *, span_ids: bool = False) -> None:
+        self._wrapped = Wrapped(_unary, _stream, span_ids=span_ids)
 
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Find who works on a call, and stand in front."""
@@ -44,9 +44,9 @@ def _unary(behavior: Behavior, method: Method) -> Behavior:
         span = trace.get_current_span()
         if span.get_span_context().is_valid and not anything_fails():
             # As nearly always: the span is of others, who end it. This is to take as little time as it can.
-            return await behavior(request, _Context(context, span))
+            return await behavior(request, _Context(context, method.ids(span)))
         serving = method.begin(context)
-        told = _Context(context, serving.span, serving)
+        told = _Context(context, method.ids(serving.span), serving)
         token = contexts.attach(serving.context)
         try:
             injection = serving.injection(method.path)
@@ -78,7 +78,7 @@ def _stream(behavior: Behavior, method: Method) -> Behavior:
 def _generating(behavior: Behavior, method: Method) -> Behavior:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         serving = method.begin(context)
-        told = _Context(context, serving.span, serving)
+        told = _Context(context, method.ids(serving.span), serving)
         # Of a call that is cancelled half-way, nobody asks for another response.
         context.add_done_callback(told.ended)
         responses = behavior(request, told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from opentelemetry.trace import Span
 
 from spanhouse_sdk.failures import Failure
 from spanhouse_sdk.serving import Serving, with_new
-from spanhouse_sdk.xtrace import SPAN_ID, TRACE_ID, own_ids
+from spanhouse_sdk.xtrace import SPAN_ID, TRACE_ID, Headers
 
 _CODES: Final = {
     400: grpc.StatusCode.INTERNAL,
@@ -43,14 +43,14 @@ def code_of(failure: Failure) -> grpc.StatusCode:
     return grpc.StatusCode.DEADLINE_EXCEEDED if failure.type == "timeout" else _CODES.get(failure.status, grpc.StatusCode.UNKNOWN)
 
 
-def response_ids(metadata: Iterable[Any] | None) -> tuple[str, str] | None:
-    """The ids of trace and span that a server has told in its metadata.
+def response_ids(metadata: Iterable[Any] | None) -> tuple[str, str | None] | None:
+    """The ids of trace and span that a server has told in its metadata; many tell that of the trace alone.
 
     Args:
         metadata: `call.trailing_metadata()`, or before the end of a stream `call.initial_metadata()`.
     """
     found = dict(metadata or ())
-    return (found[TRACE_ID], found[SPAN_ID]) if TRACE_ID in found and SPAN_ID in found else None
+    return (found[TRACE_ID], found.get(SPAN_ID)) if TRACE_ID in found else None
 
 
 def outgoing(metadata: Iterable[Any] | None) -> list[tuple[str, Any]]:
@@ -65,10 +65,12 @@ class Method:
 
     Args:
         path: `/package.Service/Method`.
+        ids: what an answer tells of a span.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, ids: Callable[[Span], Headers]) -> None:
         self.path = path
+        self.ids = ids
         self._name = path.removeprefix("/")
         service, _, called = self._name.partition("/")
         self._attributes = {"rpc.system": "grpc", "rpc.service": service, "rpc.method": called}
@@ -91,7 +93,7 @@ class CallContext:
 
     Args:
         context: of grpc's.
-        span: whose ids are told.
+        ids: that are told.
         serving: the call, as something that is worked on, if it is known how the call ends.
 
     Attributes:
@@ -103,11 +105,11 @@ class CallContext:
     told = False
     _error: Exception | None = None
 
-    def __init__(self, context: Any, span: Span, serving: Serving | None = None) -> None:
+    def __init__(self, context: Any, ids: Headers, serving: Serving | None = None) -> None:
         self._context = context
-        self._span = span
+        self._ids = ids
         self._serving = serving
-        context.set_trailing_metadata(own_ids(span))
+        context.set_trailing_metadata(ids)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -123,7 +125,7 @@ class CallContext:
 
     def with_ids(self, metadata: Iterable[Any]) -> tuple[tuple[str, Any], ...]:
         """The metadata of an answer, in which the ids are told."""
-        return tuple(with_new(list(metadata), own_ids(self._span)))
+        return tuple(with_new(list(metadata), self._ids))
 
     def failed(self, error: Exception) -> None:
         """An exception ends the call. Those that follow from `abort` say nothing new."""

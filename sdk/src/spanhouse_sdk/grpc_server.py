@@ -3,8 +3,8 @@
     grpc.server(executor, interceptors=[ServerInterceptor()])
 
 Where OpenTelemetry's own instrumentation stands in front, its spans are used. Ids are in the trailing metadata of answers, where
-they cost least, and in the initial metadata of streams, which may be cancelled before their end. They are those of the trace and
-the span. That of the parent stays out: callers know what they have sent, and every header takes time.
+they cost least, and in the initial metadata of streams, which may be cancelled before their end. They are those of the trace, and
+of the span for those who want it: every header takes each call about a hundredth of its time.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from opentelemetry import trace
 from spanhouse_sdk.failures import Injection
 from spanhouse_sdk.grpc_metadata import CallContext, Method, code_of
 from spanhouse_sdk.serving import anything_fails
+from spanhouse_sdk.xtrace import own_ids, trace_id_alone
 
 _STEP_S: Final = 0.1
 _END: Final = object()
@@ -27,10 +28,14 @@ _REMEMBERED: Final = 1024
 
 
 class ServerInterceptor(grpc.ServerInterceptor):
-    """See the module."""
+    """See the module.
 
-    def __init__(self) -> None:
-        self._wrapped = Wrapped(unary, stream)
+    Args:
+        span_ids: whether answers tell the id of the server's span beside that of the trace.
+    """
+
+    def __init__(self, *, span_ids: bool = False) -> None:
+        self._wrapped = Wrapped(unary, stream, span_ids=span_ids)
 
     def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
         """Find who works on a call, and stand in front."""
@@ -47,11 +52,13 @@ class Wrapped:
 
     Args:
         one, many: make what stands in front, for one response and for many.
+        span_ids: whether answers tell the id of the span beside that of the trace.
     """
 
-    def __init__(self, one: Wrapper, many: Wrapper) -> None:
+    def __init__(self, one: Wrapper, many: Wrapper, *, span_ids: bool) -> None:
         self._one = one
         self._many = many
+        self._ids = own_ids if span_ids else trace_id_alone
         self._made: dict[str, tuple[Any, Any]] = {}
 
     def __call__(self, handler: Any, path: str) -> Any:
@@ -62,7 +69,9 @@ class Wrapped:
         kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
         wrap = self._many if handler.response_streaming else self._one
         make = getattr(grpc, f"{kind}_rpc_method_handler")
-        made = make(wrap(getattr(handler, kind), Method(path)), handler.request_deserializer, handler.response_serializer)
+        made = make(
+            wrap(getattr(handler, kind), Method(path, self._ids)), handler.request_deserializer, handler.response_serializer
+        )
         # Where any path is served, callers would make this grow.
         if len(self._made) >= _REMEMBERED:
             self._made.clear()
@@ -77,9 +86,9 @@ def unary(behavior: Behavior, method: Method) -> Behavior:
         span = trace.get_current_span()
         if span.get_span_context().is_valid and not anything_fails():
             # As nearly always: the span is of others, who end it. This is to take as little time as it can.
-            return behavior(request, _Context(context, span))
+            return behavior(request, _Context(context, method.ids(span)))
         serving = method.begin(context)
-        told = _Context(context, serving.span, serving)
+        told = _Context(context, method.ids(serving.span), serving)
         try:
             return serving.run(_worked_on, behavior, request, told, serving.injection(method.path))
         except Exception as error:
@@ -96,7 +105,7 @@ def stream(behavior: Behavior, method: Method) -> Behavior:
 
     def call(request: Any, context: Any) -> Iterator[Any]:
         serving = method.begin(context)
-        told, run = _Context(context, serving.span, serving), serving.run
+        told, run = _Context(context, method.ids(serving.span), serving), serving.run
         # Of a call that is cancelled half-way, nobody asks for another response.
         context.add_callback(told.ended)
         try:

@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 from spanhouse_sdk import failures
 from spanhouse_sdk.failures import Injection
 from spanhouse_sdk.state import follower
-from spanhouse_sdk.xtrace import ids
+from spanhouse_sdk.xtrace import Headers, ids
 
 _SCOPE = "spanhouse_sdk"
 _request_span: ContextVar[Span] = ContextVar("spanhouse_request_span")
@@ -68,7 +68,7 @@ class Serving:
             self.span.set_attributes(injection.attributes)
         return injection
 
-    def response_headers(self) -> tuple[tuple[str, str], ...]:
+    def response_headers(self) -> Headers:
         """What tells the caller of the ids."""
         return ids(self.span)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from opentelemetry import trace
 from opentelemetry.context import Context
@@ -33,6 +33,7 @@ _TRACE_ID: Final = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9
 _SPAN_ID: Final = re.compile(r"[0-9a-f]{16}", re.IGNORECASE | re.ASCII)
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _log = logging.getLogger("spanhouse_sdk")
+Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class XTracePropagator(TextMapPropagator):
@@ -105,7 +106,7 @@ def are_told(headers: Iterable[tuple[Any, Any]]) -> bool:
     return False
 
 
-def ids(span: Span) -> tuple[tuple[str, str], ...]:
+def ids(span: Span) -> Headers:
     """Headers with the ids of a span and of its parent; none of a span that has no ids."""
     found = own_ids(span)
     # Spans that are not recorded know of no parent.
@@ -113,8 +114,14 @@ def ids(span: Span) -> tuple[tuple[str, str], ...]:
     return (*found, (PARENT_SPAN_ID, span_id_text(parent.span_id))) if found and parent is not None else found
 
 
-def own_ids(span: Span) -> tuple[tuple[str, str], ...]:
-    """Headers with the ids of a span alone."""
+def trace_id_alone(span: Span) -> Headers:
+    """The header with the id of a span's trace."""
+    own = span.get_span_context()
+    return ((TRACE_ID, trace_id_text(own.trace_id)),) if own.is_valid else ()
+
+
+def own_ids(span: Span) -> Headers:
+    """Headers with the ids of a span and of its trace."""
     own = span.get_span_context()
     return ((TRACE_ID, trace_id_text(own.trace_id)), (SPAN_ID, span_id_text(own.span_id))) if own.is_valid else ()
 
