@@ -22,12 +22,15 @@ def _status(text: str) -> str:
 
 def _json_path(text: str) -> str:
     try:
-        query = jsonpath_rfc9535.compile(text)
+        jsonpath_rfc9535.compile(text)
     except (jsonpath_rfc9535.JSONPathError, RecursionError) as error:
-        raise ValueError(f"must be a JSONPath by RFC 9535, such as $.items[0].id: {error}") from None
-    if not query.singular_query():
+        raise ValueError(f"must be a JSONPath by RFC 9535, such as $.items[0].id: {str(error).splitlines()[0]}") from None
+    try:
+        # What can be compared is what is wanted here: a singular query, as the RFC calls it.
+        jsonpath_rfc9535.compile(f"$[?{text} == 0]")
+    except (jsonpath_rfc9535.JSONPathError, RecursionError):
         # Others may look at every value of a body for every other one, or match patterns that take for ever.
-        raise ValueError("must find one value by names and positions alone, such as $.items[0].id")
+        raise ValueError("must find one value by names and positions alone, such as $.items[0].id") from None
     return text
 
 

@@ -51,7 +51,8 @@ def _day_of(times: Any, unit: str) -> Any:
 
 def _days_in_month(times: Any) -> Any:
     months = times.astype("M8[M]")
-    return ((months + 1).astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
+    following = months + np.timedelta64(1, "M")
+    return (following.astype("M8[D]") - months.astype("M8[D]")).astype(np.int64)
 
 
 DATES: Final[Mapping[str, Callable[[Any], Any]]] = {
