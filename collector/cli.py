@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
         return command.execute(parsed)
     except UserError as error:
-        tell(parsed.command, error)
+        print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a command
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -41,11 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output, such as `head`, has seen enough. Nothing may be flushed to it at exit.
         sys.stdout = None
         return FAILED
-
-
-def tell(command: str, error: UserError) -> None:
-    """Say to the user of a command what is wrong."""
-    print(f"spanhouse {command}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a command
 
 
 _VARIABLES: Final = "OTEL_EXPORTER_OTLP_HEADERS and _CERTIFICATE count as in services"

@@ -7,7 +7,6 @@ acknowledged; then the query port closes; the embedded ClickHouse ends last. So 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +20,7 @@ from collector.clock import SYSTEM, Clock
 from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
 from collector.journaling import open_journal
+from collector.kernels import loading
 from collector.memory import spare_the_collector
 from collector.monitor.alerts.opening import open_alerting
 from collector.monitor.channels.opening import open_deliveries
@@ -35,7 +35,6 @@ from collector.telemetry import Telemetry
 from collector.tracing_control import TracingControl
 from config.model import Config
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseError, ClickHouseUnavailable
-from proto.warm import is_warm, warm
 
 T = TypeVar("T")
 
@@ -83,8 +82,6 @@ class Daemon:
         self._telemetry = Telemetry(version, clock)
         self.keeps = False
         """Whether what is not stored outlives the process."""
-        self.compiles = False
-        """Whether a thread compiles kernels, which nothing can keep it from finishing: the process must not wait for that."""
         self._lost_nothing = True
 
     def stop(self) -> None:
@@ -106,6 +103,7 @@ class Daemon:
             ListenError: an address cannot be listened on.
             EmbeddedStartError: the embedded ClickHouse does not start.
             JournalError: the journal cannot be used.
+            KernelError: the kernels cannot be compiled.
             StrategyFileError: the file of sampling strategies cannot be used.
         """
         try:
@@ -118,7 +116,7 @@ class Daemon:
         """As `run`. Raises _EndAskedFor, too."""
         pool = ThreadPoolExecutor(_THREADS, "work")
         async with AsyncExitStack() as rooms:
-            rooms.callback(lambda: pool.shutdown(wait=not self.compiles, cancel_futures=True))
+            rooms.callback(pool.shutdown, cancel_futures=True)
             store = None
             if self._store is not None:
                 name, exporter = self._store
@@ -177,8 +175,7 @@ class Daemon:
                 self._clock,
             )
             urls = await rooms.enter_async_context(self._serving(ports))
-            self.compiles = not is_warm()
-            kernels = asyncio.get_running_loop().run_in_executor(pool, self._load_kernels)
+            kernels = await rooms.enter_async_context(loading(pool))
             watched = []
             if self._database:
                 watched.append(await self._unless_stopped(self._database.ready()))
@@ -280,16 +277,6 @@ class Daemon:
             return await running
         finally:
             running.cancel()
-
-    def _load_kernels(self) -> None:
-        if self.compiles:
-            _log.info("compiling_kernels", note="first start of this version only, about a minute")
-        started_s = time.monotonic()
-        try:
-            warm()
-        finally:
-            self.compiles = False
-        _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))
 
     def _seconds_left(self) -> float:
         """What is left of the time for a shutdown; all of it when none has begun."""

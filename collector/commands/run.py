@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import atexit
 import importlib
 import os
 import platform
 import signal
-import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
 
-from collector.cli import FAILED, OK, UserError, tell
+from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.commands.version import spanhouse_version
 from collector.embedded.database import EmbeddedDatabase, embedded_exporter, new_password, with_owner
@@ -55,33 +53,23 @@ def execute(arguments: argparse.Namespace) -> int:
         _log.warning("open_listener", key=key, note=what)
     # What is written holds spans: nobody else's business on a shared machine. The group keeps what it was given.
     os.umask(os.umask(0o077) | 0o007)
-    daemons: list[Daemon] = []
-    status = FAILED
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            lost_nothing = runner.run(_run(config, file, version, daemons))
-        _log.info("stopped", nothing_lost=lost_nothing)
-        status = OK if lost_nothing else FAILED
+            lost_nothing = runner.run(_run(config, file, version))
     except (OSError, EmbeddedStartError, JournalError) as error:
-        tell(arguments.command, UserError(str(error)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must be told before the process is left
-        sys.excepthook(type(error), error, error.__traceback__)
-    if any(daemon.compiles for daemon in daemons):
-        # The interpreter would wait for the compiler. Its files come to their names whole, so leaving it amid one harms none.
-        atexit._run_exitfuncs()
-        os._exit(status)
-    return status
+        raise UserError(str(error)) from error
+    _log.info("stopped", nothing_lost=lost_nothing)
+    return OK if lost_nothing else FAILED
 
 
-async def _run(config: Config, file: ConfigFile, version: str, daemons: list[Daemon]) -> bool:
-    """Run a daemon, and put it into `daemons` as soon as it is made; whether nothing was lost."""
+async def _run(config: Config, file: ConfigFile, version: str) -> bool:
+    """Run a daemon; whether nothing was lost."""
     async with AsyncExitStack() as stack:
         exporter = embedded_exporter(config)
         database = await stack.enter_async_context(EmbeddedDatabase(*exporter)) if exporter else None
         # Loading the daemon's modules takes a second, in which ClickHouse starts.
         module = await asyncio.to_thread(importlib.import_module, "collector.daemon")
         daemon: Daemon = module.Daemon(config, file, version, database)
-        daemons.append(daemon)
         _obey_signals(daemon)
         return await daemon.run()
 

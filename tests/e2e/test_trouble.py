@@ -130,6 +130,17 @@ def test_an_error_at_the_start_does_not_wait_for_kernels_that_are_being_compiled
     assert lone.log.splitlines()[-1].startswith("spanhouse run: ")
 
 
+def test_a_compiler_that_fails_ends_the_start_with_its_reason(lone: Daemon, tmp_path: Path) -> None:
+    # Its process loads this when it starts; the daemon itself does not.
+    (tmp_path / "sitecustomize.py").write_text("import sys\nif 'proto.warm' in sys.orig_argv: sys.exit('no memory left')")
+    lone.environment = {"SPANHOUSE_KERNEL_CACHE": str(tmp_path / "kernels"), "PYTHONPATH": str(tmp_path)}
+    lone.launch()
+    assert lone.process is not None
+    assert lone.process.wait(START_DEADLINE_S) == 1
+    assert "no memory left" in lone.log
+    assert "the kernels cannot be compiled" in lone.log.splitlines()[-1]
+
+
 @pytest.mark.parametrize("which", ["grpc", "http", "query", "clickhouse"])
 def test_a_taken_port_is_told_with_its_address_and_what_to_do(lone: Daemon, which: str) -> None:
     port = getattr(lone.ports, which)

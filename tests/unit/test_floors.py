@@ -36,6 +36,7 @@ FLOORS = (
         "consumer",
         "fair_turns",
         "histogram",
+        "kernels",
         "ledger",
         "metrics",
         "logging",

@@ -1,0 +1,66 @@
+"""The kernels, ready before the first request: compiled once for each version, and loaded from then on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor
+from contextlib import asynccontextmanager
+
+import structlog
+
+from proto.warm import cache_directory, is_warm, warm
+
+_log = structlog.get_logger(__name__)
+
+
+class KernelError(OSError):
+    """The kernels cannot be compiled."""
+
+
+@asynccontextmanager
+async def loading(executor: Executor) -> AsyncIterator[asyncio.Task[None]]:
+    """Compile the kernels, if no earlier start has, and load them; given up when the context ends. The task raises KernelError.
+
+    Args:
+        executor: a thread to load them in.
+    """
+    task = asyncio.create_task(_load(executor), name="kernels")
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _load(executor: Executor) -> None:
+    started_s = time.monotonic()
+    if not is_warm():
+        _log.info("compiling_kernels", note="first start of this version only, about a minute")
+        await _compile()
+    await asyncio.get_running_loop().run_in_executor(executor, warm)
+    _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))
+
+
+async def _compile() -> None:
+    """Have another process compile: the compiler holds the interpreter, cannot be interrupted, and keeps 600 MB for good."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "proto.warm"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        # Ctrl-C is for the daemon.
+        start_new_session=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache_directory())},
+    )
+    try:
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            # Its files come to their names whole, so stopping it amid one harms none.
+            process.kill()
+            await process.wait()
+    if status:
+        raise KernelError(f"the kernels cannot be compiled: `{sys.executable} -m proto.warm` ended with status {status}")
