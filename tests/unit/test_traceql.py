@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.query.predicates import EVERY_SPAN, AllOf, Attribute, Comparison
+from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Attribute, Comparison, Exists, HasRelative
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.reading import (
     Combined,
@@ -207,6 +207,15 @@ def test_metrics_are_calculated_with(text: str, calculated: str) -> None:
 )
 def test_hints_say_how_many_exemplars_there_are(hints: str, said: int | bool | None) -> None:
     assert exemplars_hint("{} | rate()" + hints) is said
+
+
+def test_what_only_narrows_an_alternative_is_not_looked_for() -> None:
+    one, other = (Exists(Attribute("span", key)) for key in "ab")
+    found = read_traceql("({ span.a != nil } &>> { span.b != nil }) || ({ span.a != nil })").where
+    assert found == AnyOf((AllOf((other, HasRelative("ancestor", one))), one))
+    both = AllOf((Comparison(Attribute("span", "a"), "=", value=True), other))
+    unequal = Comparison(Attribute("span", "a"), "=", 1)
+    assert read_traceql("{ span.a = true && span.b != nil } || { span.a = 1 }").where == AnyOf((both, unequal))
 
 
 def test_a_query_may_begin_with_what_is_measured() -> None:

@@ -14,20 +14,18 @@ from typing import Final, Literal, cast
 
 from lark import Tree
 
-from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Field, HasRelative, Measured, Not, Predicate
+from collector.query.predicates import EVERY_SPAN, AllOf, Field, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
 from collector.query.traceql.fields import Place
 from collector.query.traceql.grammar import words_of
 from collector.query.traceql.numbers import Constant, constant_of
-from collector.query.traceql.sets import read_sets
+from collector.query.traceql.sets import LARGEST_PREDICATE, read_sets, size_of
 from collector.query.traceql.source import Source, Words, words
 from collector.query.traceql.stages import ONLY_NARROWED, RANKS, Kept, Pipeline, Ranked, call_of, read_kept, read_rank
 from config.ottl_grammar import OttlError
 
 _MOST_METRICS: Final = 10
-_LARGEST_PREDICATE: Final = 500
-"""Comparisons after sets are joined, which a query makes the store do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,24 +207,6 @@ def _read_pipeline(source: Source, tree: Words, *, serves_metrics: bool) -> Pipe
         else:
             pipeline.call(call_of(stage))
     chosen = pipeline.metric.selection if isinstance(pipeline.metric, Contrast) else EVERY_SPAN
-    if _size(AllOf((pipeline.where, chosen)), {}) > _LARGEST_PREDICATE:
+    if size_of(AllOf((pipeline.where, chosen))) > LARGEST_PREDICATE:
         raise source.error(tree, "asks for too much at once: sets within sets are looked for again and again")
     return pipeline
-
-
-def _size(predicate: Predicate, known: dict[int, int]) -> int:
-    """How many comparisons the predicate has when it is written out, although parts of it may be the same objects."""
-    if id(predicate) not in known:
-        match predicate:
-            case AllOf(terms) | AnyOf(terms):
-                size = sum(_size(term, known) for term in terms)
-            case HasRelative("sibling", term):
-                size = 3 * _size(term, known)
-            case Not(term) | HasRelative(_, term):
-                size = _size(term, known)
-            case Measured():
-                size = 1 + _size(predicate.term, known)
-            case _:
-                size = 1
-        known[id(predicate)] = size
-    return known[id(predicate)]

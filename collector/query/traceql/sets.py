@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, HasRelative, Not, Predicate
+from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, HasRelative, Measured, Not, Predicate
 from collector.query.traceql.conditions import read_condition
 from collector.query.traceql.source import Source, Words, words
 
@@ -17,6 +18,9 @@ _RELATIVES: Final[dict[str, tuple[_Relative, _Relative]]] = {
     "~": ("sibling", "sibling"),
 }
 """What joins two sets → what of a span in the right one is in the left one, and the other way round."""
+
+LARGEST_PREDICATE: Final = 500
+"""Comparisons after sets are joined, which a query makes the store do."""
 
 
 def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
@@ -33,8 +37,20 @@ def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
         return _related(source, tree, depth)
     terms = tuple(read_sets(source, words(child), depth + 1) for child in tree.children)
     if tree.data == "sets":
-        return AnyOf(terms)
+        return _any_of(terms)
     return AllOf((AnyOf(terms), *(HasRelative("anybody", term) for term in terms)))
+
+
+def _any_of(terms: Sequence[Predicate]) -> Predicate:
+    """Any of the terms, without those that only narrow another one: `({ .a } &>> { .b }) || { .a }` needs no `.a` above a `.b`,
+    which is far more to look for than the rest."""
+    flat = [part for term in terms for part in (term.terms if isinstance(term, AnyOf) else (term,))]
+    if size_of(AnyOf(tuple(flat))) > LARGEST_PREDICATE:
+        return AnyOf(tuple(terms))
+    # By what is written, since 1 and true are equal to Python.
+    alternatives = {repr(term) for term in flat}
+    kept = [term for term in flat if not (isinstance(term, AllOf) and any(repr(part) in alternatives for part in term.terms))]
+    return AnyOf(tuple(kept))
 
 
 def _related(source: Source, tree: Words, depth: int) -> Predicate:
@@ -51,3 +67,25 @@ def _related(source: Source, tree: Words, depth: int) -> Predicate:
         else:
             found = AllOf((right, related))
     return found
+
+
+def size_of(predicate: Predicate) -> int:
+    """How many comparisons the predicate has when it is written out, although parts of it may be the same objects."""
+    return _size(predicate, {})
+
+
+def _size(predicate: Predicate, known: dict[int, int]) -> int:
+    if id(predicate) not in known:
+        match predicate:
+            case AllOf(terms) | AnyOf(terms):
+                size = sum(_size(term, known) for term in terms)
+            case HasRelative("sibling", term):
+                size = 3 * _size(term, known)
+            case Not(term) | HasRelative(_, term):
+                size = _size(term, known)
+            case Measured():
+                size = 1 + _size(predicate.term, known)
+            case _:
+                size = 1
+        known[id(predicate)] = size
+    return known[id(predicate)]
