@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
 from collector.errors import Refused
@@ -95,6 +96,7 @@ class Runner(web.AppRunner):
 
     Args:
         shutdown_timeout_s: how long requests may go on when it is cleaned up.
+        base_path: what is taken off the paths of requests that begin so, before the application sees them.
     """
 
     def __init__(
@@ -104,18 +106,28 @@ class Runner(web.AppRunner):
         refuse: Refusal,
         *,
         shutdown_timeout_s: float = 60.0,
+        base_path: str = "",
         **options: Any,
     ) -> None:
         super().__init__(application, shutdown_timeout=shutdown_timeout_s)
+        self._base_path = base_path
         self._limits = limits
         self._refuse = refuse
         self._options = options
 
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return Connections(
-            server.request_handler, self._limits, self._refuse, request_factory=server.request_factory, **self._options
-        )
+        base_path, make = self._base_path, server.request_factory
+
+        def without_base_path(message: RawRequestMessage, *arguments: Any) -> web.BaseRequest:
+            path = message.url.raw_path
+            if path == base_path or path.startswith(f"{base_path}/"):
+                url = message.url.with_path(path.removeprefix(base_path) or "/", encoded=True, keep_query=True)
+                message = message._replace(path=str(url), url=url)
+            return make(message, *arguments)
+
+        factory = without_base_path if base_path else make
+        return Connections(server.request_handler, self._limits, self._refuse, request_factory=factory, **self._options)
 
 
 class HttpConnection(RequestHandler):

@@ -12,7 +12,7 @@ from aiohttp import web
 from collector.access import Gates
 from collector.api.app import build_application, build_runner, build_sampling_application
 from collector.api.guard import Guard
-from collector.api.routing import QuerySettings
+from collector.api.routing import BASE_PATH, QuerySettings
 from collector.clock import Clock
 from collector.fair_turns import TurnLimits, Turns
 from collector.health import Health
@@ -61,6 +61,7 @@ class Port:
         self._address = settings.address
         self._tls = settings.tls
         self._runner = build_runner(application)
+        self._base_path = application.get(BASE_PATH, "")
         self._listener: asyncio.Server | None = None
         self.url = ""
         """Where it answers, once started."""
@@ -82,7 +83,8 @@ class Port:
             await self._runner.cleanup()
             raise listen_error(str(self._address), f"{self._key}.endpoint", error) from None
         scheme = "https" if encryption else "http"
-        self.url = f"{scheme}://{TcpAddress(host, self._listener.sockets[0].getsockname()[1])}"
+        address = TcpAddress(host, self._listener.sockets[0].getsockname()[1])
+        self.url = f"{scheme}://{address}{self._base_path}"
 
     async def stop(self) -> None:
         """Cancel what is being answered, and close."""
@@ -147,6 +149,7 @@ class Ports:
         application = build_application(
             self.store.client if self.store else None,
             queries,
+            base_path=settings.base_path,
             guard=Guard(
                 self.gates.gate("read", settings.auth, from_header=settings.workspaces.from_header),
                 hosts=settings.allowed_hosts,

@@ -1,9 +1,10 @@
 """What runs beside the pipeline: the `extensions` section."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from config.access import Auth, QueryWorkspaces, TokensExtension
 from config.alerting import AlertingExtension
@@ -14,6 +15,8 @@ from config.remote_sampling import RemoteSamplingExtension
 from config.section import Section
 from config.tls import ServerTls
 from config.values import TcpAddress, TcpEndpoint, refuse_booleans
+
+_BASE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 
 
 class QueryExtension(Section):
@@ -30,6 +33,9 @@ class QueryExtension(Section):
     """Whether `/metrics` answers everybody. Else it asks for a token that reads every workspace, since it tells of all."""
     insecure_listen: bool = False
     """Consent to listen beyond this machine although whoever comes is let in."""
+    base_path: str = ""
+    """What stands in front of all paths for those who come through a proxy, such as `/spanhouse`. The proxy may pass it on, or
+    take it off: without it, everything is answered as well."""
     allowed_hosts: tuple[str, ...] = ()
     """Names under which clients reach it, as a proxy in front may pass on. While it listens on loopback, requests for any other
     name than loopback's and these are refused, so that no web page can make a name of its own lead here."""
@@ -44,6 +50,13 @@ class QueryExtension(Section):
     reference_only: ClassVar[Mapping[str, str]] = {
         "cors": "serve pages that query spans from the same origin, through a proxy",
     }
+
+    @field_validator("base_path")
+    @classmethod
+    def _is_a_path(cls, path: str) -> str:
+        if not _BASE_PATH.fullmatch(path):
+            raise ValueError("must be a path such as /spanhouse, of letters, digits, -, ., _ and ~")
+        return path.rstrip("/")
 
     @property
     def address(self) -> TcpAddress:

@@ -50,6 +50,7 @@ from collector.api.openapi_page import POLICY, openapi_page
 from collector.api.page import page_routes
 from collector.api.problems import FORMS, problems
 from collector.api.routing import (
+    BASE_PATH,
     CONFIGS,
     EXPLAINERS,
     JSON,
@@ -125,6 +126,7 @@ def build_application(
     client: ClickHouseClient | None,
     settings: QuerySettings | None = None,
     *,
+    base_path: str = "",
     guard: Guard | None = None,
     turns: Turns | None = None,
     accounts: Ledger | None = None,
@@ -140,6 +142,7 @@ def build_application(
 
     Args:
         client: to the store; without one, only that is answered which needs none.
+        base_path: what stands in front of all paths for those who come through a proxy.
         guard: who may ask; everybody, in any workspace, when None.
         turns: how many are answered at once; as many as is usual when None.
         accounts: what became of every span; an empty one when None.
@@ -176,6 +179,7 @@ def build_application(
     if running is not None:
         routes = (*routes, *configuration.ROUTES)
         application[RUNNING] = running
+    application[BASE_PATH] = base_path
     application[SETTINGS] = settings
     application[LEDGER] = accounts or Ledger()
     application[EXPLAINERS] = {} if explainers is None else explainers
@@ -190,8 +194,8 @@ def build_application(
     if client is not None:
         application.router.add_routes(dialects.ROUTES)
     application[FORMS] = dialects.FORMS
-    _describe(application, routes)
-    application.router.add_routes(page_routes())
+    _describe(application, routes, base_path)
+    application.router.add_routes(page_routes(base_path))
     if strategies is not None:
         application[STRATEGIES] = strategies
         application.router.add_routes([web.get(path, sampling_strategy) for path in PATHS])
@@ -199,9 +203,11 @@ def build_application(
     return application
 
 
-def _describe(application: web.Application, routes: Iterable[Route]) -> None:
+def _describe(application: web.Application, routes: Iterable[Route], base_path: str) -> None:
     """Serve what there is to ask for, for programs and for readers."""
     document = openapi_document(routes)
+    if base_path:
+        document["servers"] = [{"url": base_path}]
     json, page = orjson.dumps(document), openapi_page(document)
 
     async def openapi(_: web.Request) -> web.Response:
@@ -232,4 +238,10 @@ def _guarded(guard: Guard, limits: ConnectionLimits, *further: Middleware) -> we
 
 def build_runner(application: web.Application) -> web.AppRunner:
     """A runner that cancels a request's handler, and with it its query, when the client leaves."""
-    return Runner(application, application[_LIMITS], application[_GUARD].refuse_head, handler_cancellation=True)
+    return Runner(
+        application,
+        application[_LIMITS],
+        application[_GUARD].refuse_head,
+        base_path=application.get(BASE_PATH, ""),
+        handler_cancellation=True,
+    )

@@ -11,7 +11,7 @@ from collector.api.bodies import invalid_body
 from collector.api.load_test_runs import LOAD_TESTS, RUN, run_as_json
 from collector.api.objects import ID, ObjectApi
 from collector.api.problems import Problem
-from collector.api.routing import CALLER, JSON, Route
+from collector.api.routing import CALLER, JSON, Route, made_at
 from collector.api.versioned import answer_json
 from collector.egress.destination import EgressRefused
 from collector.monitor.load import definition
@@ -50,8 +50,8 @@ async def start_load_test(request: web.Request) -> web.Response:
         raise Problem(400, "Secret cannot be used", f"A secret that a header names: {error}.") from None
     except OSError as error:
         raise Problem(400, "Target not found", f"The host of the URL has no address: {error}.") from None
-    location = f"/api/v1/workspaces/{caller.workspace}/load-test-runs/{run.id}"
-    return answer_json(run_as_json(run), 201, Location=location)
+    path = f"/api/v1/workspaces/{caller.workspace}/load-test-runs/{run.id}"
+    return answer_json(run_as_json(run), 201, **made_at(request, path))
 
 
 _START: Final = Route(

@@ -19,7 +19,7 @@ from collector.api import params, schemas
 from collector.api.bodies import read_object, validated
 from collector.api.cursors import cursor, next_cursor
 from collector.api.problems import Problem, Refusal
-from collector.api.routing import CALLER, JSON, OBJECTS, Role, Route
+from collector.api.routing import CALLER, JSON, OBJECTS, Role, Route, made_at
 from collector.api.versioned import (
     VERSIONS,
     answer_json,
@@ -221,7 +221,7 @@ class ObjectApi(Generic[S]):
         await check_room(request, store, self.noun)
         made = await store.create(caller.workspace, settings, caller.principal.name)
         self._tell("created", made)
-        return answer_with(made, 201, Location=f"{request.path}/{made.id}")
+        return answer_with(made, 201, **made_at(request, f"{request.path}/{made.id}"))
 
     async def _get(self, request: web.Request) -> web.Response:
         return answer_with(await self.named(request))

@@ -28,6 +28,8 @@ _OWN: Final = frozenset({"", "assets", "icon.svg", *VIEWS})
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 """Names in `assets` have a hash of what is in them."""
 _WORTH_PACKING: Final = 1024
+_BELOW: Final = b'="./'
+"""How the page's document names what lies below the path that it is served at."""
 
 
 def is_page(path: str) -> bool:
@@ -36,10 +38,12 @@ def is_page(path: str) -> bool:
     return first in _OWN
 
 
-def page_routes() -> list[web.RouteDef]:
-    """Where the page and its files are."""
+def page_routes(base_path: str = "") -> list[web.RouteDef]:
+    """Where the page and its files are; it asks for all that it needs below a path."""
     bundle = Path(str(files("collector"))) / "web" / "bundle"
-    index = partial(_answer, bundle.joinpath("index.html"), "no-cache")
+    file = bundle.joinpath("index.html")
+    document = _as_it_is_and_packed(file.read_bytes().replace(_BELOW, b'="%s/' % base_path.encode()))
+    index = partial(_answer_with, document, file.name, "no-cache")
     routes = [web.get("/", index)]
     for view in VIEWS:
         routes += [web.get(f"/{view}", index), web.get(f"/{view}/{{rest:.*}}", index)]
@@ -50,17 +54,25 @@ def page_routes() -> list[web.RouteDef]:
 
 
 async def _answer(file: Path, caching: str, request: web.Request) -> web.Response:
-    plain, packed = _content(file)
+    return await _answer_with(_content(file), file.name, caching, request)
+
+
+async def _answer_with(content: tuple[bytes, bytes], name: str, caching: str, request: web.Request) -> web.Response:
+    plain, packed = content
     headers = {"Cache-Control": caching, "Content-Security-Policy": POLICY, "Vary": "Accept-Encoding"}
     if packed and "gzip" in request.headers.get("Accept-Encoding", ""):
-        return web.Response(body=packed, content_type=_media_type(file.name), headers={**headers, "Content-Encoding": "gzip"})
-    return web.Response(body=plain, content_type=_media_type(file.name), headers=headers)
+        return web.Response(body=packed, content_type=_media_type(name), headers={**headers, "Content-Encoding": "gzip"})
+    return web.Response(body=plain, content_type=_media_type(name), headers=headers)
 
 
 @cache
 def _content(file: Path) -> tuple[bytes, bytes]:
-    """What a file holds, as it is and packed; the latter empty where that is not worth it."""
-    plain = file.read_bytes()
+    """What a file holds, as `_as_it_is_and_packed`."""
+    return _as_it_is_and_packed(file.read_bytes())
+
+
+def _as_it_is_and_packed(plain: bytes) -> tuple[bytes, bytes]:
+    """The latter empty where it is not worth it."""
     return plain, gzip.compress(plain, 9, mtime=0) if len(plain) > _WORTH_PACKING else b""
 
 

@@ -50,6 +50,8 @@ class QuerySettings:
     max_objects: int = 20_000
 
 
+BASE_PATH: Final = web.AppKey("base_path", str)
+"""What stands in front of all paths for those who come through a proxy; empty for nothing."""
 STORE: Final = web.AppKey("store", SpanStore)
 CONFIGS: Final = web.AppKey("configs", ConfigStore)
 OBJECTS: Final = web.AppKey("objects", Objects)
@@ -63,6 +65,11 @@ EXPLAINERS: Final[web.AppKey[Mapping[str, Explainer]]] = web.AppKey("explainers"
 """Id of an exporter → who decides about traces on the way to it."""
 SETTINGS: Final = web.AppKey("settings", QuerySettings)
 NOW: Final[web.AppKey[Callable[[], int]]] = web.AppKey("now", Callable[[], int])  # type: ignore[arg-type]  # a callable type is no class
+
+
+def made_at(request: web.Request, path: str) -> dict[str, str]:
+    """The header that says where something is that was made."""
+    return {"Location": f"{request.app[BASE_PATH]}{path}"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collector.api.lasting import EXECUTIONS as SENDING
 from collector.api.lasting import lasting
 from collector.api.objects import ID, ObjectApi
 from collector.api.problems import Problem
-from collector.api.routing import CALLER, JSON, STORE, Route
+from collector.api.routing import CALLER, JSON, STORE, Route, made_at
 from collector.api.turns import refusal_of
 from collector.api.versioned import answer_json, path_id
 from collector.egress.destination import EgressRefused
@@ -53,8 +53,8 @@ async def execute_saved_request(request: web.Request) -> web.Response:
         raise Problem(400, "TLS cannot be used", str(error)) from None
     except Busy as busy:
         raise refusal_of(busy) from None
-    location = f"/api/v1/workspaces/{caller.workspace}/request-executions/{made.id}"
-    return answer_json(_whole(made, await _arrived(request, [made])), 201, Location=location)
+    path = f"/api/v1/workspaces/{caller.workspace}/request-executions/{made.id}"
+    return answer_json(_whole(made, await _arrived(request, [made])), 201, **made_at(request, path))
 
 
 async def list_request_executions(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from collector.api import params, schemas
 from collector.api.bodies import invalid_body, read_object, validated
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
-from collector.api.routing import CALLER, CONFIGS, JSON, SETTINGS, Route
+from collector.api.routing import CALLER, CONFIGS, JSON, SETTINGS, Route, made_at
 from collector.api.services import NAME_CURSOR, next_cursor
 from collector.api.versioned import (
     VERSIONS,
@@ -66,7 +66,7 @@ async def create_tracing_config(request: web.Request) -> web.Response:
         detail = f"service: there is a config for {settings.service!r}, {conflict.current.id}; change that one."
         raise conflicting(detail, conflict.current) from None
     _tell("created", made)
-    return answer_with(made, 201, Location=f"{request.path}/{made.id}")
+    return answer_with(made, 201, **made_at(request, f"{request.path}/{made.id}"))
 
 
 async def list_tracing_configs(request: web.Request) -> web.Response:

@@ -3,6 +3,8 @@ import { defineConfig } from "vite";
 
 // The bundle lies in the repository and in the wheel: a machine with Python alone has the page.
 export default defineConfig({
+  // The daemon says below which path the page lies.
+  base: "./",
   plugins: [preact({ devToolsEnabled: false })],
   build: {
     outDir: "bundle",

@@ -25,6 +25,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What stands in front of all paths of the daemon, as where a proxy is in front of it; without a slash at its end. */
+export const BASE = (document.querySelector<HTMLMetaElement>('meta[name="base-path"]')?.content ?? "").replace(/^\.?\/$|\/$/, "");
+
 const TOKEN_KEY = "spanhouse.token";
 
 /** The token of the person at the page, for as long as the tab is open. */
@@ -78,7 +81,7 @@ export async function askRaw(path: string, asking: Asking = {}): Promise<Respons
   if (asking.body !== undefined) headers["Content-Type"] = "application/json";
   let answer: Response;
   try {
-    answer = await fetch(urlOf(path, asking.query), {
+    answer = await fetch(BASE + urlOf(path, asking.query), {
       method: asking.method ?? "GET",
       headers,
       body: asking.body === undefined ? null : JSON.stringify(asking.body),

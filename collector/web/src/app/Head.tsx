@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { BASE } from "../api/client";
 import { theme, type Theme } from "../ui/theme";
 import { TimePicker } from "../time/TimePicker";
 import { linkTo, path, setParameters } from "./location";
@@ -14,7 +15,7 @@ export function Head({ shown }: { shown: View }) {
   return (
     <header class="shell-head" onKeyDown={(event) => event.key === "Escape" && setOpen(false)}>
       <a class="brand" href={linkTo("/search")}>
-        <img src="/icon.svg" width="20" height="20" alt="" /> spanhouse
+        <img src={`${BASE}/icon.svg`} width="20" height="20" alt="" /> spanhouse
       </a>
       <button type="button" class="button menu-toggle" aria-expanded={open} aria-controls="menu" onClick={() => setOpen(!open)}>
         <span aria-hidden="true">☰</span> Menu

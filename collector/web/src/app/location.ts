@@ -1,6 +1,6 @@
 // Where the page is: every state that somebody may want to share or to come back to is in the URL.
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
-import { urlOf, type Query } from "../api/client";
+import { BASE, urlOf, type Query } from "../api/client";
 
 const here = signal(new URL(window.location.href));
 window.addEventListener("popstate", () => {
@@ -8,8 +8,8 @@ window.addEventListener("popstate", () => {
   here.value = new URL(window.location.href);
 });
 
-/** The path, such as `/trace/4bf9...`. */
-export const path = computed(() => here.value.pathname);
+/** The path, such as `/trace/4bf9...`, below where the page lies. */
+export const path = computed(() => below(here.value.pathname));
 /** What stands behind the question mark. */
 export const parameters = computed(() => here.value.searchParams);
 
@@ -29,7 +29,7 @@ const KEPT = ["ws", "from", "to", "tz"] as const;
 export function linkTo(view: string, query: Query = {}): string {
   const kept: Query = {};
   for (const name of KEPT) kept[name] = parameter(name);
-  return urlOf(view, { ...kept, ...query });
+  return BASE + urlOf(view, { ...kept, ...query });
 }
 
 /** Go to a URL of the page. `replace` leaves no entry in the history. */
@@ -89,12 +89,16 @@ export function followLinks(): () => void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest("a");
     if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
-    if (!isView(new URL(link.href).pathname)) return;
+    if (!isView(below(new URL(link.href).pathname))) return;
     event.preventDefault();
     go(link.href);
   };
   document.addEventListener("click", follow);
   return () => document.removeEventListener("click", follow);
+}
+
+function below(pathname: string): string {
+  return pathname === BASE || pathname.startsWith(`${BASE}/`) ? pathname.slice(BASE.length) : pathname;
 }
 
 const ELSEWHERE = /^\/(api|docs|openapi\.json|metrics|healthz|readyz|jaeger|tempo|zipkin|prometheus)(\/|$)/;

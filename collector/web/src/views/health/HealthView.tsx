@@ -1,4 +1,5 @@
 // Whether the collector works, what became of every span that it was given, how it is configured, and who has changed what.
+import { BASE } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { parameter } from "../../app/location";
 import { ErrorNote, Loading } from "../../ui/notes";
@@ -23,7 +24,7 @@ export default function HealthView() {
       <Tabs view="/health" label="Parts of health" tabs={[["spans", "Spans"], ["configuration", "Configuration"], ["changes", "Changes"]]} />
       {tab === "configuration" ? <Configuration /> : tab === "changes" ? <Changes /> : <Accounts />}
       <p class="soft">
-        <a href="/metrics">Metrics for Prometheus</a> · <a href="/docs">What the API can do</a>
+        <a href={`${BASE}/metrics`}>Metrics for Prometheus</a> · <a href={`${BASE}/docs`}>What the API can do</a>
       </p>
     </div>
   );
