@@ -46,6 +46,11 @@ class GroupedSketches:
             np.concatenate([self.weights, other.weights]),
         )
 
+    def chosen(self, is_chosen: NDArray[np.bool_]) -> GroupedSketches:
+        """The same where the others count nothing; `is_chosen` has the shape (count,)."""
+        places = is_chosen[self.groups]
+        return GroupedSketches(self.count, self.groups[places], self.buckets[places], self.weights[places])
+
     def regrouped(self, places: NDArray[np.int64], count: int) -> GroupedSketches:
         """The same by other groups.
 

@@ -63,6 +63,11 @@ def number(value: float) -> float | str:
     return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
 
 
+def count(value: float) -> float | str:
+    """A number that is whole, unless spans stand for parts of others; then it is written like one."""
+    return int(value) if math.isfinite(value) and value == int(value) else number(value)
+
+
 def service(found: Service) -> dict[str, Any]:
     return {"name": found.name, "spanCount": found.span_count, "lastSeenUnixNano": str(found.last_seen)}
 

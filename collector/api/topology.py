@@ -99,8 +99,8 @@ def edge_facts(edge: Edge, seconds: float) -> dict[str, Any]:
 
 def _rates(calls: float, failed: float, seconds: float) -> dict[str, Any]:
     return {
-        "calls": calls,
-        "failedCalls": failed,
+        "calls": rendering.count(calls),
+        "failedCalls": rendering.count(failed),
         "callsPerSecond": calls / seconds,
         "errorRate": failed / calls if calls else 0.0,
     }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
 from collector.query.early import begun_early
 from collector.query.halves import CATCH_UP_S, MINUTES, calls_of_halves
 from collector.query.rollups import CALLS, Part, in_range, rows_of
 from collector.query.store import SpanStore, Statement
-from exporters.clickhouse.client import QueryResult
 from exporters.clickhouse.schema import table_name
+
+Answered = TypeVar("Answered")
 
 OF_WORKSPACE: Final = "Workspace = {workspace:String}"
 
@@ -61,16 +62,24 @@ async def find_is_settled(store: SpanStore, start: int, end: int, workspace: str
 
 
 async def fetch_calls(
-    store: SpanStore, statement: Callable[[bool], Statement], start: int, end: int, workspace: str
-) -> QueryResult:
+    store: SpanStore,
+    fetch: Callable[[Statement], Coroutine[Any, Any, Answered]],
+    statement: Callable[[bool], Statement],
+    start: int,
+    end: int,
+    workspace: str,
+) -> Answered:
     """The answer to a statement about the calls of [start, end), nanoseconds, that is made of what `find_is_settled` says.
 
     That is asked while the statement for the usual case is at work already; in the other case it is broken off.
 
+    Args:
+        fetch: how the statement is asked, such as `store.fetch`.
+
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    async with begun_early(store.fetch(statement(True))) as usual:
+    async with begun_early(fetch(statement(True))) as usual:
         if await find_is_settled(store, start, end, workspace):
             return await usual
-    return await store.fetch(statement(False))
+    return await fetch(statement(False))

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
 
-from collector import sketch
+import numpy as np
+from numpy.typing import NDArray
+
 from collector.calls import BY_USER, NODES, SERVICES, TO_DATABASE
+from collector.grouped_sketches import GroupedSketches
 from collector.query.call_rows import call_rows, fetch_calls
 from collector.query.halves import COLUMNS
+from collector.query.native_values import array_of, sketches_of, strings_of
 from collector.query.percentiles import PERCENTILES
 from collector.query.rollups import CALLS, parts, whole_minutes
 from collector.query.store import SpanStore, Statement
+from collector.sketch import MERGE, TYPE, totals
+from exporters.clickhouse.wire import parse_blocks
+from proto.native_decode import Column
 
 SERVICE: Final = "service"
 """The kind of a node that has spans; others are in NODES."""
@@ -24,44 +31,23 @@ Direction = Literal["both", "upstream", "downstream"]
 """Which way calls are followed: to those who are called, downstream, or to those who call."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Durations:
-    """How long calls took, in nanoseconds, in sketches that can be added up.
+    """How long calls took, in nanoseconds.
 
     Attributes:
         calls: how many there were, by what each stands for.
         total: of their durations.
-        sketches: buckets of `collector.sketch` in rising order, and the calls in each. They are added up when percentiles are
-            asked for: most nodes are called by one other.
+        percentiles: of PERCENTILES, each less than `collector.sketch.RELATIVE_ERROR` of itself beside the true one.
     """
 
     calls: float = 0.0
     total: float = 0.0
-    sketches: list[tuple[Sequence[int], Sequence[float]]] = field(default_factory=list)
-
-    def add(self, other: Durations) -> None:
-        """Count what the other one counts as well."""
-        self.calls += other.calls
-        self.total += other.total
-        self.sketches += other.sketches
+    percentiles: Sequence[float] = (0.0,) * len(PERCENTILES)
 
     @property
     def mean(self) -> float:
         return self.total / self.calls
-
-    @property
-    def percentiles(self) -> list[float]:
-        """Of PERCENTILES, each less than `sketch.RELATIVE_ERROR` of itself beside the true one."""
-        buckets, weights = self.sketches[0] if len(self.sketches) == 1 else self._added_up()
-        return sketch.quantiles(buckets, weights, [percent / 100 for percent in PERCENTILES]) or [0.0] * len(PERCENTILES)
-
-    def _added_up(self) -> tuple[Sequence[int], Sequence[float]]:
-        calls: defaultdict[int, float] = defaultdict(float)
-        for sketched in self.sketches:
-            for bucket, weight in zip(*sketched, strict=True):
-                calls[bucket] += weight
-        buckets = sorted(calls)
-        return buckets, [calls[bucket] for bucket in buckets]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +71,13 @@ class Edge:
     server_durations: Durations
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Incoming:
     """Calls to a node, and how long they took: for it, or for its clients where it has no spans."""
 
     calls: float = 0.0
     failed: float = 0.0
-    durations: Durations = field(default_factory=Durations)
+    durations: Durations = Durations()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +109,7 @@ def topology_statement(store: SpanStore, *, start: int, end: int, limit: int, wo
     durations = [
         # Merged as two arrays, not as a map: a quarter less time for all of the statement.
         f"sum({side}DurationSum) AS {side}Total,"
-        f" {sketch.MERGE}(mapKeys({side}DurationSketch), mapValues({side}DurationSketch)) AS {side}Sketch"
+        f" CAST({MERGE}(mapKeys({side}DurationSketch), mapValues({side}DurationSketch)), '{TYPE}') AS {side}Sketch"
         for side in _SIDES
     ]
     return Statement(
@@ -159,44 +145,103 @@ async def find_topology(
     def statement(is_settled: bool) -> Statement:
         return topology_statement(store, start=start, end=end, limit=limit + 1, workspace=workspace, is_settled=is_settled)
 
-    result = await fetch_calls(store, statement, start, end, workspace)
-    found = [_edge(row) for row in result.rows()]
-    edges = found[:limit] if service is None else near(found[:limit], Node(service, SERVICE), depth, direction)
-    return Topology(start, end, incoming(edges), edges, len(found) <= limit)
+    answer = await fetch_calls(store, store.fetch_native, statement, start, end, workspace)
+
+    def topology() -> Topology:
+        found = _Calls.of(parse_blocks(answer))
+        first = found.edges[:limit]
+        chosen = range(len(first)) if service is None else near(first, Node(service, SERVICE), depth, direction)
+        return Topology(start, end, found.incoming(chosen), [first[number] for number in chosen], len(first) == len(found.edges))
+
+    return await asyncio.to_thread(topology)
 
 
-def _edge(row: Mapping[str, Any]) -> Edge:
-    node = NODES.index(row["Node"])
-    client, server = (_durations(row[f"{side}Total"], *row[f"{side}Sketch"]) for side in _SIDES)
+class _Side(NamedTuple):
+    """How long the calls of each edge took on one side: together, nanoseconds, float64, shape (edges,), and their sketches."""
+
+    sums: NDArray[np.float64]
+    sketches: GroupedSketches
+
+    @property
+    def calls(self) -> NDArray[np.float64]:
+        """How many are told of, float64, shape (edges,)."""
+        return totals(self.sketches.groups, self.sketches.weights, self.sketches.count)
+
+    def durations(self) -> list[Durations]:
+        """Those of each edge."""
+        percentiles = self.sketches.quantiles([percent / 100 for percent in PERCENTILES])
+        rows = zip(self.calls.tolist(), self.sums.tolist(), percentiles.tolist(), strict=True)
+        return [Durations(*row) if row[0] else Durations() for row in rows]
+
+
+class _Calls(NamedTuple):
+    """All edges, and what is added up of them for nodes: calls, those that failed, and durations."""
+
+    edges: Sequence[Edge]
+    called: NDArray[np.float64]
+    failed: NDArray[np.float64]
+    client: _Side
+    server: _Side
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Column]) -> _Calls:
+        """Those of an answer to `topology_statement`."""
+        if not columns:
+            none = np.zeros(0)
+            return cls([], none, none, _Side(none, GroupedSketches.none()), _Side(none, GroupedSketches.none()))
+        nodes = [NODES.index(node) for node in strings_of(columns["Node"])]
+        client, server = (_Side(array_of(columns[f"{side}Total"]), sketches_of(columns[f"{side}Sketch"])) for side in _SIDES)
+        has_server = np.isin(nodes, (SERVICES, BY_USER, TO_DATABASE))
+        server = server._replace(sketches=server.sketches.chosen(has_server))
+        called, failed = (array_of(columns[name]) for name in ("Called", "Failed"))
+        names = (strings_of(columns[name]) for name in ("Client", "Server", "ConnectionType"))
+        rows = zip(nodes, *names, called.tolist(), failed.tolist(), client.durations(), server.durations(), strict=True)
+        return cls([_edge(*row) for row in rows], called, failed, client, server)
+
+    def incoming(self, chosen: Sequence[int]) -> dict[Node, Incoming]:
+        """Every node of some of the edges, and the calls to it."""
+        places: dict[Node, int] = {}
+        for number in chosen:
+            for node in (self.edges[number].client, self.edges[number].server):
+                places.setdefault(node, len(places))
+        numbers = np.array(chosen, np.int64)
+        into = np.zeros(len(self.edges), np.int64)
+        into[numbers] = [places[self.edges[number].server] for number in chosen]
+        is_chosen = np.zeros(len(self.edges), np.bool_)
+        is_chosen[numbers] = True
+        by_server = self.server.calls > 0
+        told = self.server.sketches.chosen(is_chosen & by_server).joined(self.client.sketches.chosen(is_chosen & ~by_server))
+        called, failed, sums = (
+            totals(into[numbers], values[numbers], len(places))
+            for values in (self.called, self.failed, np.where(by_server, self.server.sums, self.client.sums))
+        )
+        durations = _Side(sums, told.regrouped(into, len(places))).durations()
+        return dict(zip(places, map(Incoming, called.tolist(), failed.tolist(), durations), strict=True))
+
+
+def _edge(
+    node: int,
+    client: str,
+    server: str,
+    connection_type: str,
+    calls: float,
+    failed: float,
+    client_durations: Durations,
+    server_durations: Durations,
+) -> Edge:
     return Edge(
-        Node(row["Client"], NODES[BY_USER] if node == BY_USER else SERVICE),
-        Node(row["Server"], SERVICE if node in (SERVICES, BY_USER) else NODES[node]),
-        row["ConnectionType"],
-        row["Called"],
-        row["Failed"],
-        client,
-        server if node in (SERVICES, BY_USER, TO_DATABASE) else Durations(),
+        Node(client, NODES[BY_USER] if node == BY_USER else SERVICE),
+        Node(server, SERVICE if node in (SERVICES, BY_USER) else NODES[node]),
+        connection_type,
+        calls,
+        failed,
+        client_durations,
+        server_durations,
     )
 
 
-def _durations(total: float, buckets: Sequence[int], weights: Sequence[float]) -> Durations:
-    return Durations(sum(weights), total, [(buckets, weights)])
-
-
-def incoming(edges: Iterable[Edge]) -> dict[Node, Incoming]:
-    """Every node of these edges, and the calls to it."""
-    nodes: dict[Node, Incoming] = {}
-    for edge in edges:
-        nodes.setdefault(edge.client, Incoming())
-        into = nodes.setdefault(edge.server, Incoming())
-        into.calls += edge.calls
-        into.failed += edge.failed
-        into.durations.add(edge.server_durations if edge.server_durations.calls else edge.client_durations)
-    return nodes
-
-
-def near(edges: Sequence[Edge], node: Node, depth: int, direction: Direction = "both") -> list[Edge]:
-    """The edges on ways of at most so many calls that begin at a node, downstream, or end there, upstream; in their order."""
+def near(edges: Sequence[Edge], node: Node, depth: int, direction: Direction = "both") -> list[int]:
+    """Which edges are on ways of at most so many calls that begin at a node, downstream, or end there, upstream; rising."""
     chosen: set[int] = set()
     ways = {"downstream": ("client", "server"), "upstream": ("server", "client")}
     for here, there in ways.values() if direction == "both" else [ways[direction]]:
@@ -206,4 +251,4 @@ def near(edges: Sequence[Edge], node: Node, depth: int, direction: Direction = "
             chosen.update(steps)
             fringe = {getattr(edges[number], there) for number in steps} - reached
             reached |= fringe
-    return [edges[number] for number in sorted(chosen)]
+    return sorted(chosen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from collector.api.rendering import number
+from collector.api.rendering import count, number
 from collector.query.dashboard import Compared
 from collector.query.percentiles import PERCENTILES
 from collector.query.requests import Requests
@@ -15,12 +15,12 @@ def requests(found: Requests | None, seconds: float) -> dict[str, Any] | None:
     if found is None:
         return None
     return {
-        "count": number(found.count),
-        "succeeded": number(found.count - found.failed),
-        "failed": number(found.failed),
+        "count": count(found.count),
+        "succeeded": count(found.count - found.failed),
+        "failed": count(found.failed),
         "errorRate": number(found.error_rate),
         "perSecond": number(found.count / seconds),
-        "totalNanos": number(found.duration),
+        "totalNanos": count(found.duration),
         "minNanos": str(found.minimum),
         "maxNanos": str(found.maximum),
         "meanNanos": number(found.mean),

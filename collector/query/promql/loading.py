@@ -18,7 +18,7 @@ import orjson
 from numpy.typing import NDArray
 
 from collector import sketch
-from collector.query.call_rows import OF_WORKSPACE, call_rows, find_is_settled
+from collector.query.call_rows import OF_WORKSPACE, call_rows, fetch_calls
 from collector.query.promql.expressions import Matcher
 from collector.query.promql.families import LE, METRICS, Metric
 from collector.query.promql.reading import fits
@@ -131,7 +131,7 @@ def load_statement(store: SpanStore, load: Load, workspace: str, *, is_settled: 
     """A row for each set of labels, with the cells in which something was counted, and how much.
 
     Args:
-        is_settled: of calls, as `find_is_settled` says.
+        is_settled: of calls, as `call_rows.find_is_settled` says.
     """
     metric = load.metric
     condition, values = matching_condition(metric, load.matchers)
@@ -176,8 +176,15 @@ async def fetch(store: SpanStore, load: Load, workspace: str) -> list[Counted]:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     start, *_, end = load.grid.boundaries
-    is_settled = load.metric.rollups is RED or await find_is_settled(store, start, end, workspace)
-    rows = list((await store.fetch(load_statement(store, load, workspace, is_settled=is_settled))).rows())
+
+    def statement(is_settled: bool) -> Statement:
+        return load_statement(store, load, workspace, is_settled=is_settled)
+
+    if load.metric.rollups is RED:
+        answer = await store.fetch(statement(is_settled=True))
+    else:
+        answer = await fetch_calls(store, store.fetch, statement, start, end, workspace)
+    rows = list(answer.rows())
     if sum(len(row["Cells"]) for row in rows) > MOST_NUMBERS:
         raise EvaluationError(
             f"query processing would load too many samples into memory: {load.metric.name} has more than {MOST_NUMBERS} in this"
