@@ -2,7 +2,7 @@
 
     python bench/screenshots.py [VIEW...] [--width W] [--out DIRECTORY]
 
-They are what a window of fixed size shows once all answers are there, without animations, reduced to 128 colours.
+They are what a window of fixed size shows once all answers are there, without animations, reduced to 256 colours.
 `pip install pillow` first.
 """
 
@@ -30,7 +30,7 @@ WIDTH: Final = 1280
 HEIGHT: Final = 800
 VIEWS: Final = {
     "search": "/search",
-    "analyze": "/analyze?service={service}&apart=slow",
+    "analyze": "/analyze?service={service}&apart=slow&from=now-8m",
     "trace": "/trace/{trace}?span={span}",
     "flame-graph": "/trace/{trace}?tab=flame",
     "compare": "/compare?left={left}&right={right}",
@@ -46,7 +46,7 @@ VIEWS: Final = {
     "tracing": "/tracing?edit=new",
     "health": "/health",
 }
-_COLOURS: Final = 128
+_COLOURS: Final = 256
 _SOUGHT: Final = quote("trace.spans > 100 and trace.spans < 1000 and status = error")
 
 
@@ -73,7 +73,9 @@ def picture(browser: Browser, url: str, scheme: str, width: int) -> bytes:
     shot = page.screenshot(animations="disabled")
     context.close()
     packed = io.BytesIO()
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        packed, "PNG", optimize=True
+    )
     return packed.getvalue()
 
 

@@ -69,6 +69,7 @@ def test_the_head_is_one_menu_that_keys_open_and_a_choice_closes(narrow: Page) -
     views.get_by_role("link", name="Tracing").press("Enter")
     expect(narrow).to_have_url(re.compile("/tracing"))
     expect(views).to_be_hidden()
+    expect(narrow.get_by_role("main")).to_be_focused()
 
 
 @pytest.mark.soak

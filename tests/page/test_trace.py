@@ -97,6 +97,7 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("img", name=re.compile("Flame graph"))).to_be_visible()
     page.get_by_role("tab", name="Spans").click()
     page.get_by_role("button", name="Sort by Duration").click()
+    expect(page).to_have_url(re.compile("sort=duration&order=desc"))
     expect(page.get_by_role("list", name="Spans").get_by_role("listitem").first).to_be_visible()
     page.get_by_role("tab", name="Statistics").click()
     expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()

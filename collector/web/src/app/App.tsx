@@ -1,5 +1,5 @@
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { ErrorNote, Loading } from "../ui/notes";
 import { tellError, Toasts } from "../ui/toasts";
@@ -15,6 +15,11 @@ const loaded = new Map<View, ComponentType>();
 export function App() {
   useEffect(followLinks, []);
   useEffect(tellUnhandled, []);
+  const main = useRef<HTMLElement>(null);
+  // Whoever has followed a link by key goes on in the view that it led to.
+  useEffect(() => {
+    if (document.activeElement !== document.body) main.current?.focus({ preventScroll: true });
+  }, [path.value]);
   const view = viewOf(path.value);
   useTabTitle(view.name);
   return (
@@ -23,7 +28,7 @@ export function App() {
         Skip to content
       </a>
       <Head shown={view} />
-      <main id="main" tabIndex={-1}>
+      <main ref={main} id="main" tabIndex={-1}>
         <Fence key={path.value}>
           <Loaded view={view} />
         </Fence>

@@ -121,7 +121,7 @@ function Cells({ map, grid }: { map: Map; grid: Grid }) {
           }}
         >
           <rect class="ground" x={LEFT} y={0} width={WIDTH - LEFT} height={height} />
-          {grid.rows.map(({ to }, level) => level % every === 0 && (
+          {grid.rows.map(({ to }, level) => level % every === 0 && height - level * row > LABEL / 2 && (
             <text key={to} x={LEFT - 6} y={height - level * row - 2} text-anchor="end">{showDuration(to)}</text>
           ))}
           <text x={LEFT} y={height + 14}>{showMinute(BigInt(map.startUnixNano))}</text>

@@ -22,7 +22,7 @@ export function Filters() {
     setValue("");
   };
   return (
-    <div class="row">
+    <div class="row filters">
       {active.map(({ name, label, value: said }) => (
         <span key={name} class="chip">
           {label}: <b>{said}</b>

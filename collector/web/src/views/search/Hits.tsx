@@ -57,7 +57,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
       </td>
       <td class="number">{showCount(hit.spanCount)}</td>
       <td class="number">{hit.errorCount ? <span class="badge error">{showCount(hit.errorCount)}</span> : "0"}</td>
-      <td>
+      <td class="hit-services">
         {hit.services.slice(0, SERVICES).map((service) => (
           <span key={service} class="row legend inline"><span class="dot" style={{ background: serviceColor(service) }} /> {service}</span>
         ))}

@@ -1,5 +1,5 @@
 // Two traces side by side, by structure: what only one has, what there is more or less of, and where the time went.
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
@@ -39,7 +39,7 @@ export default function CompareView() {
 }
 
 function Compared({ data }: { data: Comparison }) {
-  const [changed, setChanged] = useState(false);
+  const changed = parameter("only") === "changed";
   const nodes = useMemo(() => (changed ? data.nodes.filter((node) => node.state !== "same") : data.nodes), [data, changed]);
   const colors = useMemo(() => colorsTogether(data.nodes.map((node) => node.service)), [data]);
   return (
@@ -47,10 +47,10 @@ function Compared({ data }: { data: Comparison }) {
       <div class="row">
         {(["left", "right"] as const).map((side) => (
           <a key={side} class="button" href={linkTo(`/trace/${data[side].traceId}`)}>
-            {side}: {showDuration(data[side].durationNanos)}, {showCount(data[side].spanCount)} spans
+            {side === "left" ? "Left" : "Right"}: {showDuration(data[side].durationNanos)}, {showCount(data[side].spanCount)} spans
           </a>
         ))}
-        <label class="row"><input type="checkbox" checked={changed} onChange={(event) => setChanged(event.currentTarget.checked)} /> Only what differs</label>
+        <label class="row"><input type="checkbox" checked={changed} onChange={(event) => setParameters({ only: event.currentTarget.checked ? "changed" : null }, true)} /> Only what differs</label>
       </div>
       <div class="compare-row head soft" aria-hidden="true"><span>Service and operation</span><span>State</span><span class="number">Left</span><span class="number">Right</span><span class="number">Difference</span></div>
       <Windowed count={nodes.length} rowHeight={ROW} height="70vh" label="Spans of both traces" row={(at, key) => {
@@ -58,7 +58,7 @@ function Compared({ data }: { data: Comparison }) {
         const difference = Number(node.differenceNanos);
         return (
           <div key={key} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
-            <span class="ellipsis" style={{ paddingLeft: `${Math.min(node.depth, 24) * 14}px` }}>
+            <span class="ellipsis" style={{ paddingLeft: `calc(${Math.min(node.depth, 24)} * var(--indent))` }}>
               <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{node.service}</b> {node.name}
             </span>
             <span>{WORDS[node.state] && <span class="badge warn">{WORDS[node.state]}</span>}</span>

@@ -1,19 +1,22 @@
 // The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
 import { useState } from "preact/hooks";
-import { setParameters } from "../../app/location";
+import { parameter, setParameters } from "../../app/location";
 import { resolved, resolvedAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
 import type { LoadedTrace } from "./loading";
 import { barAt, textAt, type Bar } from "./model";
+import { placeNamed } from "./named";
 
 const ROW = 20;
 const LEAST_WIDTH = 0.4;
 
 export function Flame({ trace }: { trace: LoadedTrace }) {
-  const [root, setRoot] = useState<Bar | null>(null);
   const [over, setOver] = useState<Bar | null>(null);
   const { bars, header } = trace;
+  const focus = placeNamed(bars, parameter("focus"));
+  const root = focus < 0 ? null : barAt(bars, focus);
+  const lookInto = (bar: Bar | null) => setParameters({ focus: bar && String(bar.index) });
   const from = root?.offset ?? 0;
   const length = Math.max(root?.duration ?? Number(header.durationNanos), 1);
   const top = root?.depth ?? 0;
@@ -67,7 +70,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
         {root && (
           <span class="row">
             <button type="button" class="button" onClick={() => setParameters({ span: String(root.index), tab: null })}>Show in the waterfall</button>
-            <button type="button" class="button" onClick={() => setRoot(null)}>Whole trace</button>
+            <button type="button" class="button" onClick={() => lookInto(null)}>Whole trace</button>
           </span>
         )}
       </div>
@@ -79,7 +82,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
           style={{ width: "100%", height: `${height}px`, cursor: "pointer" }}
           onMouseMove={(event) => setOver(find(event))}
           onMouseLeave={() => setOver(null)}
-          onClick={(event) => setRoot(find(event))}
+          onClick={(event) => lookInto(find(event))}
         />
       </div>
     </div>

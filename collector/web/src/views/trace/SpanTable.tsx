@@ -1,6 +1,6 @@
 // All spans as a table that can be put in order.
-import { useMemo, useState } from "preact/hooks";
-import { setParameters } from "../../app/location";
+import { useMemo } from "preact/hooks";
+import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
@@ -33,8 +33,13 @@ function ranks({ values, codes }: Coded): Int32Array {
 }
 
 export function SpanTable({ trace }: { trace: LoadedTrace }) {
-  const [order, setOrder] = useState<Order>("offset");
-  const [down, setDown] = useState(false);
+  const order = COLUMNS.find(([name]) => name === parameter("sort"))?.[0] ?? "offset";
+  const down = parameter("order") === "desc";
+  // Numbers that matter are the great ones; a column that is chosen once more is turned round.
+  const sortBy = (name: Order, isNumber: boolean): void => {
+    const turned = order === name ? !down : isNumber && name !== "offset";
+    setParameters({ sort: name, order: turned ? "desc" : null }, true);
+  };
   const sorted = useMemo(() => {
     const result = sortedBy(trace.bars, order);
     return down ? result.reverse() : result;
@@ -44,8 +49,7 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
       <div class="span-table head">
         {COLUMNS.map(([name, label, isNumber]) => (
           <button key={name} type="button" class={`button plain ${isNumber ? "number" : ""}`}
-            aria-label={`Sort by ${label}`}
-            onClick={() => { setDown(order === name ? !down : isNumber && name !== "offset"); setOrder(name); }}>
+            aria-label={`Sort by ${label}${order === name ? (down ? ", now descending" : ", now ascending") : ""}`} onClick={() => sortBy(name, isNumber)}>
             {label} {order === name ? (down ? "↓" : "↑") : ""}
           </button>
         ))}
