@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import orjson
 
-from collector.query.call_rows import OF_WORKSPACE, call_rows, find_is_settled
+from collector.query.call_rows import OF_WORKSPACE, call_rows
 from collector.query.promql.expressions import Matcher
 from collector.query.promql.families import LE, Metric
-from collector.query.promql.loading import le_texts, matching_condition, metrics_of
+from collector.query.promql.loading import fetch_rows, le_texts, matching_condition, metrics_of
 from collector.query.promql.reading import fits
 from collector.query.promql.vectors import NAME, Labels, labels_of
 from collector.query.rollups import RED, parts, rows_of, whole_minutes
@@ -24,7 +25,6 @@ def label_sets_statement(
     store: SpanStore,
     metric: Metric,
     matchers: Sequence[Matcher],
-    *,
     start: int,
     end: int,
     workspace: str,
@@ -63,11 +63,8 @@ async def find_label_sets(
         for metric in metrics_of(matchers):
             alike.setdefault((metric.has_dimensions, *metric.labels), []).append(metric)
         for metrics in alike.values():
-            is_settled = metrics[0].rollups is RED or await find_is_settled(store, start, end, workspace)
-            statement = label_sets_statement(
-                store, metrics[0], matchers, start=start, end=end, workspace=workspace, is_settled=is_settled
-            )
-            for row in (await store.fetch(statement)).rows():
+            statement = partial(label_sets_statement, store, metrics[0], matchers, start, end, workspace)
+            for row in (await fetch_rows(store, metrics[0], statement, start, end, workspace)).rows():
                 texts = {label: row[f"Label{number}"] for number, label in enumerate(metrics[0].labels)}
                 dimensions = orjson.loads(row["Dimensions"]) if row["Dimensions"] else {}
                 texts |= {label_of(key): value for key, value in dimensions.items()}

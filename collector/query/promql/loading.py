@@ -7,7 +7,7 @@ counters are taken to grow evenly.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ from collector.query.rollups import RED, SECOND, Part, Rollup, of_step, parts, r
 from collector.query.store import SpanStore, Statement
 from config.histogram import BUCKETS
 from config.red_metrics import label_of
+from exporters.clickhouse.client import QueryResult
 
 MOST_NUMBERS: Final = 1_000_000
 """That one selector may read."""
@@ -168,6 +169,19 @@ def load_statement(store: SpanStore, load: Load, workspace: str, *, is_settled: 
     )
 
 
+async def fetch_rows(
+    store: SpanStore, metric: Metric, statement: Callable[[bool], Statement], start: int, end: int, workspace: str
+) -> QueryResult:
+    """The answer to a statement about the rows of a metric in [start, end), nanoseconds, as `call_rows.fetch_calls`.
+
+    Raises:
+        ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
+    """
+    if metric.rollups is RED:
+        return await store.fetch(statement(True))
+    return await fetch_calls(store, store.fetch, statement, start, end, workspace)
+
+
 async def fetch(store: SpanStore, load: Load, workspace: str) -> list[Counted]:
     """What was counted: all series together, or those of each sketch apart.
 
@@ -180,11 +194,7 @@ async def fetch(store: SpanStore, load: Load, workspace: str) -> list[Counted]:
     def statement(is_settled: bool) -> Statement:
         return load_statement(store, load, workspace, is_settled=is_settled)
 
-    if load.metric.rollups is RED:
-        answer = await store.fetch(statement(is_settled=True))
-    else:
-        answer = await fetch_calls(store, store.fetch, statement, start, end, workspace)
-    rows = list(answer.rows())
+    rows = list((await fetch_rows(store, load.metric, statement, start, end, workspace)).rows())
     if sum(len(row["Cells"]) for row in rows) > MOST_NUMBERS:
         raise EvaluationError(
             f"query processing would load too many samples into memory: {load.metric.name} has more than {MOST_NUMBERS} in this"
