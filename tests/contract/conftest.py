@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.alerts import Shop, made_database, opened_shop
+from tests.support.alerts import Shop, opened_shop
 from tests.support.clickhouse import ClickHouse
+from tests.support.databases import made_database
 from tests.support.genuine_clickhouse import Unavailable
 from tests.support.grafana_store import Store, embedded_store, genuine_store
 
@@ -24,14 +25,21 @@ def grafana(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
-def alerts_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
-    """A database for the alerts of a file of tests."""
+def module_database(clickhouse: ClickHouse) -> Iterator[str]:
+    """A database with all tables for a file of tests."""
+    with made_database(clickhouse) as database:
+        yield database
+
+
+@pytest.fixture(scope="module")
+def embedded_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
+    """The same, where tests need the embedded server alone."""
     with made_database(embedded_clickhouse) as database:
         yield database
 
 
 @pytest.fixture
-async def shop(embedded_clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
+async def shop(embedded_clickhouse: ClickHouse, embedded_database: str) -> AsyncIterator[Shop]:
     """That database, with nothing in its tables."""
-    async with opened_shop(embedded_clickhouse, alerts_database) as opened:
+    async with opened_shop(embedded_clickhouse, embedded_database) as opened:
         yield opened

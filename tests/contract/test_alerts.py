@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -23,7 +23,6 @@ from tests.support.alerts import (
     WORKSPACE,
     Shop,
     SpanOf,
-    made_database,
     opened_shop,
     slow,
 )
@@ -34,15 +33,9 @@ CRASHES = int(os.environ.get("SPANHOUSE_ALERT_CRASHES", "3"))
 SEED = int(os.environ.get("SPANHOUSE_SEED", "1"))
 
 
-@pytest.fixture(scope="module")
-def alerts_database(clickhouse: ClickHouse) -> Iterator[str]:
-    with made_database(clickhouse) as database:
-        yield database
-
-
 @pytest.fixture
-async def shop(clickhouse: ClickHouse, alerts_database: str) -> AsyncIterator[Shop]:
-    async with opened_shop(clickhouse, alerts_database) as opened:
+async def shop(clickhouse: ClickHouse, module_database: str) -> AsyncIterator[Shop]:
+    async with opened_shop(clickhouse, module_database) as opened:
         yield opened
 
 

@@ -53,6 +53,8 @@ async def test_no_value_of_a_parameter_is_an_error_of_ours(api: Api) -> None:
     await api.store(request_of(span(1, 1, name="a")))
     values = itertools.cycle(VALUES)
     for route in dialects.ROUTES:
+        if route.method != "GET":
+            continue
         path = filled(route.path, trace_id="1", service="shop", tag=".a", label="service_name")
         names = next(names for prefix, names in NAMES.items() if path.startswith(prefix))
         # Every name on every path, and every value under most names.

@@ -27,6 +27,7 @@ from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.contract.test_query_api_traces import Api, Running
 from tests.support.clickhouse import ClickHouse
+from tests.support.databases import empty
 from tests.support.requests import EPOCH, Shape, generated_request
 from tests.support.traces import all_traces
 
@@ -38,7 +39,7 @@ RANGE = {"start": str(START), "end": str(END)}
 
 @dataclass
 class Store:
-    """The API over a database of its own, and a writer that stores spans with what red_metrics makes of them."""
+    """The API over a database that nothing else writes to, and a writer that stores spans with what red_metrics makes of them."""
 
     api: Api
     client: ClickHouseClient
@@ -57,15 +58,14 @@ class Store:
 
 
 @pytest.fixture
-async def store(clickhouse: ClickHouse) -> AsyncIterator[Store]:
-    database = f"red_{uuid.uuid4().hex}"
+async def store(clickhouse: ClickHouse, module_database: str) -> AsyncIterator[Store]:
     with ThreadPoolExecutor(1) as executor:
-        async with ClickHouseClient([clickhouse.url], database=database) as client:
-            writer = ClickHouseWriter(client, WriterSettings(SchemaSettings(database=database)), executor)
+        async with ClickHouseClient([clickhouse.url], database=module_database) as client:
+            await empty(client)
+            writer = ClickHouseWriter(client, WriterSettings(SchemaSettings(database=module_database)), executor)
             await writer.open()
             async with Running(client, QuerySettings()) as api:
                 yield Store(api, client, writer)
-            await client.command(f"DROP DATABASE {database}", database="default")
 
 
 def spread(batch: SpanBatch, minutes: int, first: int = START) -> SpanBatch:

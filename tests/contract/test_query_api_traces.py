@@ -23,9 +23,8 @@ from collector.api.openapi_page import POLICY
 from collector.api.routing import QuerySettings
 from collector.query.store import Limits
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
+from tests.support.databases import empty
 from tests.support.messages import canonical_spans
 from tests.support.requests import EPOCH, Shape, every_value_request, generated_request, key_values, tree_request
 from tests.support.rows import UPSTREAM_COLUMNS, Row, insert_statement, json_lines, rows_of
@@ -38,7 +37,7 @@ SECOND = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """A running query API on a database of its own."""
+    """A running query API on a database that nothing else writes to."""
 
     url: str
     client: ClickHouseClient
@@ -81,13 +80,11 @@ def check_against_openapi(path: str, document: Any) -> None:
 
 
 @pytest.fixture
-async def api(clickhouse: Any) -> AsyncIterator[Api]:
-    database = f"query_{uuid.uuid4().hex}"
-    async with ClickHouseClient([clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
+async def api(clickhouse: Any, module_database: str) -> AsyncIterator[Api]:
+    async with ClickHouseClient([clickhouse.url], database=module_database) as client:
+        await empty(client)
         async with Running(client) as api:
             yield api
-        await client.command(f"DROP DATABASE {database}", database="default")
 
 
 class Running:

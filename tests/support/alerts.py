@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -219,22 +219,6 @@ def slow(minutes: range, duration: int = 3 * SECOND, **fields: object) -> list[S
         for minute in minutes
         for number in range(4)
     ]
-
-
-@contextmanager
-def made_database(clickhouse: ClickHouse) -> Iterator[str]:
-    """A database with all tables, whose name this is."""
-    database = f"alerts_{uuid.uuid4().hex}"
-
-    async def make() -> None:
-        async with ClickHouseClient([clickhouse.url], database=database) as client:
-            await apply(client, SchemaSettings(database=database))
-
-    asyncio.run(make())
-    try:
-        yield database
-    finally:
-        clickhouse.execute(f"DROP DATABASE {database}")
 
 
 @asynccontextmanager
