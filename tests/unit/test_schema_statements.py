@@ -143,7 +143,10 @@ def test_derived_tables_are_called_after_that_of_the_spans(spans_table: str, exp
     ("table", "time"), [("red_quarter_hour", "QuarterHour"), ("red_hour", "Hour"), ("topology_hour", "Hour")]
 )
 def test_the_tables_of_longer_steps_have_the_columns_of_that_of_minutes(table: str, time: str) -> None:
-    minute = column_definitions(f"otel_{table.partition('_')[0]}_minute")
+    minute = dict(column_definitions(f"otel_{table.partition('_')[0]}_minute"))
+    if table == "red_hour":
+        # Read most, and smallest: quick to unpack rather than small.
+        minute["DurationSketch"] = minute["DurationSketch"].replace("CODEC(ZSTD(1))", "CODEC(LZ4)")
     longer = column_definitions(f"otel_{table}")
     assert {"Minute" if name == time else name: definition for name, definition in longer.items()} == minute
 
