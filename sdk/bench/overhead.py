@@ -167,7 +167,7 @@ async def _grpc(kind: str, handler: str) -> AsyncIterator[Ask]:
 
     async def cart(request: bytes, context: Any) -> bytes:
         if kind == "headers":
-            context.set_trailing_metadata(_HEADERS[:1])
+            context.set_trailing_metadata(_HEADERS)
         return json.dumps(work()).encode()
 
     handlers = {"Get": grpc.unary_unary_rpc_method_handler(cart)}

@@ -26,7 +26,7 @@ from spanhouse_sdk.serving import anything_fails
 class AioServerInterceptor(grpc.aio.ServerInterceptor):
     """See the module, and `ServerInterceptor` for what it takes."""
 
-    def __init__(self, *, span_ids: bool = False) -> None:
+    def __init__(self, *, span_ids: bool = True) -> None:
         self._wrapped = Wrapped(_unary, _stream, span_ids=span_ids)
 
     async def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:

@@ -44,7 +44,7 @@ def code_of(failure: Failure) -> grpc.StatusCode:
 
 
 def response_ids(metadata: Iterable[Any] | None) -> tuple[str, str | None] | None:
-    """The ids of trace and span that a server has told in its metadata; many tell that of the trace alone.
+    """The ids of trace and span that a server has told in its metadata; some tell that of the trace alone.
 
     Args:
         metadata: `call.trailing_metadata()`, or before the end of a stream `call.initial_metadata()`.

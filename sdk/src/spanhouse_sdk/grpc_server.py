@@ -34,7 +34,7 @@ class ServerInterceptor(grpc.ServerInterceptor):
         span_ids: whether answers tell the id of the server's span beside that of the trace.
     """
 
-    def __init__(self, *, span_ids: bool = False) -> None:
+    def __init__(self, *, span_ids: bool = True) -> None:
         self._wrapped = Wrapped(unary, stream, span_ids=span_ids)
 
     def intercept_service(self, continuation: Any, handler_call_details: grpc.HandlerCallDetails) -> Any:
