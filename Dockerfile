@@ -2,13 +2,13 @@
 
 FROM python:3.13-slim AS build
 WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY proto proto
 COPY config config
 COPY exporters exporters
 COPY collector collector
 RUN python -m venv /opt/spanhouse \
- && /opt/spanhouse/bin/pip install --no-cache-dir '.[embedded,demo]'
+ && /opt/spanhouse/bin/pip install --no-cache-dir --constraint constraints.txt '.[embedded,demo]'
 # Compiled for any processor of the architecture, since the image need not run where it was built.
 ENV NUMBA_CPU_NAME=generic \
     SPANHOUSE_KERNEL_CACHE=/opt/spanhouse/kernels

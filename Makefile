@@ -7,7 +7,9 @@ BIN := $(VENV)/bin
 # What running needs, and what working on it needs besides.
 RUNTIME := $(VENV)/.installed-runtime
 STAMP := $(VENV)/.installed
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# With an empty CONSTRAINTS, the newest releases are taken.
+CONSTRAINTS ?= --constraint constraints.txt
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check $(CONSTRAINTS)
 
 # Tests start hundreds of processes, which would each compile our modules anew where an image says that none may keep them compiled.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: run shop test check kernels soak audit page environment
 environment: $(STAMP)
 
-$(RUNTIME): pyproject.toml
+$(RUNTIME): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "spanhouse needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 run"; exit 1; }
 	@echo "spanhouse: making the environment in $(VENV) (first time only, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
