@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from collector.calls import CONNECTIONS, MESSAGING
 from collector.query.dashboard import Compared, DashboardQuery, find_dashboard, find_dashboard_series
+from collector.query.red_spans import RedSpans
 from collector.query.requests import ENTRY_KINDS, Requests
 from collector.query.rollups import HOUR, MINUTE
 from collector.query.span_latencies import LatencyQuery, find_span_latencies
@@ -171,7 +172,7 @@ def questions(store: SpanStore) -> list[Question]:
         return {(time // 10**9,): figures_of(each.current) for time, each in found.items() if each.current is not None}
 
     async def latencies() -> Figures:
-        found = await find_span_latencies(store, LatencyQuery(WORKSPACE, START, END, THRESHOLD, limit=1_000))
+        found = await find_span_latencies(store, LatencyQuery(RedSpans(WORKSPACE), START, END, THRESHOLD, limit=1_000))
         return {(each.name,): figures_of(each.spans) for each in found}
 
     async def topology() -> Figures:

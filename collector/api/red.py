@@ -10,7 +10,8 @@ from collector.api import params, rendering, schemas
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
-from collector.query.red import By, RedQuery, find_red, usual_step, whole_steps
+from collector.query.red import RedQuery, find_red, usual_step, whole_steps
+from collector.query.red_spans import By, RedSpans
 from collector.query.rollups import MINUTE
 
 MOST_POINTS: Final = 1500
@@ -23,6 +24,27 @@ BY: Final[params.Parameter[str]] = params.Parameter(
     params.choice(("service", "operation")),
     "service",
 )
+
+
+def asked_spans(request: web.Request) -> RedSpans:
+    """The spans that are asked for, and what tells them apart.
+
+    Raises:
+        BadParameter: operations are to be told apart, of no service.
+    """
+    query = request.query
+    by, service, kind = BY.read(query), params.SERVICE.read(query), params.KIND.read(query)
+    if by == "operation" and service is None:
+        raise BadParameter(BY.name, by, "operation needs the parameter service")
+    return RedSpans(
+        request[CALLER].workspace,
+        cast("By", by),
+        service,
+        params.OPERATION.read(query),
+        kinds=(kind,) if kind else (),
+        injected=params.INJECTED.read(query),
+        after=NAME_CURSOR.read(query),
+    )
 
 
 def _parse_step(text: str) -> int:
@@ -60,33 +82,15 @@ def asked_steps(request: web.Request) -> tuple[int, int, int]:
 
 async def list_red(request: web.Request) -> web.Response:
     """Rate, errors and durations over time of each service, or of each operation of one, from the tables of `red_metrics`."""
-    query = request.query
     start, end, step = asked_steps(request)
-    kind = params.KIND.read(query)
-    by, service = BY.read(query), params.SERVICE.read(query)
-    if by == "operation" and service is None:
-        raise BadParameter(BY.name, by, "operation needs the parameter service")
-    limit = LIMIT.read(query)
-    asked = RedQuery(
-        workspace=request[CALLER].workspace,
-        start=start,
-        end=end,
-        step=step,
-        by=cast("By", by),
-        service=service,
-        operation=params.OPERATION.read(query),
-        kinds=(kind,) if kind else (),
-        after=NAME_CURSOR.read(query),
-        limit=limit + 1,
-        injected=params.INJECTED.read(query),
-    )
-    found = await find_red(request.app[STORE], asked)
+    spans, limit = asked_spans(request), LIMIT.read(request.query)
+    found = await find_red(request.app[STORE], RedQuery(spans, start, end, step, limit + 1))
     return rendering.json_response(
         {
             "startUnixNano": str(start),
             "endUnixNano": str(end),
             "stepNanos": str(step),
-            "by": by,
+            "by": spans.by,
             "series": [rendering.red_series(series, end - start, step) for series in found[:limit]],
             "nextCursor": next_cursor([series.name for series in found], limit),
         }

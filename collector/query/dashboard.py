@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from collector.query.native_values import numbers_of, strings_of
+from collector.query.red_spans import RedSpans
 from collector.query.requests import ENTRY_KINDS, SOURCE_COLUMNS, RequestGroups, Requests, added_up
-from collector.query.rollups import RED, SECOND, Part, of_step, parts, rows_of, spans_condition
+from collector.query.rollups import RED, SECOND, Part, of_step, parts, rows_of
 from collector.query.store import SpanStore, Statement
 from exporters.clickhouse.wire import Answer, parse_blocks
 
@@ -82,7 +83,7 @@ class DashboardQuery:
     @property
     def condition(self) -> tuple[str, dict[str, object]]:
         """On rows of a table, and its parameters."""
-        return spans_condition(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected)
+        return RedSpans(self.workspace, service=self.service, kinds=ENTRY_KINDS, injected=self.injected).condition
 
 
 def dashboard_statement(store: SpanStore, query: DashboardQuery, keys: Sequence[str] = _KEYS) -> Statement:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from collector.query.percentiles import PERCENTILES
-from collector.query.rollups import MINUTE, RED, SECOND, in_range, of_step, spans_condition
+from collector.query.red_spans import RedSpans
+from collector.query.rollups import MINUTE, RED, SECOND, in_range, of_step
 from collector.query.store import ERROR, STATUS_CODES, SpanStore, Statement
 from collector.sketch import MERGE, quantile_expression
 from exporters.clickhouse.schema import table_name
@@ -20,8 +21,6 @@ STEPS: Final = tuple(minutes * MINUTE for minutes in (1, 5, 15, 60, 6 * 60, 24 *
 """Steps from which one is chosen where none is asked for, nanoseconds."""
 USUAL_POINTS: Final = 120
 """The shortest step is chosen with which there are no more points."""
-
-By = Literal["service", "operation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,49 +68,30 @@ def whole_steps(start: int, end: int, step: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class RedQuery:
-    """What is asked: the spans that start in [start, end) and fit the filters, by service or operation.
+    """What is asked: some spans that start in [start, end).
 
     Attributes:
-        workspace: whose they are.
+        spans: which; each of the names that tell them apart has a series.
         start, end: nanoseconds, whole steps both (`whole_steps`).
         step: whole minutes, in nanoseconds; whole quarters of an hour and whole hours are read from smaller tables.
-        by: what a series is.
-        service, operation: filters, None for any.
-        kinds: of spans, of KINDS; empty for any.
-        after: only names that are greater, to go on after a page.
         limit: the most series.
         percentiles: which are asked for.
-        injected: only spans that failed on purpose, or only others; None for all.
     """
 
-    workspace: str
+    spans: RedSpans
     start: int
     end: int
     step: int
-    by: By = "service"
-    service: str | None = None
-    operation: str | None = None
-    kinds: tuple[str, ...] = ()
-    after: str | None = None
     limit: int = 20
     percentiles: tuple[float, ...] = PERCENTILES
-    injected: bool | None = None
 
 
 def red_statement(store: SpanStore, query: RedQuery) -> Statement:
     """One row for each series and step, and one for each series in all, whose Step is null; series in order of their names."""
     rollup = of_step(RED, query.step)
     time, table = rollup.time, table_name(rollup.template, store.spans_table)
-    name = {"service": "ServiceName", "operation": "SpanName"}[query.by]
-    condition, parameters = spans_condition(
-        query.workspace,
-        service=query.service,
-        operation=query.operation,
-        kinds=query.kinds,
-        name=name,
-        after=query.after,
-        injected=query.injected,
-    )
+    name = query.spans.name
+    condition, parameters = query.spans.condition
     parameters |= {"step": query.step // SECOND, "limit": query.limit}
     where = f"{in_range(time, query.start, query.end)} AND {condition}"
     quantiles = ", ".join(quantile_expression("Sketch", str(percent / 100)) for percent in query.percentiles)

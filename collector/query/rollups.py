@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from collector.failure_marks import TYPE_ATTRIBUTE
 from collector.query.store import SpanStore
 from exporters.clickhouse.schema import table_name
 
@@ -102,38 +101,3 @@ def in_range(column: str, start: int, end: int) -> str:
     """The condition that a DateTime lies in [start, end), nanoseconds."""
     first, last = (min(time // SECOND, _LAST_SECOND) for time in (start, end))
     return f"{column} >= toDateTime({first}, 'UTC') AND {column} < toDateTime({last}, 'UTC')"
-
-
-def spans_condition(
-    workspace: str,
-    *,
-    service: str | None = None,
-    operation: str | None = None,
-    kinds: Sequence[str] = (),
-    name: str = "ServiceName",
-    after: str | None = None,
-    injected: bool | None = None,
-) -> tuple[str, dict[str, object]]:
-    """The condition on rows of RED that they tell of some spans, and its parameters.
-
-    Args:
-        service, operation, kinds: filters; None or empty for any.
-        name, after: only rows in which the column `name` has a greater text, to go on after a page.
-        injected: only rows of spans that failed on purpose, or only others; None for all. Where the type of such failures is no
-            dimension of the rows, no row tells of them.
-    """
-    conditions, parameters = ["Workspace = {workspace:String}"], dict[str, object](workspace=workspace)
-    for column, key, value in (
-        ("ServiceName =", "service", service),
-        ("SpanName =", "operation", operation),
-        (f"{name} >", "after", after),
-    ):
-        if value is not None:
-            conditions.append(f"{column} {{{key}:String}}")
-            parameters[key] = value
-    if kinds:
-        conditions.append("SpanKind IN {kinds:Array(String)}")
-        parameters["kinds"] = list(kinds)
-    if injected is not None:
-        conditions.append(f"JSONHas(Dimensions, '{TYPE_ATTRIBUTE}') = {int(injected)}")
-    return " AND ".join(conditions), parameters

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from collector.query.native_values import strings_of
+from collector.query.red_spans import RedSpans
 from collector.query.requests import SOURCE_COLUMNS, RequestGroups, Requests, added_up
-from collector.query.rollups import RED, parts, rows_of, spans_condition
+from collector.query.rollups import RED, parts, rows_of
 from collector.query.store import SpanStore, Statement
 from collector.sketch import last_bucket_within
 from exporters.clickhouse.wire import Answer, parse_blocks
-
-By = Literal["service", "operation"]
-_COLUMNS: Final[dict[By, str]] = {"service": "ServiceName", "operation": "SpanName"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,43 +49,23 @@ class LatencyQuery:
     """What is asked.
 
     Attributes:
-        workspace: whose spans.
+        spans: which, and what tells them apart.
         start, end: nanoseconds, whole minutes.
         threshold: of Apdex, nanoseconds.
-        by: what is told apart.
-        service, operation: filters, None for any.
-        kinds: of spans, of KINDS; empty for any.
-        after: only names that are greater, to go on after a page.
         limit: the most names.
-        injected: only spans that failed on purpose, or only others; None for all.
     """
 
-    workspace: str
+    spans: RedSpans
     start: int
     end: int
     threshold: int
-    by: By = "service"
-    service: str | None = None
-    operation: str | None = None
-    kinds: tuple[str, ...] = ()
-    after: str | None = None
     limit: int = 100
-    injected: bool | None = None
 
 
 def span_latencies_statement(store: SpanStore, query: LatencyQuery) -> Statement:
     """A row for each name, in their order."""
-    name = _COLUMNS[query.by]
-    condition, parameters = spans_condition(
-        query.workspace,
-        service=query.service,
-        operation=query.operation,
-        kinds=query.kinds,
-        name=name,
-        after=query.after,
-        injected=query.injected,
-    )
-    source = rows_of(store, parts(RED, query.start, query.end), (f"{name} AS Name", *SOURCE_COLUMNS), condition)
+    condition, parameters = query.spans.condition
+    source = rows_of(store, parts(RED, query.start, query.end), (f"{query.spans.name} AS Name", *SOURCE_COLUMNS), condition)
     return Statement(
         f"{added_up(source, ['Name'])} ORDER BY Name LIMIT {{limit:UInt64}}",
         {**parameters, "limit": query.limit},

@@ -16,6 +16,7 @@ from collector.api.problems import BadParameter, Problem
 from collector.api.rendering import number
 from collector.api.routing import CALLER, NOW, STORE
 from collector.query.red import Measures, RedQuery, Series, find_red, whole_steps
+from collector.query.red_spans import RedSpans
 from collector.query.rollups import MINUTE, SECOND
 from collector.query.store import KINDS
 from exporters.clickhouse.client import ClickHouseError
@@ -91,13 +92,10 @@ async def _family(request: web.Request, name: str, help_text: str, read: Reading
         found = await _series(
             request,
             RedQuery(
-                workspace=request[CALLER].workspace,
-                start=start,
-                end=end,
-                step=step,
-                by="operation" if by_operation else "service",
-                service=service,
-                kinds=kinds,
+                RedSpans(request[CALLER].workspace, "operation" if by_operation else "service", service, kinds=kinds),
+                start,
+                end,
+                step,
                 limit=_MOST_SERIES,
                 percentiles=(100 * quantile,),
             ),

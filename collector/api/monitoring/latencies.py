@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -11,12 +11,11 @@ from collector.api import params, rendering, schemas
 from collector.api.monitoring.asked import PREFIX, THRESHOLD, whole_range
 from collector.api.monitoring.rendering import requests
 from collector.api.params import Parameter
-from collector.api.problems import BadParameter
-from collector.api.red import BY
-from collector.api.routing import CALLER, JSON, NOW, STORE, Route
+from collector.api.red import BY, asked_spans
+from collector.api.routing import JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
 from collector.query.rollups import SECOND
-from collector.query.span_latencies import By, LatencyQuery, SpanLatencies, find_span_latencies
+from collector.query.span_latencies import LatencyQuery, SpanLatencies, find_span_latencies
 from config.histogram import BUCKETS
 
 LIMIT: Final = params.limit(100, 1_000, "services or operations")
@@ -46,26 +45,9 @@ async def list_span_latencies(request: web.Request) -> web.Response:
     """Count, mean, percentiles and histogram of the spans of each service, or of each operation of one."""
     query = request.query
     start, end = whole_range(query, request.app[NOW]())
-    by, service, kind = BY.read(query), params.SERVICE.read(query), params.KIND.read(query)
-    if by == "operation" and service is None:
-        raise BadParameter(BY.name, by, "operation needs the parameter service")
-    bounds, limit = BOUNDS.read(query), LIMIT.read(query)
-    found = await find_span_latencies(
-        request.app[STORE],
-        LatencyQuery(
-            request[CALLER].workspace,
-            start,
-            end,
-            THRESHOLD.read(query),
-            by=cast("By", by),
-            service=service,
-            operation=params.OPERATION.read(query),
-            kinds=(kind,) if kind else (),
-            after=NAME_CURSOR.read(query),
-            limit=limit + 1,
-            injected=params.INJECTED.read(query),
-        ),
-    )
+    spans, bounds, limit = asked_spans(request), BOUNDS.read(query), LIMIT.read(query)
+    asked = LatencyQuery(spans, start, end, THRESHOLD.read(query), limit + 1)
+    found = await find_span_latencies(request.app[STORE], asked)
     seconds = (end - start) / SECOND
 
     def latencies(each: SpanLatencies) -> dict[str, Any]:
@@ -76,7 +58,7 @@ async def list_span_latencies(request: web.Request) -> web.Response:
         {
             "startUnixNano": str(start),
             "endUnixNano": str(end),
-            "by": by,
+            "by": spans.by,
             "boundsNanos": [str(bound) for bound in bounds],
             "latencies": [latencies(each) for each in found[:limit]],
             "nextCursor": next_cursor([each.name for each in found], limit),
