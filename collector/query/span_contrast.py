@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from collector.query.predicates import Predicate
-from collector.query.store import IDENTITY, SpanStore, Statement, time_range
-from collector.query.wording import Wording
+from collector.query.stepped import SteppedSpans
+from collector.query.store import SpanStore, Statement, time_range
 
 _PAIRS: Final = """arrayConcat(
     [('name', SpanName), ('kind', lower(SpanKind)), ('status', lower(StatusCode)), ('statusMessage', StatusMessage),
@@ -60,26 +60,17 @@ class ContrastedKey:
     selection: Side
 
 
-def contrast_statement(
-    store: SpanStore, contrast: Contrast, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
-) -> Statement:
+def contrast_statement(store: SpanStore, contrast: Contrast, spans: SteppedSpans, limit: int) -> Statement:
     """One row for each key, those that most spans have first."""
-    condition, parameters = time_range(start, end)
-    parameters |= {"workspace": workspace, "step": step, "origin": start, "limit": limit, "values": contrast.values}
-    wording = Wording(store.spans_table, parameters)
-    fits, chosen = wording.condition(where), wording.condition(contrast.selection)
+    wording, parameters = spans.wording(store)
+    parameters |= {"limit": limit, "values": contrast.values}
+    chosen = wording.condition(contrast.selection)
     if contrast.start is not None and contrast.end is not None:
         within, bounds = time_range(contrast.start, contrast.end, "chosen_")
         chosen = f"({chosen}) AND {within}"
         parameters |= bounds
-    # A span that was sent twice is one.
-    spans = (
-        f"SELECT {_PAIRS} AS Pairs, {chosen} AS Chosen,"  # noqa: S608 - names are checked, values are bound
-        " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
-        f" FROM {store.spans_table} LEFT JOIN {wording.roots()} AS roots USING (TraceId)"
-        f" WHERE Workspace = {{workspace:String}} AND {condition} AND {fits}"
-        f" LIMIT 1 BY TraceId, {IDENTITY}"
-    )
+    beside = f" LEFT JOIN {wording.roots()} AS roots USING (TraceId)"
+    selected = spans.select(store, wording, f"{_PAIRS} AS Pairs, {chosen} AS Chosen", beside=beside)
     counts = (
         "SELECT Pair.1 AS Key, Pair.2 AS Value, Chosen, sumMap([Step], [toUInt64(1)]) AS Steps, toInt64(count()) AS Spans"
         " FROM spans ARRAY JOIN Pairs AS Pair WHERE Value != '' GROUP BY Key, Value, Chosen"
@@ -90,16 +81,14 @@ def contrast_statement(
         for name, side in (("Baseline", "NOT Chosen"), ("Selection", "Chosen"))
     )
     return Statement(
-        f"WITH spans AS ({spans}), counts AS ({counts})"  # noqa: S608 - as above
+        f"WITH spans AS ({selected}), counts AS ({counts})"  # noqa: S608 - names are checked, values are bound
         f" SELECT Key, {sides} FROM counts GROUP BY Key ORDER BY sum(Spans) DESC, Key LIMIT {{limit:UInt64}}",
         parameters,
     )
 
 
-async def find_contrast(
-    store: SpanStore, contrast: Contrast, where: Predicate, *, workspace: str, start: int, end: int, step: int, limit: int
-) -> list[ContrastedKey]:
-    """What is known of spans that start in [start, end) and fit, in steps that are counted from `start`; all in nanoseconds.
+async def find_contrast(store: SpanStore, contrast: Contrast, spans: SteppedSpans, limit: int) -> list[ContrastedKey]:
+    """What the chosen spans and the others have, in each step.
 
     Args:
         limit: so many keys at most, those that most spans have.
@@ -107,13 +96,12 @@ async def find_contrast(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    statement = contrast_statement(store, contrast, where, workspace=workspace, start=start, end=end, step=step, limit=limit)
 
     def points(steps: list[list[int]]) -> Points:
-        return {number * step + start: float(spans) for number, spans in zip(*steps, strict=True)}
+        return {spans.start_of(number): float(count) for number, count in zip(*steps, strict=True)}
 
     def side(row: dict[str, Any], name: str) -> Side:
         return Side(points(row[f"{name}Total"]), [(value, points(steps)) for _, value, steps in row[f"{name}Values"]])
 
-    rows: Any = (await store.fetch(statement)).rows()
+    rows: Any = (await store.fetch(contrast_statement(store, contrast, spans, limit))).rows()
     return [ContrastedKey(row["Key"], side(row, "Baseline"), side(row, "Selection")) for row in rows]

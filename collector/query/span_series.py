@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from collector.query.grouping import Label, OfRoot, label_text
-from collector.query.predicates import Field, Predicate
-from collector.query.store import DURATION, IDENTITY, SpanStore, Statement, time_range
-from collector.query.wording import Wording
+from collector.query.predicates import Field
+from collector.query.stepped import SteppedSpans
+from collector.query.store import DURATION, SpanStore, Statement
 
 METRICS: Final[Mapping[str, str]] = {
     "rate": "rate()",
@@ -78,77 +78,53 @@ class SpanSeries:
     exemplars: list[Exemplar] = field(default_factory=list)
 
 
-def series_statement(
-    store: SpanStore,
-    metric: Metric,
-    where: Predicate,
-    *,
-    workspace: str,
-    start: int,
-    end: int,
-    step: int,
-    limit: int,
-    exemplars: bool,
-) -> Statement:
+def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limit: int, *, exemplars: bool) -> Statement:
     """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`, and `Exemplar`."""
-    condition, parameters = time_range(start, end)
-    parameters |= {"workspace": workspace, "step": step, "origin": start, "limit": limit}
-    wording = Wording(store.spans_table, parameters)
-    fits = wording.condition(where)
+    wording, parameters = spans.wording(store)
+    parameters["limit"] = limit
     groups = [label_text(wording, label) for label in metric.by.values()]
     of_roots = any(isinstance(label, OfRoot) for label in metric.by.values())
     beside = f" LEFT JOIN {wording.roots()} AS roots USING (TraceId)" if of_roots else ""
     value = "1" if metric.field is None else f"toFloat64({wording.number(metric.field)})"
     if metric.field == "duration":
         value = f"{value} / {_SECOND}"
-    match metric.function:
-        case "rate":
-            numbers = f"count() * {_SECOND} / {{step:UInt64}}"
-        case "count_over_time":
-            numbers = "toFloat64(count())"
-        case "histogram_over_time":
-            numbers = "toFloat64(count())"
-            groups.append("if(assumeNotNull(Value) > 0, pow(2, ceil(log2(assumeNotNull(Value)))), 0)")
-        case "quantile_over_time":
-            numbers = ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
-        case _:
-            numbers = f"assumeNotNull({metric.function.removesuffix('_over_time')}(Value))"
+    if metric.function == "histogram_over_time":
+        groups.append("if(assumeNotNull(Value) > 0, pow(2, ceil(log2(assumeNotNull(Value)))), 0)")
     told, exemplar = "", ""
     if exemplars:
         told = f", TraceId, SpanId, toUnixTimestamp64Nano(Timestamp) AS Time, {DURATION} AS Length"
         extreme = "argMin" if metric.function == "min_over_time" else "argMax"
         rank = "Length" if metric.field is None else "assumeNotNull(Value)"
         exemplar = f", {extreme}((TraceId, SpanId, Time, toFloat64(assumeNotNull(Value))), {rank}) AS Exemplar"
-    # A span that was sent twice is one.
-    spans = (
-        f"SELECT [{', '.join(f'toString({group})' for group in groups)}]::Array(String) AS Group, {value} AS Value,"  # noqa: S608 - names are checked, values are bound
-        " intDiv(toUnixTimestamp64Nano(Timestamp) - {origin:Int64}, {step:Int64}) AS Step"
-        f"{told} FROM {store.spans_table}{beside}"
-        f" WHERE Workspace = {{workspace:String}} AND {condition} AND {fits} AND Value IS NOT NULL"
-        f" LIMIT 1 BY TraceId, {IDENTITY}"
+    group = f"[{', '.join(f'toString({group})' for group in groups)}]::Array(String)"
+    selected = spans.select(
+        store, wording, f"{group} AS Group, {value} AS Value{told}", beside=beside, further="Value IS NOT NULL"
     )
     return Statement(
-        f"WITH spans AS ({spans})"  # noqa: S608 - as above
-        f" SELECT Group, Step, [{numbers}]::Array(Float64) AS Numbers{exemplar} FROM spans"
+        f"WITH spans AS ({selected})"  # noqa: S608 - names are checked, values are bound
+        f" SELECT Group, Step, [{_numbers(metric)}]::Array(Float64) AS Numbers{exemplar} FROM spans"
         " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
         " GROUP BY Group, Step ORDER BY Group, Step",
         parameters,
     )
 
 
+def _numbers(metric: Metric) -> str:
+    """What is made of the spans of a group and step, from their `Value`."""
+    match metric.function:
+        case "rate":
+            return f"count() * {_SECOND} / {{step:UInt64}}"
+        case "count_over_time" | "histogram_over_time":
+            return "toFloat64(count())"
+        case "quantile_over_time":
+            return ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
+    return f"assumeNotNull({metric.function.removesuffix('_over_time')}(Value))"
+
+
 async def find_series(
-    store: SpanStore,
-    metric: Metric,
-    where: Predicate,
-    *,
-    workspace: str,
-    start: int,
-    end: int,
-    step: int,
-    limit: int,
-    exemplars: bool = False,
+    store: SpanStore, metric: Metric, spans: SteppedSpans, limit: int, *, exemplars: bool = False
 ) -> list[SpanSeries]:
-    """The numbers of spans that start in [start, end) and fit, in steps that are counted from `start`; all in nanoseconds.
+    """The numbers of spans in each step.
 
     Args:
         limit: so many groups at most, those with the most spans.
@@ -157,15 +133,12 @@ async def find_series(
     Raises:
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
-    statement = series_statement(
-        store, metric, where, workspace=workspace, start=start, end=end, step=step, limit=limit, exemplars=exemplars
-    )
     found: dict[tuple[str, ...], SpanSeries] = {}
-    rows: Any = (await store.fetch(statement)).rows()
+    rows: Any = (await store.fetch(series_statement(store, metric, spans, limit, exemplars=exemplars))).rows()
     for row in rows:
         group = tuple(row["Group"])
         series = found.setdefault(group, SpanSeries(group))
-        of_step = row["Step"] * step + start
+        of_step = spans.start_of(row["Step"])
         series.points[of_step] = row["Numbers"]
         if exemplars:
             trace_id, span_id, time, value = row["Exemplar"]

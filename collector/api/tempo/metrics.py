@@ -18,6 +18,7 @@ from collector.api.tempo.metric_series import Found, Series, series_of, shown_ex
 from collector.api.tempo.traces import PREFIX
 from collector.query.span_contrast import Contrast, find_contrast
 from collector.query.span_series import find_series
+from collector.query.stepped import SteppedSpans
 from collector.query.traceql.reading import MetricsQuery, Result, exemplars_hint, metrics_in, read_metrics
 from config.ottl_grammar import OttlError
 
@@ -111,15 +112,12 @@ async def _answer(
 
 async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int, *, exemplars: bool) -> Found:
     """What makes so many series at most."""
-    store, workspace, metric = request.app[STORE], request[CALLER].workspace, query.metric
-    start, end, step = steps.start, steps.stop, steps.step
+    store, metric = request.app[STORE], query.metric
+    spans = SteppedSpans(request[CALLER].workspace, query.where, steps)
     if isinstance(metric, Contrast):
         # Those of values on both sides, and two of all.
-        keys = max(most // (2 * metric.values + 2), 1)
-        return await find_contrast(store, metric, query.where, workspace=workspace, start=start, end=end, step=step, limit=keys)
-    return await find_series(
-        store, metric, query.where, workspace=workspace, start=start, end=end, step=step, limit=most, exemplars=exemplars
-    )
+        return await find_contrast(store, metric, spans, max(most // (2 * metric.values + 2), 1))
+    return await find_series(store, metric, spans, most, exemplars=exemplars)
 
 
 def _in_steps(series: Series) -> dict[str, Any]:
