@@ -38,7 +38,8 @@ from collector.processors.probability import NEVER
 from collector.processors.tail_sampling.sampler import TailSampler
 from collector.processors.trace_state import read_trace_state
 from collector.processors.transform import Transform
-from collector.query.promql.reading import read_promql, type_of
+from collector.query.promql.reading import read_promql
+from collector.query.promql.value_types import type_of
 from collector.receivers.http_body import decompress, zstd
 from collector.receivers.settings import CONTENT_CODINGS
 from config.ottl import OttlError, read_condition

@@ -16,7 +16,8 @@ from collector.query.promql.evaluation import evaluate
 from collector.query.promql.loading import Counted, Load, le_texts
 from collector.query.promql.needs import ENDS_AFTER, Steps
 from collector.query.promql.over_time import over_time
-from collector.query.promql.reading import read_promql, type_of
+from collector.query.promql.reading import read_promql
+from collector.query.promql.value_types import type_of
 from collector.query.promql.vectors import NAME, EvaluationError, Vector, kept, labels_of
 from collector.query.rollups import HOUR, MINUTE
 from tests.unit.test_promql_reading import SCALARS, VECTORS

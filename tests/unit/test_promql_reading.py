@@ -24,7 +24,8 @@ from collector.query.promql.expressions import (
     Subquery,
     Text,
 )
-from collector.query.promql.reading import STANDING_STEP_NS, read_duration, read_promql, read_selector
+from collector.query.promql.literals import read_duration
+from collector.query.promql.reading import STANDING_STEP_NS, read_promql, read_selector
 from config.ottl_grammar import OttlError
 
 NS = 10**9

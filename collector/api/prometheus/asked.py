@@ -12,7 +12,7 @@ from multidict import MultiDict, MultiMapping
 
 from collector.api.asked import HOUR, SECOND, asked, ordered, rfc3339
 from collector.api.problems import BadParameter, Problem
-from collector.query.promql.reading import read_duration
+from collector.query.promql.literals import read_duration
 from collector.query.promql.vectors import EvaluationError
 from collector.query.store import MAX_TIMESTAMP
 

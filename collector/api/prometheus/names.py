@@ -12,11 +12,11 @@ from collector.api.problems import BadParameter
 from collector.api.prometheus.asked import Query, routes, time_range
 from collector.api.prometheus.rendering import answer
 from collector.api.routing import CALLER, NOW, STORE
-from collector.query.promql.expressions import Matcher
+from collector.query.promql.expressions import NAME, Matcher
 from collector.query.promql.families import METRICS
 from collector.query.promql.label_sets import find_label_sets
 from collector.query.promql.reading import read_selector
-from collector.query.promql.vectors import NAME, Labels
+from collector.query.promql.vectors import Labels
 from config.ottl_grammar import OttlError
 
 _MATCH: Final = "match[]"

@@ -16,7 +16,8 @@ from collector.query.promql.evaluation import evaluate
 from collector.query.promql.exemplars import find_exemplars
 from collector.query.promql.expressions import Aggregation, Call, Expression, Text
 from collector.query.promql.needs import Steps
-from collector.query.promql.reading import read_promql, type_of
+from collector.query.promql.reading import read_promql
+from collector.query.promql.value_types import type_of
 from collector.query.promql.vectors import Vector
 from config.ottl_grammar import OttlError
 

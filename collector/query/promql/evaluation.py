@@ -18,6 +18,7 @@ from collector.query.promql import operations
 from collector.query.promql.aggregations import aggregated
 from collector.query.promql.element_wise import DATES, ELEMENT_WISE, date, element_wise
 from collector.query.promql.expressions import (
+    NAME,
     Aggregation,
     Binary,
     Call,
@@ -32,9 +33,8 @@ from collector.query.promql.families import LE
 from collector.query.promql.loading import Counted, Load, fetch
 from collector.query.promql.needs import DAY, ENDS_AFTER, Growth, Steps, fine_growth_of, fixed, growth_of, loads_of, needed
 from collector.query.promql.over_time import over_time
-from collector.query.promql.reading import type_of
+from collector.query.promql.value_types import type_of
 from collector.query.promql.vectors import (
-    NAME,
     EvaluationError,
     Labels,
     Numbers,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from collector.query.promql.call_exemplars import find_calls, slowest_told
-from collector.query.promql.expressions import Aggregation, Binary, Call, Expression, Matcher, Negated, Selector, Subquery
+from collector.query.promql.expressions import NAME, Aggregation, Binary, Call, Expression, Matcher, Negated, Selector, Subquery
 from collector.query.promql.families import LE, Metric
 from collector.query.promql.loading import compared, le_texts, matching_condition, metrics_of
-from collector.query.promql.reading import fits
-from collector.query.promql.vectors import NAME, Labels, labels_of
+from collector.query.promql.matchers import fits
+from collector.query.promql.vectors import Labels, labels_of
 from collector.query.rollups import CALLS
 from collector.query.store import DURATION, ERROR, STATUS_CODES, SpanStore, Statement, time_range
 

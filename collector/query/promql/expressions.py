@@ -6,7 +6,7 @@ Source: "Querying basics" and "Operators" of the documentation of Prometheus 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 MatchOperator = Literal["=", "!=", "=~", "!~"]
 AggregationOperator = Literal[
@@ -15,6 +15,10 @@ AggregationOperator = Literal[
 Type = Literal["scalar", "vector", "matrix", "string"]
 """What a value is: a number, numbers of series at a time, numbers of series over a time, a text."""
 
+NAME: str = "__name__"
+"""The label that is the name of a series."""
+COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
+SETS: Final = ("and", "or", "unless")
 
 At = int | Literal["start", "end"] | None
 """When something is looked at, whatever the step: nanoseconds since 1970, or the first or the last step of a query."""

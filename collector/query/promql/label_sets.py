@@ -9,11 +9,11 @@ from typing import Final
 import orjson
 
 from collector.query.call_rows import OF_WORKSPACE, call_rows
-from collector.query.promql.expressions import Matcher
+from collector.query.promql.expressions import NAME, Matcher
 from collector.query.promql.families import LE, Metric
 from collector.query.promql.loading import fetch_rows, le_texts, matching_condition, metrics_of
-from collector.query.promql.reading import fits
-from collector.query.promql.vectors import NAME, Labels, labels_of
+from collector.query.promql.matchers import fits
+from collector.query.promql.vectors import Labels, labels_of
 from collector.query.rollups import RED, parts, rows_of, whole_minutes
 from collector.query.store import SpanStore, Statement
 from config.red_metrics import label_of

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from collector import sketch
 from collector.query.call_rows import OF_WORKSPACE, call_rows, fetch_calls
-from collector.query.promql.expressions import Matcher
+from collector.query.promql.expressions import NAME, Matcher
 from collector.query.promql.families import LE, METRICS, Metric
-from collector.query.promql.reading import fits
-from collector.query.promql.vectors import NAME, EvaluationError, Labels, Mask, Numbers, kept, labels_of
+from collector.query.promql.matchers import fits
+from collector.query.promql.vectors import EvaluationError, Labels, Mask, Numbers, kept, labels_of
 from collector.query.rollups import RED, SECOND, Part, Rollup, of_step, parts, rows_of
 from collector.query.store import SpanStore, Statement
 from config.histogram import BUCKETS

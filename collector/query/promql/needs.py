@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.query.promql.expressions import Aggregation, At, Binary, Call, Expression, Negated, Selector, Subquery
+from collector.query.promql.expressions import NAME, Aggregation, At, Binary, Call, Expression, Negated, Selector, Subquery
 from collector.query.promql.families import LE
 from collector.query.promql.loading import MOST_CELLS, Grid, Load, metrics_of
-from collector.query.promql.vectors import NAME, EvaluationError
+from collector.query.promql.vectors import EvaluationError
 from collector.query.rollups import HOUR, MINUTE, RED, SECOND
 
 ENDS_AFTER: Final = HOUR

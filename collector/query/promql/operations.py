@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from collector.query.promql.expressions import Binary, Matching
+from collector.query.promql.expressions import COMPARISONS, NAME, SETS, Binary, Matching
 from collector.query.promql.families import LE
-from collector.query.promql.reading import COMPARISONS, SETS, pattern_of
+from collector.query.promql.matchers import pattern_of
 from collector.query.promql.vectors import (
-    NAME,
     EvaluationError,
     Labels,
     Mask,

@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from lark import Token, Tree
 
 from collector.query.promql.expressions import (
+    COMPARISONS,
+    NAME,
+    SETS,
     Aggregation,
     AggregationOperator,
     At,
@@ -31,36 +34,21 @@ from collector.query.promql.expressions import (
 )
 from collector.query.promql.functions import FUNCTIONS, GROWTHS, NOT_SERVED
 from collector.query.promql.grammar import words_of
+from collector.query.promql.literals import read_duration, read_number, read_seconds, read_text
+from collector.query.promql.matchers import fits, pattern_of
+from collector.query.promql.value_types import TYPE_NAMES, type_of
 from config.ottl_grammar import OttlError
-from config.patterns import compile_pattern
 from config.problems import alternatives
 
-NAME_LABEL: Final = "__name__"
-
-COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
-SETS: Final = ("and", "or", "unless")
 STANDING_STEP_NS: Final = 60 * 10**9
 """Between two times at which a counter is looked at where many are asked for, and none is said: the tables know minutes."""
 
 _WITHOUT: Final = "there are no native histograms, and no functions that Prometheus has on trial only"
 _DEEPEST: Final = 60
-_TYPE_NAMES: Final[Mapping[Type, str]] = {
-    "scalar": "scalar",
-    "vector": "instant vector",
-    "matrix": "range vector",
-    "string": "string",
-}
-_UNITS_NS: Final = {"ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3_600 * 10**9, "d": 86_400 * 10**9}
-_UNITS_NS["w"], _UNITS_NS["y"] = 7 * _UNITS_NS["d"], 365 * _UNITS_NS["d"]
-_DURATION: Final = re.compile(r"(\d{1,12})(ms|[smhdwy])", re.ASCII)
-_LONGEST_NS: Final = 366 * _UNITS_NS["d"]
-_BOUNDS: Final = "must be a duration from 1ms to 366d, such as 5m or 1h30m"
 _LATEST_S: Final = 2**32 - 1
 _PARAMETERS: Final[Mapping[str, Type]] = {"topk": "scalar", "bottomk": "scalar", "quantile": "scalar", "count_values": "string"}
 """What aggregations take besides."""
 _LABEL: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
-_ESCAPED: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"} | {c: c for c in "\\\"'"}
 
 
 def read_promql(text: str) -> Expression:
@@ -75,40 +63,6 @@ def read_selector(text: str) -> Selector:
     if not isinstance(found, Selector) or found != Selector(found.matchers):
         raise OttlError(text, 0, 'a selector of series is needed, such as {service_name="cart"}')
     return found
-
-
-def type_of(expression: Expression) -> Type:
-    """What an expression comes to."""
-    match expression:
-        case Number():
-            return "scalar"
-        case Text():
-            return "string"
-        case Selector():
-            return "matrix" if expression.range_ns else "vector"
-        case Subquery():
-            return "matrix"
-        case Call():
-            return FUNCTIONS[expression.function].result
-        case Aggregation():
-            return "vector"
-        case Negated():
-            return type_of(expression.of)
-        case Binary():
-            return "scalar" if type_of(expression.left) == type_of(expression.right) == "scalar" else "vector"
-
-
-def read_duration(text: str) -> int:
-    """Nanoseconds of a duration in Prometheus' form.
-
-    Raises:
-        ValueError: it has another form, is nothing, or longer than a year and a day.
-    """
-    parts = _DURATION.findall(text)
-    length = sum(int(number) * _UNITS_NS[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != text or not 0 < length <= _LONGEST_NS:
-        raise ValueError(_BOUNDS)
-    return length
 
 
 class _Reader:
@@ -150,18 +104,18 @@ class _Reader:
     def _typed(self, tree: Tree[Token], types: Sequence[Type], where: str, depth: int) -> Expression:
         found = self.expression(tree, depth + 1)
         if type_of(found) not in types:
-            expected = " or ".join(_TYPE_NAMES[each] for each in types)
-            raise self._fault(tree, f"expected type {expected} in {where}, got {_TYPE_NAMES[type_of(found)]}")
+            expected = " or ".join(TYPE_NAMES[each] for each in types)
+            raise self._fault(tree, f"expected type {expected} in {where}, got {TYPE_NAMES[type_of(found)]}")
         return found
 
     def _selector(self, tree: Tree[Token]) -> Selector:
         matchers = []
         for part in map(_tree, tree.children):
             if part.data == "name":
-                matchers.append(Matcher(NAME_LABEL, "=", str(part.children[0])))
+                matchers.append(Matcher(NAME, "=", str(part.children[0])))
             else:
                 matchers += [self._matcher(_tree(each)) for each in part.children]
-        if all(_fits_nothing(matcher) for matcher in matchers):
+        if all(fits(matcher, "") for matcher in matchers):
             raise self._fault(tree, "a selector must contain at least one matcher that the empty text does not fit")
         return Selector(tuple(matchers))
 
@@ -197,7 +151,7 @@ class _Reader:
         durations = [part for part in map(_token, further.children) if part.type != "COLON"]
         if len(further.children) > len(durations):
             if type_of(of) != "vector":
-                raise self._fault(further, f"a subquery needs an instant vector, got {_TYPE_NAMES[type_of(of)]}")
+                raise self._fault(further, f"a subquery needs an instant vector, got {TYPE_NAMES[type_of(of)]}")
             length, *steps = map(self._duration, durations)
             return Subquery(of, length, steps[0] if steps else STANDING_STEP_NS)
         if not isinstance(of, Selector) or of.range_ns:
@@ -211,19 +165,14 @@ class _Reader:
 
     def _duration(self, token: Token) -> int:
         """Nanoseconds of a duration, or of a number of seconds."""
-        if token.type == "NUMBER":
-            length = _number(str(token)) * 10**9
-            if not 10**6 <= length <= _LONGEST_NS:
-                raise self._fault(token, _BOUNDS)
-            return round(length)
         try:
-            return read_duration(str(token))
+            return read_seconds(str(token)) if token.type == "NUMBER" else read_duration(str(token))
         except ValueError as error:
             raise self._fault(token, str(error)) from None
 
     def _seconds(self, token: Token) -> float:
         """A number, or the seconds of a duration."""
-        return _number(str(token)) if token.type == "NUMBER" else self._duration(token) / 10**9
+        return read_number(str(token)) if token.type == "NUMBER" else self._duration(token) / 10**9
 
     def _at(self, further: Tree[Token]) -> At:
         """The time that @ says."""
@@ -232,7 +181,7 @@ class _Reader:
             if last not in ("start", "end"):
                 raise self._fault(last, "behind @ stands a time in seconds since 1970, start() or end()")
             return cast("At", str(last))
-        seconds = _number(str(last)) * _sign(further)
+        seconds = read_number(str(last)) * _sign(further)
         if not 0 <= seconds <= _LATEST_S:
             raise self._fault(last, "a time is given in seconds since 1970, from 0 on")
         return round(seconds * 10**9)
@@ -305,45 +254,14 @@ class _Reader:
         return Binary(operator, sides[0], sides[1], as_number, matching)
 
     def _unquoted(self, token: Token) -> str:
-        quote, text = token[0], str(token[1:-1])
-        if quote == "`":
-            return text
-
-        def character(found: re.Match[str]) -> str:
-            code = found[1]
-            if code in _ESCAPED:
-                return _ESCAPED[code]
-            if len(code) == 1:
-                raise self._fault(token, f"\\{code} stands for nothing in a text")
-            number = int(code, 8) if code.isdecimal() and len(code) == 3 else int(code[1:], 16)
-            if number > 0x10FFFF or 0xD800 <= number < 0xE000:
-                raise self._fault(token, f"\\{code} is no character")
-            return chr(number)
-
-        return _ESCAPE.sub(character, text)
+        try:
+            return read_text(str(token))
+        except ValueError as error:
+            raise self._fault(token, str(error)) from None
 
     def _fault(self, where: Tree[Token] | Token, message: str) -> OttlError:
         at = where.start_pos if isinstance(where, Token) else getattr(where.meta, "start_pos", 0)
         return OttlError(self._text, at or 0, message)
-
-
-def pattern_of(text: str) -> Any:
-    """A compiled regular expression that a whole value must fit.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return compile_pattern(f"^(?s:{text})$")
-
-
-def fits(matcher: Matcher, value: str) -> bool:
-    """Whether a label with this value fits."""
-    equal = pattern_of(matcher.value).match(value) is not None if "~" in matcher.operator else value == matcher.value
-    return equal != matcher.operator.startswith("!")
-
-
-def _fits_nothing(matcher: Matcher) -> bool:
-    return fits(matcher, "")
 
 
 def _as_subquery(of: Expression) -> Expression:
@@ -370,10 +288,6 @@ def _sign(further: Tree[Token]) -> int:
 
 def _labels(tree: Tree[Token]) -> tuple[str, ...]:
     return tuple(str(_tree(label).children[0]) for label in tree.children)
-
-
-def _number(text: str) -> float:
-    return float(int(text, 16)) if text[:2].lower() == "0x" else float(text)
 
 
 def _tree(part: Tree[Token] | Token) -> Tree[Token]:

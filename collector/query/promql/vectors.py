@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.query.promql.expressions import NAME
+
 Labels = tuple[tuple[str, str], ...]
 """Names and values, in order of the names; no value is empty."""
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-NAME: str = "__name__"
 
 
 class EvaluationError(Exception):
