@@ -16,27 +16,24 @@ spans as before, and is sent again if it may not have been stored. What then is 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
 import structlog
 
 from collector.clock import Clock
+from collector.pipeline.emitting import Emitting, lost, sampler_failed
+from collector.pipeline.held_pieces import HeldPieces, Piece
 from collector.pipeline.holding_settings import HoldingSettings
 from collector.pipeline.plans import Plan, planned, stops
-from collector.pipeline.shares import apportion
 from collector.pipeline.verdicts import decode, encode
-from collector.processors.base import INTERNAL_ERROR
 from collector.processors.tail_sampling.decided import Decided
 from collector.processors.tail_sampling.recent import Explanation, RecentDecisions
 from collector.processors.tail_sampling.sampler import TailSampler
-from collector.queues.held import Emission, HeldLog, Recorded, new_name
+from collector.queues.held import Emission, HeldLog, new_name
 from collector.spaced_log import SpacedLog
 from collector.trace_decisions import HeldReaders, TraceDecisions
 from exporters.base import Delivery, Destination
@@ -49,42 +46,6 @@ _OVERFULL: Final = "more is held than num_traces or max_bytes allow"
 _NS: Final = 1_000_000_000
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True, eq=False)
-class _Piece:
-    """A piece that is held.
-
-    Attributes:
-        name: of the piece.
-        spans: number of its spans of which nothing is known yet.
-        behind: where those go that are kept.
-        settled: is told what became of all of them.
-        delivery: what became of the others.
-    """
-
-    name: str
-    spans: int
-    behind: Destination
-    settled: asyncio.Future[Delivery]
-    delivery: Delivery = field(default_factory=Delivery)
-
-
-@dataclass(slots=True)
-class _Sending:
-    """An emission of which something is on its way.
-
-    Attributes:
-        name: of the emission.
-        batches: number of those that are not stored.
-        shares: number of a piece → what became of its spans.
-        unlike: name of a piece → the same, where it is not that all are stored.
-    """
-
-    name: str
-    batches: int
-    shares: dict[int, Delivery] = field(default_factory=dict)
-    unlike: dict[str, Delivery] = field(default_factory=dict)
 
 
 class Holding:
@@ -107,7 +68,6 @@ class Holding:
         """What is to be in force from the next decision on."""
         self._sampler = TailSampler(settings.sampler())
         self._log = log
-        self._places = asyncio.Semaphore(in_flight)
         self._executor = executor
         self._clock = clock
         self._lasts = lasts
@@ -123,8 +83,9 @@ class Holding:
         self._over = asyncio.Event()
         self._closed = False
         self._restored = False
-        self._back: dict[str, tuple[_Piece, SpanBatch]] = {}
-        self._pieces: dict[int, _Piece] = {}
+        self._back: dict[str, tuple[Piece, SpanBatch]] = {}
+        self._pieces = HeldPieces()
+        self._emitting = Emitting(self._pieces, log, in_flight, lambda decided: self._in_thread(decided.batch))
         self._next_piece = log.next_piece
         self._unnamed: list[str] = []
         """Names of pieces that are in no emission yet; their numbers are the last before the next one."""
@@ -151,7 +112,7 @@ class Holding:
         """Hold the spans of a piece; those that are kept go on to `behind`. The caller waits only for there to be room."""
         if not self._log.is_held(name):
             return await behind.deliver(batch, name)
-        piece = _Piece(name, len(batch), behind, asyncio.get_running_loop().create_future())
+        piece = Piece(name, len(batch), behind, asyncio.get_running_loop().create_future())
         if not self._all_back.is_set():
             self._back[name] = piece, batch
         elif self._closed and self._leaves:
@@ -184,8 +145,7 @@ class Holding:
                 await self._decide(sends)
             if not self._leaves:
                 await self._decide(sends, at_end=True)
-        for piece in self._pieces.values():
-            piece.settled.cancel()
+        self._pieces.leave()
 
     async def _pause(self) -> None:
         """Return when there may be something to decide, or all is over."""
@@ -243,13 +203,13 @@ class Holding:
     def _now_ns(self) -> int:
         return int(self._clock.monotonic() * _NS)
 
-    async def _add(self, piece: _Piece, batch: SpanBatch, number: int | None = None) -> None:
+    async def _add(self, piece: Piece, batch: SpanBatch, number: int | None = None) -> None:
         """Give a piece to the sampler, under the next number or the one that it had."""
         if number is None:
             number = self._next_piece
             self._next_piece += 1
             self._unnamed.append(piece.name)
-        self._pieces[number] = piece
+        self._pieces.add(number, piece)
         self._settings.telemetry.processed(len(batch), 0)
         await self._into(self._sampler, number, batch, self._now_ns())
         self._came.set()
@@ -259,8 +219,8 @@ class Holding:
         try:
             await self._in_thread(partial(sampler.add, batch, number, came_ns))
         except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            self._failed(len(batch))
-            self._settle(number, self._lost(spans_by_owner(batch)))
+            sampler_failed(self._settings, len(batch))
+            self._pieces.settle(number, lost(self._settings, spans_by_owner(batch)))
 
     async def _decide(self, sends: asyncio.TaskGroup, *, at_end: bool = False) -> None:
         """Let the sampler decide what is due, or all if it is the end or nothing is to be held, and carry out what it does."""
@@ -309,77 +269,7 @@ class Holding:
         self._unnamed = []
         self._recent.add(emission.time_ns, verdicts, self._sampler.policies, plan.decided.votes)
         self._count(plan.decided, counts)
-        await self._carry_out(plan, emission.name, sends)
-
-    async def _carry_out(self, plan: Plan, name: str, sends: asyncio.TaskGroup) -> None:
-        """Drop what is not kept, and send the rest."""
-        self._settings.telemetry.processed(0, sum(len(part.spans) for part in plan.decided.kept))
-        for number, owners in plan.dropped.items():
-            self._settle(number, Delivery(dropped={self._settings.name: Counter(owners)}))
-        batches = plan.batches()
-        if plan.stops and not batches:
-            # All that it kept is lost to damage.
-            self._log.done(name, {})
-        sending = _Sending(name, len(batches))
-        for index, parts in batches.items():
-            await self._places.acquire()
-            owners_by_piece = {part.piece: plan.kept[part.piece] for part in parts}
-            batch = await self._joined(dataclasses.replace(plan.decided, kept=tuple(parts)))
-            sends.create_task(self._send(sending, index, batch, owners_by_piece))
-
-    async def _joined(self, decided: Decided) -> SpanBatch | None:
-        """What is kept, in one batch; None where that fails, for it would again, whenever it is made anew."""
-        try:
-            return await self._in_thread(decided.batch)
-        except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            self._failed(sum(len(part.spans) for part in decided.kept))
-            return None
-
-    def _failed(self, spans: int) -> None:
-        """Tell of spans that are dropped, for the sampler failed on them by a fault of its own."""
-        _log.exception("processor_failed", processor=self._settings.name, spans=spans)
-        self._settings.telemetry.failed(INTERNAL_ERROR, spans)
-
-    def _lost(self, owners: Mapping[str, int]) -> Delivery:
-        """What became of these spans, owner → spans."""
-        return Delivery(dropped={f"{self._settings.name}: error": Counter(owners)})
-
-    async def _send(
-        self, sending: _Sending, index: int, batch: SpanBatch | None, pieces: Mapping[int, Mapping[str, int]]
-    ) -> None:
-        """Store one batch of an emission, if it could be made; with the last of them, the emission is done."""
-        try:
-            if batch is None:
-                delivery = self._lost(sum(map(Counter, pieces.values()), Counter()))
-            else:
-                # After a restart all pieces of a former process go to the same place, whatever its batches are made of.
-                delivery = await self._behind(next(iter(pieces))).deliver(batch, f"{sending.name}-{index}")
-                await delivery.complete()
-        finally:
-            self._places.release()
-        shares = apportion(pieces, delivery)
-        # When the first of them is committed, the emission is done.
-        next(iter(shares.values())).afterwards += delivery.afterwards
-        for number, share in shares.items():
-            sending.shares[number] = share
-            if share != Delivery(Counter(pieces[number])):
-                sending.unlike[self._pieces[number].name] = share
-        sending.batches -= 1
-        if not sending.batches:
-            # Before any piece is delivered: what is committed does not come back, so the emission could not be made again.
-            self._log.done(sending.name, sending.unlike)
-            for number, share in sending.shares.items():
-                self._settle(number, share)
-
-    def _settle(self, number: int, delivery: Delivery) -> None:
-        """Count what became of some spans of a piece."""
-        piece = self._pieces[number]
-        piece.delivery.add(delivery)
-        piece.spans -= delivery.came().total()
-        if not piece.spans:
-            del self._pieces[number]
-            if not piece.settled.done():
-                piece.settled.set_result(piece.delivery)
+        await self._emitting.carry_out(plan, emission.name, self._settings, sends)
 
     def _count(self, decided: Decided, counts: TraceDecisions) -> None:
         name = self._settings.name
@@ -403,7 +293,10 @@ class Holding:
                         await self._add(*self._back.pop(name), number)
                 plan = await self._in_thread(partial(self._plan_again, emission))
                 self._recent.add(emission.time_ns, plan.decided.verdicts)
-                await self._carry_out_again(plan, recorded, sends)
+                if recorded.shares is None:
+                    await self._emitting.carry_out(plan, emission.name, self._settings, sends)
+                else:
+                    self._emitting.settle(plan, recorded.shares, self._settings)
             for piece, batch in self._back.values():
                 await self._add(piece, batch)
             self._back.clear()
@@ -412,12 +305,3 @@ class Holding:
 
     def _plan_again(self, emission: Emission) -> Plan:
         return planned(self._sampler.apply(decode(emission.decisions), emission.through), emission.stops)
-
-    async def _carry_out_again(self, plan: Plan, recorded: Recorded, sends: asyncio.TaskGroup) -> None:
-        if recorded.shares is None:
-            await self._carry_out(plan, recorded.emission.name, sends)
-            return
-        for number, owners in plan.dropped.items():
-            self._settle(number, Delivery(dropped={self._settings.name: Counter(owners)}))
-        for number, owners in plan.kept.items():
-            self._settle(number, recorded.shares.get(self._pieces[number].name, Delivery(Counter(owners))))
