@@ -17,7 +17,6 @@ A position in the journal is a number of spans: how many had been accepted befor
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -32,6 +31,7 @@ from collector import metrics
 from collector.clock import Clock
 from collector.errors import Refused, Retryable, Unconfirmed
 from collector.journal import refusals
+from collector.journal.clearing import Clearing
 from collector.journal.cursor import DAMAGED, Cursor
 from collector.journal.cuts import CutLog
 from collector.journal.decisions import DecisionLog
@@ -48,11 +48,6 @@ from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
 
-FULL: Final = "journal_full"
-"""Why spans were dropped that waited while newer ones came, with `on_full: drop_oldest`."""
-EXPIRED: Final = "journal_max_age"
-"""Why spans were dropped that waited for longer than `max_age`."""
-
 _RESERVED_BYTES: Final = 1 << 20
 """What is reserved for lines of logs."""
 _RESERVED_FOR_DECISIONS: Final = 6 << 20
@@ -63,8 +58,6 @@ _PAUSE_S: Final = 1.0
 _LITTLE: Final = 16
 _MOST_LITTLE: Final = 1 << 20
 """There is little room where less is left than that part of the journal, or so many bytes if that is less."""
-_AGES: Final = 8
-"""With `max_age`, a file holds what came within an eighth of it."""
 
 
 class Journal:
@@ -90,7 +83,7 @@ class Journal:
         observe = telemetry.histogram(metrics.JOURNAL_SYNC_SECONDS, ()).observe
         self._disk = Disk(settings.directory, settings.sync != "never", observe)
         opened = open_journal(settings, exporters, self._disk.roll, clock)
-        self._lock, self._store, self._reader = opened.lock, opened.store, opened.reader
+        self._lock, self._store = opened.lock, opened.store
         begun_at = self._store.end_span
         telemetry.count(metrics.JOURNAL_DAMAGED_BYTES, (), opened.damaged_bytes)
         self._disk.watch(
@@ -103,7 +96,7 @@ class Journal:
                 log,
                 opened.decisions[name],
                 self._store,
-                self._reader,
+                opened.reader,
                 executor,
                 self._disk.logs[name],
                 self,
@@ -111,6 +104,7 @@ class Journal:
             )
             for name, log in opened.logs.items()
         }
+        self._clearing = Clearing(settings, self._store, opened.reader, self._disk, self.cursors, telemetry)
         self.divisions: Mapping[str, Divisions] = opened.divisions
         """Which spans each exporter has sent in parts, by its id."""
         telemetry.read(metrics.JOURNAL_BYTES, (), lambda: self._store.segments.nbytes)
@@ -126,7 +120,6 @@ class Journal:
         self._refused_until_s = 0.0
         self._complaints = SpacedLog(_log, clock.monotonic)
         self._room = asyncio.Lock()
-        self._deleting: asyncio.Task[None] | None = None
         self._ticking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -135,10 +128,10 @@ class Journal:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for task in (self._ticking, self._deleting):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        if self._ticking is not None:
+            self._ticking.cancel()
+            await asyncio.wait({self._ticking})
+        await self._clearing.close()
         if self._settings.sync != "never":
             await self._disk.sync_all()
         self._save_refusals()
@@ -173,7 +166,7 @@ class Journal:
             )
         if self._store.segments.nbytes + size > self._settings.max_bytes:
             await self._make_room_for(size, len(batch))
-        self._end_old_file()
+        self._clearing.end_old_file()
         try:
             kept = self._store.append(placed)
         except OSError as error:
@@ -229,17 +222,10 @@ class Journal:
         """Refuse requests unread for a while."""
         self._refused_until_s = self._clock.monotonic() + _PAUSE_S
 
-    # Room.
-
     async def _make_room_for(self, size: int, spans: int) -> None:
         """Find room for a request. Raises Retryable."""
         async with self._room:
-            self._begin_new_file_if_done()
-            self._collect()
-            if self._deleting is not None:
-                await asyncio.wait({self._deleting})
-            if self._settings.on_full == "drop_oldest":
-                await self._drop_oldest(size)
+            await self._clearing.make_room_for(size)
         held, most = self._store.segments.nbytes, self._settings.max_bytes
         if held + size > most:
             if not self._full:
@@ -251,44 +237,7 @@ class Journal:
                 self._pause()
             raise Retryable(self.trouble)
 
-    async def _drop_oldest(self, size: int) -> None:
-        segments = self._store.segments
-        for segment in segments.all.copy():
-            if segments.nbytes + size <= self._settings.max_bytes:
-                return
-            await self._drop(segment, FULL)
-            if self._deleting is not None:
-                await asyncio.wait({self._deleting})
-
-    def _end_old_file(self) -> None:
-        """With `max_age`, let no file hold what came over a long time, as it goes as a whole."""
-        current, max_age_s = self._store.segments.current, self._settings.max_age_s
-        if max_age_s and current is not None and self._store.age_s(current.first_ns) > max_age_s / _AGES:
-            self._store.segments.end()
-
-    async def _drop_expired(self) -> None:
-        segments = self._store.segments
-        self._end_old_file()
-        for segment in segments.all.copy():
-            if segment is segments.current or self._store.age_s(segment.last_ns) < self._settings.max_age_s:
-                return
-            await self._drop(segment, EXPIRED)
-
-    async def _drop(self, segment: Segment, reason: str) -> None:
-        """Give up what waits in a file, by rule."""
-        segments = self._store.segments
-        if segment not in segments.all:
-            return  # deleted while those before it were dropped
-        if segment is segments.current:
-            segments.end()
-        stop = segments.stop_span(segment, self._store.end_span)
-        read = partial(self._reader.read, [segment], 0, segment.first_span, stop, math.inf, math.inf)
-        reading = await self._disk.in_thread(read)
-        for name, cursor in self.cursors.items():
-            spans = await cursor.drop(reading.records, stop, reason)
-            if spans:
-                _log.error("spans_dropped", exporter=name, spans=spans, reason=reason)
-                self._telemetry.exporter(name).dropped(spans, reason)
+    # What cursors tell.
 
     def taken(self) -> None:
         self._store.forget(min(cursor.next_span for cursor in self.cursors.values()))
@@ -304,49 +253,10 @@ class Journal:
         self._disk.dirty = True
         self._full = False
         self._refused_until_s = 0.0
-        self._collect()
+        self._clearing.collect()
 
     def make_room(self) -> None:
         self._disk.release_reserve()
-
-    def _begin_new_file_if_done(self) -> None:
-        """A file that is appended to cannot be deleted, though nothing in it may be wanted any more."""
-        current = self._store.segments.current
-        if current is not None and not self._needed(current):
-            self._store.segments.end()
-
-    def _needed(self, segment: Segment) -> bool:
-        stop = self._store.segments.stop_span(segment, self._store.end_span)
-        return any(cursor.log.needs(segment.first_span, stop) for cursor in self.cursors.values())
-
-    def _collect(self) -> None:
-        """Delete, by and by, the files that nobody needs."""
-        segments = self._store.segments
-        if self._deleting is None and (
-            any(each is not segments.current and not self._needed(each) for each in segments.all)
-            or any(cursor.decisions.wasted(cursor.log.cuts) for cursor in self.cursors.values())
-        ):
-            self._deleting = asyncio.create_task(self._delete(), name="journal deletion")
-
-    async def _delete(self) -> None:
-        segments = self._store.segments
-        done = [each for each in segments.all if each is not segments.current and not self._needed(each)]
-        wasted = [(cursor.decisions, cursor.decisions.wasted(cursor.log.cuts)) for cursor in self.cursors.values()]
-        try:
-            # Else a power cut might leave a log that still asks for what is gone.
-            if all(cursor.log.flush() and cursor.decisions.flush() for cursor in self.cursors.values()):
-                if self._settings.sync != "never":
-                    await self._disk.sync_logs()
-                for segment in done:
-                    segments.delete(segment)
-                for decisions, files in wasted:
-                    for file in files:
-                        decisions.delete(file)
-                self._disk.deleted()
-        except OSError as error:
-            _log.error("journal_not_deleted", error=str(error))
-        finally:
-            self._deleting = None
 
     # Upkeep.
 
@@ -364,11 +274,10 @@ class Journal:
         if self._failure and self._clock.monotonic() >= self._refused_until_s and await self._disk.works():
             # Nobody may be sending any more, as long as the daemon says that it is not ready.
             self._recovered()
-        if self._settings.max_age_s:
-            await self._drop_expired()
+        await self._clearing.drop_expired()
         self._reserve()
         self._save_refusals()
-        self._collect()
+        self._clearing.collect()
 
     def _reserve(self) -> None:
         holding = sum(cursor.holds_back for cursor in self.cursors.values())

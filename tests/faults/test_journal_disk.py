@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import Retryable
+from collector.journal.clearing import Clearing
 from collector.journal.directory import JournalError
 from collector.journal.journal import Journal
 from collector.journal.records import REQUEST, Record, head
@@ -288,7 +289,7 @@ async def test_syncing_goes_on_whatever_happens_beside_it(tmp_path: Path, monkey
 
     async with journal_in(tmp_path, sync_interval_s=0.01) as journal:
         with monkeypatch.context() as patched:
-            patched.setattr(journal, "_collect", fails)
+            patched.setattr(Clearing, "collect", fails)
             await until(tried.is_set)
         monkeypatch.setattr(os, "fdatasync", lambda _: synced.set())
         await journal.put(numbered(0))
