@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from exporters.clickhouse.client import ClickHouseClient
 from tests.support.alerts import Shop, opened_shop
 from tests.support.clickhouse import ClickHouse
-from tests.support.databases import made_database
+from tests.support.databases import emptied, made_database
 from tests.support.genuine_clickhouse import Unavailable
 from tests.support.grafana_store import Store, embedded_store, genuine_store
 
@@ -36,6 +37,20 @@ def embedded_database(embedded_clickhouse: ClickHouse) -> Iterator[str]:
     """The same, where tests need the embedded server alone."""
     with made_database(embedded_clickhouse) as database:
         yield database
+
+
+@pytest.fixture
+async def module_client(clickhouse: ClickHouse, module_database: str) -> AsyncIterator[ClickHouseClient]:
+    """A client of the file's database, which is empty for each test."""
+    async with emptied(clickhouse, module_database) as client:
+        yield client
+
+
+@pytest.fixture
+async def embedded_client(embedded_clickhouse: ClickHouse, embedded_database: str) -> AsyncIterator[ClickHouseClient]:
+    """The same, of the embedded server alone."""
+    async with emptied(embedded_clickhouse, embedded_database) as client:
+        yield client
 
 
 @pytest.fixture

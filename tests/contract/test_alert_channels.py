@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +29,10 @@ from collector.monitor.secrets import NamedSecrets
 from collector.telemetry import Telemetry
 from config.secrets import Secret
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
-from exporters.clickhouse.migrations import apply
 from exporters.clickhouse.schema import SchemaSettings
 from tests.support.alert_events import alert_event
 from tests.support.channel_receivers import Receiver, receiving
+from tests.support.clickhouse import ClickHouse
 from tests.support.waiting import until
 from tests.support.workspace_port import WorkspacePort, workspace_port
 
@@ -125,31 +125,12 @@ class World:
         return await self.outcomes.page(self.workspace, 0, EPOCH + 10**15, 1000, **which)
 
 
-@pytest.fixture(scope="module")
-def database(embedded_clickhouse: Any) -> Iterator[tuple[str, str]]:
-    """A database with tables: the server's URL, and its name."""
-    name = f"channels_{uuid.uuid4().hex}"
-
-    async def prepare() -> None:
-        async with ClickHouseClient([embedded_clickhouse.url], database=name) as owner:
-            await apply(owner, SchemaSettings(database=name))
-
-    async def drop() -> None:
-        async with ClickHouseClient([embedded_clickhouse.url]) as owner:
-            await owner.command(f"DROP DATABASE {name}")
-
-    asyncio.run(prepare())
-    yield embedded_clickhouse.url, name
-    asyncio.run(drop())
-
-
 @pytest.fixture
-async def world(database: tuple[str, str]) -> AsyncIterator[World]:
-    url, name = database
+async def world(embedded_clickhouse: ClickHouse, embedded_database: str) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(ClickHouseClient([url], database=name))
+        client = await stack.enter_async_context(ClickHouseClient([embedded_clickhouse.url], database=embedded_database))
         receiver = await stack.enter_async_context(receiving())
-        yield World(client, SchemaSettings(database=name), receiver, stack)
+        yield World(client, SchemaSettings(database=embedded_database), receiver, stack)
 
 
 async def test_an_outage_of_an_hour_is_waited_out_and_the_event_is_delivered_once(world: World) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -14,8 +13,6 @@ from collector.api import trace_annotations
 from collector.api.openapi import COMPONENTS
 from collector.api.routing import QuerySettings
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.contract.test_query_api_traces import hex_of, request_of, span
 from tests.support.requests import EPOCH
 from tests.support.rows import insert_statement, json_lines, rows_of
@@ -30,16 +27,12 @@ FAR = "2099-01-01T00:00:00Z"
 
 
 @pytest.fixture
-async def port(clickhouse: Any) -> AsyncIterator[WorkspacePort]:
-    database = f"annotations_{uuid.uuid4().hex}"
-    async with ClickHouseClient([clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        rows = rows_of(request_of(span(1, 1), span(1, 2, parent=1), span(2, 1)), "mine")
-        await client.insert(insert_statement(rows), json_lines(rows))
-        settings = QuerySettings(spans_ttl_s=TTL_S)
-        async with workspace_port(client, trace_annotations.ROUTES, COMPONENTS, settings=settings) as port:
-            yield port
-        await client.command(f"DROP DATABASE {database}", database="default")
+async def port(module_client: ClickHouseClient) -> AsyncIterator[WorkspacePort]:
+    rows = rows_of(request_of(span(1, 1), span(1, 2, parent=1), span(2, 1)), "mine")
+    await module_client.insert(insert_statement(rows), json_lines(rows))
+    settings = QuerySettings(spans_ttl_s=TTL_S)
+    async with workspace_port(module_client, trace_annotations.ROUTES, COMPONENTS, settings=settings) as port:
+        yield port
 
 
 async def make(port: WorkspacePort, **said: Any) -> Any:

@@ -15,8 +15,7 @@ from collector.control.config_store import ConfigStore
 from collector.control.tracing_configs import TracingSettings, id_of
 from collector.control.versions import Conflict, Stored
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
+from tests.support.clickhouse import ClickHouse
 from tests.support.requests import EPOCH
 
 Collectors = Callable[[int], list[ConfigStore]]
@@ -27,9 +26,9 @@ def settings(service: str = "shop", **others: Any) -> TracingSettings:
 
 
 @pytest.fixture
-async def collectors(clickhouse: Any) -> AsyncIterator[Collectors]:
+async def collectors(clickhouse: ClickHouse, module_client: ClickHouseClient) -> AsyncIterator[Collectors]:
     """Makes stores, each with connections and a clock of its own, on one database."""
-    database = f"configs_{uuid.uuid4().hex}"
+    database = module_client.database
     async with AsyncExitStack() as clients:
 
         def store() -> ConfigStore:
@@ -37,10 +36,7 @@ async def collectors(clickhouse: Any) -> AsyncIterator[Collectors]:
             clients.push_async_callback(client.close)
             return ConfigStore(client, database, now=itertools.count(EPOCH).__next__)
 
-        owner = await clients.enter_async_context(ClickHouseClient([clickhouse.url], database=database))
-        await apply(owner, SchemaSettings(database=database))
         yield lambda count: [store() for _ in range(count)]
-        await owner.command(f"DROP DATABASE {database}", database="default")
 
 
 async def test_every_field_comes_back_as_it_was_written(collectors: Collectors) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 
 from collector.api import failure_rules
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.requests import EPOCH
 from tests.support.workspace_port import WorkspacePort, workspace_port
 
@@ -21,13 +18,9 @@ RULES, OF_SERVICE, SWITCH = "failure-rules", "failure-rules/of-service", "failur
 
 
 @pytest.fixture
-async def port(clickhouse: Any) -> AsyncIterator[WorkspacePort]:
-    database = f"failures_{uuid.uuid4().hex}"
-    async with ClickHouseClient([clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        async with workspace_port(client, failure_rules.ROUTES, failure_rules.COMPONENTS) as port:
-            yield port
-        await client.command(f"DROP DATABASE {database}", database="default")
+async def port(module_client: ClickHouseClient) -> AsyncIterator[WorkspacePort]:
+    async with workspace_port(module_client, failure_rules.ROUTES, failure_rules.COMPONENTS) as port:
+        yield port
 
 
 def rule(name: str, service: str = "cart", hours: float = 1, **said: Any) -> dict[str, Any]:

@@ -17,10 +17,7 @@ from collector.monitor.load.figures import result
 from collector.monitor.load.interval import Summary
 from collector.monitor.load.run_store import Run, RunStore
 from exporters.clickhouse.client import ClickHouseClient, ClickHouseUnavailable
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
-from tests.support.clickhouse import ClickHouse
 from tests.support.grpc_health import HEALTH, grpc_server
 from tests.support.receivers import ListConsumer
 from tests.support.sending_port import EVE, RAY, RUNS, TESTS, WORKSPACE, Port, outgoing_of, port_of
@@ -29,19 +26,10 @@ from tests.support.waiting import until
 
 
 @pytest.fixture
-async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseClient]:
-    database = f"loads_{uuid.uuid4().hex}"
-    async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        yield client
-        await client.command(f"DROP DATABASE {database}", database="default")
-
-
-@pytest.fixture
-async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
+async def port(embedded_client: ClickHouseClient) -> AsyncIterator[Port]:
     taken = ListConsumer()
-    outgoing = outgoing_of(client, taken)
-    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing, taken) as port:
+    outgoing = outgoing_of(embedded_client, taken)
+    async with serving_target() as target, outgoing.load_tests, port_of(embedded_client, target, outgoing, taken) as port:
         yield port
 
 
@@ -110,7 +98,7 @@ async def test_a_test_runs_is_followed_and_leaves_its_result(port: Port) -> None
     assert (by_name["errorShare"]["base"], by_name["errorShare"]["other"], by_name["errorShare"]["change"]) == (0.0, 1.0, None)
 
 
-async def test_what_ends_early_says_why_and_keeps_what_it_has(port: Port, client: ClickHouseClient) -> None:
+async def test_what_ends_early_says_why_and_keeps_what_it_has(port: Port, embedded_client: ClickHouseClient) -> None:
     cancelled, killed, stopped, interrupted = await asyncio.gather(
         port.start("/slow/5", duration="30s", concurrency=2),
         port.start("/slow/6", duration="30s", concurrency=2),
@@ -155,11 +143,13 @@ async def test_what_ends_early_says_why_and_keeps_what_it_has(port: Port, client
     assert run is not None
     left = str(uuid.UUID(int=9))
     values = f"('mine', '{left}', 'left', '{{}}', 'running', now64(9) - 60)"
-    await client.command(f"INSERT INTO otel_load_test_runs (Workspace, Id, Name, Body, State, StartedAt) VALUES {values}")
+    await embedded_client.command(
+        f"INSERT INTO otel_load_test_runs (Workspace, Id, Name, Body, State, StartedAt) VALUES {values}"
+    )
     silent = await port.stored.get("mine", uuid.UUID(int=9))
     assert silent is not None
     assert (silent.state, silent.ended_at) == ("interrupted", None)
-    await client.command(
+    await embedded_client.command(
         f"INSERT INTO otel_load_test_progress (Workspace, RunId, Number, Sent) VALUES ('mine', '{uuid.UUID(int=9)}', 0, 5)"
     )
     alive = await port.stored.get("mine", uuid.UUID(int=9))
@@ -169,7 +159,7 @@ async def test_what_ends_early_says_why_and_keeps_what_it_has(port: Port, client
     assert (elsewhere.status, elsewhere.json["detail"]) == (409, "The run runs on another collector; ask that one.")
 
 
-async def test_nothing_is_sent_where_it_must_not_go(port: Port, client: ClickHouseClient) -> None:
+async def test_nothing_is_sent_where_it_must_not_go(port: Port, embedded_client: ClickHouseClient) -> None:
     async def started(url: str, **request: Any) -> Answer:
         made = await port.ask("POST", TESTS, {"name": url, "requests": 1, "request": {"kind": "http", "url": url, **request}})
         assert made.status == 201, made.body
@@ -242,7 +232,7 @@ async def test_nothing_is_sent_where_it_must_not_go(port: Port, client: ClickHou
         assert (await port.ask(method, f"{theirs}/load-test-runs/{run}{path}", token=EVE)).status == 404
     assert (await port.ask("GET", f"{theirs}/load-test-runs", token=EVE)).json["runs"] == []
 
-    async with port_of(client, port.target, None) as off:
+    async with port_of(embedded_client, port.target, None) as off:
         answer = await off.ask("POST", f"{TESTS}/{allowed.json['id']}/runs")
         assert (answer.status, answer.json["title"]) == (403, "Load tests are off")
         assert (await off.ask("GET", f"{RUNS}/{run}")).json["state"] == "completed"
@@ -342,12 +332,12 @@ class Away(RunStore):
 
 
 async def test_a_store_that_is_away_holds_up_nothing_and_has_everything_later(
-    client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
+    embedded_client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "_PAUSE_S", 0.01)
-    outgoing = outgoing_of(client)
-    outgoing.load_tests._store = away = Away(client, client.database)
-    async with serving_target() as target, outgoing.load_tests, port_of(client, target, outgoing) as port:
+    outgoing = outgoing_of(embedded_client)
+    outgoing.load_tests._store = away = Away(embedded_client, embedded_client.database)
+    async with serving_target() as target, outgoing.load_tests, port_of(embedded_client, target, outgoing) as port:
         found = await port.ended(await port.start("/json", rate=100, duration="2s", concurrency=5))
     assert away.failures > 3
     assert (found["state"], found["result"]["sent"]) == ("completed", len(target.requests))

@@ -17,8 +17,6 @@ from collector.api.routing import QuerySettings
 from collector.control import versions
 from collector.control.objects import Kind, ObjectModel, ObjectStore
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.workspace_port import WorkspacePort, workspace_port
 
 FAR_S = 4_000_000_000
@@ -53,18 +51,9 @@ async def create(port: WorkspacePort, name: str, path: str = "small-notes", **sa
 
 
 @pytest.fixture
-async def client(clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
-    database = f"objects_{uuid.uuid4().hex}"
-    async with ClickHouseClient([clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        yield client
-        await client.command(f"DROP DATABASE {database}", database="default")
-
-
-@pytest.fixture
-async def port(client: ClickHouseClient) -> AsyncIterator[WorkspacePort]:
+async def port(module_client: ClickHouseClient) -> AsyncIterator[WorkspacePort]:
     own = (*API.routes(), *OWN.routes())
-    async with workspace_port(client, (*own, *audit.ROUTES), COMPONENTS, own) as port:
+    async with workspace_port(module_client, (*own, *audit.ROUTES), COMPONENTS, own) as port:
         yield port
 
 
@@ -168,9 +157,9 @@ async def test_what_only_its_author_may_change_an_administrator_may_change_too(p
     assert (await port.as_("ann").ask("DELETE", path, version=2)).status == 204
 
 
-async def test_kinds_do_not_mix_and_objects_are_found_by_their_subject(client: ClickHouseClient) -> None:
-    notes = ObjectStore(client, client.database, NOTES)
-    others = ObjectStore(client, client.database, Kind("other", Note, lambda note: note.name))
+async def test_kinds_do_not_mix_and_objects_are_found_by_their_subject(module_client: ClickHouseClient) -> None:
+    notes = ObjectStore(module_client, module_client.database, NOTES)
+    others = ObjectStore(module_client, module_client.database, Kind("other", Note, lambda note: note.name))
     about = [await notes.create("mine", Note(name=name, about="trace"), "ann") for name in ("a", "b")]
     await notes.create("mine", Note(name="c", about="else"), "ann")
     await notes.create("theirs", Note(name="d", about="trace"), "ann")
@@ -183,18 +172,18 @@ async def test_kinds_do_not_mix_and_objects_are_found_by_their_subject(client: C
     assert await notes.state() == before
 
 
-async def test_what_another_version_wrote_is_left_out_and_spoils_nothing(client: ClickHouseClient) -> None:
-    store = ObjectStore(client, client.database, NOTES)
+async def test_what_another_version_wrote_is_left_out_and_spoils_nothing(module_client: ClickHouseClient) -> None:
+    store = ObjectStore(module_client, module_client.database, NOTES)
     kept, strange = [await store.create("mine", Note(name=name), "ann") for name in ("kept", "strange")]
     row = f"'mine', 'note', '{strange.id}', 2, 'strange', '{{\"name\": 3}}', '{uuid.uuid4()}'"
-    await client.command(f"INSERT INTO otel_objects (Workspace, Kind, Id, Version, Name, Body, WriteId) VALUES ({row})")
+    await module_client.command(f"INSERT INTO otel_objects (Workspace, Kind, Id, Version, Name, Body, WriteId) VALUES ({row})")
     assert await store.all() == [kept]
     assert await store.get("mine", strange.id) is None
 
 
-async def test_a_workspace_has_no_more_of_a_kind_than_it_may(client: ClickHouseClient) -> None:
+async def test_a_workspace_has_no_more_of_a_kind_than_it_may(module_client: ClickHouseClient) -> None:
     own = (*API.routes(), *OWN.routes())
-    async with workspace_port(client, own, COMPONENTS, own, settings=QuerySettings(max_objects=2)) as port:
+    async with workspace_port(module_client, own, COMPONENTS, own, settings=QuerySettings(max_objects=2)) as port:
         first = await create(port, "a")
         await create(port, "b")
         refused = await port.ask("POST", "small-notes", {"name": "c"})
@@ -206,9 +195,9 @@ async def test_a_workspace_has_no_more_of_a_kind_than_it_may(client: ClickHouseC
         await create(port, "c")
 
 
-async def test_all_objects_are_read_in_parts(client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_objects_are_read_in_parts(module_client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(versions, "PAGE", 3)
-    store = ObjectStore(client, client.database, NOTES)
+    store = ObjectStore(module_client, module_client.database, NOTES)
     made = [await store.create(f"w{number % 2}", Note(name=str(number)), "ann") for number in range(8)]
     await store.create("w1", Note(name="same id"), "ann", made[0].id)
     changed = await store.change(made[2], Note(name="new"), "bob")

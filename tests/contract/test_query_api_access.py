@@ -26,7 +26,6 @@ from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
 from tests.support.answers import Answer
-from tests.support.databases import empty
 from tests.support.paths import filled
 from tests.support.requests import EPOCH, key_values
 from tests.support.rows import insert_statement, json_lines, rows_of
@@ -96,25 +95,23 @@ async def port(client: ClickHouseClient, gate: Gate | None = None, **guard: Any)
 
 
 @pytest.fixture
-async def client(embedded_clickhouse: Any, embedded_database: str) -> AsyncIterator[ClickHouseClient]:
+async def client(embedded_client: ClickHouseClient) -> ClickHouseClient:
     """A database with a trace in the workspace `mine`, and one in `theirs` that has a service of the same and of another name."""
-    async with ClickHouseClient([embedded_clickhouse.url], database=embedded_database) as client:
-        await empty(client)
-        for workspace, trace, services in (("mine", 1, ("shop",)), ("theirs", 2, ("shop", SECRET)), ("theirs", 1, (SECRET,))):
-            data = TracesData()
-            for number, service in enumerate(services):
-                resource_spans = data.resource_spans.add()
-                resource_spans.resource.attributes.extend(key_values({"service.name": service}))
-                span = resource_spans.scope_spans.add().spans.add(name=f"{workspace} does", kind=2)
-                span.trace_id, span.span_id = trace.to_bytes(16, "big"), (number + 1 + 10 * trace).to_bytes(8, "big")
-                span.start_time_unix_nano, span.end_time_unix_nano = EPOCH + number, EPOCH + number + 10**6
-            rows = rows_of(data, workspace)
-            await client.insert(insert_statement(rows), json_lines(rows))
-        await client.command(
-            "INSERT INTO otel_red_minute (Workspace, ServiceName, Minute, SpanName, SpanKind, StatusCode, Spans, DurationSketch)"
-            f" VALUES ('theirs', '{SECRET}', {EPOCH // 60_000_000_000 * 60}, 'theirs does', 'Server', 'Unset', 3, map(640, 3))"
-        )
-        yield client
+    for workspace, trace, services in (("mine", 1, ("shop",)), ("theirs", 2, ("shop", SECRET)), ("theirs", 1, (SECRET,))):
+        data = TracesData()
+        for number, service in enumerate(services):
+            resource_spans = data.resource_spans.add()
+            resource_spans.resource.attributes.extend(key_values({"service.name": service}))
+            span = resource_spans.scope_spans.add().spans.add(name=f"{workspace} does", kind=2)
+            span.trace_id, span.span_id = trace.to_bytes(16, "big"), (number + 1 + 10 * trace).to_bytes(8, "big")
+            span.start_time_unix_nano, span.end_time_unix_nano = EPOCH + number, EPOCH + number + 10**6
+        rows = rows_of(data, workspace)
+        await embedded_client.insert(insert_statement(rows), json_lines(rows))
+    await embedded_client.command(
+        "INSERT INTO otel_red_minute (Workspace, ServiceName, Minute, SpanName, SpanKind, StatusCode, Spans, DurationSketch)"
+        f" VALUES ('theirs', '{SECRET}', {EPOCH // 60_000_000_000 * 60}, 'theirs does', 'Server', 'Unset', 3, map(640, 3))"
+    )
+    return embedded_client
 
 
 PATHS = [

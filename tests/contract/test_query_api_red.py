@@ -26,8 +26,6 @@ from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch, concatenate
 from tests.contract.test_query_api_traces import Api, Running
-from tests.support.clickhouse import ClickHouse
-from tests.support.databases import empty
 from tests.support.requests import EPOCH, Shape, generated_request
 from tests.support.traces import all_traces
 
@@ -58,14 +56,13 @@ class Store:
 
 
 @pytest.fixture
-async def store(clickhouse: ClickHouse, module_database: str) -> AsyncIterator[Store]:
+async def store(module_client: ClickHouseClient) -> AsyncIterator[Store]:
+    schema = SchemaSettings(database=module_client.database)
     with ThreadPoolExecutor(1) as executor:
-        async with ClickHouseClient([clickhouse.url], database=module_database) as client:
-            await empty(client)
-            writer = ClickHouseWriter(client, WriterSettings(SchemaSettings(database=module_database)), executor)
-            await writer.open()
-            async with Running(client, QuerySettings()) as api:
-                yield Store(api, client, writer)
+        writer = ClickHouseWriter(module_client, WriterSettings(schema), executor)
+        await writer.open()
+        async with Running(module_client, QuerySettings()) as api:
+            yield Store(api, module_client, writer)
 
 
 def spread(batch: SpanBatch, minutes: int, first: int = START) -> SpanBatch:

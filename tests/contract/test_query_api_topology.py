@@ -22,7 +22,6 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from proto.otlp_decode import decode
-from tests.support.clickhouse import ClickHouse
 from tests.support.requests import EPOCH
 from tests.support.scenes import MILLISECOND, scene
 
@@ -62,15 +61,13 @@ class Api:
 
 
 @pytest.fixture
-async def api(embedded_clickhouse: ClickHouse) -> AsyncIterator[Api]:
-    database = f"topology_api_{uuid4().hex}"
+async def api(embedded_client: ClickHouseClient) -> AsyncIterator[Api]:
+    schema = SchemaSettings(database=embedded_client.database)
     with ThreadPoolExecutor(1) as executor:
-        async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
-            writer = ClickHouseWriter(client, WriterSettings(SchemaSettings(database=database)), executor)
-            await writer.open()
-            async with TestClient(TestServer(build_application(client, now=lambda: NOW))) as session:
-                yield Api(session, writer)
-            await client.command(f"DROP DATABASE {database} SYNC", database="default")
+        writer = ClickHouseWriter(embedded_client, WriterSettings(schema), executor)
+        await writer.open()
+        async with TestClient(TestServer(build_application(embedded_client, now=lambda: NOW))) as session:
+            yield Api(session, writer)
 
 
 def edges_of(document: Any) -> dict[tuple[str, str, str], float]:

@@ -24,7 +24,6 @@ from collector.api.routing import QuerySettings
 from collector.query.store import Limits
 from exporters.clickhouse.client import ClickHouseClient
 from tests.support.answers import Answer
-from tests.support.databases import empty
 from tests.support.messages import canonical_spans
 from tests.support.requests import EPOCH, Shape, every_value_request, generated_request, key_values, tree_request
 from tests.support.rows import UPSTREAM_COLUMNS, Row, insert_statement, json_lines, rows_of
@@ -80,11 +79,9 @@ def check_against_openapi(path: str, document: Any) -> None:
 
 
 @pytest.fixture
-async def api(clickhouse: Any, module_database: str) -> AsyncIterator[Api]:
-    async with ClickHouseClient([clickhouse.url], database=module_database) as client:
-        await empty(client)
-        async with Running(client) as api:
-            yield api
+async def api(module_client: ClickHouseClient) -> AsyncIterator[Api]:
+    async with Running(module_client) as api:
+        yield api
 
 
 class Running:

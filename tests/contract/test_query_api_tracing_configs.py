@@ -25,8 +25,6 @@ from collector.control.policies import Policy
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.answers import Answer
 from tests.support.requests import EPOCH
 
@@ -101,17 +99,8 @@ async def serving(client: ClickHouseClient, settings: QuerySettings | None = Non
 
 
 @pytest.fixture
-async def client(clickhouse: Any) -> AsyncIterator[ClickHouseClient]:
-    database = f"configs_{uuid.uuid4().hex}"
-    async with ClickHouseClient([clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        yield client
-        await client.command(f"DROP DATABASE {database}", database="default")
-
-
-@pytest.fixture
-async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
-    async with serving(client) as port:
+async def port(module_client: ClickHouseClient) -> AsyncIterator[Port]:
+    async with serving(module_client) as port:
         yield port
 
 
@@ -148,8 +137,8 @@ async def test_a_second_config_for_a_text_is_a_conflict_that_names_the_first(por
     assert made["id"] in answer.json["detail"]
 
 
-async def test_a_workspace_has_no_more_configs_than_it_may(client: ClickHouseClient) -> None:
-    async with serving(client, QuerySettings(max_objects=2)) as port:
+async def test_a_workspace_has_no_more_configs_than_it_may(module_client: ClickHouseClient) -> None:
+    async with serving(module_client, QuerySettings(max_objects=2)) as port:
         first = await port.create("a")
         await port.create("b")
         refused = await port.ask("POST", MY_CONFIGS, {"service": "c"})
@@ -197,8 +186,8 @@ async def test_the_later_of_two_editors_gets_both_versions_and_changes_nothing(p
     assert (await port.ask("GET", path)).json == newer
 
 
-async def test_of_editors_at_two_ports_at_once_one_wins(client: ClickHouseClient) -> None:
-    async with serving(client) as one, serving(client) as other:
+async def test_of_editors_at_two_ports_at_once_one_wins(module_client: ClickHouseClient) -> None:
+    async with serving(module_client) as one, serving(module_client) as other:
         path = f"{MY_CONFIGS}/{(await one.create('cart'))['id']}"
         for version in range(1, 6):
             answers = await asyncio.gather(
@@ -269,8 +258,8 @@ async def test_lists_are_paged_and_narrowed(port: Port) -> None:
         assert (answer.status, answer.json["parameter"]) == (400, next(iter(query)))
 
 
-async def test_a_check_says_what_decides(client: ClickHouseClient) -> None:
-    async with serving(client, QuerySettings(default_policy=lambda: Policy(sampling_rate=0.125))) as port:
+async def test_a_check_says_what_decides(module_client: ClickHouseClient) -> None:
+    async with serving(module_client, QuerySettings(default_policy=lambda: Policy(sampling_rate=0.125))) as port:
         made = await port.create("cart*", samplingRate=0.5, excludedPaths=["/healthz"], propagateContext=False)
         exact = await port.create("cart-admin", enabled=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,7 @@ from google.protobuf import descriptor_pb2
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from exporters.clickhouse.client import ClickHouseClient
-from exporters.clickhouse.migrations import apply
-from exporters.clickhouse.schema import SchemaSettings
 from tests.support.certificates import Authority
-from tests.support.clickhouse import ClickHouse
 from tests.support.grpc_health import DESCRIPTORS, HEALTH, grpc_server
 from tests.support.receivers import ListConsumer
 from tests.support.sending_port import ANN, EVE, EXECUTIONS, RAY, REQUESTS, Port, outgoing_of, port_of
@@ -28,18 +24,9 @@ from tests.support.waiting import until
 
 
 @pytest.fixture
-async def client(embedded_clickhouse: ClickHouse) -> AsyncIterator[ClickHouseClient]:
-    database = f"requests_{uuid.uuid4().hex}"
-    async with ClickHouseClient([embedded_clickhouse.url], database=database) as client:
-        await apply(client, SchemaSettings(database=database))
-        yield client
-        await client.command(f"DROP DATABASE {database}", database="default")
-
-
-@pytest.fixture
-async def port(client: ClickHouseClient) -> AsyncIterator[Port]:
+async def port(embedded_client: ClickHouseClient) -> AsyncIterator[Port]:
     taken = ListConsumer()
-    async with serving_target() as target, port_of(client, target, outgoing_of(client, taken), taken) as port:
+    async with serving_target() as target, port_of(embedded_client, target, outgoing_of(embedded_client, taken), taken) as port:
         yield port
 
 
@@ -54,7 +41,7 @@ async def execute(port: Port, request: dict[str, Any], **said: Any) -> Any:
     return stored
 
 
-async def test_http_is_sent_judged_and_stored_with_its_trace(port: Port, client: ClickHouseClient) -> None:
+async def test_http_is_sent_judged_and_stored_with_its_trace(port: Port, embedded_client: ClickHouseClient) -> None:
     target = port.target
     request = {
         "kind": "http",
@@ -80,9 +67,9 @@ async def test_http_is_sent_judged_and_stored_with_its_trace(port: Port, client:
     assert not made["traceArrived"]
     columns = "Timestamp, TraceId, SpanId, SpanName, ServiceName, Workspace"
     span = f"(now64(9), '{made['traceId']}', 'aaaaaaaaaaaaaaaa', 'GET', 'shop', '%s')"
-    await client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'theirs'}")
+    await embedded_client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'theirs'}")
     assert not (await port.ask("GET", f"{EXECUTIONS}/{made['id']}")).json["traceArrived"]
-    await client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'mine'}")
+    await embedded_client.command(f"INSERT INTO otel_traces ({columns}) VALUES {span % 'mine'}")
     assert (await port.ask("GET", f"{EXECUTIONS}/{made['id']}")).json["traceArrived"]
 
     later = await execute(port, {"kind": "http", "url": target.url("/status/404")})
@@ -185,14 +172,14 @@ async def test_grpc_is_called_by_reflection_or_descriptors(port: Port) -> None:
         assert (await execute(port, call(listens, descriptors=DESCRIPTORS)))["body"] == '{"status": "SERVING"}'
 
 
-async def test_https_and_grpc_with_tls_show_a_known_certificate(client: ClickHouseClient, tmp_path: Path) -> None:
+async def test_https_and_grpc_with_tls_show_a_known_certificate(embedded_client: ClickHouseClient, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     identity = authority.issue("allowed.example")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(identity.cert_file, identity.key_file)
-    outgoing = outgoing_of(client, tls={"ca_file": str(authority.file)})
+    outgoing = outgoing_of(embedded_client, tls={"ca_file": str(authority.file)})
     credentials = grpc.ssl_server_credentials([(identity.key, identity.cert)])
-    async with serving_target(context) as target, port_of(client, target, outgoing) as port:
+    async with serving_target(context) as target, port_of(embedded_client, target, outgoing) as port:
         known = await execute(port, {"kind": "http", "url": f"https://allowed.example:{target.port}/json"})
         assert (known["cause"], int(known["timings"]["tls"]) > 0) == ("", True)
         assert (await execute(port, {"kind": "http", "url": target.url("/json", "https")}))["cause"] == "tls"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.migrations import apply
@@ -29,10 +29,18 @@ def made_database(clickhouse: ClickHouse) -> Iterator[str]:
         clickhouse.execute(f"DROP DATABASE {database}")
 
 
+@asynccontextmanager
+async def emptied(clickhouse: ClickHouse, database: str) -> AsyncIterator[ClickHouseClient]:
+    """A client of a database of which the tables are empty."""
+    async with ClickHouseClient([clickhouse.url], database=database) as client:
+        await empty(client)
+        yield client
+
+
 async def empty(client: ClickHouseClient) -> None:
     """Take all rows out of the client's database, but those that say which version its tables are of.
 
-    What was inserted under a token of its own is still known.
+    With the rows go the tokens under which they were inserted: the same insert is taken again.
     """
     filled = await client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND total_rows > 0 AND name != 'otel_schema_versions'"
