@@ -29,7 +29,9 @@ CARRIERS = st.fixed_dictionaries(
     {},
     optional={
         "traceparent": TRACEPARENTS | st.lists(TRACEPARENTS, max_size=2),
-        "tracestate": st.sampled_from(["", "ot=th:8", "a=1,b=2", "=,", ["a=1", "b=2"]]),
+        "tracestate": st.sampled_from(
+            ["", "ot=th:8", "a=1,b=2", "=,", ["a=1", "b=2"], f"a={'x' * 256}", f"a={'x' * 250},b={'x' * 250},c=12345"]
+        ),
         "baggage": st.sampled_from(["user=1", "a=1,b=2", "nonsense", ""]),
         "x-trace-id": st.builds("{:032x}".format, TRACE_IDS) | DIGITS,
         "x-span-id": st.builds("{:016x}".format, SPAN_IDS) | DIGITS,

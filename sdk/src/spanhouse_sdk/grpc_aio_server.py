@@ -41,10 +41,10 @@ def _unary(behavior: Behavior, method: Method) -> Behavior:
         return grpc_server.unary(behavior, method)
 
     async def call(request: Any, context: Any) -> Any:
-        span = trace.get_current_span()
-        if span.get_span_context().is_valid and not anything_fails():
+        ids = method.ids(trace.get_current_span())
+        if ids and not anything_fails():
             # As nearly always: the span is of others, who end it. This is to take as little time as it can.
-            return await behavior(request, _Context(context, method.ids(span)))
+            return await behavior(request, _Context(context, ids))
         serving = method.begin(context)
         told = _Context(context, method.ids(serving.span), serving)
         token = contexts.attach(serving.context)

@@ -83,10 +83,10 @@ def unary(behavior: Behavior, method: Method) -> Behavior:
     """What answers a call with one response, in the call's context."""
 
     def call(request: Any, context: Any) -> Any:
-        span = trace.get_current_span()
-        if span.get_span_context().is_valid and not anything_fails():
+        ids = method.ids(trace.get_current_span())
+        if ids and not anything_fails():
             # As nearly always: the span is of others, who end it. This is to take as little time as it can.
-            return behavior(request, _Context(context, method.ids(span)))
+            return behavior(request, _Context(context, ids))
         serving = method.begin(context)
         told = _Context(context, method.ids(serving.span), serving)
         try:

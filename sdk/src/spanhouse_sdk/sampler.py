@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
@@ -13,6 +14,8 @@ from spanhouse_sdk.settings import Settings
 from spanhouse_sdk.state import follow
 from spanhouse_sdk.thresholds import randomness, with_threshold
 from spanhouse_sdk.tracing_config import TracingConfig
+
+_DROPPED: Final = SamplingResult(Decision.DROP)
 
 
 class SpanhouseSampler(Sampler):
@@ -45,7 +48,7 @@ class SpanhouseSampler(Sampler):
         parent = get_current_span(parent_context).get_span_context()
         if parent.is_valid and not parent.is_remote:
             if not parent.trace_flags.sampled:
-                return SamplingResult(Decision.DROP, None, parent.trace_state)
+                return SamplingResult(Decision.DROP, None, parent.trace_state) if parent.trace_state else _DROPPED
             if config.enabled and not (config.excluded_paths and config.excludes(name, attributes)):
                 return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, parent.trace_state)
         # An empty one says nothing.
@@ -57,7 +60,7 @@ class SpanhouseSampler(Sampler):
         ):
             kept = with_threshold(state, config.threshold) if state else config.trace_state
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, kept)
-        return SamplingResult(Decision.DROP, None, with_threshold(state, None) if state else None)
+        return SamplingResult(Decision.DROP, None, with_threshold(state, None)) if state else _DROPPED
 
     def get_description(self) -> str:
         """What is sampled now, for people."""
