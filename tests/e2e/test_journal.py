@@ -114,12 +114,3 @@ def test_a_second_daemon_on_the_same_journal_is_told_what_to_do(lone: Daemon, tm
     assert f"in use by the process with id {lone.process.pid}; stop it" in last
     assert str(tmp_path / "journal") in last
     assert "Traceback" not in second.stderr
-
-
-def test_a_daemon_without_a_journal_says_what_that_gives_up(tmp_path: Path) -> None:
-    with daemon_in(tmp_path) as daemon:
-        daemon.start()
-        told = daemon.event("no_journal")
-        assert told is not None
-        assert "lost if the process is killed" in told["consequence"]
-        assert daemon.stop() == 0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,17 +64,6 @@ def request(number: int, spans: int) -> ExportTraceServiceRequest:
     return message
 
 
-def reload(daemon: Daemon) -> tuple[int, dict[str, Any]]:
-    """Status and document of the answer."""
-    asked = urllib.request.Request(f"http://127.0.0.1:{daemon.ports.query}/api/v1/config/reload", method="POST")
-    try:
-        with urllib.request.urlopen(asked, timeout=30) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
 def processed(daemon: Daemon) -> float:
     """Spans that have been through the second processor."""
     return daemon.metric("otelcol_processor_incoming_items_total", processor="attributes/second")
@@ -106,7 +93,7 @@ def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daem
         for number in range(1, RELOADS + 1):
             batch = {"send_batch_size": 64 + number, "timeout": "5ms"}
             daemon.configure(processors=with_others(number), journal={}, batch=batch, service=UNWATCHED)
-            status, answer = reload(daemon)
+            status, answer = daemon.reload()
             assert (status, answer["atRestart"]) == (200, [])
             assert {"processors.attributes/first.actions", "processors.batch.send_batch_size"} < set(answer["applied"])
             # One request may have been on its way; a span of one behind it has then met what is in force now.
@@ -136,7 +123,7 @@ def test_a_signal_and_a_changed_file_have_it_read_again_and_a_mistake_changes_no
     wrong = {"attributes/first": {"actions": [{"key": "first", "action": "upserd", "value": 3}]}}
     daemon.configure(processors=wrong, service=service)
     eventually(lambda: daemon.event("config_not_reloaded"), "a line of the log")
-    status, answer = reload(daemon)
+    status, answer = daemon.reload()
     assert status == 422
     (problem,) = answer["problems"]
     assert problem["key"] == "processors.attributes/first.actions[0].action"

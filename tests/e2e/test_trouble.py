@@ -94,12 +94,17 @@ def test_a_stop_stores_what_was_acknowledged_before_it(lone: Daemon) -> None:
         assert lone.stored() == 300
 
 
-def test_a_second_signal_ends_a_daemon_that_cannot_store_at_once(lone: Daemon) -> None:
+def test_a_second_signal_ends_a_daemon_that_cannot_store_at_once_and_without_a_journal_it_has_said_what_that_costs(
+    lone: Daemon,
+) -> None:
     lone.configure(
         clickhouse={"endpoint": f"http://127.0.0.1:{lone.ports.clickhouse}"},
         service={"shutdown_timeout": "5m", "telemetry": {"logs": {"encoding": "json"}}},
     )
     lone.start()
+    told = lone.event("no_journal")
+    assert told is not None
+    assert "lost if the process is killed" in told["consequence"]
     lone.export(one_span_request())
     assert lone.process is not None
     lone.process.send_signal(signal.SIGTERM)

@@ -137,6 +137,16 @@ class Daemon:
         eventually(lambda: self._ended() or self.event("ready"), "a ready line", START_DEADLINE_S)
         assert not self._ended(), self.log
 
+    def reload(self) -> tuple[int, dict[str, Any]]:
+        """Have the configuration read again: status and document of the answer."""
+        asked = urllib.request.Request(f"http://127.0.0.1:{self.ports.query}/api/v1/config/reload", method="POST")
+        try:
+            with urllib.request.urlopen(asked, timeout=30) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
     def await_ready(self) -> None:
         """Wait until everything works, the tables of the store included."""
         eventually(lambda: self.get("/readyz")[0] == 200, "a ready daemon")
@@ -198,11 +208,13 @@ class Daemon:
 
     # What it takes and gives.
 
-    def export(self, request: ExportTraceServiceRequest | bytes) -> ExportTraceServiceResponse:
-        """Send one request over gRPC."""
+    def export(self, request: ExportTraceServiceRequest | bytes, workspace: str | None = None) -> ExportTraceServiceResponse:
+        """Send one request over gRPC; `workspace` is named in its metadata."""
         body = request if isinstance(request, bytes) else request.SerializeToString()
+        metadata = [] if workspace is None else [("x-workspace-id", workspace)]
         with grpc.insecure_channel(f"127.0.0.1:{self.ports.grpc}") as channel:
-            return ExportTraceServiceResponse.FromString(channel.unary_unary(EXPORT)(body, timeout=60))
+            answer = channel.unary_unary(EXPORT)(body, timeout=60, metadata=metadata)
+            return ExportTraceServiceResponse.FromString(answer)
 
     def post(self, body: bytes, media_type: str, **headers: str) -> tuple[int, bytes]:
         """Send one request over HTTP: status and body of the answer."""
