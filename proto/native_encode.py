@@ -13,14 +13,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from proto.native_rows import Rows
+from proto.native_rows import Columns, Rows
 from proto.native_writer import NativeWriter, version_of
 from proto.room import Room
-from proto.spans import ABSENT, SpanBatch
+from proto.spans import SpanBatch
 from proto.texts import Bytes, Integers, Texts, known_texts
 from proto.wire import encode_varint
 
 INT64_MAX: Final = np.uint64(2**63 - 1)
+_INT32_MAX: Final = 2**31 - 1
 KINDS: Final = ("", "Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 STATUS_CODES: Final = ("", "Unset", "Ok", "Error")
 DEFAULT_WORKSPACE: Final = "default"
@@ -89,21 +90,37 @@ def _header(column: Column) -> bytes:
 # What single columns hold.
 
 
-def _clamped(times: Integers) -> Integers:
-    return np.minimum(times, INT64_MAX)
+def _time(columns: Columns, field: str, out: NativeWriter) -> None:
+    times = columns[field]
+    out.numbers(np.minimum(times, INT64_MAX) if _is_late(columns, field) else times, np.int64)
+
+
+def _is_late(columns: Columns, field: str) -> bool:
+    """Whether any of these times does not fit a DateTime64."""
+    return columns.highest(field) > _INT32_MAX
 
 
 def _duration(rows: Rows) -> Integers:
-    return np.where(rows.end > rows.start, rows.end - rows.start, np.uint64(0))
+    if rows.ends_early:
+        return np.where(rows.end > rows.start, rows.end - rows.start, np.uint64(0))
+    return rows.end - rows.start
 
 
-def _enumerated(out: NativeWriter, names: Sequence[str], numbers: Integers) -> None:
+def _enumerated(rows: Rows, out: NativeWriter, names: Sequence[str], field: str) -> None:
     """Numbers as the names that follow the first of `names`, which stands for numbers without a name."""
-    out.dictionary(known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
+    numbers = rows.spans[field]
+    if _has_unnamed(rows, names, field):
+        out.dictionary(known_texts(names), np.where(_is_named(names, numbers), numbers + 1, 0))
+    else:
+        out.dictionary(known_texts(names[1:]), numbers)
 
 
 def _unnamed(names: Sequence[str], numbers: Integers) -> Integers:
     return np.where(_is_named(names, numbers), 0, numbers)
+
+
+def _has_unnamed(rows: Rows, names: Sequence[str], field: str) -> bool:
+    return rows.spans.highest(field) >= len(names) - 1
 
 
 def _is_named(names: Sequence[str], numbers: Integers) -> Integers:
@@ -111,9 +128,8 @@ def _is_named(names: Sequence[str], numbers: Integers) -> Integers:
     return named
 
 
-def _span_ids(rows: Rows, field: str, length: int) -> Texts:
-    offsets = rows.spans[f"{field}_offset"]
-    return Texts(rows.data, offsets, np.where(offsets == ABSENT, 0, length).astype(np.int32))
+def _span_ids(rows: Rows, out: NativeWriter, field: str, length: int) -> None:
+    out.span_ids(rows.data, rows.spans[f"{field}_offset"], length)
 
 
 def _of_scopes(rows: Rows, field: str) -> Texts:
@@ -131,11 +147,11 @@ def _odd_event_times(rows: Rows, out: NativeWriter) -> None:
 
 
 def _has_events(rows: Rows) -> bool:
-    return bool(rows.events_count.any())
+    return rows.spans.highest("events_count") > 0
 
 
 def _has_links(rows: Rows) -> bool:
-    return bool(rows.links_count.any())
+    return rows.spans.highest("links_count") > 0
 
 
 _STRING = "String"
@@ -161,22 +177,22 @@ def _of_links(name: str, kind: str, write: Write, needed: Callable[[Rows], bool]
 
 
 COLUMNS: Final = (
-    Column("Timestamp", _TIME, lambda rows, out: out.numbers(_clamped(rows.start), np.int64)),
-    Column("TraceId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "trace_id", 16))),
-    Column("SpanId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "span_id", 8))),
-    Column("ParentSpanId", _STRING, lambda rows, out: out.ids(_span_ids(rows, "parent_span_id", 8))),
+    Column("Timestamp", _TIME, lambda rows, out: _time(rows.spans, "start_time_unix_nano", out)),
+    Column("TraceId", _STRING, lambda rows, out: _span_ids(rows, out, "trace_id", 16)),
+    Column("SpanId", _STRING, lambda rows, out: _span_ids(rows, out, "span_id", 8)),
+    Column("ParentSpanId", _STRING, lambda rows, out: _span_ids(rows, out, "parent_span_id", 8)),
     Column("TraceState", _STRING, lambda rows, out: out.strings(rows.texts(rows.spans, "trace_state"))),
     Column("SpanName", _SYMBOL, lambda rows, out: out.low_cardinality(rows.texts(rows.spans, "name"))),
-    Column("SpanKind", _SYMBOL, lambda rows, out: _enumerated(out, KINDS, rows.spans["kind"])),
+    Column("SpanKind", _SYMBOL, lambda rows, out: _enumerated(rows, out, KINDS, "kind")),
     Column("ServiceName", _SYMBOL, lambda rows, out: out.low_cardinality(rows.service_names, rows.resource_of_span)),
     Column("ResourceAttributes", _MAP, lambda rows, out: out.maps(rows.resource_maps)),
     Column("ScopeName", _STRING, lambda rows, out: out.strings(_of_scopes(rows, "name"))),
     Column("ScopeVersion", _STRING, lambda rows, out: out.strings(_of_scopes(rows, "version"))),
     Column("SpanAttributes", _MAP, lambda rows, out: out.maps(rows.span_maps)),
     Column("Duration", "UInt64", lambda rows, out: out.numbers(_duration(rows), np.uint64)),
-    Column("StatusCode", _SYMBOL, lambda rows, out: _enumerated(out, STATUS_CODES, rows.spans["status_code"])),
+    Column("StatusCode", _SYMBOL, lambda rows, out: _enumerated(rows, out, STATUS_CODES, "status_code")),
     Column("StatusMessage", _STRING, lambda rows, out: out.strings(rows.texts(rows.spans, "status_message"))),
-    _of_events("Timestamp", _TIME, lambda rows, out: out.numbers(_clamped(rows.events["time_unix_nano"]), np.int64)),
+    _of_events("Timestamp", _TIME, lambda rows, out: _time(rows.events, "time_unix_nano", out)),
     _of_events("Name", _SYMBOL, lambda rows, out: out.low_cardinality(rows.texts(rows.events, "name"))),
     _of_events("Attributes", _MAP, lambda rows, out: out.maps(rows.event_maps)),
     _of_links("TraceId", _STRING, lambda rows, out: out.ids(rows.texts(rows.links, "trace_id"))),
@@ -194,37 +210,37 @@ COLUMNS: Final = (
         "StartTimeUnixNano",
         "UInt64",
         lambda rows, out: out.numbers(np.where(rows.start > INT64_MAX, rows.start, np.uint64(0)), np.uint64),
-        lambda rows: bool((rows.start > INT64_MAX).any()),
+        lambda rows: _is_late(rows.spans, "start_time_unix_nano"),
     ),
     Column(
         "EndTimeUnixNano",
         "UInt64",
         lambda rows, out: out.numbers(np.where(rows.end < rows.start, rows.end, np.uint64(0)), np.uint64),
-        lambda rows: bool((rows.end < rows.start).any()),
+        lambda rows: rows.ends_early,
     ),
     Column(
         "EventTimesUnixNano",
         "Array(UInt64)",
         _odd_event_times,
-        lambda rows: _has_events(rows) and bool((rows.events["time_unix_nano"] > INT64_MAX).any()),
+        lambda rows: _has_events(rows) and _is_late(rows.events, "time_unix_nano"),
     ),
     Column(
         "SpanKindNumber",
         "Int32",
         lambda rows, out: out.numbers(_unnamed(KINDS, rows.spans["kind"]), np.int32),
-        lambda rows: not _is_named(KINDS, rows.spans["kind"]).all(),
+        lambda rows: _has_unnamed(rows, KINDS, "kind"),
     ),
     Column(
         "StatusCodeNumber",
         "Int32",
         lambda rows, out: out.numbers(_unnamed(STATUS_CODES, rows.spans["status_code"]), np.int32),
-        lambda rows: not _is_named(STATUS_CODES, rows.spans["status_code"]).all(),
+        lambda rows: _has_unnamed(rows, STATUS_CODES, "status_code"),
     ),
     Column(
         "Flags",
         "UInt32",
         lambda rows, out: out.numbers(rows.spans["flags"], np.uint32),
-        lambda rows: bool(rows.spans["flags"].any()),
+        lambda rows: rows.spans.highest("flags") > 0,
     ),
     Column(
         "ResourceAttributesTypes",
@@ -236,25 +252,25 @@ COLUMNS: Final = (
         "ResourceDroppedAttributesCount",
         "UInt32",
         lambda rows, out: out.numbers(rows.resources["dropped_attributes_count"][rows.resource_of_span], np.uint32),
-        lambda rows: bool(rows.resources["dropped_attributes_count"].any()),
+        lambda rows: rows.resources.highest("dropped_attributes_count") > 0,
     ),
     Column(
         "ResourceSchemaUrl",
         _SYMBOL,
         lambda rows, out: out.low_cardinality(rows.texts(rows.resources, "schema_url"), rows.resource_of_span),
-        lambda rows: bool(rows.resources["schema_url_length"].any()),
+        lambda rows: rows.resources.highest("schema_url_length") > 0,
     ),
     Column(
         "ResourceEntityRefs",
         _SYMBOL,
         lambda rows, out: out.low_cardinality(rows.texts(rows.resources, "entity_refs"), rows.resource_of_span),
-        lambda rows: bool(rows.resources["entity_refs_length"].any()),
+        lambda rows: rows.resources.highest("entity_refs_length") > 0,
     ),
     Column(
         "ScopeAttributes",
         _MAP,
         lambda rows, out: out.maps(rows.scope_maps),
-        lambda rows: bool(rows.scopes["attributes_count"].any()),
+        lambda rows: rows.scopes.highest("attributes_count") > 0,
     ),
     Column(
         "ScopeAttributesTypes",
@@ -266,13 +282,13 @@ COLUMNS: Final = (
         "ScopeDroppedAttributesCount",
         "UInt32",
         lambda rows, out: out.numbers(rows.scopes["dropped_attributes_count"][rows.scope_of_span], np.uint32),
-        lambda rows: bool(rows.scopes["dropped_attributes_count"].any()),
+        lambda rows: rows.scopes.highest("dropped_attributes_count") > 0,
     ),
     Column(
         "ScopeSchemaUrl",
         _SYMBOL,
         lambda rows, out: out.low_cardinality(rows.texts(rows.scopes, "schema_url"), rows.scope_of_span),
-        lambda rows: bool(rows.scopes["schema_url_length"].any()),
+        lambda rows: rows.scopes.highest("schema_url_length") > 0,
     ),
     Column(
         "SpanAttributesTypes",
@@ -285,7 +301,7 @@ COLUMNS: Final = (
             column,
             "UInt32",
             lambda rows, out, field=field: out.numbers(rows.spans[field], np.uint32),  # type: ignore[misc] # bound early on purpose
-            lambda rows, field=field: bool(rows.spans[field].any()),  # type: ignore[misc] # as above
+            lambda rows, field=field: rows.spans.highest(field) > 0,  # type: ignore[misc] # as above
         )
         for column, field in (
             ("DroppedAttributesCount", "dropped_attributes_count"),
@@ -303,7 +319,7 @@ COLUMNS: Final = (
         "DroppedAttributesCount",
         "UInt32",
         lambda rows, out: out.numbers(rows.events["dropped_attributes_count"], np.uint32),
-        lambda rows: _has_events(rows) and bool(rows.events["dropped_attributes_count"].any()),
+        lambda rows: _has_events(rows) and rows.events.highest("dropped_attributes_count") > 0,
     ),
     _of_links(
         "AttributesTypes",
@@ -315,13 +331,13 @@ COLUMNS: Final = (
         "DroppedAttributesCount",
         "UInt32",
         lambda rows, out: out.numbers(rows.links["dropped_attributes_count"], np.uint32),
-        lambda rows: _has_links(rows) and bool(rows.links["dropped_attributes_count"].any()),
+        lambda rows: _has_links(rows) and rows.links.highest("dropped_attributes_count") > 0,
     ),
     _of_links(
         "Flags",
         "UInt32",
         lambda rows, out: out.numbers(rows.links["flags"], np.uint32),
-        lambda rows: _has_links(rows) and bool(rows.links["flags"].any()),
+        lambda rows: _has_links(rows) and rows.links.highest("flags") > 0,
     ),
     # The table makes it of the trace state where a block does not have it.
     Column(

@@ -50,18 +50,30 @@ def write_texts(out, position, data, offsets, lengths):
 
 
 @kernel
+def write_id(out, position, data, offset, length):
+    """One id in hexadecimal behind its length; an absent or all-zero id is the empty string."""
+    join_caller()
+    if offset == ABSENT or is_zero(data, offset, length):
+        return write_length(out, position, ZERO)
+    position = write_length(out, position, 2 * length)
+    return write_hex(out, position, data, offset, length)
+
+
+@kernel
 def write_ids(out, position, data, offsets, lengths):
-    """A String column of ids in hexadecimal; an absent or all-zero id is the empty string."""
+    """A String column of ids of any length."""
+    for row in range(offsets.size):
+        position = write_id(out, position, data, np.int64(offsets[row]), np.int64(lengths[row]))
+    return position
+
+
+@kernel
+def write_span_ids(out, position, data, offsets, length):
+    """A String column of ids that are all of one length, where they are there at all."""
     for row in range(offsets.size):
         if row + AHEAD < offsets.size:
             expect(data, np.int64(offsets[row + AHEAD]))
-        offset = np.int64(offsets[row])
-        length = np.int64(lengths[row])
-        if offset == ABSENT or is_zero(data, offset, length):
-            offset = 0
-            length = 0
-        position = write_length(out, position, 2 * length)
-        position = write_hex(out, position, data, offset, length)
+        position = write_id(out, position, data, np.int64(offsets[row]), length)
     return position
 
 
@@ -238,11 +250,13 @@ def write_maps(
 
 
 @unchecked_kernel
-def transpose(rows, columns):
-    """columns[c, r] = rows[r, c]; columns may be longer."""
+def transpose(rows, columns, highest):
+    """columns[c, r] = rows[r, c], and the highest of each column; columns may be longer."""
     height, width = rows.shape
-    if columns.shape[0] != width or columns.shape[1] < height:
+    if columns.shape[0] != width or columns.shape[1] < height or highest.size != width:
         raise IndexError("the columns have not the shape of the rows turned")
     for row in range(height):
         for column in range(width):
             columns[column, row] = rows[row, column]
+        for column in range(width):
+            highest[column] = max(highest[column], rows[row, column])

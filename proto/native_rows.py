@@ -53,6 +53,7 @@ class Columns:
 
     Fields of four bytes, nearly all, are turned in one pass over the table as a matrix of 32-bit words. The columns lie an odd
     number of cache lines apart: the words of a row, written together, would else meet in the same few places of the cache.
+    The same pass finds the highest word of each column, which says of most columns whether they hold anything at all.
     """
 
     def __init__(self, table: Table) -> None:
@@ -60,8 +61,10 @@ class Columns:
         odd_lines = -(-len(table) // _LINE_WORDS) | 1
         self._table = table
         self._fields: Mapping[str, Any] = table.dtype.fields or {}
-        self._words = np.empty((width, odd_lines * _LINE_WORDS), np.int32)
-        kernels.transpose(table.view(np.int32).reshape(len(table), width), self._words)
+        self._words = np.empty((width, odd_lines * _LINE_WORDS), np.uint32)
+        highest = np.zeros(width, np.uint32)
+        kernels.transpose(table.view(np.uint32).reshape(len(table), width), self._words, highest)
+        self._highest: list[int] = highest.tolist()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -72,6 +75,12 @@ class Columns:
             self._words[offset // 4, : len(self)].view(dtype) if dtype.itemsize == 4 else np.ascontiguousarray(self._table[field])
         )
         return column
+
+    def highest(self, field: str) -> int:
+        """The highest value of a field of four bytes, or of the higher halves of one of eight, as unsigned; 0 without rows."""
+        dtype, offset = self._fields[field][:2]
+        word: int = offset // 4 + dtype.itemsize // 8
+        return self._highest[word]
 
     def lists(self) -> Lists:
         """The attributes of each row."""
@@ -109,6 +118,11 @@ class Rows:
         self._batch = batch
         self._scratch = scratch
         self.work = np.empty(WORK_PER_BYTE * batch.longest_nested + WORK_BESIDES if batch.longest_nested else 0, np.int64)
+
+    @cached_property
+    def ends_early(self) -> bool:
+        """Whether any span ends before it starts."""
+        return bool((self.end < self.start).any())
 
     @property
     def weighs(self) -> bool:
@@ -164,10 +178,11 @@ class Rows:
 
     def _shared_maps(self, columns: Columns, row: Integers) -> Maps:
         """Maps of resources or scopes, of those alone that any span has: what many rows share is worked out once."""
-        used = np.zeros(len(columns), np.bool_)
-        used[row] = True
+        used = np.bincount(row, minlength=len(columns)) > 0
         starts, counts = columns.lists()
-        return self._maps(Lists(starts[used], counts[used]), (np.cumsum(used) - 1)[row])
+        if used.all():
+            return self._maps(Lists(starts, counts), row)
+        return self._maps(Lists(starts[used], counts[used]), (np.cumsum(used, dtype=np.int32) - 1)[row])
 
     def _maps(self, lists: Lists, list_of_row: Integers | None = None) -> Maps:
         total = int(lists.counts.sum())

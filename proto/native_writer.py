@@ -6,6 +6,7 @@ or Map is its cumulated sizes, then its elements.
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,8 @@ from proto.texts import Bytes, Integers, Texts, distinct_texts
 
 _DICTIONARY_VERSION: Final = np.uint64(1).tobytes()
 _HAS_DICTIONARY: Final = 1 << 9 | 1 << 10  # additional keys are in the block, and they are to be read
+_WORD: Final = struct.Struct("<Q")
+_WORDS: Final = struct.Struct("<2Q")
 _CODE_TYPES: Final = (np.uint8, np.uint16, np.uint32)
 _LENGTH_BYTES: Final = 5
 """The most that the length of a text takes."""
@@ -40,15 +43,22 @@ class NativeWriter(Room):
 
     def numbers(self, column: Integers, dtype: type[np.generic]) -> None:
         """Numbers of a fixed size."""
-        self.append(np.ascontiguousarray(column, dtype).view(np.uint8))
+        end = self.size + len(column) * np.dtype(dtype).itemsize
+        self.reserve(end - self.size)[self.size : end].view(dtype)[:] = column
+        self.size = end
 
     def strings(self, texts: Texts) -> None:
         """String."""
         out = self.reserve(int(texts.lengths.sum()) + _LENGTH_BYTES * len(texts.lengths))
         self.size = kernels.write_texts(out, self.size, *texts)
 
+    def span_ids(self, data: Bytes, offsets: Integers, length: int) -> None:
+        """String of ids in hexadecimal, of so many bytes each where they are not absent."""
+        out = self.reserve((2 * length + 1) * len(offsets))
+        self.size = kernels.write_span_ids(out, self.size, data, offsets, length)
+
     def ids(self, ids: Texts) -> None:
-        """String of ids in hexadecimal."""
+        """String of ids in hexadecimal, of any length."""
         out = self.reserve(2 * int(ids.lengths.sum()) + _LENGTH_BYTES * len(ids.lengths))
         self.size = kernels.write_ids(out, self.size, *ids)
 
@@ -60,17 +70,25 @@ class NativeWriter(Room):
         """LowCardinality behind its version: `texts` are those that differ. Nothing at all when there are no rows."""
         if not len(codes):
             return
+        self.numbers(codes, self._dictionary_head(texts, len(codes)))
+
+    def _dictionary_head(self, texts: Texts, rows: int) -> type[np.generic]:
+        """What stands before the codes of so many rows. Returns their type."""
         size = len(texts.offsets)
         width = 0 if size <= 1 << 8 else 1 if size <= 1 << 16 else 2
-        self.append(np.array([width | _HAS_DICTIONARY, size], np.uint64).tobytes())
+        self.append(_WORDS.pack(width | _HAS_DICTIONARY, size))
         self.strings(texts)
-        self.append(np.uint64(len(codes)).tobytes())
-        self.numbers(codes, _CODE_TYPES[width])
+        self.append(_WORD.pack(rows))
+        return _CODE_TYPES[width]
 
     def low_cardinality(self, texts: Texts, text_of_row: Integers | None = None) -> None:
         """LowCardinality; `text_of_row`, where given, says which of the texts each row has."""
         codes, distinct = distinct_texts(texts)
-        self.dictionary(distinct, codes if text_of_row is None else codes[text_of_row])
+        if text_of_row is None:
+            self.dictionary(distinct, codes)
+        elif len(text_of_row):
+            kind = self._dictionary_head(distinct, len(text_of_row))
+            self.numbers(codes.astype(kind)[text_of_row], kind)
 
     def maps(self, maps: Maps) -> None:
         """Map(LowCardinality(String), String)."""
@@ -80,15 +98,21 @@ class NativeWriter(Room):
             self.dictionary(maps.keys, maps.codes)
             self.append(maps.values)
             return
-        counts = maps.counts.astype(np.int64)
-        self.sizes(counts[row])
-        codes = np.empty(4 * int(counts[row].sum()), np.uint8)
-        kernels.write_runs(codes, 0, maps.codes.view(np.uint8), 4 * (np.cumsum(counts) - counts), 4 * counts, row)
-        self.dictionary(maps.keys, codes.view(np.int32))
-        starts = np.concatenate([np.zeros(1, np.int64), maps.value_ends[:-1]])
-        sizes = maps.value_ends - starts
-        out = self.reserve(int(sizes[row].sum()))
-        self.size = kernels.write_runs(out, self.size, maps.values, starts, sizes, row)
+        ends = np.cumsum(maps.counts[row], dtype=np.uint64)
+        self.numbers(ends, np.uint64)
+        elements = int(ends[-1]) if len(ends) else 0
+        if not elements:
+            return
+        kind = self._dictionary_head(maps.keys, elements)
+        codes = maps.codes.astype(kind)
+        self._runs(codes.view(np.uint8), codes.itemsize * np.cumsum(maps.counts, dtype=np.int64), row)
+        self._runs(maps.values, maps.value_ends, row)
+
+    def _runs(self, source: Bytes, ends: Integers, run_of_row: Integers) -> None:
+        """For each row one of the runs that lie one behind the other and end there."""
+        sizes = np.diff(ends, prepend=np.int64(0))
+        out = self.reserve(int(np.dot(np.bincount(run_of_row, minlength=len(ends)), sizes)))
+        self.size = kernels.write_runs(out, self.size, source, ends - sizes, sizes, run_of_row)
 
     def map_types(self, maps: Maps) -> None:
         """The letters of the types of a Map's values, as LowCardinality."""
