@@ -33,6 +33,7 @@ from starlette.routing import Route
 from werkzeug.serving import make_server
 
 from tests.support.daemon import eventually as until
+from tests.support.django_cart import django_asgi, django_wsgi
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 XTRACE = {"X-Trace-ID": str(uuid.UUID(TRACE)), "X-Span-ID": SPAN}
@@ -121,10 +122,10 @@ def flask_app(*, instrumented: bool) -> flask.Flask:
 
 def client(kind: str) -> httpx.Client | Any:
     framework, _, instrumented = kind.partition("+")
-    if framework == "flask":
-        transport = httpx.WSGITransport(flask_app(instrumented=bool(instrumented)), raise_app_exceptions=False)  # type: ignore[arg-type]
-        return httpx.Client(transport=transport, base_url="http://cart")
-    return _Asynchronous(starlette_app() if framework == "starlette" else fastapi_app(instrumented=bool(instrumented)))
+    app = APPLICATIONS[framework](instrumented=bool(instrumented))
+    if framework in ("flask", "django"):
+        return httpx.Client(transport=httpx.WSGITransport(app, raise_app_exceptions=False), base_url="http://cart")
+    return _Asynchronous(app)
 
 
 class _Asynchronous:
@@ -142,8 +143,25 @@ class _Asynchronous:
         return asyncio.run(ask())
 
 
+APPLICATIONS: dict[str, Callable[..., Any]] = {
+    "starlette": lambda instrumented: starlette_app(),
+    "fastapi": fastapi_app,
+    "flask": flask_app,
+    "django": lambda instrumented: wsgi.TraceMiddleware(django_wsgi(instrumented=instrumented)),
+    "django-asgi": lambda instrumented: asgi.TraceMiddleware(django_asgi(instrumented=instrumented)),
+}
 # FastAPI makes spans by itself, unless OpenTelemetry's instrumentation does; Starlette makes none.
-KINDS = ["starlette", "fastapi", "fastapi+opentelemetry", "flask", "flask+opentelemetry"]
+KINDS = [
+    "starlette",
+    "fastapi",
+    "fastapi+opentelemetry",
+    "flask",
+    "flask+opentelemetry",
+    "django",
+    "django+opentelemetry",
+    "django-asgi",
+    "django-asgi+opentelemetry",
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,6 +187,22 @@ def test_ids_are_told_once_where_instrumentations_tell_them_too(kind: str, monke
     answer = client(kind).get("/cart/7", headers=W3C)
     assert answer.headers.get_list("x-trace-id") == [TRACE]
     assert len(answer.headers.get_list("x-span-id")) == 1
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "within"])
+def test_djangos_instrumentation_tells_ids_alone_and_makes_a_child_within_a_middleware(
+    alone: bool, monkeypatch: pytest.MonkeyPatch, spans: Callable[[], list[Any]]
+) -> None:
+    monkeypatch.setattr(propagators, "_RESPONSE_PROPAGATOR", XTraceResponsePropagator())
+    app = django_wsgi(instrumented=True)
+    transport = httpx.WSGITransport(app if alone else wsgi.TraceMiddleware(app))
+    answer = httpx.Client(transport=transport, base_url="http://cart").get("/cart/7", headers=XTRACE)
+    django, *middleware = spans()
+    assert django.name == "GET cart/<int:number>"
+    assert answer.headers.get_list("x-trace-id") == [TRACE]
+    assert answer.headers.get_list("x-span-id") == [f"{django.context.span_id:016x}"]
+    assert [f"{span.context.span_id:016x}" for span in middleware] == ([] if alone else [f"{django.parent.span_id:016x}"])
+    assert f"{[django, *middleware][-1].parent.span_id:016x}" == SPAN
 
 
 @pytest.mark.parametrize("kind", KINDS)
