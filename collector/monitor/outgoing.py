@@ -16,6 +16,7 @@ from collector.monitor.failures.tally import InjectedFailures
 from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.monitor.own_spans import OwnSpans
+from collector.monitor.reach import Reach
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.secrets import NamedSecrets
@@ -68,15 +69,15 @@ def outgoing(config: Config, client: ClickHouseClient | None, consumer: Consumer
             setting = f"extensions.{name}"
             stores = {URL(url).port or 0 for exporter in config.stores.values() for url in exporter.urls}
             policy = for_targets(settings.allowed_targets, f"{setting}.allowed_targets", stores)
-            secrets = NamedSecrets(settings.secrets, f"{setting}.secrets")
+            reach = Reach(policy, NamedSecrets(settings.secrets, f"{setting}.secrets"))
             runs = RunStore(client, client.database, _TIMEOUT_S)
             objects = Objects(client, client.database, _TIMEOUT_S, now)
             executions = ExecutionStore(client, client.database, _TIMEOUT_S)
             injected = InjectedFailures()
             of_tests, of_requests = OwnSpans(consumer, "spanhouse.load_tests"), OwnSpans(consumer, "spanhouse.requests")
             return Outgoing(
-                LoadTests(settings, policy, secrets, runs, objects, of_tests, injected, now),
-                Executor(policy, settings.tls, secrets, executions, objects, of_requests, injected, now),
+                LoadTests(settings, reach, runs, objects, of_tests, injected, now),
+                Executor(reach, settings.tls, executions, objects, of_requests, injected, now),
                 injected,
             )
     return None

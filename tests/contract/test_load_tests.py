@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
-from collector.monitor.load import runs
+from collector.monitor.load import active_run
 from collector.monitor.load.figures import result
 from collector.monitor.load.interval import Summary
 from collector.monitor.load.run_store import Run, RunStore
@@ -334,7 +334,7 @@ class Away(RunStore):
 async def test_a_store_that_is_away_holds_up_nothing_and_has_everything_later(
     embedded_client: ClickHouseClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_PAUSE_S", 0.01)
+    monkeypatch.setattr(active_run, "_PAUSE_S", 0.01)
     outgoing = outgoing_of(embedded_client)
     outgoing.load_tests._store = away = Away(embedded_client, embedded_client.database)
     async with serving_target() as target, outgoing.load_tests, port_of(embedded_client, target, outgoing) as port:

@@ -32,6 +32,7 @@ from collector.monitor.load.run_store import RunStore
 from collector.monitor.load.runs import LoadTests
 from collector.monitor.outgoing import Outgoing
 from collector.monitor.own_spans import OwnSpans
+from collector.monitor.reach import Reach
 from collector.monitor.requests.execution_store import ExecutionStore
 from collector.monitor.requests.executor import Executor
 from collector.monitor.secrets import NamedSecrets
@@ -197,12 +198,12 @@ def outgoing_of(client: ClickHouseClient, taken: ListConsumer | None = None, **s
     taken = taken or ListConsumer()
     limits = LoadTestsExtension.model_validate({**LIMITS, **settings})
     policy = for_targets(limits.allowed_targets, "extensions.load_tests.allowed_targets")
-    secrets = NamedSecrets(limits.secrets, "extensions.load_tests.secrets")
+    reach = Reach(policy, NamedSecrets(limits.secrets, "extensions.load_tests.secrets"), _lookup)
     objects, spans = Objects(client, client.database), OwnSpans(taken, "tests")
     runs, executions = RunStore(client, client.database), ExecutionStore(client, client.database)
     injected = InjectedFailures()
     return Outgoing(
-        LoadTests(limits, policy, secrets, runs, objects, spans, injected, time.time_ns, _lookup),
-        Executor(policy, limits.tls, secrets, executions, objects, spans, injected, time.time_ns, _lookup),
+        LoadTests(limits, reach, runs, objects, spans, injected, time.time_ns),
+        Executor(reach, limits.tls, executions, objects, spans, injected, time.time_ns),
         injected,
     )

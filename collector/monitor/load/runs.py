@@ -1,202 +1,37 @@
-"""Load tests that run: each a process and two tasks, of which one reads what it says, and one stores that.
-
-A store that is slow or away does not hold up the reading, and so not the generator, whose measurements would suffer.
-"""
+"""Load tests that run here, and how they are started and ended."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import structlog
 
 from collector.control.objects import Objects
 from collector.control.versions import Stored
 from collector.egress.destination import Destination, EgressRefused, read_url
-from collector.egress.policy import Policy
-from collector.egress.resolving import Lookup, resolve, system_lookup
-from collector.monitor.failures.rules import FailureRule
+from collector.egress.resolving import resolve
 from collector.monitor.failures.standing import standing_rules
 from collector.monitor.failures.tally import InjectedFailures
+from collector.monitor.load.active_run import ActiveRun, Rules
 from collector.monitor.load.definition import LoadTest, plan_of, sent_by
-from collector.monitor.load.generator import End
-from collector.monitor.load.interval import Summary
-from collector.monitor.load.plan import Plan, Rule, rules_of
-from collector.monitor.load.process import GeneratorError, GeneratorProcess
-from collector.monitor.load.run_store import Run, RunStore, State
-from collector.monitor.load.spans import spans_of
+from collector.monitor.load.plan import Plan
+from collector.monitor.load.run_store import Run, RunStore
 from collector.monitor.own_spans import OwnSpans
-from collector.monitor.requests.description import service_of
-from collector.monitor.secrets import NamedSecrets, SecretError
+from collector.monitor.reach import Reach
+from collector.monitor.secrets import SecretError
 from config.load_tests import LoadTestsExtension
-from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
 _log = structlog.get_logger(__name__)
-
-_PAUSE_S: Final = 1.0
-_RULES_S: Final = 1.0
-"""So often failure rules are looked at while a test runs."""
-_PATIENCE_S: Final = 30.0
-"""So long after the end of a test, what could not be stored of it is tried again, ..."""
-_PATIENCE_AT_END_S: Final = 5.0
-"""... and so long where the daemon wants to end."""
-
-
-Rules = Sequence[Stored[FailureRule]]
 
 
 class TooManyRuns(Exception):
     """As many tests run as may."""
-
-
-class ActiveRun:
-    """A run whose generator this process has started.
-
-    Args:
-        run: as it was stored at the start.
-        test: that it is of.
-        store: where to write.
-        rules: reads the failure rules of its workspace.
-        spans: takes those of some of its requests.
-        injected: counts requests that went wrong on purpose.
-        now: nanoseconds since 1970.
-
-    Attributes:
-        run: how it stands.
-        total: sums of everything so far.
-        latest: number and sums of the last interval; None before the first.
-        pid: of the generator; None before it has started.
-        news: is set, and replaced by another, when any of these changes.
-    """
-
-    def __init__(
-        self,
-        run: Run,
-        test: LoadTest,
-        store: RunStore,
-        rules: Callable[[], Awaitable[Rules]],
-        spans: OwnSpans,
-        injected: InjectedFailures,
-        now: Callable[[], int],
-    ) -> None:
-        self.run = run
-        self._test = test
-        self._injected = injected
-        self.total = Summary(at=0, seconds=0)
-        self.latest: tuple[int, Summary] | None = None
-        self.pid: int | None = None
-        self.news = asyncio.Event()
-        self._store = store
-        self._rules = rules
-        self._spans = spans
-        self._now = now
-        self._generator: GeneratorProcess | None = None
-        self._waiting: asyncio.Queue[tuple[int, Summary] | None] = asyncio.Queue()
-        self._ended_as: tuple[State, str] | None = None
-        self._give_up_at = math.inf
-
-    def end(self, state: State, author: str) -> None:
-        """End it before its time, as cancelled or interrupted."""
-        if self._ended_as is None:
-            self._ended_as = state, author
-            if self._generator is not None:
-                self._generator.cancel()
-
-    async def live(self, plan: Plan) -> None:
-        """Run the test to its end, and store what becomes of it."""
-        async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(self._write())
-            watcher = tasks.create_task(self._watch_rules(plan.rules))
-            state, reason, unanswered = await self._follow(plan)
-            watcher.cancel()
-            interrupted = self._ended_as is not None and self._ended_as[0] == "interrupted"
-            patience_s = _PATIENCE_AT_END_S if interrupted else _PATIENCE_S
-            self._give_up_at = asyncio.get_running_loop().time() + patience_s
-            self._waiting.put_nowait(None)
-            author = ""
-            if self._ended_as is not None and state == "cancelled":
-                state, author = self._ended_as
-            ended = replace(self.run, state=state, reason=reason, unanswered=unanswered, ended_at=self._now(), ended_by=author)
-            await writer
-        await self._store_in_time(partial(self._store.write_run, ended))
-        self.run = ended
-        self._tell()
-        _log.info("load_test_ended", workspace=ended.workspace, run=str(ended.id), name=ended.name, state=state, reason=reason)
-
-    async def _follow(self, plan: Plan) -> tuple[State, str, int]:
-        try:
-            async with GeneratorProcess(plan) as self._generator:
-                self.pid = self._generator.pid
-                if self._ended_as is not None:
-                    self._generator.cancel()
-                async with aclosing(self._generator.lines()) as lines:
-                    async for said in lines:
-                        if isinstance(said, End):
-                            return said.state, said.reason, said.unanswered
-                        self._take(said)
-        except (GeneratorError, OSError) as error:
-            return "failed", str(error), self.total.in_flight
-        raise AssertionError("a generator says its end, or fails")
-
-    async def _watch_rules(self, known: tuple[Rule, ...]) -> None:
-        """Tell the generator when failure rules change, or are switched off."""
-        while True:
-            await asyncio.sleep(_RULES_S)
-            try:
-                rules = rules_of(await self._rules())
-            except (ClickHouseError, ClickHouseUnavailable) as error:
-                # What fails on purpose must have somebody who can end it.
-                rules = ()
-                if known:
-                    _log.warning("failure_rules_not_read", run=str(self.run.id), error=str(error), note="none counts until then")
-            if rules != known and self._generator is not None:
-                known = rules
-                self._generator.tell_rules(rules)
-
-    def _take(self, interval: Summary) -> None:
-        number = 0 if self.latest is None else self.latest[0] + 1
-        self.latest = number, interval
-        self.total.add(interval)
-        service = service_of(self._test.request, self._test.service)
-        for kind, requests in interval.injected.items():
-            self._injected.count(self.run.workspace, service, kind, requests)
-        self._waiting.put_nowait(self.latest)
-        self._tell()
-
-    def _tell(self) -> None:
-        self.news.set()
-        self.news = asyncio.Event()
-
-    async def _write(self) -> None:
-        while (interval := await self._waiting.get()) is not None:
-            number, summary = interval
-            await self._spans.tell(self.run.workspace, spans_of(self.run, self._test.request, summary))
-            await self._store_in_time(partial(self._store.write_progress, self.run, number, summary))
-
-    async def _store_in_time(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write, again and again where the store is away, but not for long after the end of the test."""
-        loop, is_first = asyncio.get_running_loop(), True
-        while loop.time() < self._give_up_at:
-            try:
-                await write()
-                return
-            except (ClickHouseError, ClickHouseUnavailable) as error:
-                if isinstance(error, ClickHouseError) and not error.retryable:
-                    _log.error("load_test_not_stored", run=str(self.run.id), error=str(error))
-                    return
-                if is_first:
-                    _log.warning("load_test_not_stored_yet", run=str(self.run.id), error=str(error), note="tried again")
-                is_first = False
-            await asyncio.sleep(_PAUSE_S)
-        _log.error("load_test_not_stored", run=str(self.run.id), error="no time left")
 
 
 class LoadTests:
@@ -204,14 +39,12 @@ class LoadTests:
 
     Args:
         settings: what tests may do.
-        policy: where they may be sent.
-        secrets: that requests may name.
+        reach: where they may be sent, with which secrets.
         store: of runs.
         objects: where failure rules are.
         spans: takes those of some requests.
         injected: counts requests that went wrong on purpose.
         now: nanoseconds since 1970.
-        lookup: finds addresses of names.
 
     Attributes:
         outcomes: how many runs have ended, by state; and how many were `refused`.
@@ -220,24 +53,20 @@ class LoadTests:
     def __init__(
         self,
         settings: LoadTestsExtension,
-        policy: Policy,
-        secrets: NamedSecrets,
+        reach: Reach,
         store: RunStore,
         objects: Objects,
         spans: OwnSpans,
         injected: InjectedFailures,
         now: Callable[[], int],
-        lookup: Lookup = system_lookup,
     ) -> None:
         self.settings = settings
-        self.secrets = secrets
-        self._policy = policy
+        self._reach = reach
         self._store = store
         self._objects = objects
         self._spans = spans
         self._injected = injected
         self._now = now
-        self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
         self._active: dict[uuid.UUID, ActiveRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -297,15 +126,9 @@ class LoadTests:
 
     async def _plan(self, workspace: str, test: LoadTest, rules: Rules) -> Plan:
         """What the generator is told: with addresses that were checked, so that it asks no name server, and secrets put in."""
-
         destination = Destination.of_url(read_url(test.request.url))
-
-        def secret(name: str) -> str:
-            self.secrets.check_destination(name, workspace, destination)
-            return self.secrets.read(name, workspace)
-
-        request = sent_by(test, secret)
-        addresses = await resolve(self._policy, destination, self._lookup)
+        request = sent_by(test, self._reach.secrets_at(destination, workspace))
+        addresses = await resolve(self._reach.policy, destination, self._reach.lookup)
         return plan_of(test, request, [(str(address), destination.port) for address in addresses], self.settings, rules)
 
     def _over(self, active: ActiveRun, task: asyncio.Task[None]) -> None:

@@ -17,8 +17,6 @@ import structlog
 from collector.control.objects import Objects
 from collector.control.versions import Stored
 from collector.egress.destination import Destination, EgressRefused, read_url
-from collector.egress.policy import Policy
-from collector.egress.resolving import Lookup, system_lookup
 from collector.fair_turns import TurnLimits, Turns
 from collector.monitor.expectations import Judge
 from collector.monitor.failures.injecting import Injection, Injector
@@ -26,6 +24,7 @@ from collector.monitor.failures.rules import AddedLatency, ErrorAnswer, TimeOut
 from collector.monitor.failures.standing import standing_rules
 from collector.monitor.failures.tally import InjectedFailures
 from collector.monitor.own_spans import OwnSpan, OwnSpans
+from collector.monitor.reach import Reach
 from collector.monitor.requests.description import service_of, span_attributes, span_name, subject_of
 from collector.monitor.requests.exchange import Exchange, Outlet, Timings, exchange
 from collector.monitor.requests.execution_store import Execution, ExecutionStore
@@ -34,7 +33,7 @@ from collector.monitor.requests.grpc_judge import GrpcJudge
 from collector.monitor.requests.grpc_statuses import of_http
 from collector.monitor.requests.request import GrpcRequest, prepare, with_secrets
 from collector.monitor.requests.saved import SavedRequest
-from collector.monitor.secrets import NamedSecrets, SecretError
+from collector.monitor.secrets import SecretError
 from collector.tls import current_client_context
 from config.tls import ClientTls
 
@@ -49,15 +48,13 @@ class Executor:
     """Executes requests, a few at a time, of which workspaces take turns.
 
     Args:
-        policy: where they may go.
+        reach: where they may go, with which secrets.
         tls: how targets with TLS are known.
-        secrets: that requests may name.
         store: of executions.
         objects: where failure rules are.
         spans: takes that of each request.
         injected: counts those that went wrong on purpose.
         now: nanoseconds since 1970.
-        lookup: finds addresses of names.
 
     Attributes:
         outcomes: how many requests were sent, by `success` and `failure`; and how many were `refused`.
@@ -65,25 +62,21 @@ class Executor:
 
     def __init__(
         self,
-        policy: Policy,
+        reach: Reach,
         tls: ClientTls,
-        secrets: NamedSecrets,
         store: ExecutionStore,
         objects: Objects,
         spans: OwnSpans,
         injected: InjectedFailures,
         now: Callable[[], int],
-        lookup: Lookup = system_lookup,
     ) -> None:
-        self._policy = policy
+        self._reach = reach
         self._tls = tls
-        self._secrets = secrets
         self._store = store
         self._objects = objects
         self._spans = spans
         self._injected = injected
         self._now = now
-        self._lookup = lookup
         self.outcomes: Counter[str] = Counter()
         self._turns = Turns(_TURNS)
 
@@ -166,20 +159,16 @@ class Executor:
         return told
 
     async def _send(self, workspace: str, saved: SavedRequest, trace_id: str, span_id: str, timeout_s: float) -> Exchange:
-        destination = Destination.of_url(read_url(saved.request.url))
-
-        def secret(name: str) -> str:
-            self._secrets.check_destination(name, workspace, destination)
-            return self._secrets.read(name, workspace)
-
+        reach = self._reach
+        secret = reach.secrets_at(Destination.of_url(read_url(saved.request.url)), workspace)
         # A trace that begins here has no parent, so that there is no X-Parent-Span-ID to tell.
         context = [("traceparent", f"00-{trace_id}-{span_id}-01"), ("X-Trace-ID", trace_id), ("X-Span-ID", span_id)]
         if isinstance(saved.request, GrpcRequest):
             metadata = [(name, with_secrets(text, secret)) for name, text in saved.request.metadata.items()]
             metadata += [(name.lower(), value) for name, value in context]
-            return await call(self._policy, self._lookup, self._tls, saved.request, metadata, timeout_s)
+            return await call(reach.policy, reach.lookup, self._tls, saved.request, metadata, timeout_s)
         prepared = prepare(saved.request, secret, _AGENT)
-        outlet = Outlet(self._policy, self._lookup, partial(current_client_context, self._tls, "extensions.load_tests.tls"))
+        outlet = Outlet(reach.policy, reach.lookup, partial(current_client_context, self._tls, "extensions.load_tests.tls"))
         return await exchange(outlet, prepared, context, timeout_s, saved.follow_redirects)
 
 
