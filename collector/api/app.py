@@ -161,19 +161,12 @@ def build_application(
     routes: tuple[Route, ...] = (*ledger.ROUTES, *sampling_decisions.ROUTES)
     if client is not None:
         routes = ROUTES
-        application[STORE] = SpanStore(client, settings.spans_table, settings.timeout_s, settings.limits)
+        _add_stores(application, client, settings, now)
         application[TURNS] = turns
-        application[CONFIGS] = ConfigStore(client, client.database, settings.timeout_s, now)
-        application[OBJECTS] = Objects(client, client.database, settings.timeout_s, now)
-        application[load_test_runs.RUNS] = RunStore(client, client.database, settings.timeout_s)
         lasting.allow_lasting(application)
-        application[saved_requests.EXECUTIONS] = ExecutionStore(client, client.database, settings.timeout_s)
         if outgoing is not None:
             application[load_test_runs.LOAD_TESTS] = outgoing.load_tests
             application[saved_requests.EXECUTOR] = outgoing.executor
-        schema = SchemaSettings(client.database, settings.spans_table.rpartition(".")[2])
-        application[alert_rules.ALERT_LOG] = AlertLog(client, schema, settings.timeout_s)
-        application[alert_deliveries.DELIVERED] = Outcomes(client, schema, settings.timeout_s)
         if deliveries is not None:
             application[channels.DELIVERIES] = deliveries
     if running is not None:
@@ -201,6 +194,19 @@ def build_application(
         application.router.add_routes([web.get(path, sampling_strategy) for path in PATHS])
     application.router.add_routes(extra_routes)
     return application
+
+
+def _add_stores(application: web.Application, client: ClickHouseClient, settings: QuerySettings, now: Callable[[], int]) -> None:
+    """Let handlers ask the store for all that is in it."""
+    database, timeout_s = client.database, settings.timeout_s
+    schema = SchemaSettings(database, settings.spans_table.rpartition(".")[2])
+    application[STORE] = SpanStore(client, settings.spans_table, timeout_s, settings.limits)
+    application[CONFIGS] = ConfigStore(client, database, timeout_s, now)
+    application[OBJECTS] = Objects(client, database, timeout_s, now)
+    application[load_test_runs.RUNS] = RunStore(client, database, timeout_s)
+    application[saved_requests.EXECUTIONS] = ExecutionStore(client, database, timeout_s)
+    application[alert_rules.ALERT_LOG] = AlertLog(client, schema, timeout_s)
+    application[alert_deliveries.DELIVERED] = Outcomes(client, schema, timeout_s)
 
 
 def _describe(application: web.Application, routes: Iterable[Route], base_path: str) -> None:
