@@ -5,14 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import logging
 import pprint
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import structlog
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,23 +31,14 @@ from config.secrecy import masked
 from tests.support.alert_events import alert_event
 from tests.support.receivers import ListConsumer
 
+pytestmark = pytest.mark.usefixtures("restored_logging")
+
 # With ends that nothing else has, so that a secret is not found by chance.
 SECRETS = (
     st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=10, max_size=60)
     .filter(lambda text: "$" not in text)
     .map(lambda text: f"q7Zk{text}w3Xv")
 )
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Logging is the process's own: other tests get it back as it was."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    configuration = structlog.get_config()
-    yield
-    structlog.configure(**configuration)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
 
 
 def document(**clickhouse: object) -> bytes:

@@ -5,23 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from collector.logging import configure_logging
 
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Logging is the process's own: other tests get it back as it was."""
-    handlers, level = logging.root.handlers[:], logging.root.level
-    configuration = structlog.get_config()
-    yield
-    structlog.configure(**configuration)
-    logging.root.handlers[:] = handlers
-    logging.root.setLevel(level)
+pytestmark = pytest.mark.usefixtures("restored_logging")
 
 
 def fail_with_a_secret() -> None:
