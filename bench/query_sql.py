@@ -132,12 +132,9 @@ def _calls(start: int, end: int) -> str:
 
 def edges(start: int, end: int) -> str:
     """Calls between services from our tables of calls."""
-    sketches = ", ".join(
-        f"sumMap(mapKeys({side}DurationSketch), mapValues({side}DurationSketch))" for side in ("Client", "Server")
-    )
     return f"""
         SELECT Client, Server, ConnectionType, Node, sum(Calls) AS Called, sum(FailedCalls), sum(ClientDurationSum),
-            sum(ServerDurationSum), {sketches}
+            sum(ServerDurationSum), sumMap(ClientDurationSketch), sumMap(ServerDurationSketch)
         FROM ({_calls(start, end)}) GROUP BY Client, Server, ConnectionType, Node ORDER BY Called DESC LIMIT 1001"""
 
 

@@ -81,10 +81,20 @@ class GroupedSketches:
             end = min(start + _GROUPS_AT_ONCE, self.count)
             inside = slice(None) if self.count <= _GROUPS_AT_ONCE else (self.groups >= start) & (self.groups < end)
             cells = (self.groups[inside] - start) * width + self.buckets[inside] - first
-            rows = np.bincount(cells, self.weights[inside], (end - start) * width).reshape(end - start, width)
-            reached = np.cumsum(rows, axis=1)
+            weights = np.bincount(cells, self.weights[inside], (end - start) * width)
+            # Of all buckets that there are a group counts few: those are added up, each group's in a row.
+            counted = np.flatnonzero(weights)
+            if not len(counted):
+                continue
+            rows = counted // width
+            sizes = np.bincount(rows, minlength=end - start)
+            begins = np.cumsum(sizes) - sizes
+            reached = np.zeros((end - start, sizes.max()))
+            reached[rows, np.arange(len(counted)) - begins[rows]] = weights[counted]
+            np.cumsum(reached, axis=1, out=reached)
             for place, q in enumerate(qs):
-                found[start:end, place] = values[np.argmax(reached >= q * reached[:, -1:], axis=1)]
+                nth = begins + np.argmax(reached >= q * reached[:, -1:], axis=1)
+                found[start:end, place] = values[counted[np.minimum(nth, len(counted) - 1)] % width]
         return found
 
     def each(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
