@@ -24,7 +24,7 @@ from proto.adjusted_count import adjusted_counts
 from proto.attribute_search import find_attributes
 from proto.distinct import distinct, distinct_values
 from proto.native_columns import NativeColumn, NumberMaps, Strings
-from proto.native_encode import KINDS, STATUS_CODES
+from proto.span_columns import KINDS, STATUS_CODES
 from proto.spans import ABSENT, SpanBatch, take
 from proto.texts import Texts
 

@@ -10,7 +10,8 @@ from collector.query.native_values import strings_of
 from collector.query.span_rows import SpanRows
 from collector.query.spans import Spans
 from proto.native_decode import decode_blocks
-from proto.native_encode import COLUMNS, encode
+from proto.native_encode import encode
+from proto.span_columns import COLUMNS
 from proto.spans import SpanBatch
 
 # Those that are all default as well, which a block to be stored does without.

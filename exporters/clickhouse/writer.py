@@ -21,7 +21,8 @@ from exporters.clickhouse.partitions import by_period, rows_by_period
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_owner
 from proto.native_columns import encode_columns
-from proto.native_encode import COLUMNS, Column, Encoder
+from proto.native_encode import Encoder
+from proto.span_columns import COLUMNS, Column
 from proto.spans import SpanBatch
 from proto.texts import Bytes
 

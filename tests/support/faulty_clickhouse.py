@@ -21,7 +21,7 @@ from clickhouse_connect.driver.query import QueryContext
 from clickhouse_connect.driver.transform import NativeTransform
 from clickhouse_connect.driverc.buffer import ResponseBuffer
 
-from proto.native_encode import COLUMNS
+from proto.span_columns import COLUMNS
 
 Fault = Callable[["FaultyClickHouse", web.Request, "Received"], Awaitable[web.StreamResponse]]
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from exporters.clickhouse.schema import SchemaSettings, column_definitions, quoted, statements, table_name
-from proto.native_encode import COLUMNS
+from proto.span_columns import COLUMNS
 
 DAY_S = 86_400
 
