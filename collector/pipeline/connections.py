@@ -18,7 +18,8 @@ from exporters.base import Destination, Exporter, ExporterTelemetry
 from exporters.dead_letters import DeadLetters
 from exporters.divisions import Divisions
 from exporters.loadbalancing.balancer import BalancerTelemetry
-from exporters.send import RetryPolicy, Sender
+from exporters.retrying import RetryPolicy
+from exporters.send import Sender
 
 
 class PipelineTelemetry(Protocol):

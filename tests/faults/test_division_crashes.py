@@ -20,7 +20,8 @@ import pytest
 
 from collector.pipeline.batcher import Batcher
 from exporters.dead_letters import DeadLetters
-from exporters.send import RetryPolicy, Sender
+from exporters.retrying import RetryPolicy
+from exporters.send import Sender
 from tests.support.accounts import Account
 from tests.support.batches import numbered
 from tests.support.journals import SMALL, crash_image, journal_in

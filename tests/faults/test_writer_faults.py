@@ -18,7 +18,8 @@ from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import TEMPLATES
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
-from exporters.send import RetryPolicy, Sender
+from exporters.retrying import RetryPolicy
+from exporters.send import Sender
 from proto.warm import warm
 from tests.support.accounts import Account
 from tests.support.batches import numbered

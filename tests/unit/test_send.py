@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from exporters.base import DerivedRows, ExportError, Outlook, PartialSuccess, RowShipment, Shipment
-from exporters.send import RetryPolicy, Sender
+from exporters.retrying import RetryPolicy
+from exporters.send import Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
 from tests.support.batches import numbered

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from exporters.base import DEAD_LETTER, ExportError, Outlook, Shipment
 from exporters.dead_letters import DeadLetters
 from exporters.divisions import Divisions
-from exporters.send import RetryPolicy, Sender
+from exporters.retrying import RetryPolicy
+from exporters.send import Sender
 from proto.spans import SpanBatch
 from tests.support.accounts import Account
 from tests.support.batches import numbered

@@ -25,7 +25,7 @@ from collector.monitor.channels.sender import Sender
 from collector.monitor.channels.settings import ChannelSettings
 from collector.monitor.channels.trial import trial
 from collector.spaced_log import SpacedLog
-from exporters.send import RetryPolicy
+from exporters.retrying import RetryPolicy
 
 _AT_ONCE: Final = 4
 """So many attempts are made at a channel at the same time: one that hangs holds up its own events alone, and few connections."""
