@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from collector.api import params, schemas
+from collector.api import params, parsing, schemas
 from collector.api.cursors import cursor, next_cursor, whole
 from collector.api.params import Parameter
 from collector.api.routing import CALLER, JSON, NOW, Route
@@ -26,7 +26,7 @@ CURSOR: Final = cursor(_place)
 CHANNEL: Final = params.optional_id("channel", "Only those at the channel of this id.")
 ALERT: Final = params.optional_id("alert", "Only those about the alert of this id.")
 OUTCOME: Final[Parameter[str | None]] = Parameter(
-    "outcome", "Only those that stand so.", {"type": "string", "enum": list(OUTCOMES)}, params.choice(OUTCOMES), None
+    "outcome", "Only those that stand so.", {"type": "string", "enum": list(OUTCOMES)}, parsing.choice(OUTCOMES), None
 )
 
 

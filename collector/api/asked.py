@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from multidict import MultiMapping
 
-from collector.api.params import parse_duration, parse_time
+from collector.api.parsing import parse_duration, parse_time
 from collector.api.problems import BadParameter
 from collector.query.store import MAX_TIMESTAMP
 

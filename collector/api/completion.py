@@ -6,7 +6,7 @@ from typing import Final, cast, get_args
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.params import Parameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
@@ -19,7 +19,7 @@ LEVEL: Final[Parameter[str | None]] = Parameter(
     "level",
     "Only attributes of these.",
     {"type": "string", "enum": list(get_args(TagLevel))},
-    params.choice(get_args(TagLevel)),
+    parsing.choice(get_args(TagLevel)),
     None,
 )
 _MOST_OPERATIONS: Final = 10_000

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.problems import BadParameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
@@ -21,7 +21,7 @@ BY: Final[params.Parameter[str]] = params.Parameter(
     "by",
     "What a series is: all spans of a service, or of one of the operations of a service, which `service` must name then.",
     {"type": "string", "enum": ["service", "operation"], "default": "service"},
-    params.choice(("service", "operation")),
+    parsing.choice(("service", "operation")),
     "service",
 )
 
@@ -48,7 +48,7 @@ def asked_spans(request: web.Request) -> RedSpans:
 
 
 def _parse_step(text: str) -> int:
-    step = params.parse_duration(text)
+    step = parsing.parse_duration(text)
     if step % MINUTE or not step:
         raise ValueError("must be whole minutes, such as 1m or 1h")
     return step

@@ -8,7 +8,7 @@ from typing import Any, Final, cast, get_args
 from aiohttp import web
 from multidict import MultiMapping
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.by_body import asked_either_way
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
@@ -37,12 +37,12 @@ MINIMUM_TRACE_DURATION: Final[Parameter[int | None]] = Parameter(
     "minTraceDuration",
     "Shortest duration of the trace, from its earliest start to its latest end.",
     {"type": "string"},
-    params.parse_duration,
+    parsing.parse_duration,
     None,
     example="1s",
 )
 MAXIMUM_TRACE_DURATION: Final[Parameter[int | None]] = Parameter(
-    "maxTraceDuration", "Longest duration of the trace.", {"type": "string"}, params.parse_duration, None, example="1m30s"
+    "maxTraceDuration", "Longest duration of the trace.", {"type": "string"}, parsing.parse_duration, None, example="1m30s"
 )
 ROOT_SERVICE: Final = params.optional_text("rootService", "Service of the trace's root.", "web")
 ROOT_NAME: Final = params.optional_text("rootName", "Name of the trace's root.", "GET /")
@@ -50,14 +50,14 @@ SORT: Final[Parameter[str]] = Parameter(
     "sort",
     "What all hits are sorted by: `start` of the spans that fit; `duration`, number of `spans` or `errors` of the trace.",
     {"type": "string", "enum": list(get_args(Sort)), "default": "start"},
-    params.choice(get_args(Sort)),
+    parsing.choice(get_args(Sort)),
     "start",
 )
 ORDER: Final[Parameter[str]] = Parameter(
     "order",
     "`desc`: the newest, or the most, first; `asc`: the other way round.",
     {"type": "string", "enum": ["desc", "asc"], "default": "desc"},
-    params.choice(("desc", "asc")),
+    parsing.choice(("desc", "asc")),
     "desc",
 )
 MATCHED_SPANS: Final = params.whole_number(

@@ -6,7 +6,7 @@ from typing import Any, Final, cast, get_args
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.query.percentiles import PERCENTILES
 from collector.query.topology import Direction, Durations, Edge, Incoming, Node, Topology, find_topology
@@ -22,14 +22,14 @@ DIRECTION: Final[params.Parameter[str]] = params.Parameter(
     "direction",
     "From `service` to those that it calls (`downstream`), to those that call it (`upstream`), or both.",
     {"type": "string", "enum": list(get_args(Direction)), "default": "both"},
-    params.choice(get_args(Direction)),
+    parsing.choice(get_args(Direction)),
     "both",
 )
 FORMAT: Final[params.Parameter[str]] = params.Parameter(
     "format",
     "JSON, or a text for Graphviz or Mermaid to draw.",
     {"type": "string", "enum": ["json", "dot", "mermaid"], "default": "json"},
-    params.choice(("json", "dot", "mermaid")),
+    parsing.choice(("json", "dot", "mermaid")),
     "json",
 )
 _TEXTS: Final = {"dot": (DOT, as_dot), "mermaid": (MERMAID, as_mermaid)}

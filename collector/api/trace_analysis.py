@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import numpy as np
 from aiohttp import web
 
-from collector.api import analysis_rendering, params, rendering, schemas
+from collector.api import analysis_rendering, params, parsing, rendering, schemas
 from collector.api.params import Parameter
 from collector.api.polling import answer
 from collector.api.problems import BadParameter
@@ -61,14 +61,14 @@ MODE: Final[Parameter[str]] = Parameter(
     " to a leaf with the largest sum of durations (`longest-chain`). `completion` is the path to the last end of the trace, work"
     " that nobody waited for included.",
     {"type": "string", "enum": list(MODES), "default": "default"},
-    params.choice(MODES),
+    parsing.choice(MODES),
     "default",
 )
 FORM: Final[Parameter[str]] = Parameter(
     "form",
     "`columns`: a list for each member, in place of a record for each span, which says the same in a quarter of the bytes.",
     {"type": "string", "enum": ["records", "columns"], "default": "records"},
-    params.choice(("records", "columns")),
+    parsing.choice(("records", "columns")),
     "records",
 )
 

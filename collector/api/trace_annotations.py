@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from collector.api import params, schemas
+from collector.api import params, parsing, schemas
 from collector.api.bodies import invalid_body
 from collector.api.cursors import BY_TIME, next_cursor
 from collector.api.objects import ID, ObjectApi
@@ -33,10 +33,10 @@ SPAN: Final[Parameter[str | None]] = Parameter(
 AUTHOR: Final = params.optional_text("author", "Only those that this caller has made.", "ann")
 TEXT: Final = params.optional_text("text", "Only those with this in their text, in either case.", "retry")
 START: Final[Parameter[int | None]] = Parameter(
-    "start", "Only those made at this time or later.", {"type": "string"}, params.parse_time, None, example=params.START.example
+    "start", "Only those made at this time or later.", {"type": "string"}, parsing.parse_time, None, example=params.START.example
 )
 END: Final[Parameter[int | None]] = Parameter(
-    "end", "Only those made before this time.", {"type": "string"}, params.parse_time, None, example=params.END.example
+    "end", "Only those made before this time.", {"type": "string"}, parsing.parse_time, None, example=params.END.example
 )
 LIMIT: Final = params.limit(100, 1000, "annotations")
 

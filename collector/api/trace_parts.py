@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api import params
+from collector.api import params, parsing
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, SETTINGS, STORE
@@ -22,7 +22,7 @@ FIRST: Final[Parameter[int | None]] = Parameter(
     "start",
     "Only spans that start at this time or later, in the form of other times; a trace is found without it.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example=params.START.example,
 )
@@ -30,7 +30,7 @@ LAST: Final[Parameter[int | None]] = Parameter(
     "end",
     "Only spans that start before this time; a trace is found without it.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example=params.END.example,
 )
@@ -42,7 +42,7 @@ ADJUST: Final[Parameter[str]] = Parameter(
     "What to do to times before they are shown; may be repeated. "
     + " ".join(f"`{adjuster.name}`: {adjuster.description}" for adjuster in _ON_REQUEST),
     {"type": "string", "enum": [adjuster.name for adjuster in _ON_REQUEST]},
-    params.choice([adjuster.name for adjuster in _ON_REQUEST]),
+    parsing.choice([adjuster.name for adjuster in _ON_REQUEST]),
     "",
     repeatable=True,
 )

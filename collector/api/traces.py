@@ -7,7 +7,7 @@ from typing import Final
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.params import Parameter
 from collector.api.polling import answer
 from collector.api.problems import BadParameter
@@ -36,7 +36,7 @@ FIELDS: Final[Parameter[str]] = Parameter(
     "fields",
     "`all`, or only the `skeleton`: ids, times, names, status and place in the tree. A span alone has the rest.",
     {"type": "string", "enum": ["all", "skeleton"], "default": "all"},
-    params.choice(("all", "skeleton")),
+    parsing.choice(("all", "skeleton")),
     "all",
 )
 LINKS: Final = params.limit(100, 1000, "links of either kind")
@@ -44,7 +44,7 @@ LINK_START: Final[Parameter[int | None]] = Parameter(
     "start",
     "Of spans with links to the trace, only those that start at this time or later. Default: the start of the trace.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example=params.START.example,
 )
@@ -52,7 +52,7 @@ LINK_END: Final[Parameter[int | None]] = Parameter(
     "end",
     "Of spans with links to the trace, only those that start before this time. Default: an hour after the trace's end.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example=params.END.example,
 )

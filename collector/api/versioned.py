@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from collector.api import params
-from collector.api.params import parse_uuid
+from collector.api.parsing import parse_uuid
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, SETTINGS
 from collector.control.versions import Stored, VersionStore

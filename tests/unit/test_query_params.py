@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import MultiDict
 
-from collector.api import params, trace_analysis
+from collector.api import params, parsing, trace_analysis
 from collector.api.problems import BadParameter
 from collector.api.traces import prefers_protobuf
 
@@ -35,12 +35,12 @@ NOON = 1_772_366_400_000_000_000
     ],
 )
 def test_times_are_read_exactly_in_every_form(text: str, expected: int) -> None:
-    assert params.parse_time(text) == expected
+    assert parsing.parse_time(text) == expected
 
 
 @given(st.integers(10**17, 2**63 - 1))
 def test_any_number_of_nanoseconds_is_itself(nanoseconds: int) -> None:
-    assert params.parse_time(str(nanoseconds)) == nanoseconds
+    assert parsing.parse_time(str(nanoseconds)) == nanoseconds
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_any_number_of_nanoseconds_is_itself(nanoseconds: int) -> None:
 )  # fmt: skip
 def test_other_texts_are_no_times(text: str) -> None:
     with pytest.raises(ValueError, match=r"must|not a time"):
-        params.parse_time(text)
+        parsing.parse_time(text)
 
 
 def test_an_error_names_parameter_value_and_remedy() -> None:
@@ -78,13 +78,13 @@ def test_a_misspelt_parameter_is_refused_with_those_that_exist() -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("a=b", ("a", "b")), ("a=", ("a", "")), ("a=b=c", ("a", "b=c"))])
 def test_the_first_equals_sign_parts_key_and_value(text: str, expected: tuple[str, str]) -> None:
-    assert params.parse_attribute(text) == expected
+    assert parsing.parse_attribute(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "a", "=b"])
 def test_an_attribute_needs_a_key_and_an_equals_sign(text: str) -> None:
     with pytest.raises(ValueError, match="key=value"):
-        params.parse_attribute(text)
+        parsing.parse_attribute(text)
 
 
 @pytest.mark.parametrize("text", ["0", "1001", "-1", "1.5", "x", "", "9" * 30])
@@ -101,10 +101,10 @@ def test_names_of_kinds_and_statuses_may_be_in_either_case() -> None:
 
 
 def test_tolerance_is_a_share() -> None:
-    assert params.parse_tolerance("0.05") == Fraction(1, 20)
+    assert parsing.parse_tolerance("0.05") == Fraction(1, 20)
     for text in ("1.1", "-0.1", "5%", ""):
         with pytest.raises(ValueError, match="from 0 to 1"):
-            params.parse_tolerance(text)
+            parsing.parse_tolerance(text)
 
 
 def test_the_time_range_is_the_last_hour_unless_told() -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from collector.api.asked import HOUR, MILLISECOND, asked, epoch, parsed, required, truth
 from collector.api.jaeger.rendering import answer
 from collector.api.jaeger.routes import PREFIX
-from collector.api.params import choice
+from collector.api.parsing import choice
 from collector.api.problems import BadParameter, Problem
 from collector.api.rendering import number
 from collector.api.routing import CALLER, NOW, STORE

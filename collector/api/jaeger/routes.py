@@ -21,7 +21,7 @@ from collector.api.asked import (
 )
 from collector.api.jaeger.rendering import answer, envelope, trace, written
 from collector.api.jaeger.searching import read_search
-from collector.api.params import choice
+from collector.api.parsing import choice
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, NOW, SETTINGS, STORE
 from collector.calls import BY_USER, CONNECTIONS, MESSAGING, NODES

@@ -92,6 +92,6 @@ def occurrences(found: Occurrences) -> dict[str, Any]:
 
 
 def _time(nanoseconds: int) -> str:
-    """A time that `params.parse_time` takes for seconds, whenever it is."""
+    """A time that `parsing.parse_time` takes for seconds, whenever it is."""
     seconds, fraction = divmod(nanoseconds, 10**9)
     return f"{seconds}.{fraction:09d}"

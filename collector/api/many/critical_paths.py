@@ -10,7 +10,7 @@ from typing import Any, Final, cast, get_args
 from aiohttp import web
 from multidict import MultiMapping
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.by_body import asked_either_way
 from collector.api.many.asked import whole_search
 from collector.api.params import Parameter
@@ -54,7 +54,7 @@ BY: Final[Parameter[str]] = Parameter(
     "What time is added up by: `operation` (with its service), `service`, or `callPath`, which is all operations from the root"
     " down.",
     {"type": "string", "enum": list(get_args(By)), "default": "operation"},
-    params.choice(get_args(By)),
+    parsing.choice(get_args(By)),
     "operation",
 )
 SAMPLE: Final = params.whole_number("sample", "At most so many traces are looked at, drawn by their ids.", 1000, 1, 5000)

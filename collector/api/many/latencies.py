@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 from multidict import MultiMapping
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.by_body import asked_either_way
 from collector.api.many.asked import BY, asked_keys, asked_spans, group_search, whole_search
 from collector.api.params import Parameter
@@ -58,7 +58,7 @@ SORT: Final[Parameter[str]] = Parameter(
     "What groups are sorted by, the greatest first: a measure of theirs, `total` being the time that their spans took together;"
     " `percentile` is the last of those that are asked for.",
     {"type": "string", "enum": list(_RANKS), "default": "count"},
-    params.choice(list(_RANKS)),
+    parsing.choice(list(_RANKS)),
     "count",
 )
 LIMIT: Final = params.limit(100, 1000, "groups")

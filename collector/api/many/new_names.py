@@ -8,7 +8,7 @@ from typing import Any, Final
 from aiohttp import web
 from multidict import MultiMapping
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.by_body import asked_either_way
 from collector.api.many.asked import asked_spans, group_search, occurrences, whole_search
 from collector.api.params import Parameter
@@ -25,7 +25,7 @@ _OPERATION: Final = (*_SERVICE, read_key("operation"))
 
 
 def _parse_lookback(text: str) -> int:
-    lookback = params.parse_duration(text)
+    lookback = parsing.parse_duration(text)
     if not 0 < lookback <= _LONGEST:
         raise ValueError(f"must be more than nothing and at most {_LONGEST // _DAY * 24}h")
     return lookback

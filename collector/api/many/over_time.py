@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiohttp import web
 from multidict import MultiMapping
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.by_body import asked_either_way
 from collector.api.many.asked import BY, asked_keys, asked_spans, group_search, time_search, whole_search
 from collector.api.params import Parameter
@@ -23,7 +23,7 @@ _SHORTEST_STEP: Final = 10**6
 
 
 def _parse_step(text: str) -> int:
-    step = params.parse_duration(text)
+    step = parsing.parse_duration(text)
     if step < _SHORTEST_STEP:
         raise ValueError("must be at least 1ms")
     return step

@@ -6,7 +6,7 @@ from typing import Final
 
 from multidict import MultiMapping
 
-from collector.api import params
+from collector.api import params, parsing
 from collector.api.params import Parameter
 from collector.query.rollups import HOUR, MINUTE, QUARTER_HOUR
 
@@ -17,7 +17,7 @@ _VERY_LONG_NS: Final = 72 * HOUR
 
 
 def _positive(text: str) -> int:
-    duration = params.parse_duration(text)
+    duration = parsing.parse_duration(text)
     if not duration:
         raise ValueError("must be above 0, such as 500ms")
     return duration
@@ -28,7 +28,7 @@ THRESHOLD: Final[Parameter[int]] = Parameter(
     "Requests that take no longer satisfy, those that take up to four times as long are tolerated. Such as `500ms`.",
     {"type": "string", "default": "500ms"},
     _positive,
-    params.parse_duration("500ms"),
+    parsing.parse_duration("500ms"),
     example="500ms",
 )
 

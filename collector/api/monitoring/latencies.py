@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.monitoring.asked import PREFIX, THRESHOLD, whole_range
 from collector.api.monitoring.rendering import requests
 from collector.api.params import Parameter
@@ -23,7 +23,7 @@ _MOST_BOUNDS: Final = 100
 
 
 def _parse_bounds(text: str) -> tuple[int, ...]:
-    bounds = tuple(params.parse_duration(part) for part in text.split(","))
+    bounds = tuple(parsing.parse_duration(part) for part in text.split(","))
     if not bounds[0] or any(later <= earlier for earlier, later in pairwise(bounds)):
         raise ValueError("must be above 0 and rise from each to the next, such as 10ms,100ms,1s")
     if len(bounds) > _MOST_BOUNDS:

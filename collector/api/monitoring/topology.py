@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from collector.api import params, rendering, schemas
+from collector.api import params, parsing, rendering, schemas
 from collector.api.monitoring.asked import PREFIX
 from collector.api.params import Parameter
 from collector.api.problems import BadParameter
@@ -19,7 +19,7 @@ OTHER_START: Final[Parameter[int | None]] = Parameter(
     "otherStart",
     "Start of the time range that is compared with, as `start`. Default: as much before `otherEnd` as `start` is before `end`.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example="2026-03-01T10:00:00Z",
 )
@@ -27,7 +27,7 @@ OTHER_END: Final[Parameter[int | None]] = Parameter(
     "otherEnd",
     "End of that time range, as `end`. Default: `start`.",
     {"type": "string"},
-    params.parse_time,
+    parsing.parse_time,
     None,
     example="2026-03-01T11:00:00Z",
 )

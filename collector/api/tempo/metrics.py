@@ -10,7 +10,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from collector.api.asked import HOUR, SECOND, asked, ordered, whole
-from collector.api.params import parse_duration, parse_time
+from collector.api.parsing import parse_duration, parse_time
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE

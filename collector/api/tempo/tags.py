@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from collector.api.asked import asked, parsed, whole
-from collector.api.params import choice
+from collector.api.parsing import choice
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.tempo.searching import time_range_of
