@@ -11,7 +11,7 @@ from collector.api.params import Parameter
 from collector.api.routing import CALLER, JSON, NOW, STORE, Route
 from collector.api.services import NAME_CURSOR, next_cursor
 from collector.query.operations import find_operations
-from collector.query.tags import TagLevel, find_tag_values, find_tags
+from collector.query.tags import TagLevel, TagQuery, find_tag_values, find_tags
 
 LIMIT: Final = params.limit(100, 1000, "names")
 PREFIX: Final[Parameter[str]] = Parameter("prefix", "What the names begin with.", {"type": "string"}, str, "", example="http.")
@@ -27,19 +27,8 @@ _MOST_OPERATIONS: Final = 10_000
 
 async def list_tags(request: web.Request) -> web.Response:
     """Keys of attributes in their order."""
-    query = request.query
-    start, end = params.time_range(query, request.app[NOW]())
-    limit = LIMIT.read(query)
-    found = await find_tags(
-        request.app[STORE],
-        start=start,
-        end=end,
-        level=_level(request),
-        prefix=PREFIX.read(query),
-        after=NAME_CURSOR.read(query),
-        limit=limit + 1,
-        workspace=request[CALLER].workspace,
-    )
+    limit = LIMIT.read(request.query)
+    found = await find_tags(request.app[STORE], _asked(request, limit + 1), NAME_CURSOR.read(request.query))
     return rendering.json_response(
         {
             "tags": [{"key": tag.key, "levels": list(tag.levels)} for tag in found[:limit]],
@@ -50,19 +39,8 @@ async def list_tags(request: web.Request) -> web.Response:
 
 async def list_tag_values(request: web.Request) -> web.Response:
     """Values of attributes with one key in their order."""
-    query = request.query
-    start, end = params.time_range(query, request.app[NOW]())
-    limit = LIMIT.read(query)
-    found = await find_tag_values(
-        request.app[STORE],
-        request.match_info["key"],
-        start=start,
-        end=end,
-        level=_level(request),
-        prefix=PREFIX.read(query),
-        limit=limit + 1,
-        workspace=request[CALLER].workspace,
-    )
+    limit = LIMIT.read(request.query)
+    found = await find_tag_values(request.app[STORE], _asked(request, limit + 1), request.match_info["key"])
     return rendering.json_response({"values": found[:limit], "complete": len(found) <= limit})
 
 
@@ -88,9 +66,13 @@ async def list_operations(request: web.Request) -> web.Response:
     return rendering.json_response({"operations": operations, "complete": len(kinds) <= limit and len(found) <= _MOST_OPERATIONS})
 
 
-def _level(request: web.Request) -> TagLevel | None:
+def _asked(request: web.Request, limit: int) -> TagQuery:
+    """What is asked of attributes, of which so many are looked for."""
+    query = request.query
+    start, end = params.time_range(query, request.app[NOW]())
     # The parameter's own choice of values is that of the type.
-    return cast("TagLevel | None", LEVEL.read(request.query))
+    level = cast("TagLevel | None", LEVEL.read(query))
+    return TagQuery(request[CALLER].workspace, start, end, level, PREFIX.read(query), limit)
 
 
 _RANGE: Final = (params.START, params.END)
