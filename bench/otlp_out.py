@@ -9,7 +9,6 @@ bytes and acknowledges them (`floor.py`).
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,9 +24,8 @@ import numpy as np
 import uvloop
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bench.loads import LOADS
 from bench.processes import Process, free_port, listens, python_module
-from bench.stages import cpu_seconds
+from bench.stages import asked, cpu_seconds
 from exporters.loadbalancing.ring import Ring, keys_of_ids
 from exporters.otlp.exporter import OtlpExporter
 from exporters.otlp.grpc_transport import EXPORT, GrpcSettings, GrpcTransport
@@ -157,16 +155,12 @@ def print_line(label: str, ours: float, plain: float | None, spans: int, target:
 
 def main() -> None:
     """Print the table."""
-    protobuf_loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=protobuf_loads, default="spans-512")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    arguments = parser.parse_args()
-    bodies = LOADS[arguments.load].bodies()
+    load, repetitions = asked(__doc__, REPETITIONS)
+    bodies = load.bodies()
     batch = concatenate([decode(body).batch for body in bodies])
     messages = [ExportTraceServiceRequest.FromString(body) for body in bodies]
-    encoder, ring, repetitions = Encoder(), Ring(BACKENDS), arguments.repetitions
-    print(f"{arguments.load}: {len(batch):,} spans, CPU µs/span")
+    encoder, ring = Encoder(), Ring(BACKENDS)
+    print(f"{load.name}: {len(batch):,} spans, CPU µs/span")
     print_line(
         "write",
         cpu_seconds(lambda: encoder.encode(batch).tobytes(), repetitions),

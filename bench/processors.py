@@ -8,7 +8,6 @@ are parsed already.
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 from collections import Counter
@@ -21,9 +20,8 @@ from uuid import uuid4
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from bench.loads import LOADS
 from bench.ottl import FIVE
-from bench.stages import REPETITIONS, cpu_seconds
+from bench.stages import REPETITIONS, asked, cpu_seconds
 from collector.control.policies import Policies
 from collector.control.tracing_configs import TracingSettings
 from collector.control.versions import Stored
@@ -398,22 +396,18 @@ def costs(
 
 def main() -> None:
     """Print the table."""
-    protobuf_loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=protobuf_loads, default="spans-512")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    arguments = parser.parse_args()
+    load, repetitions = asked(__doc__, REPETITIONS)
     # As in the daemon: otherwise memory that is used again is mapped anew.
     keep_little()
-    bodies = LOADS[arguments.load].bodies()
+    bodies = load.bodies()
     batch = concatenate([decode(body).batch for body in bodies])
-    print(f"{arguments.load}: {len(batch):,} spans, µs/span")
+    print(f"{load.name}: {len(batch):,} spans, µs/span")
     usual = [WORKS[name] for name in USUAL_SET]
     chain = Chain([work.build() for work in usual])
     rows = [(name, work.build(), work.plainly, TARGET) for name, work in WORKS.items()]
     rows.append(("the usual set", chain, lambda message: [work.plainly(message) for work in usual], SET_TARGET))
     for name, processor, plainly, target in rows:
-        seconds = costs(processor, plainly, batch, bodies, arguments.repetitions)
+        seconds = costs(processor, plainly, batch, bodies, repetitions)
         cost, plain = (each / len(batch) * 1e6 for each in seconds)
         verdict = "met" if cost <= target else "MISSED"
         print(f"{name:<24} {cost:>7.3f}   plain {plain:>7.3f}   at most {target}: {verdict}")

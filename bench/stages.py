@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import lz4.frame
 
-from bench.loads import LOADS
+from bench.loads import LOADS, Load
 from bench.measure import SinkServer
 from proto.native_encode import Encoder
 from proto.otlp_decode import decode
@@ -68,20 +68,30 @@ def stages(bodies: list[bytes], sink_port: int) -> dict[str, Callable[[], object
     }
 
 
+def asked(description: str | None, repetitions: int) -> tuple[Load, int]:
+    """The load that the command line names, and how often work on it is repeated.
+
+    Args:
+        description: of the program, for `--help`.
+        repetitions: unless the command line says otherwise.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
+    parser.add_argument("--load", choices=loads, default="spans-512")
+    parser.add_argument("--repetitions", type=int, default=repetitions)
+    arguments = parser.parse_args()
+    return LOADS[arguments.load], arguments.repetitions
+
+
 def main() -> None:
     """Print the table."""
-    protobuf_loads = [load.name for load in LOADS.values() if load.protocol == "grpc"]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--load", choices=protobuf_loads, default="spans-512")
-    parser.add_argument("--repetitions", type=int, default=REPETITIONS)
-    arguments = parser.parse_args()
-    load = LOADS[arguments.load]
+    load, repetitions = asked(__doc__, REPETITIONS)
     bodies, spans = load.bodies(), sum(load.spans())
     with TemporaryDirectory(prefix="spanhouse-bench-") as directory, SinkServer(Path(directory)) as sink:
         print(f"{load.name}: {len(bodies)} requests, {spans:,} spans, {sum(map(len, bodies)) / spans:.0f} bytes a span")
         total = 0.0
         for name, work in stages(bodies, sink.port).items():
-            cost = cpu_seconds(work, arguments.repetitions) / spans * 1e6
+            cost = cpu_seconds(work, repetitions) / spans * 1e6
             total += cost
             print(f"{name:<12} {cost:>7.3f} µs/span")
         print(f"{'sum':<12} {total:>7.3f} µs/span")
