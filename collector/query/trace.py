@@ -133,13 +133,20 @@ async def find_trace(
     if bounds is None and not await _exists(store, trace_id, workspace):
         return None
 
-    async def read(within: Bounds | None) -> Spans | None:
-        statement = spans_statement(store, SELECTED, trace_id, workspace, within, narrowed, max_spans + 1)
+    async def read(within: Bounds | None, order: str = "") -> Spans | None:
+        statement = spans_statement(store, SELECTED, trace_id, workspace, within, narrowed, max_spans + 1, order=order)
         # Large traces take a while: not on the event loop.
         return await asyncio.to_thread(_spans, trace_id, await store.fetch_native(statement), max_spans)
 
-    # A time that wrapped around in the companion looks like any other.
-    return await read(bounds) or (await read(None) if bounds else None)
+    # They are put in order here, which costs less, unless not all of them are wanted.
+    found = await read(bounds)
+    if found is None and bounds:
+        # A time that wrapped around in the companion looks like any other.
+        bounds = None
+        found = await read(bounds)
+    if found is not None and not found.complete:
+        found = await read(bounds, EARLIEST_FIRST)
+    return found
 
 
 def _spans(trace_id: str, answer: Answer, max_spans: int) -> Spans | None:

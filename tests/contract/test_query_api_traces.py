@@ -447,10 +447,12 @@ async def test_a_waterfall_and_a_critical_path_of_a_tree(api: Api) -> None:
 
 
 async def test_a_trace_that_is_too_large_says_that_it_is_not_complete(api: Api) -> None:
-    await api.store(request_of(*(span(1, number, start=number) for number in range(1, 11))))
+    # The earliest are shown, which the table has last.
+    await api.store(request_of(*(span(1, number, start=number, name=f"step {99 - number}") for number in range(1, 11))))
     async with Running(api.client, QuerySettings(max_spans=4)) as small:
         document = await small.json(f"/api/v1/traces/{hex_of(1)}")
         assert (document["complete"], document["spanCount"]) == (False, 4)
+        assert [each["name"] for each in document["spans"]] == ["step 98", "step 97", "step 96", "step 95"]
         answer = await small.get(f"/api/v1/traces/{hex_of(1)}", accept="application/x-protobuf")
         assert answer.headers["Spanhouse-Complete"] == "false"
 
