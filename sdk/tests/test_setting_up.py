@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from spanhouse_sdk.ending import PromptlyEndingProcessor
@@ -55,6 +57,9 @@ def test_setup_is_one_line() -> None:
         assert spanhouse_sdk.is_tracing_enabled()
         assert spanhouse_sdk.get_tracing_config().rule == "unknown"
         assert spanhouse_sdk.get_trace_id() is None
+        # Its instrumentation would have made settings up.
+        import django.conf
+        assert not django.conf.settings.configured
         """,
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
         OTEL_BSP_EXPORT_TIMEOUT="100",
@@ -147,6 +152,44 @@ def test_where_no_thread_can_be_started_what_is_known_holds() -> None:
     )
     assert told["service"] == "cart"
     assert log.count("no thread can be started") == 1
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        "from fastapi import FastAPI; app = FastAPI()",
+        # It knows of no lifespan.
+        "import django.conf, django.core.asgi; django.conf.settings.configure(); app = django.core.asgi.get_asgi_application()",
+    ],
+    ids=["fastapi", "django"],
+)
+def test_what_is_left_is_sent_before_uvicorn_ends_by_a_signal(application: str) -> None:
+    program = """
+    import os, signal, threading, time
+    import spanhouse_sdk, uvicorn
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+    from spanhouse_sdk.asgi import TraceMiddleware
+    spanhouse_sdk.setup("cart", instrument=False, exporter=ConsoleSpanExporter(formatter=lambda span: span.name))
+    server = uvicorn.Server(uvicorn.Config(TraceMiddleware(app), port=0))
+    def end():
+        while not server.started:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+    threading.Thread(target=end, daemon=True).start()
+    trace.get_tracer("t").start_span("the last").end()
+    server.run()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", application + textwrap.dedent(program)],
+        env={**os.environ, "SPANHOUSE_ENDPOINT": "http://127.0.0.1:1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGTERM
+    assert "the last" in done.stdout
 
 
 def test_what_is_left_is_given_up_in_the_end_when_one_batch_has_failed() -> None:

@@ -2,7 +2,8 @@
 
     app.add_middleware(spanhouse_sdk.asgi.TraceMiddleware)
 
-Answers tell their trace in X-Trace-ID and X-Span-ID, and where failures are let in, requests fail by the failure rules.
+Answers tell their trace in X-Trace-ID and X-Span-ID, and where failures are let in, requests fail by the failure rules. When the
+application ends, spans that wait are sent.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any, TypeAlias
 
+from spanhouse_sdk.ending import send_what_is_left
 from spanhouse_sdk.failures import Injection
 from spanhouse_sdk.serving import Serving
 from spanhouse_sdk.xtrace import ASGI_ANSWERS, are_told
@@ -35,6 +37,9 @@ class TraceMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work on one connection."""
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -60,6 +65,30 @@ class TraceMiddleware:
                 await _fail(injection, scope, send_with_ids)
             else:
                 await self._app(scope, receive, send_with_ids)
+
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the spans that wait when the application ends; uvicorn then ends by a signal, and nothing is done at exit."""
+        asked = False
+
+        async def heard() -> Message:
+            nonlocal asked
+            asked = True
+            return await receive()
+
+        async def said(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown"):
+                send_what_is_left()
+            await send(message)
+
+        try:
+            await self._app(scope, heard, said)
+        except Exception:
+            if asked:
+                raise
+            # The application knows of no lifespan, as Django does not. Servers would not tell anybody of the end.
+            while (await receive())["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            await said({"type": "lifespan.shutdown.complete"})
 
 
 async def _fail(injection: Injection, scope: Scope, send: Send) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
+from typing import Final
 
+from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 _log = logging.getLogger("spanhouse_sdk")
+_AT_MOST_S: Final = 10.0
+"""As one attempt takes by default."""
 
 
 class PromptlyEndingProcessor(BatchSpanProcessor):
@@ -65,3 +70,22 @@ class _GivingUp(SpanExporter):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Let the exporter send what it holds."""
         return self._inner.force_flush(timeout_millis)
+
+
+def send_what_is_left() -> None:
+    """Send the spans that wait to be sent; for servers that end in a way that leaves nothing of Python's to be done at exit.
+
+    It takes ten seconds at most. What makes spans goes on: in tests, an application ends many times.
+    """
+    flush = getattr(trace.get_tracer_provider(), "force_flush", None)
+    if flush is None:
+        return
+    flushing = threading.Thread(target=flush, name="spanhouse-sdk-flush", daemon=True)
+    try:
+        flushing.start()
+    except RuntimeError as error:
+        _log.warning("spans of the last seconds may be lost, as no thread can be started (%s)", error)
+        return
+    flushing.join(_AT_MOST_S)
+    if flushing.is_alive():
+        _log.warning("spans of the last seconds may be lost, as the collector does not take them")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from importlib.metadata import entry_points
 from typing import Final
@@ -108,11 +109,20 @@ def _instrument() -> None:
     for each in entry_points(group="opentelemetry_instrumentor"):
         if each.name in disabled:
             continue
+        if each.name == "django" and not _has_settings():
+            _log.info("Django's instrumentation is not switched on, as DJANGO_SETTINGS_MODULE is not set yet")
+            continue
         try:
             each.load()().instrument(raise_exception_on_conflict=True)
         except Exception as error:  # noqa: BLE001 - of others, whatever they raise; the service goes on without
             level = logging.DEBUG if _is_for_what_is_not_installed(error) else logging.WARNING
             _log.log(level, "the instrumentation %s cannot be switched on: %s", each.name, error)
+
+
+def _has_settings() -> bool:
+    """Whether Django's settings can be had. If not, its instrumentation would set empty ones, with which no service works."""
+    module = sys.modules.get("django.conf")
+    return bool(os.environ.get("DJANGO_SETTINGS_MODULE")) or (module is not None and module.settings.configured)
 
 
 def _is_for_what_is_not_installed(error: Exception) -> bool:
