@@ -100,6 +100,9 @@ async def annotations_of(request: web.Request, trace_id: str) -> list[dict[str, 
     workspace = request[CALLER].workspace
     store = request.app[OBJECTS].of(ANNOTATIONS)
     try:
+        # Of most traces nobody has ever said anything.
+        if not await store.is_subject(workspace, trace_id):
+            return []
         found = await find_annotations(store, workspace, Wanted(trace_id=trace_id), MOST_OF_TRACE)
     except ClickHouseError as error:
         if error.code == UNKNOWN_TABLE:
