@@ -52,7 +52,10 @@ def _renderers(encoding: Encoding, *, colours: bool) -> list[structlog.typing.Pr
     # Never tracebacks with the values of variables: they may hold a password, or somebody's spans.
     return [
         _escape_controls,
-        structlog.dev.ConsoleRenderer(colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0),
+        # Keys as they were given: what matters most comes first.
+        structlog.dev.ConsoleRenderer(
+            colors=colours, exception_formatter=structlog.dev.plain_traceback, pad_event_to=0, sort_keys=False
+        ),
     ]
 
 

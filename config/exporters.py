@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 
+from config.debug_exporter import DebugExporter
 from config.embedded import EmbeddedDatabase
 from config.load_balancing import LoadBalancingExporter
 from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
@@ -186,12 +187,13 @@ class ClickHouseExporter(Section):
         return (f"{'http' if self.embedded.tls is None else 'https'}://{self.embedded.address}",)
 
 
-Exporter = ClickHouseExporter | OtlpExporter | OtlpHttpExporter | LoadBalancingExporter
+Exporter = ClickHouseExporter | OtlpExporter | OtlpHttpExporter | LoadBalancingExporter | DebugExporter
 EXPORTERS: Mapping[str, type[Exporter]] = {
     "clickhouse": ClickHouseExporter,
     "otlp": OtlpExporter,
     "otlphttp": OtlpHttpExporter,
     "loadbalancing": LoadBalancingExporter,
+    "debug": DebugExporter,
 }
 """Every exporter of this release by its type."""
 
@@ -199,8 +201,7 @@ _CLICKHOUSE = "use the clickhouse exporter"
 _THROUGH_OTLP = "send the spans to a collector that has it, with the otlp exporter"
 
 REFERENCE_ONLY_EXPORTERS: Mapping[str, str] = {
-    "debug": f"{_CLICKHOUSE}, and look at spans through the query extension",
-    "logging": f"{_CLICKHOUSE}, and look at spans through the query extension",
+    "logging": "write debug, its newer name",
     "file": _CLICKHOUSE,
     "otlp_grpc": "write otlp, its older name",
     "otlp_http": "write otlphttp, its older name",

@@ -11,6 +11,7 @@ from typing import Final, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.tally import spans_by_owner
 from proto.native_columns import NativeColumn
 from proto.spans import SpanBatch
 
@@ -200,6 +201,22 @@ class Shipment(Protocol):
         Raises:
             ExportError: they may or may not have been stored; sending again stores them once, where the destination can tell.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class WholeBatch:
+    """What a shipment says of itself that holds all spans of a batch."""
+
+    batch: SpanBatch
+    name: str
+
+    @property
+    def spans(self) -> int:
+        return len(self.batch)
+
+    @property
+    def owners(self) -> Mapping[str, int]:
+        return spans_by_owner(self.batch)
 
 
 class RowShipment(Protocol):

@@ -28,6 +28,7 @@ from collector.processors.transform import Transform
 from collector.queues.memory import QueueLimits
 from collector.tls import client_context, own_listener_context
 from config.attribute_actions import AttributesProcessor, ResourceProcessor
+from config.debug_exporter import DebugExporter
 from config.exporters import ClickHouseExporter
 from config.filtering import FilterProcessor
 from config.limits import LimitsProcessor
@@ -48,6 +49,8 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.connecting import TlsKeys
+from exporters.debug import DebugExporter as Debug
+from exporters.debug import LogSampler
 
 OVERFLOW_WAIT_S: Final = 1.0
 """How long a request waits for room before its sender is asked to come back later, with `block_on_overflow`."""
@@ -124,6 +127,12 @@ def _clickhouse(name: str, settings: ClickHouseExporter, surroundings: Surroundi
     return Connection(new_sender(name, settings, writer, surroundings), client.close, settling)
 
 
+def _debug(name: str, settings: DebugExporter, surroundings: Surroundings) -> Connection:
+    sampler = LogSampler(settings.sampling_initial, settings.sampling_thereafter, surroundings.clock.monotonic)
+    exporter = Debug(name, settings.verbosity, sampler, surroundings.executor)
+    return Connection(new_sender(name, settings, exporter, surroundings), exporter.close)
+
+
 def batch_limits(settings: BatchProcessor) -> BatchLimits:
     """How large and how old a batch becomes."""
     return BatchLimits(
@@ -146,6 +155,7 @@ EXPORTERS: Final[Mapping[type, Callable[[str, Any, Surroundings], Connection]]] 
     OtlpExporter: otlp,
     OtlpHttpExporter: otlphttp,
     LoadBalancingExporter: loadbalancing,
+    DebugExporter: _debug,
 }
 """Type of settings → what builds the exporter, of its id and those settings."""
 

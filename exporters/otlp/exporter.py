@@ -15,9 +15,8 @@ from typing import Final
 import numpy as np
 import structlog
 
-from exporters.base import ExportError, Outlook, PartialSuccess
+from exporters.base import ExportError, Outlook, PartialSuccess, WholeBatch
 from exporters.otlp.transport import Transport
-from exporters.tally import spans_by_owner
 from proto.otlp_encode import Encoder
 from proto.spans import SpanBatch
 
@@ -27,7 +26,7 @@ DEFAULT_WORKSPACE: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Request(WholeBatch):
     """One request; sent again, it is the same bytes.
 
     Attributes:
@@ -36,18 +35,8 @@ class Request:
     """
 
     transport: Transport
-    batch: SpanBatch
-    name: str
     body: bytes
     headers: Mapping[str, str]
-
-    @property
-    def spans(self) -> int:
-        return len(self.batch)
-
-    @property
-    def owners(self) -> Mapping[str, int]:
-        return spans_by_owner(self.batch)
 
     @property
     def nbytes(self) -> int:
@@ -96,7 +85,7 @@ class OtlpExporter:
         ]
 
     def _request(self, batch: SpanBatch, name: str, headers: Mapping[str, str]) -> Request:
-        return Request(self._transport, batch, name, self._transport.pack(_of_thread.encoder.encode(batch)), headers)
+        return Request(batch, name, self._transport, self._transport.pack(_of_thread.encoder.encode(batch)), headers)
 
 
 def by_workspace(batch: SpanBatch) -> Iterator[tuple[str, SpanBatch]]:
