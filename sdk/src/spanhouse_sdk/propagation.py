@@ -64,7 +64,7 @@ class TracePropagator(TextMapPropagator):
         own = span.get_span_context()
         if own.is_valid:
             trace_id, span_id = trace_id_text(own.trace_id), span_id_text(own.span_id)
-            setter.set(carrier, _TRACEPARENT, f"00-{trace_id}-{span_id}-{_FLAG_TEXTS[own.trace_flags]}")
+            setter.set(carrier, _TRACEPARENT, f"00-{trace_id}-{span_id}-{_FLAG_TEXTS[own.trace_flags & 0xFF]}")
             if own.trace_state:
                 setter.set(carrier, _TRACESTATE, own.trace_state.to_header())
             setter.set(carrier, TRACE_ID, trace_id)
