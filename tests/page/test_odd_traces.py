@@ -21,7 +21,7 @@ SPANS: Final = 100_000
 SERVICE: Final = f"{MARKUP} one"
 NAMED: Final = quote(SERVICE, safe="")
 VIEWS: Final = (
-    "/search?from=now-24h&text=constructor&live=1",
+    "/search?from=now-24h&text=constructor",
     f"/search?q={quote(MARKUP)}",
     f"/search?service={NAMED}&operation={quote(MARKUP)}",
     f"/trace/{HOSTILE}?span=0",

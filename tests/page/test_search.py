@@ -89,6 +89,15 @@ def test_traces_are_shown_as_they_come_while_a_search_is_followed(page: Page, sh
     shown.export(_latecomer(2))
     expect(row.get_by_role("cell").nth(3)).to_have_text("2")
     expect(row).to_have_count(1)
+    # It is followed again where the page is opened anew, and where the connection broke.
+    page.route("**/traces/events?*", lambda route: route.abort())
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("does not answer")
+    shown.export(_latecomer(3))
+    page.unroute("**/traces/events?*")
+    expect(row.get_by_role("cell").nth(3)).to_have_text("3")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(live).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Slowest").click()
     expect(live).to_have_attribute("aria-pressed", "false")
 

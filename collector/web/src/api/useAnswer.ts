@@ -12,6 +12,7 @@ export interface Answered<T> {
 
 /** Asks when the view is shown and whenever the question changes; what is not awaited any more is cancelled.
  *
+ * Where the answer fails to come, the one before stays as long as the page's URL does: with a range that moves on, it is of a moment ago.
  * `path` null asks nothing. `everyMs` asks again and again, while the tab is seen. */
 export function useAnswer<T>(path: string | null, asking: Pick<Asking, "query" | "workspace"> = {}, everyMs = 0): Answered<T> {
   const [state, setState] = useState<{ data?: T; error?: ApiError; loading: boolean }>({ loading: path !== null });
@@ -19,6 +20,7 @@ export function useAnswer<T>(path: string | null, asking: Pick<Asking, "query" |
   const url = path === null ? null : urlOf(path, asking.query);
   const workspace = asking.workspace ?? "";
   const identity = `${url} ${workspace} ${token.value}`;
+  const subject = `${path} ${workspace} ${token.value}`;
   const known = useRef("");
   useEffect(() => {
     if (url === null) {
@@ -30,11 +32,11 @@ export function useAnswer<T>(path: string | null, asking: Pick<Asking, "query" |
     setState((before) => ({ ...before, loading: true }));
     ask<T>(url, { workspace, signal: abort.signal }).then(
       (data) => {
-        known.current = identity;
+        known.current = `${subject} ${window.location.href}`;
         setState({ data, loading: false });
       },
       (error: unknown) => {
-        if (error instanceof ApiError) setState((before) => ({ ...(known.current === identity ? before : {}), error, loading: false }));
+        if (error instanceof ApiError) setState((before) => ({ ...(known.current === `${subject} ${window.location.href}` ? before : {}), error, loading: false }));
         else if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
       },
     );

@@ -10,6 +10,15 @@ window.addEventListener("popstate", () => {
 
 /** The path, such as `/trace/4bf9...`, below where the page lies. */
 export const path = computed(() => below(here.value.pathname));
+/** A part of a path as it was before it was encoded; as it stands, where somebody has typed what is no code. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /** What stands behind the question mark. */
 export const parameters = computed(() => here.value.searchParams);
 
@@ -89,6 +98,8 @@ export function followLinks(): () => void {
     if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     const link = (event.target as Element | null)?.closest("a");
     if (!link || link.target || link.hasAttribute("download") || link.origin !== window.location.origin) return;
+    // The browser goes to places within what is shown, and takes the focus there.
+    if (link.hash && link.pathname === here.value.pathname && link.search === here.value.search) return;
     if (!isView(below(new URL(link.href).pathname))) return;
     event.preventDefault();
     go(link.href);

@@ -21,9 +21,13 @@ export function isRelative(): boolean {
   return isMoving(parameter("to", "now"));
 }
 
-/** `start` and `end` as the API wants them. */
+/** `start` and `end` as the API wants them: in seconds, since it takes small numbers for those, whatever is meant. */
 export function rangeQuery(range: TimeRange): { start: string; end: string } {
-  return { start: String(range.start), end: String(range.end) };
+  return { start: inSeconds(range.start), end: inSeconds(range.end) };
+}
+
+function inSeconds(ns: bigint): string {
+  return `${ns / SECOND}.${String(ns % SECOND).padStart(9, "0")}`;
 }
 
 /** The zone in which times are shown, a name of the IANA database; undefined for that of this machine. */

@@ -1,11 +1,15 @@
 import { expect, test } from "vitest";
-import { showCount, showDuration, showRate, showShare } from "./format";
+import { showCount, showDuration, showName, showRate, showShare } from "./format";
 
 test("durations have three digits and the unit that fits", () => {
-  const shown = [0, 999, 1000, 12_345, 1_234_567, 999_400_000, 1_500_000_000, 61e9, 3_720e9, -5000, Number.NaN].map(showDuration);
+  const shown = [0, 999, 1000, 12_345, 1_234_567, 999_400_000, 1_500_000_000, 61e9, 3_720e9, 172_799e9, 172_800e9, 1.5768e18, -5000, Number.NaN].map(showDuration);
   expect(shown).toEqual([
-    "0 ns", "999 ns", "1.00 µs", "12.3 µs", "1.23 ms", "999 ms", "1.50 s", "1 min 1 s", "1 h 2 min", "-5.00 µs", "–",
+    "0 ns", "999 ns", "1.00 µs", "12.3 µs", "1.23 ms", "999 ms", "1.50 s", "1 min 1 s", "1 h 2 min", "47 h 59 min", "2 d 0 h", "18250 d 0 h", "-5.00 µs", "–",
   ]);
+});
+
+test("what has no name is said to have none", () => {
+  expect(["cart", ""].map(showName)).toEqual(["cart", "(no name)"]);
 });
 
 test("counts and shares are short", () => {

@@ -1,5 +1,8 @@
 // Numbers and durations, in the few digits that people read.
 
+/** In seconds. */
+const DAY = 86_400;
+
 /** A duration in nanoseconds: three digits and the unit that fits, `1.24 ms`. */
 export function showDuration(ns: bigint | number | string): string {
   let value = Number(ns);
@@ -8,6 +11,7 @@ export function showDuration(ns: bigint | number | string): string {
   value = Math.abs(value);
   if (value >= 60e9) {
     const seconds = Math.round(value / 1e9);
+    if (seconds >= 2 * DAY) return `${sign}${Math.floor(seconds / DAY)} d ${Math.floor((seconds % DAY) / 3600)} h`;
     const hours = Math.floor(seconds / 3600);
     const minutes = Math.floor((seconds % 3600) / 60);
     return sign + (hours ? `${hours} h ${minutes} min` : `${minutes} min ${seconds % 60} s`);
@@ -20,6 +24,11 @@ export function showDuration(ns: bigint | number | string): string {
 
 function threeDigits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** A service or an operation, which may be there without a name. */
+export function showName(name: string | null | undefined): string {
+  return name || "(no name)";
 }
 
 /** A count: `1,234`, `12.3 k`, `4.56 M`. */

@@ -19,11 +19,11 @@ const AGAIN_MS = 10_000;
 export function AlertPage({ id }: { id: string }) {
   const path = inWorkspace(`alerts/${encodeURIComponent(id)}`);
   const { data: alert, error, again } = useAnswer<Alert>(path, {}, AGAIN_MS);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!alert) return <Loading what="the alert" />;
+  if (!alert) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="the alert" />;
   const event = alert.lastEvent;
   return (
     <section class="stack">
+      {error && <ErrorNote error={error} onRetry={again} />}
       <div class="row">
         <a class="button" href={linkTo("/alerts")}>← All</a>
         <h2 class="title">{alert.ruleName}</h2>

@@ -6,7 +6,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { colorAmong, colorsTogether } from "../../ui/colors";
-import { showCount, showDuration, showShare } from "../../ui/format";
+import { showCount, showDuration, showName, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { rowsOf, type Band, type Contribution, type PathRow } from "./bands";
@@ -126,7 +126,7 @@ function Path({ path, color }: { path: Contribution["path"]; color: string }) {
       {path.length > 1 && <div class="small">{path.slice(0, -1).map(frameText).join(" → ")} →</div>}
       <span class="dot" style={{ background: color }} /> {last.operation
         ? <>{last.operation} <span class="soft">{last.service}</span></>
-        : <a href={linkTo(`/services/${encodeURIComponent(last.service)}`)}>{last.service || "(no name)"}</a>}
+        : <a href={linkTo(`/services/${encodeURIComponent(last.service)}`)}>{showName(last.service)}</a>}
     </>
   );
 }

@@ -6,7 +6,7 @@ import { currentWorkspace } from "../../app/workspace";
 import { showAge } from "../../time/moment";
 import { rangeQuery, showMinute, showTime } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
-import { showCount } from "../../ui/format";
+import { showCount, showName } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { searchOf } from "./searches";
@@ -69,8 +69,8 @@ function Names({ title, names, count, whole }: { title: string; names: readonly 
                   <tr key={`${name.service} ${words}`}>
                     <th scope="row" class="wrapped">
                       <span class="dot" style={{ background: serviceColor(name.service) }} />{" "}
-                      {name.search ? <a href={linkTo("/search", searchOf(whole, name.search))}>{words || "(no name)"}</a> : words || "(no name)"}
-                      {"operation" in name && <div class="small">{name.service || "(no name)"}</div>}
+                      {name.search ? <a href={linkTo("/search", searchOf(whole, name.search))}>{showName(words)}</a> : showName(words)}
+                      {"operation" in name && <div class="small">{showName(name.service)}</div>}
                     </th>
                     <td class="when">
                       <a href={linkTo(`/trace/${name.firstTraceId}`, { span: name.firstSpanId })} title={showTime(first)} aria-label={`First trace with ${words}`}>{showAge(first)}</a>

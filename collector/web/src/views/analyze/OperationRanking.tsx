@@ -5,7 +5,7 @@ import { linkTo, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
-import { showCount, showDuration, showShare } from "../../ui/format";
+import { showCount, showDuration, showName, showShare } from "../../ui/format";
 import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { searchOf } from "./searches";
@@ -71,9 +71,9 @@ function Ranked({ list: { title, head, groups, show, search }, found }: { list: 
                   <tr key={group.key.join("\n")}>
                     <th scope="row" class="wrapped">
                       {group.search
-                        ? <a href={linkTo("/search", { ...searchOf(found.search, group.search), ...search })}>{operation || "(no name)"}</a>
-                        : operation || "(no name)"}
-                      <div class="small"><span class="dot" style={{ background: serviceColor(service) }} /> {service || "(no name)"} · {kind}</div>
+                        ? <a href={linkTo("/search", { ...searchOf(found.search, group.search), ...search })}>{showName(operation)}</a>
+                        : showName(operation)}
+                      <div class="small"><span class="dot" style={{ background: serviceColor(service) }} /> {showName(service)} · {kind}</div>
                     </th>
                     <td class="number">{show(group)}</td>
                     <td class="number">{showCount(group.count)}</td>

@@ -2,7 +2,7 @@ import type { Schemas } from "../../api/client";
 import { linkTo } from "../../app/location";
 import { serviceColor } from "../../ui/colors";
 import { Change } from "../../ui/Figure";
-import { showCount, showDuration, showRate, showShare } from "../../ui/format";
+import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
 
 type Requests = Schemas["Requests"];
 type Ranked = Schemas["Dashboard"]["operations"]["slowest"][number];
@@ -44,7 +44,7 @@ export function OperationsTable({ title, operations, shows }: { title: string; o
               {operations.map(({ service, operation, current: now, previous: before }) => now && (
                 <tr key={`${service} ${operation}`}>
                   <th scope="row" class="wrapped">
-                    <a href={linkTo("/search", { service, operation, ...column.search })}>{operation || "(no name)"}</a>
+                    <a href={linkTo("/search", { service, operation, ...column.search })}>{showName(operation)}</a>
                     <div class="small"><span class="dot" style={{ background: serviceColor(service) }} /> {service}</div>
                   </th>
                   <td class={`number ${shows === "failed" ? "error-text" : ""}`}>

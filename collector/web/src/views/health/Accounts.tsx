@@ -1,7 +1,7 @@
 // What became of every span that the collector was given, by exporter, workspace and service.
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
-import { showCount } from "../../ui/format";
+import { showCount, showName } from "../../ui/format";
 import { Empty, ErrorNote, Loading } from "../../ui/notes";
 import { SendSpans } from "../../ui/SendSpans";
 
@@ -12,8 +12,7 @@ const AGAIN_MS = 5000;
 
 export function Accounts() {
   const { data, error, again } = useAnswer<Ledger>("/api/v1/ledger", {}, AGAIN_MS);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the accounts" />;
+  if (!data) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="the accounts" />;
   const isEmpty = data.exporters.every((exporter) => exporter.workspaces.length === 0) && data.refused.length === 0;
   if (isEmpty) {
     return (
@@ -24,6 +23,7 @@ export function Accounts() {
   }
   return (
     <>
+      {error && <ErrorNote error={error} onRetry={again} />}
       <p class="soft">
         Received = refused + accepted; accepted + renamed = stored + dead letters + dropped + waiting.
         {data.lasting ? " Counted over restarts." : " Counted since the daemon started."}
@@ -71,7 +71,7 @@ function AccountTable({ accounts }: { accounts: readonly Account[] }) {
         {accounts.flatMap((account) => [
           <AccountRow key={account.workspace} workspace={account.workspace || "unknown"} service="all" account={account} />,
           ...account.services.map((service) => (
-            <AccountRow key={`${account.workspace} ${service.service}`} workspace="" service={service.service || "(no name)"} account={service} />
+            <AccountRow key={`${account.workspace} ${service.service}`} workspace="" service={showName(service.service)} account={service} />
           )),
         ])}
       </tbody>
@@ -83,7 +83,7 @@ function AccountRow({ workspace, service, account }: { workspace: string; servic
   return (
     <tr>
       <td>{workspace}</td>
-      <td>{service}</td>
+      <td><span class="name">{service}</span></td>
       {[account.accepted, account.renamed, account.stored, account.deadLetters, account.waiting].map((count, column) => (
         <td key={column} class="number">
           {showCount(count)}

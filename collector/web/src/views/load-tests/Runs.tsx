@@ -18,20 +18,22 @@ export function State({ run }: { run: Pick<Run, "state" | "reason"> }) {
 
 export function Runs() {
   const { items, error, more, again } = useList<Run>("load-test-runs", "runs", { limit: 50 }, AGAIN_MS);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!items) return <Loading what="runs" />;
+  if (!items) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="runs" />;
   if (!items.length) return <Empty title="Nothing has run yet"><p>Run a <a href={linkTo("/load-tests")}>load test</a>; what came of it is kept here.</p></Empty>;
   return (
-    <Listing what="Runs" heads={["Test", "Started", "Took", "State", "By"]} more={more}>
-      {items.map((run) => (
-        <tr key={run.id}>
-          <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
-          <td class="when">{showSecond(BigInt(run.startedAtUnixNano))}</td>
-          <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
-          <td><State run={run} /></td>
-          <td>{run.startedBy}</td>
-        </tr>
-      ))}
-    </Listing>
+    <>
+      {error && <ErrorNote error={error} onRetry={again} />}
+      <Listing what="Runs" heads={["Test", "Started", "Took", "State", "By"]} more={more}>
+        {items.map((run) => (
+          <tr key={run.id}>
+            <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
+            <td class="when">{showSecond(BigInt(run.startedAtUnixNano))}</td>
+            <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
+            <td><State run={run} /></td>
+            <td>{run.startedBy}</td>
+          </tr>
+        ))}
+      </Listing>
+    </>
   );
 }

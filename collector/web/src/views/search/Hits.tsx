@@ -3,7 +3,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { showAge } from "../../time/moment";
 import { showTime } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
-import { showCount, showDuration } from "../../ui/format";
+import { showCount, showDuration, showName } from "../../ui/format";
 
 type Hit = Schemas["Traces"]["traces"][number];
 
@@ -42,8 +42,8 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
     <tr>
       <td>
         <span class="dot" style={{ background: serviceColor(hit.rootService ?? "") }} />{" "}
-        <a href={linkTo(`/trace/${hit.traceId}`)}>
-          {hit.rootService === null ? "(the root has not come)" : `${hit.rootService}: ${hit.rootName}`}
+        <a class="name" href={linkTo(`/trace/${hit.traceId}`)}>
+          {hit.rootService === null ? "(the root has not come)" : `${showName(hit.rootService)}: ${showName(hit.rootName)}`}
         </a>
         {first && (parameter("q") !== "" || parameter("operation") !== "") && (
           <div class="soft">
@@ -59,7 +59,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
       <td class="number">{hit.errorCount ? <span class="badge error">{showCount(hit.errorCount)}</span> : "0"}</td>
       <td class="hit-services">
         {hit.services.slice(0, SERVICES).map((service) => (
-          <span key={service} class="row legend inline"><span class="dot" style={{ background: serviceColor(service) }} /> {service}</span>
+          <span key={service} class="row legend inline"><span class="dot" style={{ background: serviceColor(service) }} /> <span class="name">{service}</span></span>
         ))}
         {hit.services.length > SERVICES && <span class="soft">+{hit.services.length - SERVICES}</span>}
       </td>

@@ -1,5 +1,4 @@
 // Finding traces: a query in words, filters as chips, a picture of the hits, and the hits themselves.
-import { useState } from "preact/hooks";
 import { address, linkTo, parameter, setParameters } from "../../app/location";
 import { isRelative } from "../../time/range";
 import { CopyButton } from "../../ui/CopyButton";
@@ -15,14 +14,12 @@ import "./search.css";
 import { useSearch } from "./useSearch";
 
 export default function SearchView() {
-  const [wanted, setWanted] = useState(false);
   const sort = parameter("sort", "start");
   // What comes is the latest, so that no other order can be followed.
-  const live = wanted && isRelative() && sort === "start" && parameter("order") !== "asc";
+  const live = parameter("live") === "on" && isRelative() && sort === "start" && parameter("order") !== "asc";
   const { found, error, loading, more, again } = useSearch(live);
   const follow = (): void => {
-    setWanted(!live);
-    setParameters({ sort: null, order: null });
+    setParameters({ live: live ? null : "on", sort: null, order: null });
   };
   return (
     <div class="stack">

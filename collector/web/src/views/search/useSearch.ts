@@ -38,6 +38,7 @@ export function useSearch(live: boolean): Searched {
   const [error, setError] = useState<ApiError>();
   const [loading, setLoading] = useState(true);
   const [round, setRound] = useState(0);
+  const again = useCallback(() => setRound((before) => before + 1), []);
   const asked = parameters.value.toString();
   const workspace = currentWorkspace();
   // Only what the API is asked for makes the question another one.
@@ -77,15 +78,18 @@ export function useSearch(live: boolean): Searched {
         fail(caught);
         if (caught instanceof ApiError && caught.status >= 400 && caught.status < 500) return;
       }
-      // The connection broke, or the daemon was started anew.
-      timer = window.setTimeout(() => void watch(), AGAIN_MS);
+      // The connection broke, or the daemon was started anew: what has come meanwhile is searched for.
+      timer = window.setTimeout(() => {
+        again();
+        void watch();
+      }, AGAIN_MS);
     };
     void watch();
     return () => {
       abort.abort();
       clearTimeout(timer);
     };
-  }, [isFollowed, question]);
+  }, [isFollowed, question, token.value]);
   const pages = useRef<AbortController>(null);
   // A page of another question has no place among its hits.
   useEffect(() => () => pages.current?.abort(), [question, round]);
@@ -99,6 +103,5 @@ export function useSearch(live: boolean): Searched {
       setLoading(false);
     }, fail);
   };
-  const again = useCallback(() => setRound((before) => before + 1), []);
   return { found, error, loading, more, again };
 }

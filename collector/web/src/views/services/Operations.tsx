@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
-import { showCount, showDuration, showRate, showShare } from "../../ui/format";
+import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 
@@ -57,7 +57,7 @@ export function Operations({ service, range }: { service: string; range: TimeRan
               const share = total ? VALUES.time(each) / total : 0;
               return (
                 <tr key={name}>
-                  <th scope="row" class="wrapped"><a href={linkTo("/search", { service, operation: name, sort: "duration" })}>{name || "(no name)"}</a></th>
+                  <th scope="row" class="wrapped"><a href={linkTo("/search", { service, operation: name, sort: "duration" })}>{showName(name)}</a></th>
                   <td class="number" title={`${showCount(spans.count)} spans`}>{showRate(spans.perSecond)}</td>
                   <td class="number">
                     {Number(spans.failed) ? <a class="error-text" href={linkTo("/search", { service, operation: name, status: "error" })}>{showShare(spans.errorRate)}</a> : "0 %"}

@@ -9,7 +9,7 @@ import { rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
 import { serviceColor } from "../../ui/colors";
 import { Figure } from "../../ui/Figure";
-import { showCount, showDuration, showRate, showShare } from "../../ui/format";
+import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Apart } from "../analyze/Apart";
 import { HeatMap, useHeatMap } from "../analyze/HeatMap";
@@ -39,7 +39,7 @@ export function ServiceView({ name }: { name: string }) {
     <div class="stack">
       <div class="row spread">
         <h1 class="row">
-          <span class="dot" style={{ background: serviceColor(name) }} /> {name || "(no name)"}
+          <span class="dot" style={{ background: serviceColor(name) }} /> {showName(name)}
           {service && <HealthBadge health={service.health} reasons={service.reasons} />}
         </h1>
         <span class="row">

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
-import { parameter, path, setParameters } from "../../app/location";
+import { decoded, parameter, path, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { nowNs } from "../../time/moment";
 import { rangeQuery } from "../../time/range";
@@ -24,7 +24,7 @@ import { useAllSeries } from "./useAllSeries";
 const AGAIN_MS = 30_000;
 
 export default function ServicesView() {
-  const name = decodeURIComponent(path.value.slice("/services/".length));
+  const name = decoded(path.value.slice("/services/".length));
   return name ? <ServiceView key={name} name={name} /> : <ServiceList />;
 }
 

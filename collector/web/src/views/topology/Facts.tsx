@@ -1,7 +1,7 @@
 // The numbers of the part that is looked at, and what leads on from it.
 import { linkTo, setParameters } from "../../app/location";
 import { Change } from "../../ui/Figure";
-import { showDuration, showRate, showShare } from "../../ui/format";
+import { showDuration, showName, showRate, showShare } from "../../ui/format";
 import type { Calls, Edge, Graph, Node } from "./model";
 
 interface Props {
@@ -46,7 +46,7 @@ function NodeFacts({ node, isCompared }: { node: Node; isCompared: boolean }) {
   const isService = node.kind === "service";
   return (
     <>
-      <h2>{node.name || "(no name)"} {!isService && <span class="badge plain">{node.kind}</span>}</h2>
+      <h2>{showName(node.name)} {!isService && <span class="badge plain">{node.kind}</span>}</h2>
       <p class="soft">Calls to it</p>
       <Numbers now={node.now} before={node.before} isCompared={isCompared} />
       {isService && (

@@ -1,6 +1,6 @@
 // A service and a line of the graph.
 import { serviceColor } from "../../ui/colors";
-import { showRate, showShare } from "../../ui/format";
+import { showName, showRate, showShare } from "../../ui/format";
 import { arrowOf, curveOf, MOST_CHARACTERS, type Box as Place } from "./layout";
 import { badness, type Calls, type Edge, type Node, type State } from "./model";
 
@@ -9,7 +9,7 @@ const SIGNS: Record<State, string> = { added: "+ ", removed: "− ", kept: "" };
 export function Box({ node, box: { x, y, width }, height, isCompared, own }: { node: Node; box: Place; height: number; isCompared: boolean; own: boolean }) {
   const [left, top] = [x - width / 2, y - height / 2];
   const state = isCompared ? node.state : "kept";
-  const name = node.name || "(no name)";
+  const name = showName(node.name);
   const short = name.length > MOST_CHARACTERS ? `${name.slice(0, MOST_CHARACTERS - 1)}…` : name;
   const isService = node.kind === "service";
   const classes = ["box", isService ? "" : "outside", state, badness(node.now)].join(" ");

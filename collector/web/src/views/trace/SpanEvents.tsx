@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Schemas } from "../../api/client";
 import { CopyButton } from "../../ui/CopyButton";
-import { showDuration } from "../../ui/format";
+import { showDuration, showName } from "../../ui/format";
 import { Attributes, Dropped, textOf } from "./attributes";
 
 type Span = Schemas["Span"];
@@ -31,7 +31,7 @@ export function SpanEvents({ span }: { span: Span }) {
           setOpen(after);
         }}>
           <summary class={isException(event) ? "error-text" : ""}>
-            {event.name || "(no name)"} <span class="soft">+{showDuration(Number(BigInt(event.timeUnixNano) - start))}</span>
+            {showName(event.name)} <span class="soft">+{showDuration(Number(BigInt(event.timeUnixNano) - start))}</span>
           </summary>
           {isException(event) ? <Exception event={event} /> : <Attributes attributes={event.attributes} level="event" />}
           <Dropped count={event.droppedAttributesCount} what="attributes" />

@@ -7,10 +7,10 @@ import { currentWorkspace } from "../../app/workspace";
 import { showTime } from "../../time/range";
 import { colorAmong } from "../../ui/colors";
 import { CopyButton } from "../../ui/CopyButton";
-import { showDuration } from "../../ui/format";
+import { showDuration, showName } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Annotations } from "./Annotations";
-import { Attributes, Dropped } from "./attributes";
+import { Attributes, Dropped, LongText } from "./attributes";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
 import type { Bar } from "./model";
 import type { OnPath } from "./path";
@@ -38,9 +38,11 @@ export function SpanPanel({ element, traceId, trace, bar, path, onClose }: Props
   const links = useAnswer<Schemas["Links"]>(`${pathOf(traceId)}/links`, { workspace });
   const span = data && spanOf(data, bar);
   return (
-    <aside ref={element} class="span-panel" tabIndex={-1} aria-label={`Span ${bar.name}`}>
+    <aside ref={element} class="span-panel" tabIndex={-1} aria-label={`Span ${showName(bar.name)}`}>
       <div class="panel-head">
-        <h2><span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {bar.service}: {bar.name}</h2>
+        <h2 title={`${bar.service}: ${bar.name}`}>
+          <span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {showName(bar.service)}: {showName(bar.name)}
+        </h2>
         <button type="button" class="button plain" aria-label="Close" onClick={onClose}>×</button>
       </div>
       {error ? <ErrorNote error={error} onRetry={again} />
@@ -68,7 +70,7 @@ function SpanDetails({ traceId, trace, details, span, bar, path, links }: Detail
   const copied = JSON.stringify({ traceId, ...span, resource, scope }, null, 2);
   return (
     <>
-      {span.statusMessage && <p class={bar.failed ? "note error said" : "note said"}>{span.statusMessage}</p>}
+      {span.statusMessage && <p class={bar.failed ? "note error said" : "note said"}><LongText text={span.statusMessage} /></p>}
       <Facts traceId={traceId} span={span} bar={bar} />
       {path && <WhatIf traceId={traceId} trace={trace} bar={bar} path={path} />}
       <div class="row">
@@ -112,7 +114,7 @@ function Origin({ title, level, from }: { title: string; level: "resource" | "sc
   return (
     <>
       <h3>{title}</h3>
-      {"name" in from && <p>{from.name || "(no name)"} <span class="soft">{from.version}</span></p>}
+      {"name" in from && <p>{showName(from.name)} <span class="soft">{from.version}</span></p>}
       {(level === "resource" || from.attributes.length > 0) && <Attributes attributes={from.attributes} level={level} />}
       <Dropped count={from.droppedAttributesCount} what="attributes" />
       {from.schemaUrl && <p class="soft">Schema {from.schemaUrl}</p>}

@@ -5,7 +5,7 @@ import { showTime } from "../../time/range";
 import { colorAmong } from "../../ui/colors";
 import { CopyButton } from "../../ui/CopyButton";
 import { download } from "../../ui/download";
-import { showCount, showDuration } from "../../ui/format";
+import { showCount, showDuration, showName } from "../../ui/format";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
 import { Warnings } from "./Warnings";
 
@@ -20,7 +20,7 @@ export function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTr
     <header class="trace-head">
       <div class="row spread">
         <h1>
-          {header.rootService}: {header.rootName || "(no root yet)"} <span class="soft">{showDuration(header.durationNanos)}</span>
+          <bdi>{showName(header.rootService)}: {showName(header.rootName)}</bdi> <span class="soft">{showDuration(header.durationNanos)}</span>
         </h1>
         <div class="row">
           <span><code>{traceId}</code> <CopyButton text={traceId} what="trace id" /></span>
@@ -61,7 +61,7 @@ function Services({ traceId, trace: { header, colors } }: { traceId: string; tra
       {services.slice(0, NAMED).map(([service, spans]) => (
         <button key={service} type="button" class="button plain ellipsis" title={`Find spans of ${service}`}
           onClick={() => setParameters({ find: service, tab: null })}>
-          <span class="dot" style={{ background: colorAmong(colors, service) }} /> {service || "(no name)"}{" "}
+          <span class="dot" style={{ background: colorAmong(colors, service) }} /> <bdi>{showName(service)}</bdi>{" "}
           <span class="soft">{showCount(spans)}</span>
         </button>
       ))}

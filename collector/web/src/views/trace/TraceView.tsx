@@ -1,5 +1,5 @@
 // One trace: waterfall, flame graph, tables; a panel for the span that is chosen.
-import { go, parameter, path, setParameters } from "../../app/location";
+import { decoded, go, parameter, path, setParameters } from "../../app/location";
 import { useTitle } from "../../app/title";
 import { currentWorkspace } from "../../app/workspace";
 import { showCount } from "../../ui/format";
@@ -22,7 +22,7 @@ const TABS = [
 ] as const;
 
 export default function TraceView() {
-  const traceId = decodeURIComponent(path.value.split("/")[2] ?? "");
+  const traceId = decoded(path.value.split("/")[2] ?? "");
   return traceId ? <Trace key={`${currentWorkspace()} ${traceId}`} traceId={traceId} /> : <FindById />;
 }
 
@@ -41,7 +41,14 @@ function Trace({ traceId }: { traceId: string }) {
       </Empty>
     );
   }
-  if (error) return <ErrorNote error={error} onRetry={again} />;
+  if (error) {
+    return (
+      <div class="stack">
+        <ErrorNote error={error} onRetry={again} />
+        <FindById />
+      </div>
+    );
+  }
   if (!trace) return <Loading what="the trace" />;
   const tab = parameter("tab", "waterfall");
   const tabs = (

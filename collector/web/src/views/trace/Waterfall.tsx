@@ -5,10 +5,11 @@ import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
+import { closedPlaces, turned } from "./closed";
 import { Keys } from "./Keys";
 import { useCriticalPath, type LoadedTrace } from "./loading";
 import { Minimap } from "./Minimap";
-import { ancestors, barAt, matcher, nextByWeight, nextPlace, placesOf, repeats, visible, type Bars } from "./model";
+import { ancestors, barAt, matcher, nextByWeight, nextPlace, placesOf, visible } from "./model";
 import { placeNamed } from "./named";
 import { isOnPath, onPath, timeOnPath } from "./path";
 import { SpanPanel } from "./SpanPanel";
@@ -27,9 +28,9 @@ interface Props {
 export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const { bars, header, colors } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
-  const [collapsed, setCollapsed] = useState<ReadonlySet<number>>(new Set());
   const [panel, setPanel] = useState(parameter("span") !== "");
   const [help, setHelp] = useState(false);
+  const closed = parameter("closed");
   const search = parameter("find");
   const showsPath = parameter("path", "on") === "on";
   const zoom = readZoom(parameter("zoom"), total);
@@ -39,6 +40,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const [named, focused] = [parameter("span"), parameter("focus")];
   const chosen = useMemo(() => placeNamed(bars, named), [bars, named]);
   const focus = useMemo(() => placeNamed(bars, focused), [bars, focused]);
+  const collapsed = useMemo(() => closedPlaces(bars, closed), [bars, closed]);
   const shown = useMemo(() => visible(bars, collapsed, focus), [bars, collapsed, focus]);
   const path = useCriticalPath(traceId, trace, showsPath && !loading);
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
@@ -47,23 +49,20 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const hits = useMemo(() => placesOf(bars, isHit).length, [bars, isHit]);
   const pathOf = (index: number) => path && onPath(path, index);
 
+  const turnedAt = (places: readonly number[]) => turned(closed, places.map((at) => bars.index[at] as number));
   const choose = (at: number) => {
     const index = bars.index[at];
     if (index === undefined) return;
     const above = ancestors(bars, at);
-    setCollapsed((before) => (above.some((each) => before.has(each)) ? new Set([...before].filter((each) => !above.includes(each))) : before));
+    const opened = above.filter((each) => collapsed.has(each));
     const isShown = focus < 0 || focus === at || above.includes(focus);
-    setParameters({ span: String(index), ...(isShown ? {} : { focus: null }) }, true);
+    setParameters({ span: String(index), closed: turnedAt(opened), ...(isShown ? {} : { focus: null }) }, true);
   };
-  const toggle = (at: number) =>
-    setCollapsed((before) => {
-      const after = new Set(before);
-      if (!after.delete(at)) after.add(at);
-      return after;
-    });
+  const setClosed = (text: string) => setParameters({ closed: text }, true);
+  const toggle = (at: number) => setClosed(turnedAt([at]));
   const setFocus = (at: number) => setParameters({ focus: at < 0 ? null : String(bars.index[at]) }, true);
   const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted && zoomText(wanted) }, true);
-  const toggleRepeats = () => setCollapsed((before) => collapseRepeats(bars, before));
+  const toggleRepeats = () => setClosed(closed === "repeats" ? "" : "repeats");
   const jump = (step: 1 | -1, holds: (at: number) => boolean) => choose(nextPlace(bars.count, chosen, step, holds));
   const hasFailed = (at: number) => bars.failed[at] === 1;
   // What the trace waited for, or as long as that is not known what took time of its own.
@@ -131,8 +130,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
         {tabs}
         <WaterfallTools box={searchBox} search={search} hits={hits} failed={header.errorCount} showsPath={showsPath} isFocused={focus >= 0}
           onHit={(step) => jump(step, isHit)} onError={() => jump(1, hasFailed)} onSlowest={() => jumpSlowest(1)} onWholeTree={() => setFocus(-1)}
-          onCollapse={() => setCollapsed(new Set(placesOf(bars, (at) => bars.children[at] !== 0 && bars.depth[at] !== 0)))}
-          onExpand={() => setCollapsed(new Set())} onRepeats={toggleRepeats} onKeys={() => setHelp(true)} />
+          onCollapse={() => setClosed("all")} onExpand={() => setClosed("")} onRepeats={toggleRepeats} onKeys={() => setHelp(true)} />
       </div>
       <Minimap trace={trace} path={path} total={total} zoom={zoom} onZoom={setZoom} />
       <div class={panel && chosenBar ? "waterfall with-panel" : "waterfall"}>
@@ -161,12 +159,6 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
 /** The place of the bar in whose row an element is; -1 for none. */
 function placeAt(element: Element): number {
   return Number(element.closest<HTMLElement>("[data-at]")?.dataset["at"] ?? -1);
-}
-
-/** Collapse all but the first of siblings that repeat; open them where that is so already. */
-function collapseRepeats(bars: Bars, before: ReadonlySet<number>): ReadonlySet<number> {
-  const after = new Set([...before, ...repeats(bars)]);
-  return after.size === before.size ? new Set() : after;
 }
 
 const TICKS = 4;

@@ -1,6 +1,6 @@
 // One row of the waterfall. It is drawn anew with every step of scrolling, so it has few elements, and what is rare has none of its own
 // where there is nothing to say.
-import { showCount, showDuration } from "../../ui/format";
+import { showCount, showDuration, showName } from "../../ui/format";
 import type { Bar } from "./model";
 import type { OnPath } from "./path";
 import { placeOf, shownPart, type Zoom } from "./zoom";
@@ -30,13 +30,13 @@ export function WaterfallRow({ bar, color, zoom, path, chosen, collapsed, hit, i
   const inside = shown.from < 15;
   return (
     <div class={names} id={rowId(bar.at)} role="treeitem" data-at={bar.at} aria-level={bar.depth + 1} aria-selected={chosen} aria-expanded={bar.children ? !collapsed : undefined}
-      aria-label={`${bar.service}: ${bar.name}, ${duration}${bar.failed ? ", failed" : ""}`}>
+      aria-label={`${showName(bar.service)}: ${showName(bar.name)}, ${duration}${bar.failed ? ", failed" : ""}`}>
       <div class="cell-name">
-        <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:calc(${Math.min(bar.depth - indent, MOST_INDENTS)} * var(--indent) + 32px)`}>
+        <span class={bar.children ? "twisty" : "twisty leaf"} aria-hidden="true" style={`color:${color};width:min(${Math.min(bar.depth - indent, MOST_INDENTS)} * var(--indent) + 32px, 60%)`}>
           {bar.children ? (collapsed ? "▸ ●" : "▾ ●") : "●"}
         </span>
         <Notes bar={bar} collapsed={collapsed} />
-        <b>{bar.service}</b> {bar.name}
+        <b>{showName(bar.service)}</b> {showName(bar.name)}
       </div>
       <div class="cell-time" style={behind ? `text-indent:${shown.to + 0.4}%` : ""}>
         <span class="bar" style={`${placeOf(shown, 2)};background-color:${color}`} />

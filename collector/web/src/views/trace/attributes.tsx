@@ -50,7 +50,7 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
                 {attribute.key} {attribute.value.stringValue === undefined && <span class="type">{typeOf(attribute.value)}</span>}
               </th>
               <td>
-                <Value text={text} />
+                <LongText text={text} />
                 {attribute.fullLength !== undefined && <span class="soft"> … {attribute.fullLength} characters in all</span>}{" "}
                 <CopyButton text={text} what={attribute.key} />
                 {query && (
@@ -70,7 +70,7 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
 /** Longer texts, or those of more lines, are not shown whole until somebody wants to read them. */
 const LONG = { characters: 400, lines: 8 };
 
-function Value({ text }: { text: string }) {
+export function LongText({ text }: { text: string }) {
   const [whole, setWhole] = useState(false);
   const isLong = text.length > LONG.characters || text.split("\n", LONG.lines + 1).length > LONG.lines;
   if (!isLong) return <span class="mono">{text}</span>;

@@ -1,1 +1,0 @@
-import{b as e,j as t,y as n}from"./index-BU3mL-0H.js";function r({view:r,label:i,tabs:a,keep:o}){let s=a[0]?.[0]??``,c=e(`tab`,s);return t(`nav`,{class:`tabs`,"aria-label":i,children:a.map(([e,i])=>t(`a`,{class:`button`,href:n(r,{...o,tab:e===s?null:e}),"aria-current":e===c?`page`:void 0,children:i},e))})}export{r as t};

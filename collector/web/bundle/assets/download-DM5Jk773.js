@@ -1,1 +1,0 @@
-import{E as e,F as t,T as n}from"./index-BU3mL-0H.js";async function r(r,i,a={},o=``){try{let e=await t(i,{query:a,workspace:o}),s=URL.createObjectURL(await e.blob()),c=document.createElement(`a`);c.href=s,c.download=r,c.click(),URL.revokeObjectURL(s),n(`Saved ${r}`)}catch(t){e(t)}}export{r as t};
