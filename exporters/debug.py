@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import structlog
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -20,6 +21,8 @@ from exporters.base import PartialSuccess, WholeBatch
 from exporters.otlp.exporter import by_workspace
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
+
+_log = structlog.get_logger(__name__)
 
 Verbosity = Literal["basic", "normal", "detailed"]
 Line = dict[str, Any]
@@ -118,12 +121,17 @@ class DebugExporter:
         return [Report(batch, name, self._name, lines, is_written, self._executor)]
 
     def _lines(self, batch: SpanBatch) -> list[Line]:
-        is_detailed = self._verbosity == "detailed"
-        return [
-            {"workspace": workspace, **line}
-            for workspace, spans in by_workspace(batch)
-            for line in span_lines(ExportTraceServiceRequest.FromString(encode_request(spans)), is_detailed=is_detailed)
-        ]
+        lines: list[Line] = []
+        for workspace, spans in by_workspace(batch):
+            try:
+                request = ExportTraceServiceRequest.FromString(encode_request(spans))
+            except DecodeError:
+                # The library reads less deeply nested values than we take.
+                _log.warning("spans_not_shown", exporter=self._name, spans=len(spans), reason="values are nested too deeply")
+                continue
+            is_detailed = self._verbosity == "detailed"
+            lines += ({"workspace": workspace, **line} for line in span_lines(request, is_detailed=is_detailed))
+        return lines
 
 
 def span_lines(request: ExportTraceServiceRequest, *, is_detailed: bool) -> Iterator[Line]:

@@ -165,20 +165,18 @@ def test_where_no_thread_can_be_started_what_is_known_holds() -> None:
 )
 def test_what_is_left_is_sent_before_uvicorn_ends_by_a_signal(application: str) -> None:
     program = """
-    import os, signal, threading, time
+    import os, signal
     import spanhouse_sdk, uvicorn
     from opentelemetry import trace
     from opentelemetry.sdk.trace.export import ConsoleSpanExporter
     from spanhouse_sdk.asgi import TraceMiddleware
     spanhouse_sdk.setup("cart", instrument=False, exporter=ConsoleSpanExporter(formatter=lambda span: span.name))
-    server = uvicorn.Server(uvicorn.Config(TraceMiddleware(app), port=0))
-    def end():
-        while not server.started:
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGTERM)
-    threading.Thread(target=end, daemon=True).start()
+    class Server(uvicorn.Server):
+        async def main_loop(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await super().main_loop()
     trace.get_tracer("t").start_span("the last").end()
-    server.run()
+    Server(uvicorn.Config(TraceMiddleware(app), port=0)).run()
     """
     done = subprocess.run(
         [sys.executable, "-c", application + textwrap.dedent(program)],

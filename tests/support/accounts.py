@@ -11,6 +11,9 @@ class Account:
     """Spans that were stored; by reason, spans that were dropped or set aside, and attempts that were repeated.
 
     And by table, derived rows that were stored, and that were dropped, with the reason.
+
+    Attributes:
+        over_wire: whether what is stored takes bytes on a wire; the debug exporter has none.
     """
 
     stored_spans: int = 0
@@ -19,11 +22,11 @@ class Account:
     retries: Counter[str] = field(default_factory=Counter)
     rows: Counter[str] = field(default_factory=Counter)
     row_drops: Counter[tuple[str, str]] = field(default_factory=Counter)
+    over_wire: bool = True
 
     def stored(self, spans: int, size: int, seconds: float) -> None:
         assert spans > 0
-        # The debug exporter sends nothing over a wire.
-        assert size >= 0
+        assert (size > 0) == self.over_wire
         assert seconds >= 0
         self.stored_spans += spans
 

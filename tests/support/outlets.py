@@ -83,7 +83,7 @@ async def opened(kind: str, keys: Mapping[str, Any], directory: Path, clock: Clo
         "timeout": "10s",
     }
     settings = MODELS[kind].model_validate({**quick, **keys})
-    counts = Accounts()
+    counts = Accounts(Account(over_wire=kind != "debug"))
     with ThreadPoolExecutor(2) as pool:
         connection = EXPORTERS[type(settings)](kind, settings, Surroundings(pool, counts, clock))
         try:

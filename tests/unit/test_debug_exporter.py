@@ -95,6 +95,20 @@ async def test_what_spans_say_cannot_break_the_log(encoding: Any, restored_loggi
         assert json.loads(lines[1])["name"] == "first\nsecond \x1b[31m"
 
 
+async def test_values_that_are_nested_too_deeply_to_be_shown_are_said_to_be(tmp_path: Path) -> None:
+    request = every_value_request()
+    value = next(iter(spans_of(request))).attributes.add(key="deep").value
+    for _ in range(60):
+        value = value.array_value.values.add()
+    value.int_value = 1
+    batch = decode(request.SerializeToString()).batch
+    async with opened("debug", {"verbosity": "normal"}, tmp_path) as exporter:
+        with capture_logs() as lines:
+            delivery = await exporter.outlet.deliver(batch, "a")
+    assert delivery.stored.total() == 2
+    assert [line["event"] for line in lines] == ["spans_not_shown", "batch"]
+
+
 async def test_spans_of_several_workspaces_are_told_with_theirs(tmp_path: Path) -> None:
     batches = [numbered(0, 2, workspace="shop"), numbered(2, 3, workspace="lab")]
     async with opened("debug", {"verbosity": "normal"}, tmp_path) as exporter:
