@@ -23,8 +23,9 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.embedded.accounts import Account
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.clickhouse import embedded_server
 
 WAYS: Final = ("without", "with")

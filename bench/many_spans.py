@@ -14,8 +14,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import ABSENT, STRING, SpanBatch, concatenate, members
+from proto.spans import ABSENT, STRING, SpanBatch, members
 from tests.support.traces import TraceFile, all_traces
 
 PIECE_SPANS: Final = 40_960

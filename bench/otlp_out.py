@@ -31,9 +31,10 @@ from exporters.otlp.exporter import OtlpExporter
 from exporters.otlp.grpc_transport import EXPORT, GrpcSettings, GrpcTransport
 from exporters.otlp.http_transport import HttpSettings, HttpTransport
 from exporters.otlp.transport import Transport
+from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.otlp_encode import Encoder
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 
 REPETITIONS = 7
 TARGET = 0.5

@@ -18,8 +18,9 @@ from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
 from config.filtering import FilterProcessor
 from config.ottl import Condition, read_condition
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support import ottl_oracle
 from tests.support.requests import generated_request
 

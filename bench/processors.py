@@ -34,8 +34,9 @@ from config.memory_limit import MemoryLimiterProcessor
 from config.processors import PROCESSORS as MODELS
 from config.service_policy import ServicePolicyProcessor
 from config.topology import TopologyProcessor
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 
 TARGET: Final = 0.4
 """Microseconds per span, for each processor alone."""

@@ -31,8 +31,9 @@ from collector.processors.tail_sampling.policies import MOST, trace_id_hashes
 from collector.processors.tail_sampling.sampler import TailSampler
 from config.processors import BatchProcessor
 from config.tail_sampling import TailSamplingProcessor
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from proto.warm import warm
 
 TARGET_US: Final = 2.0

@@ -26,6 +26,7 @@ from config.access import WorkspaceLimits as ConfiguredLimits
 from config.model import Config
 from config.receivers import OtlpGrpc, OtlpHttp, Receiver, ZipkinReceiver
 from config.values import Duration, TcpAddress, UnixAddress
+from proto.otlp_decode import Decoder
 
 _WITHOUT_LIMIT_S: Final = 30 * 86400.0
 """What a time of 0, "no limit", becomes where a timer needs a number."""
@@ -56,6 +57,7 @@ class Receivers:
         fill: Callable[[], float],
     ) -> None:
         self.in_flight = InFlight(config.service.max_in_flight_bytes)
+        decoder = Decoder()
         self._servers: list[tuple[str, OtlpGrpc | OtlpHttp | ZipkinReceiver, OtlpGrpcServer | HttpServer]] = []
         for name in config.service.pipelines.traces.receivers:
             receiver = config.receivers[name]
@@ -69,6 +71,7 @@ class Receivers:
                 monotonic=clock.monotonic,
                 limits=_limits(receiver, partial(telemetry.throttled, name), fill, clock),
                 workspace_attribute=workspaces.from_resource_attribute,
+                decoder=decoder,
             )
             gate_of = partial(gates.gate, "ingest", from_header=workspaces.from_header)
             for keys, configured in receiver.listeners.items():

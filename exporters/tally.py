@@ -46,13 +46,14 @@ def spans_by_owner(batch: SpanBatch) -> Mapping[str, int]:
     """Owner → spans of it; owners without spans are left out. Takes microseconds where there are few resources."""
     if not len(batch):
         return Counter()
-    if len(batch.resources) == 1:
-        return Counter({owner_of_resource(batch, 0): len(batch)})
-    spans = np.bincount(batch.scopes["resource"][batch.spans["scope"]])
+    resources = batch.own_resources
+    if len(resources) == 1:
+        return Counter({owner_of_resource(batch, resources[0]): len(batch)})
+    spans = np.bincount(batch.scopes["resource"][batch.spans["scope"]] - resources.start)
     used = np.flatnonzero(spans)
     counts: Counter[str] = Counter()
     for resource, count in zip(used.tolist(), spans[used].tolist(), strict=True):
-        counts[owner_of_resource(batch, resource)] += count
+        counts[owner_of_resource(batch, resources[resource])] += count
     return counts
 
 

@@ -61,5 +61,5 @@ def put_lists(batch: SpanBatch, owners: Owners, rows: NDArray[np.int64], lists: 
     table["attributes_count"][rows] = counts
     made: dict[str, Any] = {owners: table}
     # It is no longer what a request said.
-    edited = replace(batch, attributes=attributes, request_size=0, **made)
+    edited = replace(batch, attributes=attributes, origin=None, **made)
     return with_service_names(edited) if owners == "resources" else edited

@@ -76,7 +76,7 @@ def compact(batch: SpanBatch) -> SpanBatch:
     }
     data = _move_texts(tables, batch.data)
     made: dict[str, Any] = tables
-    return replace(batch, data=data, request_size=0, **made)
+    return replace(batch, data=data, origin=None, **made)
 
 
 def _used(rows: NDArray[np.int32], count: int) -> tuple[NDArray[np.intp], NDArray[np.int32]]:

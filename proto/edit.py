@@ -228,7 +228,7 @@ def finish_all(batch: SpanBatch, edits: Sequence[Edit]) -> SpanBatch:
     for edit in changed:
         end, tables = edit.write(before, attributes, end)
         made |= tables
-    edited = replace(batch, data=changed[0].data.view, attributes=attributes[:end], request_size=0, **made)
+    edited = replace(batch, data=changed[0].data.view, attributes=attributes[:end], origin=None, **made)
     return with_service_names(edited) if "resources" in made else edited
 
 

@@ -1,4 +1,4 @@
-"""ExportTraceServiceRequest bytes to a SpanBatch: one scan, no copies.
+"""ExportTraceServiceRequest bytes to a SpanBatch, by one scan, into memory of its own or behind other requests.
 
 The scan validates the whole request. Bytes that are not protobuf refuse the request; a span with an impossible id is refused
 alone and counted by reason (receiver contract DATA-01, DATA-02, RESP-03); unknown fields, groups and wrong wire types are skipped
@@ -8,30 +8,25 @@ alone and counted by reason (receiver contract DATA-01, DATA-02, RESP-03); unkno
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from proto.arena import Arena, nbytes_before
 from proto.errors import MalformedRequest
 from proto.scan import scan_request
-from proto.scan_state import ENDS, INVALID_UTF8, LONGEST_NESTED, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
-from proto.spans import ATTRIBUTE, EVENT, LINK, RESOURCE, SCOPE, SPAN, STRING, SpanBatch, Table, records
+from proto.scan_state import ENDS, INVALID_UTF8, LONGEST_NESTED, OK, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
+from proto.spans import DTYPES, STRING, Origin, SpanBatch, Table, records
 from proto.utf8 import repair_column
 
 REASONS: Final = ("trace_id_length", "trace_id_zero", "span_id_length", "span_id_zero", "parent_span_id_length")
 """Why a span is refused, in the order in which the scan counts them."""
 
-_DTYPES: Final = {
-    "resources": RESOURCE,
-    "scopes": SCOPE,
-    "spans": SPAN,
-    "events": EVENT,
-    "links": LINK,
-    "attributes": ATTRIBUTE,
-}
 _FIRST_ROWS: Final = {"resources": 64, "scopes": 256, "spans": 1024, "events": 1024, "links": 256, "attributes": 16384}
+_NOTHING: Final = (0,) * (len(TABLES) + 1)
 _KEPT_SCRATCH_BYTES: Final = 16 << 20
 _TEXTS: Final = {
     "resources": ("schema_url",),
@@ -65,12 +60,12 @@ class _Scratch(threading.local):
         self.reset()
 
     def reset(self) -> None:
-        self.tables = {name: np.zeros(_FIRST_ROWS[name], dtype) for name, dtype in _DTYPES.items()}
+        self.tables = {name: np.empty(_FIRST_ROWS[name], dtype) for name, dtype in DTYPES.items()}
         self.bytes = {name: table.view(np.uint8) for name, table in self.tables.items()}
         self.state = np.zeros(STATE_SIZE, np.int64)
 
     def grow(self, name: str) -> None:
-        self.tables[name] = np.zeros(len(self.tables[name]) * 2, _DTYPES[name])
+        self.tables[name] = np.empty(len(self.tables[name]) * 2, DTYPES[name])
         self.bytes[name] = self.tables[name].view(np.uint8)
 
     def trim(self) -> None:
@@ -83,35 +78,83 @@ _scratch = _Scratch()
 
 
 def decode(request: bytes, workspace: str = "default") -> Decoded:
-    """Decode one ExportTraceServiceRequest for a workspace.
+    """Decode one ExportTraceServiceRequest for a workspace, into memory of its own.
 
     Raises:
         MalformedRequest: the bytes are not a well-formed request, or values in it are nested more than 64 deep.
     """
     data = np.frombuffer(request, np.uint8)
     scratch = _scratch
-    while True:
-        scratch.state[:ENDS] = 0
-        try:
-            overflow = scan_request(data, *map(records, scratch.tables.values()), scratch.state)
-        except (ValueError, IndexError) as error:
-            raise MalformedRequest(f"not a valid ExportTraceServiceRequest: {error}", _path(scratch.state.tolist())) from None
-        if overflow < 0:
-            break
-        scratch.grow(TABLES[overflow])
+    while (full := _scan(data, _NOTHING, scratch.tables, scratch.state)) is not None:
+        scratch.grow(TABLES[full])
     counters: list[int] = scratch.state[:ENDS].tolist()
     # Copied as bytes: NumPy would copy structured rows field by field.
     tables: dict[str, Table] = {
         name: np.ndarray(rows, dtype, scratch.bytes[name][: rows * dtype.itemsize].copy())
-        for (name, dtype), rows in zip(_DTYPES.items(), counters, strict=False)
+        for (name, dtype), rows in zip(DTYPES.items(), counters, strict=False)
     }
-    rejected = {reason: count for reason, count in zip(REASONS, counters[REJECTED:REJECTED_PATH], strict=False) if count}
-    first_rejected = _path(counters[REJECTED_PATH:]) if rejected else ""
     if counters[INVALID_UTF8]:
         data = _repair(data, tables)
     scratch.trim()
-    batch = SpanBatch(data, workspaces=(workspace,), longest_nested=counters[LONGEST_NESTED], request_size=len(request), **tables)
-    return Decoded(batch, rejected, first_rejected)
+    return _decoded(data, tables, workspace, Origin(None, _NOTHING, 0, len(request)), counters)
+
+
+class Decoder:
+    """Decodes requests that come one after the other into one arena, so that a batch of them need not be joined.
+
+    For one thread.
+    """
+
+    def __init__(self) -> None:
+        self._arena = Arena()
+        self._state = np.zeros(STATE_SIZE, np.int64)
+
+    def decode(self, request: bytes, workspace: str = "default") -> Decoded:
+        """Decode one ExportTraceServiceRequest for a workspace, behind the one before.
+
+        Raises:
+            MalformedRequest: as `decode` does.
+        """
+        arena = self._arena if self._arena.is_open else self._begin(self._arena.successor())
+        while True:
+            before = arena.used
+            data = arena.put(request)
+            full = len(TABLES) if data is None else _scan(data, before, arena.tables, self._state)
+            if data is not None and full is None:
+                break
+            arena = self._begin(arena.successor(full, len(request)))
+        counters: list[int] = self._state[:ENDS].tolist()
+        if counters[INVALID_UTF8]:
+            # Repaired texts stand behind the bytes of their request.
+            return decode(request, workspace)
+        tables = arena.add((*counters[: len(TABLES)], len(data)))
+        return _decoded(data, tables, workspace, Origin(arena, before, nbytes_before(before), len(request)), counters)
+
+    def _begin(self, arena: Arena) -> Arena:
+        self._arena = arena
+        return arena
+
+
+def _scan(data: NDArray[np.uint8], used: Sequence[int], tables: Mapping[str, Table], state: NDArray[np.int64]) -> int | None:
+    """Scan a request behind what is used of the tables and of the data. Returns the number of a table that is full, or None.
+
+    Raises MalformedRequest.
+    """
+    state[: len(TABLES)] = used[:-1]
+    state[len(TABLES) : ENDS] = 0
+    try:
+        full: int = scan_request(data, np.int64(used[-1]), *map(records, tables.values()), state)
+    except (ValueError, IndexError) as error:
+        raise MalformedRequest(f"not a valid ExportTraceServiceRequest: {error}", _path(state.tolist())) from None
+    return None if full == OK else full
+
+
+def _decoded(
+    data: NDArray[np.uint8], tables: Mapping[str, Table], workspace: str, origin: Origin, counters: list[int]
+) -> Decoded:
+    batch = SpanBatch(data, **tables, workspaces=(workspace,), longest_nested=counters[LONGEST_NESTED], origin=origin)
+    rejected = {reason: count for reason, count in zip(REASONS, counters[REJECTED:REJECTED_PATH], strict=False) if count}
+    return Decoded(batch, rejected, _path(counters[REJECTED_PATH:]) if rejected else "")
 
 
 def _path(state: list[int]) -> str:

@@ -20,9 +20,8 @@ SERVICE_NAME = np.frombuffer(b"service.name", np.uint8)
 
 
 @kernel
-def scan_request(data, resources, scopes, spans, events, links, attributes, state):
-    """Fill the tables from a whole request. Returns OK, or the number of the table that is full."""
-    position = 0
+def scan_request(data, position, resources, scopes, spans, events, links, attributes, state):
+    """Fill the tables from a whole request, data[position:]. Returns OK, or the number of the table that is full."""
     while position < data.size:
         field, wire_type, length, position = next_field(data, position, data.size)
         if field == 1 and wire_type == LENGTH_DELIMITED:
@@ -44,11 +43,11 @@ def scan_resource_spans(data, start, end, resources, scopes, spans, events, link
     resource = resources[row]
     resource.workspace = 0
     resource.service_name = ABSENT
-    resource.schema_url_offset = 0
+    resource.schema_url_offset = start
     resource.schema_url_length = 0
     resource.attributes_start = state[ATTRIBUTES]
     resource.dropped_attributes_count = 0
-    resource.entity_refs_offset = 0
+    resource.entity_refs_offset = start
     resource.entity_refs_length = 0
 
     # The resource may stand behind its spans: it is looked for first.
@@ -135,11 +134,11 @@ def scan_scope_spans(data, start, end, resource_row, scopes, spans, events, link
     state[SCOPES] = row + 1
     scope = scopes[row]
     scope.resource = resource_row
-    scope.name_offset = 0
+    scope.name_offset = start
     scope.name_length = 0
-    scope.version_offset = 0
+    scope.version_offset = start
     scope.version_length = 0
-    scope.schema_url_offset = 0
+    scope.schema_url_offset = start
     scope.schema_url_length = 0
     scope.attributes_start = state[ATTRIBUTES]
     scope.dropped_attributes_count = 0

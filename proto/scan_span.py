@@ -48,13 +48,13 @@ def scan_span(data, position, end, scope_row, spans, events, links, attributes, 
     span.start_time_unix_nano = 0
     span.end_time_unix_nano = 0
     span.scope = scope_row
-    span.trace_state_offset = 0
+    span.trace_state_offset = position
     span.trace_state_length = 0
-    span.name_offset = 0
+    span.name_offset = position
     span.name_length = 0
     span.kind = 0
     span.status_code = 0
-    span.status_message_offset = 0
+    span.status_message_offset = position
     span.status_message_length = 0
     span.flags = 0
     span.dropped_attributes_count = 0
@@ -191,7 +191,7 @@ def scan_event(data, event, attributes, state):
     position = np.int64(event.name_offset)
     end = position + event.name_length
     event.time_unix_nano = 0
-    event.name_offset = 0
+    event.name_offset = position
     event.name_length = 0
     event.attributes_start = state[ATTRIBUTES]
     event.dropped_attributes_count = 0
@@ -218,11 +218,11 @@ def scan_link(data, link, attributes, state):
     """Read the link whose message its trace id's place holds. False when the attributes table is full."""
     position = np.int64(link.trace_id_offset)
     end = position + link.trace_id_length
-    link.trace_id_offset = 0
+    link.trace_id_offset = position
     link.trace_id_length = 0
-    link.span_id_offset = 0
+    link.span_id_offset = position
     link.span_id_length = 0
-    link.trace_state_offset = 0
+    link.trace_state_offset = position
     link.trace_state_length = 0
     link.attributes_start = state[ATTRIBUTES]
     link.dropped_attributes_count = 0

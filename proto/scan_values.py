@@ -31,9 +31,9 @@ def scan_attribute(data, position, end, attributes, state):
     state[ATTRIBUTES] = row + 1
     attribute = attributes[row]
     attribute.number = 0
-    attribute.key_offset = 0
+    attribute.key_offset = position
     attribute.key_length = 0
-    attribute.value_offset = 0
+    attribute.value_offset = position
     attribute.value_length = 0
     attribute.type = EMPTY
     if end - position >= SHORTEST and data[position] == KEY_TAG and data[position + 1] < 0x80:

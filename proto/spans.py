@@ -12,15 +12,15 @@ need only drop rows of `spans`; what nothing refers to is never written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numba import config
 from numpy.typing import NDArray
 
-from proto.kernel import unchecked_kernel
+if TYPE_CHECKING:
+    from proto.arena import Arena
 
 Table = NDArray[Any]
 
@@ -118,7 +118,35 @@ ATTRIBUTE = np.dtype(
     ]
 )
 
-_RECORDS = {dtype: np.dtype((np.void, dtype.itemsize)) for dtype in (RESOURCE, SCOPE, SPAN, EVENT, LINK, ATTRIBUTE)}
+DTYPES: Final = {
+    "resources": RESOURCE,
+    "scopes": SCOPE,
+    "spans": SPAN,
+    "events": EVENT,
+    "links": LINK,
+    "attributes": ATTRIBUTE,
+}
+"""The tables of a batch, in the order in which they are numbered."""
+SPANS: Final = list(DTYPES).index("spans")
+
+_RECORDS = {dtype: np.dtype((np.void, dtype.itemsize)) for dtype in DTYPES.values()}
+
+
+class Origin(NamedTuple):
+    """Where a request that was decoded stands, or several that were decoded one behind the other.
+
+    Attributes:
+        arena: the memory that it shares with requests in front of it and behind it; None for a request in memory of its own.
+        before: how many rows of each table, in the order of DTYPES, and how many bytes of data stand in front of it. Of the
+            table of the spans a batch has its own rows only.
+        nbytes_before: bytes of memory that those take which its tables and its data begin with.
+        request_size: how many bytes of data are the request; behind them stand texts that were repaired. 0 for several.
+    """
+
+    arena: Arena | None
+    before: tuple[int, ...]
+    nbytes_before: int
+    request_size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +158,7 @@ class SpanBatch:
         resources, scopes, spans, events, links, attributes: structured arrays of the dtypes above.
         workspaces: names of the workspaces that `resources["workspace"]` counts.
         longest_nested: no array or key-value list among the attributes' values takes more bytes of `data`; 0 when there is none.
-        request_size: of a batch that is one request, how many bytes at the start of `data` are the request; behind them stand
-            texts that were repaired. 0 for any other batch.
+        origin: of a batch that was decoded and is as it came, where it stands in its tables; None for any other batch.
         adjusted_count: how many spans each span stands for, float64, shape (spans,); NaN for one whose trace state says it, None
             where that is so for all. To be read through `proto.adjusted_count`.
     """
@@ -145,7 +172,7 @@ class SpanBatch:
     attributes: Table
     workspaces: tuple[str, ...] = ("default",)
     longest_nested: int = 0
-    request_size: int = 0
+    origin: Origin | None = None
     adjusted_count: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
@@ -153,21 +180,25 @@ class SpanBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the batch holds on to."""
-        return sum(
-            part.nbytes
-            for part in (
-                self.data,
-                self.resources,
-                self.scopes,
-                self.spans,
-                self.events,
-                self.links,
-                self.attributes,
-                self.adjusted_count,
-            )
-            if part is not None
-        )
+        """Bytes of memory that the batch holds on to, without what requests in front of it take in the same arena."""
+        parts = (self.data, self.resources, self.scopes, self.spans, self.events, self.links, self.attributes)
+        nbytes = sum(part.nbytes for part in parts)
+        if self.origin is not None:
+            nbytes -= self.origin.nbytes_before
+        return nbytes if self.adjusted_count is None else nbytes + self.adjusted_count.nbytes
+
+    @property
+    def request(self) -> NDArray[np.uint8]:
+        """Of a batch that is one request, the bytes that it was decoded from; uint8. No bytes for any other batch."""
+        if self.origin is None:
+            return self.data[:0]
+        start = self.origin.before[-1]
+        return self.data[start : start + self.origin.request_size]
+
+    @property
+    def own_resources(self) -> range:
+        """Rows of `resources` that the batch came with; those in front of them belong to requests in front of it."""
+        return range(0 if self.origin is None else self.origin.before[0], len(self.resources))
 
     def select(self, rows: NDArray[Any] | slice) -> SpanBatch:
         """The batch with only these rows of `spans` (a boolean mask, indices in the wanted order, or a slice)."""
@@ -201,91 +232,3 @@ def take(table: Table, rows: NDArray[Any]) -> Table:
     """Rows of a table by mask or index, copied as whole records: NumPy would copy a structured array field by field."""
     selected: Table = table.view(_RECORDS[table.dtype])[rows].view(table.dtype)
     return selected
-
-
-_DATA: Final = "data"
-_DTYPES: Final = {
-    "resources": RESOURCE,
-    "scopes": SCOPE,
-    "spans": SPAN,
-    "events": EVENT,
-    "links": LINK,
-    "attributes": ATTRIBUTE,
-}
-
-
-def _references(dtype: np.dtype[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The fields of a table that point elsewhere: their places in a row, in 32-bit words, and by number what they point into."""
-    targets = {"service_name": "attributes", "scope": "scopes", "resource": "resources"}
-    fields: Mapping[str, Any] = dtype.fields or {}
-    for field in fields:
-        if field.endswith("_offset"):
-            targets[field] = _DATA
-        elif field.endswith("_start"):
-            targets[field] = field.removesuffix("_start")
-    found = {fields[field][1] // 4: target for field, target in targets.items() if field in fields}
-    numbers = [(*_DTYPES, _DATA).index(target) for target in found.values()]
-    return np.array(list(found), np.int64), np.array(numbers, np.int64)
-
-
-_REFERENCES: Final = {table: _references(dtype) for table, dtype in _DTYPES.items()}
-
-
-@unchecked_kernel
-def _shift_references(rows: Table, ends: Table, words: Table, targets: Table, bases: Table) -> None:
-    """Rows of joined tables: add to each of their `words` where what it points into begins for the batch that they come from.
-
-    Shapes: rows (rows, words of a row) int32, ends (batches,) int64: the row behind each batch, words and targets (references,)
-    int64, bases (targets, batches) int32.
-    """
-    if bases.shape[1] != ends.size or words.size != targets.size or (ends.size and ends[-1] > rows.shape[0]):
-        raise IndexError("more rows than there are")
-    start = 0
-    for batch in range(ends.size):
-        for reference in range(words.size):
-            word = words[reference]
-            target = targets[reference]
-            if word < 0 or word >= rows.shape[1] or target < 0 or target >= bases.shape[0]:
-                raise IndexError("a word behind the end of a row, or a target that there is not")
-            shift = bases[target, batch]
-            for row in range(start, ends[batch]):
-                if rows[row, word] != ABSENT:
-                    rows[row, word] += shift
-        start = ends[batch]
-
-
-def concatenate(batches: Sequence[SpanBatch]) -> SpanBatch:
-    """One batch of all spans in the given order. Cost is per batch and per byte, not per span.
-
-    Raises:
-        ValueError: no batches, or together they hold 2 GiB or more, which offsets cannot reach.
-    """
-    if len(batches) == 1:
-        return batches[0]
-    size = sum(len(batch.data) for batch in batches)
-    if not batches or size > np.iinfo(np.int32).max:
-        raise ValueError(f"cannot join {len(batches)} batches of {size} bytes: 1 to 2147483647 bytes are possible")
-    workspaces = tuple(dict.fromkeys(name for batch in batches for name in batch.workspaces))
-    parts = {table: [getattr(batch, table) for batch in batches] for table in (*_DTYPES, _DATA)}
-    counts = np.array([[len(part) for part in of_table] for of_table in parts.values()], np.int64)
-    ends = np.cumsum(counts, axis=1)
-    bases = (ends - counts).astype(np.int32)
-    joined: dict[str, Any] = {}
-    for number, (table, dtype) in enumerate(_DTYPES.items()):
-        # Joined as bytes, into bytes that can be written to: NumPy would copy structured rows field by field.
-        rows: Table = np.ndarray(int(ends[number, -1]), dtype, bytearray().join(parts[table]))
-        _shift_references(rows.view(np.int32).reshape(-1, dtype.itemsize // 4), ends[number], *_REFERENCES[table], bases)
-        joined[table] = rows
-    if len(workspaces) > 1:
-        position = {name: index for index, name in enumerate(workspaces)}
-        renumber = [np.array([position[name] for name in batch.workspaces], np.int32) for batch in batches]
-        joined["resources"]["workspace"] = np.concatenate(
-            [new[batch.resources["workspace"]] for new, batch in zip(renumber, batches, strict=True)]
-        )
-    data = np.frombuffer(b"".join(parts[_DATA]), np.uint8)
-    longest_nested = max(batch.longest_nested for batch in batches)
-    if any(batch.adjusted_count is not None for batch in batches):
-        joined["adjusted_count"] = np.concatenate(
-            [np.full(len(batch), np.nan) if batch.adjusted_count is None else batch.adjusted_count for batch in batches]
-        )
-    return SpanBatch(data, workspaces=workspaces, longest_nested=longest_nested, **joined)

@@ -37,7 +37,7 @@ def split(batch: SpanBatch, owners: Literal["resources", "scopes"], codes: Numbe
     spans = batch.spans.copy()
     spans["scope"] = scopes_of_spans
     # It is no longer what a request said.
-    return replace(apart, spans=spans, request_size=0)
+    return replace(apart, spans=spans, origin=None)
 
 
 def _apart(rows: Numbers, codes: Numbers, size: int) -> tuple[Numbers, Numbers]:

@@ -45,7 +45,7 @@ def with_strings_at(batch: SpanBatch, places: NDArray[np.int64], codes: NDArray[
     attributes = batch.attributes.view(np.uint8).copy().view(ATTRIBUTE)
     put_strings(records(attributes), places, codes, start, lines.starts)
     # It is no longer what a request said.
-    return replace(batch, data=data.view, attributes=attributes, request_size=0)
+    return replace(batch, data=data.view, attributes=attributes, origin=None)
 
 
 @kernel

@@ -21,12 +21,12 @@ from proto.attribute_search import find_attributes
 from proto.compact import compact
 from proto.distinct import distinct_values
 from proto.edit import Edit
+from proto.join import concatenate
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
-from proto.spans import concatenate
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
 from proto.warm_texts import warm_texts
 from proto.warm_traces import warm_traces

@@ -95,7 +95,7 @@ class Store:
         """What a request will be on disk."""
         owners = folded(spans_by_owner(batch), self.accepted)
         described = placement(batch, owners)
-        size = HEADER.size + len(described) + len(batch.data)
+        size = HEADER.size + len(described) + len(batch.request)
         if self.segments.room_for(size) is None:
             size += HEADER.size + len(self._account())
         return Placed(batch, owners, described, size)
@@ -117,7 +117,7 @@ class Store:
         """
         batch = placed.batch
         spans, received_ns = len(batch), int(self.now_s() * _NS)
-        body = batch.data[: batch.request_size]
+        body = batch.request
         segment, opening = self.segments.room_for(placed.size), []
         if segment is None:
             segment = self.segments.begin(self.end_span, received_ns)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 from collector.pipeline.batching import BatchLimits
 from collector.queues.contract import Queue, QueueStatistics, Taken
 from exporters.base import Delivery, Destination
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from proto.weights import stored_bytes
 
 
@@ -135,6 +136,8 @@ class Batcher:
             await self._due()
             taken = await self._queue.take(self._limits.most_spans, self._limits.max_bytes)
             if taken is not None:
+                if not self._queue.waiting().spans:
+                    taken.set_apart()
                 tasks.create_task(self._hand_on(taken, self._limits, self._destination))
             elif self._queue.closed:
                 self._free.release()

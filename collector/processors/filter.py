@@ -63,7 +63,7 @@ class Filter:
         spans["events_start"] = np.cumsum(counts) - counts
         spans["events_count"] = counts
         # It is no longer what a request said.
-        left = replace(batch, spans=spans, events=take(batch.events, fields.event_rows[~dropped]), request_size=0)
+        left = replace(batch, spans=spans, events=take(batch.events, fields.event_rows[~dropped]), origin=None)
         return left.select(~fails) if fails.any() else left, failed
 
     def _matched(self, rules: _Rules, fields: Fields, rows: int, trouble: Trouble) -> tuple[Mask, Mask]:

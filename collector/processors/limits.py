@@ -98,7 +98,7 @@ def _dropped(batch: SpanBatch, owners: Owners, parts: str, dropped: NDArray[np.i
     table[field] = np.minimum(table[field].astype(np.int64) + dropped, _MOST)
     # It is no longer what a request said.
     made: dict[str, Any] = {owners: table}
-    return replace(batch, request_size=0, **made)
+    return replace(batch, origin=None, **made)
 
 
 def _within(chosen: NDArray[np.bool_], counts: NDArray[np.int64], most: int) -> NDArray[np.bool_]:

@@ -56,7 +56,7 @@ class SpanNames:
             spans["status_code"][chosen] = _CODES[status.code]
             spans["status_message_offset"][chosen] = message.offsets[0]
             spans["status_message_length"][chosen] = message.lengths[0]
-        return Processed(replace(edited, data=edit.data.view, spans=spans, request_size=0))
+        return Processed(replace(edited, data=edit.data.view, spans=spans, origin=None))
 
     def _from_attributes(self, edit: Edit, names: _Names, chosen: Mask) -> None:
         keys = [self._keys.index(key) for key in self._settings.name.from_attributes]

@@ -125,7 +125,7 @@ def with_trace_states(
     spans = take(batch.spans, rows)
     spans["trace_state_offset"][written] = start + offsets[written]
     spans["trace_state_length"][written] = lengths[written]
-    sampled = replace(batch, data=data.view, spans=spans, request_size=0, adjusted_count=None)
+    sampled = replace(batch, data=data.view, spans=spans, origin=None, adjusted_count=None)
     if batch.adjusted_count is None:
         return sampled
     return replace(sampled, adjusted_count=_reweighed(batch.select(rows), sampled))

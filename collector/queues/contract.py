@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from collector.ledger import Account
 from exporters.base import Delivery
+from proto.arena import close_arena
 from proto.spans import SpanBatch
 
 CLOSED: Final = "the collector is shutting down"
@@ -74,6 +75,11 @@ class Taken:
         """Hand the batches over, once; takes long where they must be read first, so it belongs in a thread."""
         batches, self.batches = self.batches, []
         return Loaded(batches)
+
+    def set_apart(self) -> None:
+        """Have what comes next decoded into an arena of its own, which the next to be taken begins with."""
+        if self.batches:
+            close_arena(self.batches[-1])
 
 
 TakenT = TypeVar("TakenT", bound=Taken)

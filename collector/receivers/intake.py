@@ -20,7 +20,7 @@ from collector.receivers.placement import amounts, place
 from collector.spaced_log import SpacedLog
 from exporters.tally import owner_of_resource, spans_by_owner
 from proto.converted import ConvertedRequest
-from proto.otlp_decode import decode
+from proto.otlp_decode import Decoder, decode
 from proto.otlp_json import json_to_protobuf
 from proto.spans import SpanBatch
 from proto.zipkin import zipkin_json_to_otlp, zipkin_protobuf_to_otlp
@@ -87,6 +87,7 @@ class Intake:
         gate: who may send, and into which workspace; everybody when None.
         limits: how much each workspace may send; None for any amount.
         workspace_attribute: the resource attribute that names the workspace of its spans; empty for none.
+        decoder: of requests that are not large; shared by all who give to the consumer.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Intake:
         gate: Gate | None = None,
         limits: WorkspaceLimits | None = None,
         workspace_attribute: str = "",
+        decoder: Decoder | None = None,
     ) -> None:
         self._consumer = consumer
         self._telemetry = telemetry
@@ -110,6 +112,8 @@ class Intake:
         self._gate = gate or Gate("ingest")
         self._limits = limits
         self._workspace_attribute = workspace_attribute.encode()
+        # Resources that are to be told apart are in tables of their own.
+        self._decode = decode if workspace_attribute else (decoder or Decoder()).decode
         self._log = SpacedLog(structlog.get_logger(__name__).bind(receiver=receiver, transport=transport), monotonic)
 
     def admit(self, headers: Headers, certificate: Callable[[], Iterable[str]] = no_certificate) -> Caller:
@@ -140,7 +144,7 @@ class Intake:
             converted = await self.in_pool(convert, body) if len(body) > _INLINE_BYTES else convert(body)
             body, warnings = converted.protobuf, converted.warnings
         if len(body) <= _INLINE_BYTES:
-            decoded = decode(body, caller.workspace)
+            decoded = self._decode(body, caller.workspace)
         else:
             decoded = await self.in_pool(decode, body, caller.workspace)
         batch = decoded.batch
@@ -149,7 +153,8 @@ class Intake:
             warnings = (*warnings, *misplaced)
         if decoded.rejected:
             # Of several resources nobody knows which had the spans.
-            owner = owner_of_resource(batch, 0) if len(batch.resources) == 1 else caller.workspace
+            resources = batch.own_resources
+            owner = owner_of_resource(batch, resources[0]) if len(resources) == 1 else caller.workspace
             for reason, refused in decoded.rejected.items():
                 self._consumer.refused(owner, reason, refused)
         sent = amounts(batch, len(body)) if self._limits is not None else {}

@@ -19,7 +19,8 @@ from collector.pipeline.build import build
 from collector.telemetry import Telemetry
 from config.load import parse
 from exporters.loadbalancing.resolver import DnsResolver, ResolveError
-from proto.spans import SpanBatch, concatenate
+from proto.join import concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.clocks import RunningClock
 from tests.support.outlets import Opened, opened

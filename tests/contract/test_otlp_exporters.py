@@ -26,9 +26,10 @@ from config.access import TokensExtension
 from config.tls import ServerTls
 from exporters.dead_letters import DeadLetters
 from exporters.send import Sender
+from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.certificates import Authority
 from tests.support.messages import canonical_spans

@@ -18,8 +18,9 @@ from collector.query.requests import Requests
 from collector.query.rollups import HOUR, MINUTE
 from collector.sketch import RELATIVE_ERROR
 from config.sampling import ProbabilisticSampler
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.clickhouse import ClickHouse
 from tests.support.monitoring import Api, Database, Spans, database_of, spread
 from tests.support.requests import EPOCH

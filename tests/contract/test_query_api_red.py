@@ -23,8 +23,9 @@ from config.sampling import ProbabilisticSampler
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.contract.test_query_api_traces import Api, Running
 from tests.support.requests import EPOCH, Shape, generated_request
 from tests.support.traces import all_traces

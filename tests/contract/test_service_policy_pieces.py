@@ -14,7 +14,7 @@ from config.service_policy import ServicePolicyProcessor
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
-from proto.spans import concatenate
+from proto.join import concatenate
 from tests.support.batches import numbered, numbers
 from tests.support.tracing_configs import config
 

@@ -25,9 +25,10 @@ from exporters.base import DerivedRows, ExportError, Outlook
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from proto.join import concatenate
 from proto.native_columns import NativeColumn
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.clickhouse import ClickHouse
 from tests.support.scenes import scene
 from tests.support.topology import Call, PlainSpan, calls_of, plain_spans

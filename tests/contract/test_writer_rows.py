@@ -15,8 +15,9 @@ from exporters.clickhouse import schema
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.clickhouse import ClickHouse

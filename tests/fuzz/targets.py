@@ -53,9 +53,10 @@ from exporters.embedded.statement import read_statement
 from exporters.otlp.answers import grpc_error, http_error, partial_success
 from proto.converted import ConvertedRequest
 from proto.errors import MalformedRequest
+from proto.join import concatenate
 from proto.native_decode import Coded, Column, Lists, Maps, NativeError, decode_blocks
 from proto.native_encode import Encoder
-from proto.otlp_decode import decode
+from proto.otlp_decode import Decoder, decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
 from proto.spans import SpanBatch
@@ -113,6 +114,9 @@ def _every_value(seed: int) -> ExportTraceServiceRequest:
     return every_value_request(seed=seed)
 
 
+_REQUEST_IN_FRONT: Final = _every_value(99).SerializeToString()
+
+
 @cache
 def _encoder() -> Encoder:
     return Encoder()
@@ -128,6 +132,7 @@ def _read_protobuf(body: bytes) -> None:
         batch = decode(body).batch
     except MalformedRequest as error:
         refusal = str(error)
+    _read_behind_another(body, None if refusal else batch)
     if refusal:
         # The library does not look at the numbers of fields within groups that it skips; that they exist is part of the format.
         assert spans == -1 or "field number" in refusal, "the protobuf library reads this"
@@ -138,6 +143,20 @@ def _read_protobuf(body: bytes) -> None:
         assert len(batch) <= spans
         again = decode(encode_request(batch)).batch
         assert len(again) == len(batch), "written as OTLP, it has another number of spans"
+
+
+def _read_behind_another(body: bytes, expected: SpanBatch | None) -> None:
+    """What stands in front of a request in an arena is no part of it."""
+    decoder = Decoder()
+    first = decoder.decode(_REQUEST_IN_FRONT).batch
+    try:
+        batch = decoder.decode(body).batch
+    except MalformedRequest:
+        assert expected is None, "alone, it is read"
+        return
+    assert expected is not None, "alone, it is refused"
+    joined = encode_request(concatenate([first, batch]))
+    assert joined == encode_request(concatenate([decode(_REQUEST_IN_FRONT).batch, expected])), "alone, it says something else"
 
 
 def _spans(request: ExportTraceServiceRequest) -> int:

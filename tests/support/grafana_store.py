@@ -25,9 +25,10 @@ from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import SchemaSettings, workspace_tables
 from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.embedded.accounts import Account, Reader, password_digest
+from proto.join import concatenate
 from proto.native_columns import NativeColumn
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support import genuine_clickhouse as genuine
 from tests.support.clickhouse import OWNER, ClickHouse, embedded_server
 from tests.support.grafana import View

@@ -15,9 +15,10 @@ from collector.processors.probabilistic_sampler import Sampler
 from config.sampling import ProbabilisticSampler
 from exporters.clickhouse.schema import column_definitions
 from proto.adjusted_count import adjusted_count, adjusted_counts
+from proto.join import concatenate
 from proto.native_encode import encode
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered
 from tests.support.clickhouse import ClickHouse
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 
 from collector.errors import Retryable
@@ -17,9 +18,11 @@ from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.base import Delivery
 from exporters.tally import spans_by_owner
+from proto.otlp_decode import Decoder
 from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.receivers import ListConsumer
+from tests.support.requests import Shape, generated_request
 from tests.support.waiting import until
 
 HUGE = 1 << 30
@@ -98,6 +101,22 @@ async def test_requests_are_joined_until_there_are_enough_spans() -> None:
         await queue.put(numbered(9, 1))
         await until(lambda: bool(consumer.batches))
     assert [numbers(batch) for batch in consumer.batches] == [list(range(10))]
+
+
+async def test_batches_of_requests_that_were_decoded_one_behind_the_other_are_not_copied() -> None:
+    consumer = Destination()
+    decoder = Decoder()
+    body = generated_request(Shape(spans=4)).SerializeToString()
+    sent: list[SpanBatch] = []
+    async with running(consumer, limits(min_spans=12)) as (queue, _):
+        for batches in range(1, 4):
+            for _request in range(3):
+                sent.append(decoder.decode(body).batch)
+                await queue.put(sent[-1])
+            await until(lambda batches=batches: len(consumer.batches) == batches)
+    for number, batch in enumerate(consumer.batches):
+        assert len(batch) == 12
+        assert all(np.shares_memory(batch.spans, request.spans) for request in sent[3 * number : 3 * number + 3])
 
 
 async def test_requests_are_joined_until_they_are_heavy_enough() -> None:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from proto.compact import compact
+from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered
 from tests.support.requests import every_value_request, generated_request
 

@@ -15,8 +15,9 @@ import pytest
 
 from exporters.base import ExportError, Outlook
 from exporters.dead_letters import DeadLetters, DeadLettersFull
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 
 ERROR = ExportError("a column does not like it", "type_mismatch", Outlook.NEVER, of_content=True)

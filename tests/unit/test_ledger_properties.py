@@ -22,7 +22,8 @@ from collector.queues.contract import Queue
 from collector.queues.memory import MemoryQueue, QueueLimits
 from exporters.base import Delivery
 from exporters.tally import owner_of, spans_by_owner, workspace_of
-from proto.spans import SpanBatch, concatenate
+from proto.join import concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered
 from tests.support.journals import journal_in
 

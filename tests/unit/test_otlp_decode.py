@@ -15,8 +15,9 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from proto.errors import MalformedRequest
+from proto.join import concatenate
 from proto.otlp_decode import Decoded, decode
-from proto.spans import ABSENT, SpanBatch, concatenate
+from proto.spans import ABSENT, SpanBatch
 from tests.support.requests import any_value, every_value_request, generated_request, one_span_request
 from tests.support.traces import each_trace, read_trace
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.otlp_encode import Encoder, encode_request
-from proto.spans import concatenate
 from tests.support.drawn_requests import drawn_request
 from tests.support.requests import Shape, every_value_request, generated_request, key_values
 from tests.support.requests import spans_of as spans_in

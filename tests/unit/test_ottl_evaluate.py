@@ -13,8 +13,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.processors.ottl.evaluate import Evaluator, attribute_keys
 from collector.processors.ottl.fields import Fields
 from config.ottl import Context, OttlError, read_condition
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support import ottl_oracle as oracle
 from tests.support.requests import EPOCH, every_value_request, generated_request, key_values
 

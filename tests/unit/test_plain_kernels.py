@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from proto.join import concatenate
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
-from proto.spans import concatenate
 from tests.support.requests import every_value_request
 
 ROOT = Path(__file__).parents[2]

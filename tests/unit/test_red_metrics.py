@@ -22,9 +22,10 @@ from collector.sketch import RELATIVE_ERROR, buckets_of, quantile
 from collector.span_metrics import SpanMeasures
 from config.red_metrics import RedMetricsProcessor
 from exporters.base import DerivedRows
+from proto.join import concatenate
 from proto.native_columns import NumberMaps, Strings
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered
 from tests.support.requests import key_values
 from tests.support.rows import Row, rows_of

@@ -19,9 +19,10 @@ from collector.processors.base import Processed
 from collector.processors.probability import threshold
 from collector.processors.service_policy import ServicePolicy
 from config.service_policy import ServicePolicyProcessor
+from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.requests import key_values, spans_of
 from tests.support.tracing_configs import config, matches
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from exporters.tally import MOST_SERVICE_BYTES, apportioned, by_workspace, owner_of, service_of, spans_by_owner, workspace_of
+from proto.join import concatenate
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered
 from tests.support.requests import any_value
 

@@ -17,9 +17,10 @@ from collector.calls import CONNECTIONS, NODES, CallsOfBatch
 from collector.processors.topology.calls import find_calls
 from collector.processors.topology.peers import PeerAttributes
 from collector.processors.topology.rows import derived_rows
+from proto.join import concatenate
 from proto.native_columns import NumberMaps, Strings
 from proto.otlp_decode import decode
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support.scenes import scene
 from tests.support.topology import SETTINGS, PlainSpan, calls_in, calls_of, plain_spans
 from tests.support.traces import all_traces, each_trace, read_trace

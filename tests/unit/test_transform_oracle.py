@@ -17,10 +17,11 @@ from collector.processors.transform import Transform
 from config.ottl import read_flat_condition
 from config.ottl_statements import OttlError, read_flat_statement
 from config.transforming import TransformProcessor
+from proto.join import concatenate
 from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
-from proto.spans import SpanBatch, concatenate
+from proto.spans import SpanBatch
 from tests.support import ottl_statements_oracle as oracle
 from tests.support.ottl_oracle import Subject, verdict
 from tests.support.requests import key_values

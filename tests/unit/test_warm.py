@@ -41,7 +41,7 @@ from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
-from proto.spans import concatenate
+from proto.join import concatenate
 from proto.warm import is_warm, warm
 from proto.weights import stored_bytes
 from tests.support.otlp_json import to_json

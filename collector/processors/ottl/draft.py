@@ -151,7 +151,7 @@ class Draft(Fields):
     def put_lists(self, level: Level, rows: NDArray[np.int64], lists: Lists) -> None:
         """Give these rows, which are ascending, these attributes and no others."""
         batch = self.commit()
-        batch = replace(batch, data=self._data.view, longest_nested=max(batch.longest_nested, self._longest))
+        batch = replace(batch, data=self._data.view, longest_nested=max(batch.longest_nested, self._longest), origin=None)
         self._batch = put_lists(batch, OWNERS[level], rows, lists)
         self._edits.clear()
         for name in [name for name in self._columns if name[:2] == (level, "attributes")]:
@@ -214,7 +214,7 @@ class Draft(Fields):
             for field in _OF_EDITS.intersection(table.dtype.names or ()):
                 table[field] = edited[field]
             made: dict[str, Any] = {OWNERS[level]: table}
-            batch = replace(batch, data=self._data.view, request_size=0, **made)
+            batch = replace(batch, data=self._data.view, origin=None, **made)
         if batch is not self._batch:
             self._batch = replace(batch, longest_nested=max(batch.longest_nested, self._longest))
             self._tables.clear()
@@ -293,4 +293,4 @@ def _with_events_in_order(batch: SpanBatch) -> SpanBatch:
         return batch
     spans = batch.spans.copy()
     spans["events_start"] = np.cumsum(spans["events_count"]) - spans["events_count"]
-    return replace(batch, spans=spans, events=take(batch.events, rows), request_size=0)
+    return replace(batch, spans=spans, events=take(batch.events, rows), origin=None)

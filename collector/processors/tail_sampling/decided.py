@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from collector.processors.tail_sampling.held_traces import workspace_digest
 from collector.processors.tail_sampling.marking import weighed, with_policies
 from proto.compact import compact
-from proto.spans import SpanBatch, concatenate
+from proto.join import concatenate
+from proto.spans import SpanBatch
 from proto.trace_table import KEY_WORDS
 
 KEY_BYTES: Final = 8 * KEY_WORDS

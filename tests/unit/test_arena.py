@@ -1,0 +1,143 @@
+"""Requests that are decoded one behind the other are those that are decoded alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from exporters.tally import spans_by_owner
+from proto.arena import close_arena
+from proto.compact import compact
+from proto.errors import MalformedRequest
+from proto.join import concatenate
+from proto.native_encode import encode
+from proto.otlp_decode import Decoder, decode
+from proto.otlp_encode import encode_request
+from proto.spans import SpanBatch
+from proto.weights import stored_bytes
+from tests.support.requests import Shape, every_value_request, generated_request, one_span_request
+
+
+def with_refused_spans() -> bytes:
+    """Among good spans some that are refused, and one resource without any span."""
+    request = every_value_request()
+    request.resource_spans.add().resource.attributes.add(key="service.name").value.string_value = "idle"
+    for seed in range(6):
+        request.MergeFrom(one_span_request(seed=seed))
+        span = request.resource_spans[-1].scope_spans[0].spans[0]
+        span.attributes.add(key="number").value.int_value = seed
+        span.events.add(name="retry")
+        if seed % 2:
+            span.trace_id = b"short"
+    return request.SerializeToString()
+
+
+def of_many(resources: int) -> bytes:
+    """More resources than an arena has room for at first."""
+    request = ExportTraceServiceRequest()
+    for seed in range(resources):
+        request.MergeFrom(one_span_request(seed=seed))
+    return request.SerializeToString()
+
+
+BROKEN_TEXT = one_span_request(seed=3).SerializeToString().replace(b"GET", b"G\xffT")
+BODIES = {
+    "usual": generated_request(Shape(spans=60), seed=1).SerializeToString(),
+    "other": generated_request(Shape(spans=9), seed=2).SerializeToString(),
+    "one span": one_span_request(seed=4).SerializeToString(),
+    "every value": every_value_request().SerializeToString(),
+    "refused spans": with_refused_spans(),
+    "many resources": of_many(200),
+    "broken text": BROKEN_TEXT,
+    "empty": b"",
+    "malformed": generated_request(Shape(spans=9), seed=5).SerializeToString()[:-3],
+}
+
+
+def are_the_same(made: SpanBatch, alone: SpanBatch) -> None:
+    """Whether two batches are stored, sent on and counted alike."""
+    assert encode_request(made) == encode_request(alone)
+    assert bytes(encode(compact(made)).data) == bytes(encode(compact(alone)).data)
+    assert spans_by_owner(made) == spans_by_owner(alone)
+    assert np.array_equal(stored_bytes(made), stored_bytes(alone))
+
+
+names = st.sampled_from(sorted(BODIES))
+requests = st.tuples(names, st.sampled_from(["red", "blue"]), st.sampled_from(["keep", "keep", "keep", "leave", "close"]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(requests, max_size=25), st.integers(1, 8))
+def test_requests_behind_each_other_are_those_that_are_alone(sent: list[tuple[str, str, str]], together: int) -> None:
+    decoder = Decoder()
+    made: list[SpanBatch] = []
+    alone: list[SpanBatch] = []
+    for name, workspace, then in sent:
+        if name == "malformed":
+            with pytest.raises(MalformedRequest):
+                decoder.decode(BODIES[name], workspace)
+            continue
+        expected = decode(BODIES[name], workspace)
+        decoded = decoder.decode(BODIES[name], workspace)
+        assert (decoded.rejected, decoded.first_rejected) == (expected.rejected, expected.first_rejected)
+        assert decoded.batch.request.tobytes() == BODIES[name]
+        if then != "leave":
+            made.append(decoded.batch)
+            alone.append(expected.batch)
+        if then == "close":
+            close_arena(decoded.batch)
+    # Only now: what was decoded first must be as it was.
+    for one, other in zip(made, alone, strict=True):
+        are_the_same(one, other)
+    for start in range(0, len(made), together):
+        are_the_same(concatenate(made[start : start + together]), concatenate(alone[start : start + together]))
+
+
+def test_a_batch_of_neighbours_is_not_copied() -> None:
+    decoder = Decoder()
+    batches = [decoder.decode(BODIES["usual"]).batch for _ in range(3)]
+    joined = concatenate(batches)
+    for table in ("data", "spans", "events", "attributes"):
+        assert np.shares_memory(getattr(joined, table), getattr(batches[0], table))
+    assert joined.nbytes == sum(batch.nbytes for batch in batches)
+
+
+def test_what_comes_after_an_arena_was_closed_lies_elsewhere() -> None:
+    decoder = Decoder()
+    first = decoder.decode(BODIES["usual"]).batch
+    close_arena(first)
+    second = decoder.decode(BODIES["usual"]).batch
+    assert not np.shares_memory(first.data, second.data)
+    assert second.nbytes == first.nbytes
+
+
+def test_arenas_become_as_large_as_batches_are_and_small_again() -> None:
+    decoder = Decoder()
+
+    def room_after(requests: int) -> int:
+        batches = [decoder.decode(BODIES["usual"]).batch for _ in range(requests)]
+        close_arena(batches[-1])
+        arena = batches[-1].origin
+        assert arena is not None
+        assert arena.arena is not None
+        return sum(table.nbytes for table in arena.arena.tables.values())
+
+    at_first = room_after(1)
+    for _ in range(12):
+        large = room_after(200)
+    batches = [decoder.decode(BODIES["usual"]).batch for _ in range(200)]
+    assert concatenate(batches).origin is not None, "they lie in more than one arena"
+    assert large > 2 * at_first
+    for _ in range(30):
+        small = room_after(1)
+    assert small < large / 2
+
+
+def test_one_request_may_need_more_than_any_arena_has() -> None:
+    decoder = Decoder()
+    body = of_many(3000)
+    are_the_same(decoder.decode(body).batch, decode(body).batch)
+    assert len(decoder.decode(BODIES["usual"]).batch) == 60
