@@ -146,8 +146,8 @@ class Exchange:
             async with asyncio.timeout(caller.body_timeout_s):
                 asked = await body.read(self._request, self._parameters)
             if caller.rights is not None:
-                text = asked.statement.text
-                asked.statement = await self._in_thread(partial(read_as_reader, connection, caller.rights, text))
+                text, settings = asked.statement.text, self._parameters.settings
+                asked.statement = await self._in_thread(partial(read_as_reader, connection, caller.rights, text, settings))
             return asked
         except TimeoutError:
             raise error(159, "TIMEOUT_EXCEEDED", f"The request took longer than {caller.body_timeout_s:g} seconds") from None

@@ -7,10 +7,12 @@ of chDB writes files for INTO OUTFILE before the engine is asked.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from exporters.embedded.engine import Connection
 from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.policies import check_within_policies
 from exporters.embedded.rights import Rights
 from exporters.embedded.statement import Statement
 
@@ -27,12 +29,15 @@ _FORMAT: Final = re.compile(rb".*\bFORMAT\s+(\w+)", re.DOTALL | re.IGNORECASE)
 _QUESTION: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?=\. \([A-Z_]+\)$)", re.DOTALL)
 
 
-def read_as_reader(connection: Connection, rights: Rights, text: bytes) -> Statement:
+def read_as_reader(connection: Connection, rights: Rights, text: bytes, settings: Mapping[str, str]) -> Statement:
     """Read a statement on the reader's connection, whose settings must be those it was made with.
+
+    Args:
+        settings: that come with the statement.
 
     Raises:
         DatabaseError: 62 if it is no statement or several, 164 if it does more than read, 358 if it writes a file, 497 if it
-            shows sizes of what others have.
+            could show what others have.
     """
     formatted = _formatted(connection, text)
     words = _QUOTED.sub(b"''", formatted)
@@ -41,11 +46,10 @@ def read_as_reader(connection: Connection, rights: Rights, text: bytes) -> State
         raise readonly("execute query")
     if _WRITES_FILE.search(words):
         raise error(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
-    verb = first[0].upper()
-    if verb == b"EXPLAIN" and rights.workspaces is not None:
-        raise error(497, "ACCESS_DENIED", "Not enough privileges. EXPLAIN would count the rows of other workspaces")
+    if rights.workspaces is not None:
+        check_within_policies(formatted, words, settings)
     answer_format = _FORMAT.match(words)
-    return Statement(text, verb, b"" if answer_format is None else answer_format[1], None)
+    return Statement(text, first[0].upper(), b"" if answer_format is None else answer_format[1], None)
 
 
 def readonly(what: str) -> DatabaseError:
