@@ -75,13 +75,16 @@ class OtlpExporter:
     def _requests(self, batch: SpanBatch, name: str) -> list[Request]:
         if not self._workspace_header:
             return [self._request(batch, name, {})]
+        parts = list(by_workspace(batch))
         return [
             self._request(
                 spans,
-                name if workspace == DEFAULT_WORKSPACE else f"{name}-{workspace}",
+                # Where there is one workspace its spans have the name for themselves, which must not grow with every halving: it
+                # becomes that of files.
+                name if workspace == DEFAULT_WORKSPACE or len(parts) == 1 else f"{name}-{workspace}",
                 {} if workspace == DEFAULT_WORKSPACE else {self._workspace_header: workspace},
             )
-            for workspace, spans in by_workspace(batch)
+            for workspace, spans in parts
         ]
 
     def _request(self, batch: SpanBatch, name: str, headers: Mapping[str, str]) -> Request:

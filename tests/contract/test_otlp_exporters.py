@@ -41,6 +41,8 @@ from tests.support.waiting import until
 GRPC, HTTP = "otlp", "otlphttp"
 KINDS = pytest.mark.parametrize("kind", [GRPC, HTTP])
 TOKEN = "token-0123456789-0123456789"
+NAME = "0123456789abcdef01234567-0"
+"""As the journal names batches."""
 WAYS = [
     (GRPC, {}),
     (GRPC, {"compression": "none", "balancer_name": "pick_first", "wait_for_ready": True, "keepalive": {"time": "10m"}}),
@@ -159,6 +161,25 @@ async def test_spans_that_a_peer_calls_invalid_are_found_and_set_aside(kind: str
     (entry,) = DeadLetters(tmp_path, kind, 1 << 20).entries()
     assert (entry.spans, entry.reason) == (1, "invalid_argument" if kind == GRPC else "http_400")
     assert "seven is not allowed here" in entry.error
+
+
+@KINDS
+async def test_one_invalid_span_among_thousands_is_set_aside_alone_however_long_the_name_of_its_workspace(
+    kind: str, tmp_path: Path
+) -> None:
+    def refuse_seven(batch: SpanBatch) -> None:
+        if 7 in numbers(batch):
+            raise Permanent("seven is not allowed here", "name")
+
+    workspace = "w" * 64
+    async with receivers() as both, exporting(both, kind, tmp_path) as exporter:
+        both.consumer.before = refuse_seven
+        await exporter.outlet.deliver(numbered(0, 8192, workspace=workspace), NAME)
+        assert arrived(both) == [number for number in range(8192) if number != 7]
+        assert {name for batch in both.consumer.batches for name in batch.workspaces} == {workspace}
+    (entry,) = DeadLetters(tmp_path, kind, 1 << 20).entries()
+    assert (entry.spans, entry.workspace) == (1, workspace)
+    assert exporter.account.drops == {}
 
 
 @KINDS

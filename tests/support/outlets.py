@@ -15,6 +15,7 @@ from collector.pipeline.connections import Outlet, Surroundings
 from collector.pipeline.registry import EXPORTERS
 from collector.processors.base import ProcessorTelemetry
 from config.exporters import EXPORTERS as MODELS
+from exporters.divisions import Divisions
 from tests.support.accounts import Account
 
 
@@ -76,7 +77,7 @@ class Opened:
 
 @asynccontextmanager
 async def opened(kind: str, keys: Mapping[str, Any], directory: Path, clock: Clock = SYSTEM) -> AsyncIterator[Opened]:
-    """An exporter of this type with these keys; its dead letters are in the directory."""
+    """An exporter of this type with these keys; its dead letters are in the directory, and what a journal has for it."""
     quick = {
         "retry_on_failure": {"initial_interval": "5ms", "max_interval": "20ms"},
         "dead_letters": {"directory": str(directory)},
@@ -84,8 +85,9 @@ async def opened(kind: str, keys: Mapping[str, Any], directory: Path, clock: Clo
     }
     settings = MODELS[kind].model_validate({**quick, **keys})
     counts = Accounts(Account(over_wire=kind != "debug"))
+    divisions = {kind: Divisions(directory / "divided")}
     with ThreadPoolExecutor(2) as pool:
-        connection = EXPORTERS[type(settings)](kind, settings, Surroundings(pool, counts, clock))
+        connection = EXPORTERS[type(settings)](kind, settings, Surroundings(pool, counts, clock, divisions=divisions))
         try:
             yield Opened(connection.outlet, counts)
         finally:
