@@ -78,7 +78,7 @@ class Backend:
         """Send a shipment. Raises ExportError, with `Outlook.ELSEWHERE` where another backend is to have it."""
         health = self._health
         if health.gone:
-            raise ExportError(f"{health.address} is a backend no longer", "backend_gone", Outlook.ELSEWHERE)
+            raise self._gone()
         started_s = self._monotonic()
         if started_s < health.left_alone_until_s and self._has_others(health):
             raise ExportError(f"{health.address} is left alone", "backend_down", Outlook.ELSEWHERE)
@@ -87,12 +87,18 @@ class Backend:
         except ExportError as error:
             self._telemetry.outcome(health.address, False, self._monotonic() - started_s)
             if error.outlook is not Outlook.NEVER:
+                if health.gone:
+                    # It went meanwhile, and whoever was hurried for that was not waiting yet.
+                    raise self._gone() from error
                 self._failed(error, started_s)
             raise
         self._telemetry.outcome(health.address, True, self._monotonic() - started_s)
         health.failing_since_s = None
         health.left_alone_until_s = 0.0
         return partly
+
+    def _gone(self) -> ExportError:
+        return ExportError(f"{self._health.address} is a backend no longer", "backend_gone", Outlook.ELSEWHERE)
 
     def _failed(self, error: ExportError, started_s: float) -> None:
         health, now = self._health, self._monotonic()

@@ -16,9 +16,9 @@ from typing import Final, Literal, Protocol
 
 import numpy as np
 import structlog
+import xxhash
 
 from exporters.base import Delivery, DerivedRows, Exporter
-from exporters.directories import file_name
 from exporters.loadbalancing.backend import Backend, BackendTelemetry, Health
 from exporters.loadbalancing.resolver import ResolveError, Resolver
 from exporters.loadbalancing.ring import Keys, Ring, key_of_text, keys_of_ids
@@ -29,6 +29,9 @@ from proto.spans import SpanBatch
 _log = structlog.get_logger(__name__)
 
 RoutingKey = Literal["traceID", "service"]
+
+_AT: Final = "~"
+"""Stands in names of spans behind that of their batch."""
 
 _ring: Final = lru_cache(maxsize=16)(Ring)
 """Rings that were made: a backend that is left alone for a while comes back."""
@@ -168,13 +171,14 @@ class LoadBalancer:
 
     async def _hand_over(self, address: str, batch: SpanBatch, name: str) -> Delivery:
         """Deliver spans to a backend, and to others what comes back from it."""
+        own_name = _name_at(address, name)
         member = self._members.get(address)
         if member is None:
             # It has gone while the batch was divided.
-            return await self.deliver(batch, name)
+            return await self.deliver(batch, own_name)
         member.deliveries += 1
         try:
-            delivery = await member.sender.deliver(batch, f"{name}-{file_name(address)}")
+            delivery = await member.sender.deliver(batch, own_name)
         finally:
             member.deliveries -= 1
             await self._end_if_gone(member)
@@ -247,3 +251,12 @@ class LoadBalancer:
         health = Health(address)
         backend = Backend(exporter, health, self._settings.reroute_after_s, self._has_others, self._telemetry, self._monotonic)
         return _Member(health, self._new_sender(f"{self._settings.name}/{address}", backend), close)
+
+
+def _name_at(address: str, name: str) -> str:
+    """What spans under a name are called at a backend.
+
+    No others are called so, whatever of the batch goes there after them. It does not grow from backend to backend: what is kept
+    of spans is in files of that name, and file systems take no long ones.
+    """
+    return f"{name.partition(_AT)[0]}{_AT}{xxhash.xxh3_64_hexdigest(f'{name} {address}'.encode())}"

@@ -8,19 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from collector.errors import Permanent, Retryable
+from collector.errors import Permanent, Refused, Retryable
 from collector.pipeline.build import build
 from collector.telemetry import Telemetry
 from config.load import parse
+from exporters.dead_letters import DeadLetters
 from exporters.loadbalancing.resolver import DnsResolver, ResolveError
-from proto.join import concatenate
-from proto.spans import SpanBatch
+from exporters.loadbalancing.ring import Keys, Ring
+from proto.spans import SpanBatch, concatenate
 from tests.support.batches import numbered, numbers
 from tests.support.clocks import RunningClock
 from tests.support.outlets import Opened, opened
@@ -67,6 +70,11 @@ class Tier:
     async def deliver(self, batch: SpanBatch, name: str = "a") -> int:
         """How many spans were stored."""
         return (await self.balancer.outlet.deliver(batch, name)).stored.total()
+
+
+def refuse_seven(batch: SpanBatch) -> None:
+    if 7 in numbers(batch):
+        raise Permanent("seven is not allowed here", "name")
 
 
 def traces(first: int, count: int) -> SpanBatch:
@@ -149,6 +157,83 @@ async def test_what_waits_for_a_backend_that_leaves_goes_to_the_others_once(
         assert two_tiers.all_got == list(range(400))
         assert two_tiers.balancer.counts.balancer.rerouted_spans == len(waiting)
         assert all(set(two_tiers.got(address)) & waiting for address in staying)
+
+
+async def test_what_is_on_its_way_to_a_backend_that_leaves_and_fails_goes_to_another_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived, may_fail = asyncio.Event(), asyncio.Event()
+
+    async def fail_late(_: SpanBatch) -> None:
+        arrived.set()
+        await may_fail.wait()
+        raise Retryable("going down")
+
+    keys = {"retry_on_failure": {"initial_interval": "1h", "max_interval": "1h"}}
+    async with tier(2, tmp_path, monkeypatch, keys, known=1) as two_tiers:
+        leaving, staying = two_tiers.backends
+        two_tiers.backends[leaving].consumer.before = fail_late
+        delivering = asyncio.create_task(two_tiers.deliver(numbered(0, 20)))
+        await arrived.wait()
+        two_tiers.resolver.addresses[:] = [staying]
+        await until(lambda: two_tiers.balancer.counts.balancer.counts == [1, 1])
+        may_fail.set()
+        await until(delivering.done)
+        assert (await delivering, two_tiers.got(staying)) == (20, list(range(20)))
+
+
+async def test_spans_that_have_gone_from_backend_to_backend_for_long_are_sent_in_parts_and_set_aside_like_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = {"retry_on_failure": {"initial_interval": "1h", "max_interval": "1h"}}
+    async with tier(2, tmp_path, monkeypatch, keys, known=1) as two_tiers:
+        for each in two_tiers.backends.values():
+            each.consumer.fail_with(Retryable("going down"))
+        balancer = two_tiers.balancer.counts.balancer
+        batch = numbered(0, 100, workspace="w" * 64)
+        delivering = asyncio.create_task(two_tiers.deliver(batch, "0123456789abcdef01234567-0"))
+        first, second = two_tiers.backends
+
+        async def fail_at(address: str, moved: int) -> None:
+            before = balancer.outcomes[address, False]
+            two_tiers.resolver.addresses[:] = [address]
+            await until(lambda: balancer.rerouted_spans == moved and balancer.outcomes[address, False] > before)
+
+        await until(lambda: balancer.outcomes[first, False] > 0)
+        for turn in range(8):
+            await fail_at(second, 200 * turn + 100)
+            await fail_at(first, 200 * turn + 200)
+        two_tiers.backends[second].consumer.before = refuse_seven
+        two_tiers.resolver.addresses[:] = [second]
+        assert await delivering == 99
+        assert two_tiers.all_got == [number for number in range(100) if number != 7]
+    assert two_tiers.balancer.account.aside == {"invalid_argument": 1}
+    assert two_tiers.balancer.account.drops == {}
+
+
+async def test_what_finds_its_backend_gone_is_not_taken_for_what_others_have_of_its_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = Event(), Event()
+    owners = Ring.owners
+
+    def slowly(ring: Ring, keys: Keys) -> NDArray[np.int64]:
+        begun.set()
+        may_end.wait()
+        return owners(ring, keys)
+
+    monkeypatch.setattr(Ring, "owners", slowly)
+    async with tier(2, tmp_path, monkeypatch) as two_tiers:
+        leaving, staying = two_tiers.backends
+        two_tiers.backends[staying].consumer.fail_with(Refused("nobody is let in", "permission_denied"))
+        delivering = asyncio.create_task(two_tiers.deliver(numbered(0, 100)))
+        await until(begun.is_set)
+        two_tiers.resolver.addresses.remove(leaving)
+        await until(lambda: two_tiers.balancer.counts.balancer.counts == [2, 1])
+        may_end.set()
+        assert await delivering == 0
+    entries = list(DeadLetters(tmp_path, "loadbalancing", 1 << 20).entries())
+    assert sum(entry.spans for entry in entries) == 100
 
 
 async def test_a_backend_that_joins_gets_its_share_and_no_other_trace_moves(
@@ -236,10 +321,6 @@ async def test_spans_wait_for_their_backend_however_long_where_that_is_wanted(
 
 
 async def test_spans_that_a_backend_calls_invalid_go_to_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse_seven(batch: SpanBatch) -> None:
-        if 7 in numbers(batch):
-            raise Permanent("seven is not allowed here", "name")
-
     async with tier(2, tmp_path, monkeypatch) as two_tiers:
         for each in two_tiers.backends.values():
             each.consumer.before = refuse_seven
