@@ -40,6 +40,7 @@ _log = structlog.get_logger(__name__)
 _KEEPALIVE_S: Final = 5.0
 _KILL_TIMEOUT_S: Final = 5.0
 _TIME_LIMIT_GRACE_S: Final = 2.0
+_MOST_SHOWN_BYTES: Final = 200
 
 
 class ClickHouseClient:
@@ -217,8 +218,12 @@ class ClickHouseClient:
             headers["Content-Encoding"] = content_encoding
         answer = await self._request(arguments, body, headers, timeout_s, str(uuid.uuid4()), self.database, repeatable=False)
         raise_late_exception(answer)
-        summary = orjson.loads(answer.headers.get("X-ClickHouse-Summary", "{}"))
-        return {name: int(value) for name, value in summary.items()}
+        summary = answer.headers.get("X-ClickHouse-Summary")
+        if summary is None:
+            # Such as the page of a proxy: nothing is stored by that.
+            said = " ".join(answer.body[:_MOST_SHOWN_BYTES].decode(errors="replace").split())
+            raise ClickHouseUnavailable(f"whatever answered the insert is no ClickHouse: {said or 'nothing'}", sent=True)
+        return {name: int(value) for name, value in orjson.loads(summary).items()}
 
     async def _request(
         self,
@@ -267,7 +272,9 @@ class ClickHouseClient:
     ) -> Answer:
         url = URL(f"{endpoint}?{query_string}", encoded=True)
         # BytesIO is sent in pieces with a Content-Length; the event loop is not held while a large body is copied.
-        async with self._open_session().post(url, data=io.BytesIO(body), headers=headers) as response:
+        # A POST that is sent on becomes a GET without a body, and takes the password along to whoever is named.
+        post = self._open_session().post(url, data=io.BytesIO(body), headers=headers, allow_redirects=False)
+        async with post as response:
             parts = bytearray()
             try:
                 async for part in response.content.iter_any():

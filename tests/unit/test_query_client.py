@@ -233,6 +233,29 @@ async def test_an_insert_that_cannot_have_arrived_goes_to_the_next_endpoint(serv
     assert request.query["insert_deduplication_token"] == "a/1"
 
 
+async def test_an_insert_that_anything_but_clickhouse_answers_is_not_taken_for_stored(server: Server) -> None:
+    server.script = answer_with(b"<html>Back soon</html>")
+    async with ClickHouseClient([server.url]) as client:
+        with pytest.raises(ClickHouseUnavailable, match="no ClickHouse: <html>Back soon") as caught:
+            await client.insert("INSERT INTO t FORMAT Native", b"data")
+    assert caught.value.sent
+
+
+async def test_nobody_is_followed_to_where_else_the_server_is_said_to_be(server: Server) -> None:
+    second = Server()
+    runner = await serve(second)
+    second.script = answer_with(b"", X_ClickHouse_Summary="{}")
+    server.script = answer_with(b"", 302, Location=second.url)
+    async with ClickHouseClient([server.url], password="secret") as client:
+        insert = client.insert("INSERT INTO t FORMAT Native", b"data")
+        for request in (insert, client.command("SELECT 1"), client.query("SELECT 1")):
+            with pytest.raises(ClickHouseError) as caught:
+                await request
+            assert caught.value.status == 302
+    await runner.cleanup()
+    assert second.requests == []
+
+
 async def test_without_any_endpoint_nothing_was_sent(unused_tcp_port: int) -> None:
     async with ClickHouseClient([f"http://127.0.0.1:{unused_tcp_port}"]) as client:
         with pytest.raises(ClickHouseUnavailable) as caught:
