@@ -6,10 +6,12 @@ file is there whole or not at all, and the same spans under the same name are se
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -121,6 +123,26 @@ class DeadLetters:
     def request(self, entry: Entry) -> bytes:
         """The spans of an entry, as an ExportTraceServiceRequest. Raises OSError."""
         return self._path(entry.id).read_bytes().partition(b"\n")[2]
+
+    @contextmanager
+    def claimed(self, entry: Entry) -> Iterator[bytes | None]:
+        """As `request`, for whoever sends the spans and then removes the entry; None where somebody else does, or has removed it.
+
+        Nobody else may claim it before the context is left. Raises OSError.
+        """
+        try:
+            file = self._path(entry.id).open("rb")
+        except FileNotFoundError:
+            yield None
+            return
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield None
+                return
+            # Who had it before may have removed it since it was opened.
+            yield file.read().partition(b"\n")[2] if os.fstat(file.fileno()).st_nlink else None
 
     def remove(self, entry: Entry) -> None:
         """Delete an entry."""

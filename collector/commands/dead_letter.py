@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 from collector.cli import FAILED, OK, UserError
 from collector.commands.configuration import configuration
 from collector.pipeline.connections import dead_letters
-from collector.replay.senders import Failed, connect
+from collector.replay.senders import Failed, Sender, connect
 from exporters.dead_letters import DeadLetters, Entry
 from exporters.otlp.json_body import to_document
 
@@ -24,7 +24,7 @@ _DEFAULT_WORKSPACE: Final = "default"
 
 
 def execute(arguments: argparse.Namespace) -> int:
-    """Do what was asked; the exit status of `retry` is 0 only if everything was accepted."""
+    """Do what was asked; the exit status of `retry` is 0 only if all that it sent was accepted."""
     config = configuration(arguments.config)
     names = config.service.pipelines.traces.exporters
     places = [kept for name in names if (kept := dead_letters(name, config.exporters[name]))]
@@ -96,18 +96,26 @@ async def _retry(chosen: Sequence[tuple[DeadLetters, Entry]], arguments: argpars
             for place, entry in chosen:
                 if entry.workspace != workspace:
                     continue
-                try:
-                    rejected = await sender.send(place.request(entry))
-                except Failed as failure:
-                    sys.stderr.write(f"{entry.id}: {failure}\n")
-                    rejected = entry.spans
-                if rejected:
-                    failed += entry.spans
-                else:
-                    sent += entry.spans
-                    place.remove(entry)
+                with place.claimed(entry) as request:
+                    if request is None:
+                        sys.stderr.write(f"{entry.id}: another command sends it, or it is gone\n")
+                        continue
+                    if await _is_taken(sender, request, entry):
+                        sent += entry.spans
+                        place.remove(entry)
+                    else:
+                        failed += entry.spans
     sys.stdout.write(f"{sent} spans sent, {failed} still set aside\n")
     return FAILED if failed else OK
+
+
+async def _is_taken(sender: Sender, request: bytes, entry: Entry) -> bool:
+    """Send the spans of an entry; whether all of them are taken."""
+    try:
+        return not await sender.send(request)
+    except Failed as failure:
+        sys.stderr.write(f"{entry.id}: {failure}\n")
+        return False
 
 
 def _drop(chosen: Sequence[tuple[DeadLetters, Entry]]) -> int:
