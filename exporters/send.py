@@ -250,8 +250,9 @@ class Sender:
         """Do something on disk, and say whether it went well; `failure` stands in the log if it did not."""
         try:
             await asyncio.to_thread(work)
-        except (OSError, DeadLettersFull) as error:
-            self._log.error(failure, error=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+            is_ours = not isinstance(error, OSError | DeadLettersFull)
+            self._log.error(failure, error=str(error), exc_info=error if is_ours else None)
             return False
         return True
 

@@ -90,6 +90,20 @@ async def test_dead_letters_that_cannot_be_kept_are_dropped_and_counted(tmp_path
     assert account.drops == {"type_mismatch": 1}
 
 
+async def test_what_can_be_written_in_no_form_is_dropped_and_counted_and_what_follows_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slip(_: SpanBatch) -> bytes:
+        raise IndexError("index is out of bounds")
+
+    monkeypatch.setattr("exporters.dead_letters.encode_request", slip)
+    store, account = PickyStore(frozenset({3})), Account()
+    delivery = await sender(store, tmp_path, account).deliver(numbered(0, 10), "batch")
+    assert store.numbers == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert delivery.dropped == {"type_mismatch": {"default/numbers": 1}}
+    assert account.drops == {"type_mismatch": 1}
+
+
 async def test_what_cannot_be_remembered_to_be_divided_is_set_aside_whole(tmp_path: Path) -> None:
     (tmp_path / ".divided").write_text("a file where the directory should be")
     store, account = PickyStore(frozenset({3})), Account()
