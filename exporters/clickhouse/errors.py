@@ -15,28 +15,49 @@ ACCESS_DENIED: Final = 497
 STD_EXCEPTION: Final = 1001
 
 OUTLOOKS: Final[Mapping[int, Outlook]] = {
-    # The server is busy, short of something, restarting, or has lost its partners: that passes.
+    # The server is busy, short of something, restarting, or has lost its partners or what it stores in: that passes.
     75: Outlook.LATER,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR
     76: Outlook.LATER,  # CANNOT_OPEN_FILE
     159: Outlook.LATER,  # TIMEOUT_EXCEEDED
-    173: Outlook.LATER,  # CANNOT_ALLOCATE_MEMORY
     160: Outlook.LATER,  # TOO_SLOW
+    173: Outlook.LATER,  # CANNOT_ALLOCATE_MEMORY
+    198: Outlook.LATER,  # DNS_ERROR
     201: Outlook.LATER,  # QUOTA_EXCEEDED
     202: Outlook.LATER,  # TOO_MANY_SIMULTANEOUS_QUERIES
     203: Outlook.LATER,  # NO_FREE_CONNECTION
+    204: Outlook.LATER,  # CANNOT_FSYNC
     209: Outlook.LATER,  # SOCKET_TIMEOUT
     210: Outlook.LATER,  # NETWORK_ERROR
+    225: Outlook.LATER,  # NO_ZOOKEEPER
     236: Outlook.LATER,  # ABORTED
     241: Outlook.LATER,  # MEMORY_LIMIT_EXCEEDED
     242: Outlook.LATER,  # TABLE_IS_READ_ONLY: a replica without its Keeper
     243: Outlook.LATER,  # NOT_ENOUGH_SPACE
     252: Outlook.LATER,  # TOO_MANY_PARTS
+    254: Outlook.LATER,  # NO_ACTIVE_REPLICAS
     279: Outlook.LATER,  # ALL_CONNECTION_TRIES_FAILED
     285: Outlook.LATER,  # TOO_FEW_LIVE_REPLICAS
     286: Outlook.LATER,  # UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE
+    289: Outlook.LATER,  # REPLICA_IS_NOT_IN_QUORUM
+    297: Outlook.LATER,  # SHARD_HAS_NO_CONNECTIONS
     319: Outlook.LATER,  # UNKNOWN_STATUS_OF_INSERT
+    364: Outlook.LATER,  # RECEIVED_ERROR_TOO_MANY_REQUESTS
     394: Outlook.LATER,  # QUERY_WAS_CANCELLED
     439: Outlook.LATER,  # CANNOT_SCHEDULE_TASK
+    473: Outlook.LATER,  # DEADLOCK_AVOIDED: an ALTER holds the table
+    499: Outlook.LATER,  # S3_ERROR
+    500: Outlook.LATER,  # AZURE_BLOB_STORAGE_ERROR
+    519: Outlook.LATER,  # NO_REMOTE_SHARD_AVAILABLE
+    574: Outlook.LATER,  # DISTRIBUTED_TOO_MANY_PENDING_BYTES
+    696: Outlook.LATER,  # ASYNC_LOAD_CANCELED
+    700: Outlook.LATER,  # USER_SESSION_LIMIT_EXCEEDED
+    722: Outlook.LATER,  # ASYNC_LOAD_WAIT_FAILED
+    733: Outlook.LATER,  # TABLE_IS_BEING_RESTARTED
+    745: Outlook.LATER,  # SERVER_OVERLOADED
+    762: Outlook.LATER,  # HTTP_CONNECTION_LIMIT_REACHED
+    776: Outlook.LATER,  # RESOURCE_LIMIT_EXCEEDED
+    777: Outlook.LATER,  # MEMORY_RESERVATION_KILLED
+    778: Outlook.LATER,  # MEMORY_RESERVATION_FAILED
     999: Outlook.LATER,  # KEEPER_EXCEPTION
     # The set-up is at fault, not the spans: somebody may put it right while they wait.
     16: Outlook.UNSURE,  # NO_SUCH_COLUMN_IN_TABLE

@@ -9,7 +9,7 @@ from exporters.clickhouse.client import ClickHouseError, ClickHouseTimeout, Clic
 from exporters.clickhouse.errors import OUTLOOKS, export_error
 
 
-@pytest.mark.parametrize("code", [159, 202, 209, 210, 241, 252, 319, 999])
+@pytest.mark.parametrize("code", [159, 198, 202, 209, 210, 225, 241, 252, 319, 473, 499, 500, 722, 733, 745, 762, 778, 999])
 def test_trouble_that_passes_is_retried_without_end(code: int) -> None:
     assert OUTLOOKS[code] is Outlook.LATER
 
