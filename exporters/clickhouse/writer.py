@@ -30,6 +30,7 @@ _log = structlog.get_logger(__name__)
 
 Compression = Literal["lz4", "none"]
 
+_WORKSPACE: Final = "Workspace"
 _TABLE_CHANGED: Final = frozenset({NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE})
 _INSERT_SETTINGS: Final[dict[str, object]] = {
     # The answer must mean that the rows are stored, in the spans' table and through its view.
@@ -152,7 +153,9 @@ class ClickHouseWriter:
             return COLUMNS
         missing = [column.name for column in COLUMNS if column.name not in existing]
         if missing:
-            _log.warning("columns_missing", table=self._table, columns=missing, consequence="what they would hold is not stored")
+            mixed = "; spans of all workspaces are then those of `default`, for whoever may see that"
+            consequence = f"what they would hold is not stored{mixed if _WORKSPACE in missing else ''}"
+            _log.warning("columns_missing", table=self._table, columns=missing, consequence=consequence)
         return tuple(column for column in COLUMNS if column.name in existing)
 
     async def _say_what_is_missing(self) -> None:

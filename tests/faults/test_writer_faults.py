@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from collector.pipeline.batcher import Batcher, Remainder
 from collector.pipeline.batching import BatchLimits
@@ -226,8 +227,11 @@ async def test_without_the_right_to_create_only_columns_that_exist_are_written()
     upstream = ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"]
     server = FaultyClickHouse(columns=upstream)
     async with listening(server) as endpoint, line_to(endpoint, WriterSettings(create_schema=False)) as line:
-        await line.queue.put(numbered(0, 10))
-        await line.settle()
+        with capture_logs() as lines:
+            await line.queue.put(numbered(0, 10))
+            await line.settle()
+        (told,) = (line["consequence"] for line in lines if line["event"] == "columns_missing")
+        assert "spans of all workspaces are then those of `default`" in told
         assert server.numbers == list(range(10))
         names = ", ".join(f"`{name}`" for name in ["Timestamp", "TraceId", "SpanId", "SpanName", "ServiceName"])
         assert server.attempts[0].statement == f"INSERT INTO `otel`.`otel_traces` ({names}) FORMAT Native"
