@@ -31,6 +31,8 @@ class Health:
         self._telemetry = telemetry
         self._checks = checks
         self._with_metrics = with_metrics
+        self._asked: asyncio.Future[dict[str, str]] | None = None
+        """What is being found out, for all who ask meanwhile: anybody may, and the store answers so many questions at a time."""
         self.state = "starting"
         """What the daemon is doing: `starting`, `running` or `stopping`. Ready is only one that runs."""
 
@@ -38,6 +40,11 @@ class Health:
         """What keeps each part from working; empty when the daemon is ready."""
         if self.state != "running":
             return {"daemon": f"is {self.state}"}
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.ensure_future(self._found())
+        return await asyncio.shield(self._asked)
+
+    async def _found(self) -> dict[str, str]:
         answers = await asyncio.gather(*(check() for check in self._checks.values()))
         return {name: problem for name, problem in zip(self._checks, answers, strict=True) if problem}
 
