@@ -12,6 +12,7 @@ not its listener, so the HTTP face is written here. `collector.embedded` runs it
     rights      how readers are held to reading, and to their workspaces
     request     the parameters and headers of a request
     reading     what a reader's statement is
+    formatting  that, as the engine writes it
     policies    what it must not have, since it leads around the policies that hide rows
     statement   what kind of statement it is, where its data begins
     engine      connections to chDB, running and cancelling statements

@@ -12,21 +12,17 @@ from typing import Final
 
 from exporters.embedded.engine import Connection
 from exporters.embedded.errors import DatabaseError, error
+from exporters.embedded.formatting import QUOTED, formatted
 from exporters.embedded.policies import check_within_policies
 from exporters.embedded.rights import Rights
 from exporters.embedded.statement import Statement
 
 _READING: Final = frozenset({b"SELECT", b"WITH", b"SHOW", b"DESCRIBE", b"EXISTS", b"EXPLAIN", b"("})
 
-# As the engine writes a statement there are no comments, and quotes of two kinds.
-_QUOTED: Final = re.compile(rb"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
 _FIRST_WORD: Final = re.compile(rb"\w+|\(")
 _WRITES_FILE: Final = re.compile(rb"\bINTO\s+OUTFILE\b", re.IGNORECASE)
 _SEVERAL: Final = re.compile(rb"\bPARALLEL\s+WITH\b", re.IGNORECASE)
 _FORMAT: Final = re.compile(rb".*\bFORMAT\s+(\w+)", re.DOTALL | re.IGNORECASE)
-
-# The question to the parser, in its complaint about the text.
-_QUESTION: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*(?=\. \([A-Z_]+\)$)", re.DOTALL)
 
 
 def read_as_reader(connection: Connection, rights: Rights, text: bytes, settings: Mapping[str, str]) -> Statement:
@@ -39,15 +35,15 @@ def read_as_reader(connection: Connection, rights: Rights, text: bytes, settings
         DatabaseError: 62 if it is no statement or several, 164 if it does more than read, 358 if it writes a file, 497 if it
             could show what others have.
     """
-    formatted = _formatted(connection, text)
-    words = _QUOTED.sub(b"''", formatted)
+    written = formatted(connection, text)
+    words = QUOTED.sub(b"''", written)
     first = _FIRST_WORD.match(words)
     if first is None or first[0].upper() not in _READING or _SEVERAL.search(words):
         raise readonly("execute query")
     if _WRITES_FILE.search(words):
         raise error(358, "INTO_OUTFILE_NOT_ALLOWED", "INTO OUTFILE is not allowed")
     if rights.workspaces is not None:
-        check_within_policies(formatted, words, settings)
+        check_within_policies(connection, written, settings)
     answer_format = _FORMAT.match(words)
     return Statement(text, first[0].upper(), b"" if answer_format is None else answer_format[1], None)
 
@@ -55,14 +51,3 @@ def read_as_reader(connection: Connection, rights: Rights, text: bytes, settings
 def readonly(what: str) -> DatabaseError:
     """What a server says to those who may only read."""
     return error(164, "READONLY", f"default: Cannot {what} in readonly mode")
-
-
-def _formatted(connection: Connection, text: bytes) -> bytes:
-    try:
-        statement = text.decode().replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
-    except UnicodeDecodeError:
-        raise error(62, "SYNTAX_ERROR", "The statement is not UTF-8") from None
-    try:
-        return connection.run("SELECT formatQuerySingleLine({statement:String})", "TSVRaw", {"statement": statement}).data
-    except DatabaseError as refused:
-        raise DatabaseError(refused.code, _QUESTION.sub("", refused.text)) from None

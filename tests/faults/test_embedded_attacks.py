@@ -36,6 +36,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         yield house
 
 
+_LIKE_A_QUERY = r"SpanName != \'SELECT name FROM merge(orders)\'"
 _COUNTS = {
     "all rows": ("SELECT count() FROM otel.otel_traces", "3"),
     "the companion": ("SELECT count() FROM otel.otel_traces_trace_id_ts", "3"),
@@ -50,6 +51,14 @@ _COUNTS = {
     "any workspace": ("SELECT count() FROM otel.otel_traces WHERE Workspace = 'beta' OR 1", "3"),
     "a filter of one's own": (
         "SELECT count() FROM otel.otel_traces SETTINGS additional_table_filters = {'otel.otel_traces': '1 OR Duration > 0'}",
+        "3",
+    ),
+    "filters for what reads like a query": (
+        f"SELECT SpanName FROM otel.otel_traces SETTINGS `order` = '1 DESC', limit = 1, filter = '{_LIKE_A_QUERY}'",
+        "common",
+    ),
+    "a filter of a table for what reads like a query": (
+        f"SELECT count() FROM otel.otel_traces SETTINGS additional_table_filters = {{'otel.otel_traces': '{_LIKE_A_QUERY}'}}",
         "3",
     ),
     "before the filter": ("SELECT count() FROM otel.otel_traces PREWHERE throwIf(Workspace = 'beta') = 0", "3"),
@@ -306,7 +315,9 @@ def test_a_closed_way_is_refused_and_tells_nothing(house: House, secret_file: Pa
         {"log_comment": "x"},
         {"max_memory_usage": "0"},
         {"limit": "0", "offset": "1"},
+        {"additional_table_filters": f"{{'otel.otel_traces': '{_LIKE_A_QUERY}'}}", "filter": ""},
         {"filter": f"1 = {_LEAK}"},
+        {"order": f"1, {_LEAK}"},
         {"additional_table_filters": f"{{'otel.otel_traces': '1 = {_QUOTED_LEAK}'}}"},
         {"additional_table_filters": f"{{'otel.otel_traces': '1 = {_QUOTED_LEAK}'}}".replace("SELECT", "S\\x45LECT")},
     ],
