@@ -6,6 +6,7 @@ import argparse
 import importlib
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,7 +29,9 @@ class _Command(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
-    parsed = parser().parse_args(arguments)
+    parsed, unknown = parser().parse_known_args(arguments)
+    if unknown:
+        parsed.used.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
         return command.execute(parsed)
@@ -43,6 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return FAILED
 
 
+def spanhouse_version() -> str:
+    """The version of this installation."""
+    # Slow to load, and needed for this alone.
+    from importlib import metadata
+
+    return metadata.version("spanhouse")
+
+
 _VARIABLES: Final = "OTEL_EXPORTER_OTLP_HEADERS and _CERTIFICATE count as in services"
 
 
@@ -51,10 +62,22 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="spanhouse", description="An OpenTelemetry-compatible span collector: OTLP in, ClickHouse out, traces back."
     )
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary, declare in _COMMANDS:
-        declare(commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."))
+        command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+        # Options that it does not have are told with its usage: argparse would show that of `spanhouse` alone.
+        command.set_defaults(used=command)
+        declare(command)
     return top
+
+
+class _Version(argparse.Action):
+    """As argparse's own, but looks for the version when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        sys.stdout.write(f"spanhouse {spanhouse_version()}\n")
+        parser.exit()
 
 
 def _configured(command: argparse.ArgumentParser) -> None:
@@ -99,6 +122,7 @@ def _dead_letter(command: argparse.ArgumentParser) -> None:
         action.add_argument("ids", nargs="*", metavar="ID")
         action.add_argument("--all", action="store_true", help="every entry")
     for action in (listed, shown, retried, dropped):
+        action.set_defaults(used=action)
         _configured(action)
 
 
@@ -115,6 +139,7 @@ def _schema(command: argparse.ArgumentParser) -> None:
 def _sampling(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     rehearsed = actions.add_parser("dry-run", help="say what would be kept of stored OTLP requests; nothing is sent or stored")
+    rehearsed.set_defaults(used=rehearsed)
     rehearsed.add_argument("files", nargs="+", type=Path, metavar="TRACES", help="OTLP trace requests, as of replay")
     rehearsed.add_argument("--explain", metavar="TRACE_ID", help="tell what was decided about this trace, and who was for it")
     rehearsed.add_argument("--against", type=Path, metavar="FILE", help="another configuration, and what it would do otherwise")
@@ -152,14 +177,14 @@ _COMMANDS: Final[tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError("must be greater than 0")
-    return value
+    with suppress(ValueError):
+        if 0 < (value := float(text)) < float("inf"):
+            return value
+    raise argparse.ArgumentTypeError(f"must be a number greater than 0, found {text!r}")
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    with suppress(ValueError):
+        if (value := int(text)) >= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, found {text!r}")

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvloop
 
-from collector.cli import FAILED, OK, UserError
+from collector.cli import FAILED, OK, UserError, spanhouse_version
 from collector.commands.configuration import configuration
-from collector.commands.version import spanhouse_version
 from collector.embedded.database import EmbeddedDatabase, embedded_exporter, new_password, with_owner
 from collector.embedded.process import EmbeddedStartError
 from collector.journal.directory import JournalError

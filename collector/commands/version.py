@@ -8,12 +8,9 @@ import sys
 from importlib import metadata
 from typing import Final
 
+from collector.cli import OK, spanhouse_version
+
 _PARTS: Final = ("grpcio", "aiohttp", "numba", "numpy", "chdb-core", "opentelemetry-proto")
-
-
-def spanhouse_version() -> str:
-    """The version of this installation."""
-    return metadata.version("spanhouse")
 
 
 def execute(_: argparse.Namespace) -> int:
@@ -25,4 +22,4 @@ def execute(_: argparse.Namespace) -> int:
         except metadata.PackageNotFoundError:
             lines.append(f"{part} is not installed")
     sys.stdout.write("\n".join(lines) + "\n")
-    return 0
+    return OK

@@ -89,6 +89,47 @@ def test_wrong_usage_ends_with_status_2(arguments: list[str], capsys: pytest.Cap
     assert "usage: spanhouse" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command", "unknown"),
+    [
+        (["run", "--confg", "x.yaml"], "run", "--confg x.yaml"),
+        (["validate", "x.yaml"], "validate", "x.yaml"),
+        (["dead-letter", "list", "--al"], "dead-letter list", "--al"),
+        (["sampling", "dry-run", "x.pb", "--explian=1"], "sampling dry-run", "--explian=1"),
+    ],
+)
+def test_an_unknown_option_is_told_with_the_usage_of_its_command(
+    arguments: list[str], command: str, unknown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    told = capsys.readouterr().err
+    assert told.startswith(f"usage: spanhouse {command} [-h]")
+    assert f"spanhouse {command}: error: unrecognized arguments: {unknown}" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--rate", "fast"], "argument --rate: must be a number greater than 0, found 'fast'"),
+        (["replay", "x.pb", "--concurrency", "1.5"], "argument --concurrency: must be a whole number of at least 1, found '1.5'"),
+    ],
+)
+def test_a_value_that_is_no_number_is_told_with_what_would_be_right(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert told in capsys.readouterr().err
+
+
+def test_the_version_is_an_option_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("spanhouse ")
+
+
 def test_help_loads_no_command() -> None:
     script = "import sys; from collector.cli import parser; parser().format_help(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
