@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, Field
 from config.section import Section
 from config.values import Duration, PositiveCount
 
-LogLevel = Annotated[
-    Literal["debug", "info", "warn", "error"],
-    BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value),
-]
+_AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+
+LogLevel = Annotated[Literal["debug", "info", "warn", "error"], _AnyCase]
+MetricsLevel = Annotated[Literal["none", "basic", "normal", "detailed"], _AnyCase]
 
 _SPANS_ONLY = "spanhouse takes spans only"
 
@@ -64,8 +64,8 @@ class Logs(Section):
 class Metrics(Section):
     """The daemon's own metrics, at `/metrics` on the endpoint of the query extension."""
 
-    level: Literal["none", "normal"] = "normal"
-    """`normal` serves them, `none` does not."""
+    level: MetricsLevel = "normal"
+    """`none` serves no metrics. `basic`, `normal` and `detailed` serve all that there are: none of them costs much."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "address": "metrics are at /metrics on the endpoint of the query extension",

@@ -174,6 +174,13 @@ def test_words_that_older_yaml_took_for_something_else_are_text(word: str) -> No
     assert with_server(f"username: {word}").exporters["clickhouse"].username == word
 
 
+@pytest.mark.parametrize("level", ["none", "basic", "normal", "detailed", "Detailed"])
+def test_metrics_have_the_levels_that_the_collector_knows(level: str) -> None:
+    service = USES.replace("}}}\n", f"}}}}, telemetry: {{metrics: {{level: {level}}}}}}}\n")
+    config = read(f"{GRPC_ONLY}exporters: {{clickhouse: }}\n{service}")
+    assert config.service.telemetry.metrics.level == level.lower()
+
+
 def test_aliases_and_merge_keys_are_followed_and_own_keys_win() -> None:
     config = read(
         "receivers:\n"
