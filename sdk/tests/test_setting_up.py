@@ -154,32 +154,29 @@ def test_where_no_thread_can_be_started_what_is_known_holds() -> None:
     assert log.count("no thread can be started") == 1
 
 
-@pytest.mark.parametrize(
-    "application",
-    [
-        "from fastapi import FastAPI; app = FastAPI()",
-        # It knows of no lifespan.
-        "import django.conf, django.core.asgi; django.conf.settings.configure(); app = django.core.asgi.get_asgi_application()",
-    ],
-    ids=["fastapi", "django"],
-)
-def test_what_is_left_is_sent_before_uvicorn_ends_by_a_signal(application: str) -> None:
-    program = """
-    import os, signal
-    import spanhouse_sdk, uvicorn
-    from opentelemetry import trace
-    from opentelemetry.sdk.trace.export import ConsoleSpanExporter
-    from spanhouse_sdk.asgi import TraceMiddleware
-    spanhouse_sdk.setup("cart", instrument=False, exporter=ConsoleSpanExporter(formatter=lambda span: span.name))
-    class Server(uvicorn.Server):
-        async def main_loop(self):
-            os.kill(os.getpid(), signal.SIGTERM)
-            await super().main_loop()
-    trace.get_tracer("t").start_span("the last").end()
-    Server(uvicorn.Config(TraceMiddleware(app), port=0)).run()
-    """
+UVICORN_ENDED_BY_A_SIGNAL = """
+import os, signal, threading
+import spanhouse_sdk, uvicorn
+from opentelemetry import trace
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter
+from spanhouse_sdk.asgi import TraceMiddleware
+class Hanging(ConsoleSpanExporter):
+    def export(self, spans):
+        threading.Event().wait()
+spanhouse_sdk.setup("cart", instrument=False, exporter=EXPORTER(formatter=lambda span: span.name))
+class Server(uvicorn.Server):
+    async def main_loop(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await super().main_loop()
+trace.get_tracer("t").start_span("the last").end()
+Server(uvicorn.Config(TraceMiddleware(app), port=0)).run()
+"""
+FASTAPI = "from fastapi import FastAPI; app = FastAPI()"
+
+
+def ended_by_a_signal(application: str, exporter: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-c", application + textwrap.dedent(program)],
+        [sys.executable, "-c", application + UVICORN_ENDED_BY_A_SIGNAL.replace("EXPORTER", exporter)],
         env={**os.environ, "SPANHOUSE_ENDPOINT": "http://127.0.0.1:1"},
         capture_output=True,
         text=True,
@@ -187,7 +184,24 @@ def test_what_is_left_is_sent_before_uvicorn_ends_by_a_signal(application: str) 
         check=False,
     )
     assert done.returncode == -signal.SIGTERM
-    assert "the last" in done.stdout
+    return done
+
+
+@pytest.mark.parametrize(
+    "application",
+    [
+        FASTAPI,
+        # It knows of no lifespan.
+        "import django.conf, django.core.asgi; django.conf.settings.configure(); app = django.core.asgi.get_asgi_application()",
+    ],
+    ids=["fastapi", "django"],
+)
+def test_what_is_left_is_sent_before_uvicorn_ends_by_a_signal(application: str) -> None:
+    assert "the last" in ended_by_a_signal(application, "ConsoleSpanExporter").stdout
+
+
+def test_a_collector_that_never_answers_does_not_keep_uvicorn_from_ending() -> None:
+    assert "spans of the last seconds may be lost" in ended_by_a_signal(FASTAPI, "Hanging").stderr
 
 
 def test_what_is_left_is_given_up_in_the_end_when_one_batch_has_failed() -> None:

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 _log = logging.getLogger("spanhouse_sdk")
-_AT_MOST_S: Final = 10.0
-"""As one attempt takes by default."""
+_AT_MOST_S: Final = 3.0
+"""A collector that is there answers in milliseconds. Without one, each reload while somebody develops waits for this."""
 
 
 class PromptlyEndingProcessor(BatchSpanProcessor):
@@ -75,7 +75,7 @@ class _GivingUp(SpanExporter):
 def send_what_is_left() -> None:
     """Send the spans that wait to be sent; for servers that end in a way that leaves nothing of Python's to be done at exit.
 
-    It takes ten seconds at most. What makes spans goes on: in tests, an application ends many times.
+    It takes three seconds at most. What makes spans goes on: in tests, an application ends many times.
     """
     flush = getattr(trace.get_tracer_provider(), "force_flush", None)
     if flush is None:
