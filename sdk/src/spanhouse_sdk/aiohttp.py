@@ -1,8 +1,4 @@
-"""For servers of aiohttp, what the middlewares for ASGI and WSGI do for others.
-
-app = web.Application()
-spanhouse_sdk.aiohttp.trace_requests(app)
-"""
+"""For servers of aiohttp, what the middlewares for ASGI and WSGI do for others: `trace_requests(app)`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A middleware for ASGI: FastAPI, Starlette, Quart and others.
 
-    app.add_middleware(spanhouse_sdk.asgi.TraceMiddleware)
+    app.add_middleware(TraceMiddleware)
 
 Answers tell their trace in X-Trace-ID and X-Span-ID, and where failures are let in, requests fail by the failure rules. When the
 application ends, spans that wait are sent.

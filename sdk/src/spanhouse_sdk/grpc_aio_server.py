@@ -1,6 +1,6 @@
-"""An interceptor for servers of `grpc.aio`: it does what that for servers with threads does.
+"""An interceptor for servers of `grpc.aio`: `grpc.aio.server(interceptors=[AioServerInterceptor()])`.
 
-grpc.aio.server(interceptors=[AioServerInterceptor()])
+It does what that for servers with threads does.
 """
 
 from __future__ import annotations

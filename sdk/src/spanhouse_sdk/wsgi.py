@@ -1,6 +1,6 @@
 """A middleware for WSGI: Flask, Django and others.
 
-    app.wsgi_app = spanhouse_sdk.wsgi.TraceMiddleware(app.wsgi_app)
+    app.wsgi_app = TraceMiddleware(app.wsgi_app)
 
 It does what that for ASGI does.
 """
