@@ -106,7 +106,7 @@ async def run(url: str, count: int, minutes: int, missed: int, workspaces: int) 
         evaluator = Evaluator(SpanStore(client), AlertLog(client, schema), book, 0, Telemetry("bench", clock), clock)
         began_s, cpu_s = time.monotonic(), time.process_time()
         await book.look()
-        await evaluator.load()
+        await evaluator.recorder.load()
         print(f"{len(book.rules):,} rules in {len(book.batches)} batches of {workspaces} workspaces")
         print(f"read once: {time.process_time() - cpu_s:.2f} s of CPU, in {time.monotonic() - began_s:.2f} s")
         print(f"{'minute':<12}{'collector':>12}{'of a core':>12}{'ClickHouse':>12}{'took':>9}{'active':>9}")
@@ -124,7 +124,7 @@ async def run(url: str, count: int, minutes: int, missed: int, workspaces: int) 
             spent, stored = time.process_time() - cpu_s, children_cpu_seconds() - store_s
             print(
                 f"{number + 1:<12}{spent:>10.2f} s{spent / 60:>12.1%}{stored:>10.2f} s{time.monotonic() - began_s:>7.2f} s"
-                f"{evaluator.alerts.active:>9}"
+                f"{evaluator.recorder.alerts.active:>9}"
             )
         for _ in range(missed + 1):
             await pass_minute()

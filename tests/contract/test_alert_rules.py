@@ -332,7 +332,7 @@ async def test_a_rule_that_reads_too_much_fails_alone_and_changes_nothing(shop: 
         await collector.evaluator.evaluate_safely(batch, end)
     assert [collector.telemetry.value(metrics.ALERT_FAILURES, reason) for reason in ("too_many_rows", "internal_error")] == [1, 0]
     assert collector.telemetry.value(metrics.ALERT_EVALUATIONS) == 3
-    assert collector.evaluator.alerts.active == 2
+    assert collector.evaluator.recorder.alerts.active == 2
     monkeypatch.setattr("collector.monitor.alerts.measuring.MOST_GROUPS", 0)
     (of_rates,) = [batch for batch in collector.book.batches if batch.where is None]
     await collector.evaluator.evaluate_safely(of_rates, end)

@@ -116,7 +116,7 @@ async def test_who_acknowledges_and_resolves_is_told_to_others_and_wins_over_nob
     await shop.rules.delete(stored, "ann")
     await collector.minute()
     assert shop.inbox.whats[6:] == ["resolved"]
-    assert collector.evaluator.alerts.all_open() == []
+    assert collector.evaluator.recorder.alerts.all_open() == []
 
 
 async def test_a_collector_takes_over_when_the_holder_stops_and_not_before(shop: Shop) -> None:
@@ -159,9 +159,9 @@ async def test_what_happened_long_ago_is_forgotten_but_for_what_is_still_open(sh
     # The last entry stays too: places in the order are never given anew.
     await until(lambda: is_so(left(), [("stock", "active"), ("cart", "resolved")]))
     await collector.minute()
-    assert (await collector.log.latest(shop.now))[0] == collector.evaluator.alerts.head
-    await collector.evaluator.load()
-    assert [each.group for each in collector.evaluator.alerts.all_open()] == [{"service": "stock"}]
+    assert (await collector.log.latest(shop.now))[0] == collector.evaluator.recorder.alerts.head
+    await collector.evaluator.recorder.load()
+    assert [each.group for each in collector.evaluator.recorder.alerts.all_open()] == [{"service": "stock"}]
 
 
 async def test_what_cannot_be_forgotten_is_told_of_and_tried_again_later(shop: Shop) -> None:

@@ -148,7 +148,7 @@ class Collector:
 
     async def open(self) -> Collector:
         await self.book.look()
-        await self.evaluator.load()
+        await self.evaluator.recorder.load()
         return self
 
     async def minute(self, minutes: int = 1) -> None:

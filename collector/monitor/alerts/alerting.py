@@ -71,7 +71,7 @@ class Alerting:
         self._looked_s = -math.inf
         self.is_quiet = False
         self.looks = 0
-        telemetry.read(metrics.ALERTS_ACTIVE, (), lambda: self._evaluator.alerts.active if self._evaluator else 0)
+        telemetry.read(metrics.ALERTS_ACTIVE, (), lambda: self._evaluator.recorder.alerts.active if self._evaluator else 0)
 
     async def __aenter__(self) -> Self:
         """Begin to watch."""
@@ -131,7 +131,7 @@ class Alerting:
             now = self._clock.now()
             head, happenings = await self._log.latest(now)
             return not happenings and not await self._log.to_send(0, head, now - OLDEST)
-        return not self._evaluator.alerts.all_open() and self._dispatcher.is_idle
+        return not self._evaluator.recorder.alerts.all_open() and self._dispatcher.is_idle
 
     async def _watch(self) -> None:
         """Evaluate and send, until the lease is lost or this is cancelled."""

@@ -2,19 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from collector import metrics
 from collector.monitor.alerts.conditions import BurnRate, Change, ErrorRate, Latency, Throughput
-from collector.monitor.alerts.planning import PlannedRule
+from collector.monitor.alerts.planning import Found, PlannedRule
 from collector.monitor.alerts.rules import COLUMNS
 from collector.query.predicates import EVERY_SPAN, FAILED, AllOf, Attribute, Comparison, Field, Predicate
 from collector.query.store import DURATION, KINDS, SpanStore, Statement, time_range
 from collector.query.wording import Wording
+from collector.spaced_log import SpacedLog
+from collector.telemetry import Telemetry
+from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
+from exporters.clickhouse.errors import export_error
 
 MOST: Final = 3
 """Traces of one group of spans."""
+_SERIES: Final = 3
+"""Of one alert, for which traces are looked for."""
+_MOST_QUESTIONS: Final = 100
+"""That one evaluation asks, however many alerts it makes active."""
+
+TracesByAlert = Mapping[uuid.UUID, Sequence[tuple[str, ...]]]
+"""Ids of traces, hex, for each of the first series of an alert."""
+
 _FIELDS: Final[Mapping[str, Field]] = dict(zip(COLUMNS, ("service", "name", "kind"), strict=True))
+
+
+class Exemplars:
+    """Looks for traces of many alerts. Where they cannot be had in time there are none: people are told all the same.
+
+    Args:
+        store: of spans.
+        asking: bounds how many questions are asked at once, these and others.
+        telemetry: where failures are counted.
+        log: where they are told.
+    """
+
+    def __init__(self, store: SpanStore, asking: asyncio.Semaphore, telemetry: Telemetry, log: SpacedLog) -> None:
+        self._store = store
+        self._asking = asking
+        self._telemetry = telemetry
+        self._log = log
+
+    async def find(self, alerts: Iterable[tuple[uuid.UUID, PlannedRule, Found]], end: int) -> TracesByAlert:
+        """Traces of some of the alerts, where there are many.
+
+        Args:
+            alerts: id of each, its rule, and what that has found.
+            end: of what was measured, nanoseconds since 1970.
+        """
+        traces: dict[uuid.UUID, Sequence[tuple[str, ...]]] = {}
+        asked = 0
+        for alert_id, rule, found in alerts:
+            series = [labels for labels, verdict in found.series[:_SERIES] if verdict.seen == "breach"]
+            asked += len(series)
+            if asked > _MOST_QUESTIONS:
+                break
+            start = end - rule.settings.readings[0].length
+            traces[alert_id] = await asyncio.gather(*(self._find(rule, labels, start, end) for labels in series))
+        return traces
+
+    async def _find(self, rule: PlannedRule, labels: Mapping[str, str], start: int, end: int) -> tuple[str, ...]:
+        try:
+            async with self._asking:
+                return await find_exemplars(self._store, rule, labels, start, end)
+        except (ClickHouseError, ClickHouseUnavailable) as error:
+            reason = export_error(error).reason
+            self._telemetry.count(metrics.ALERT_FAILURES, (reason,))
+            about = {"workspace": rule.workspace, "rule": rule.settings.name}
+            self._log.warning("alert_traces_not_found", reason, **about, error=str(error))
+            return ()
 
 
 def exemplars_statement(store: SpanStore, rule: PlannedRule, labels: Mapping[str, str], start: int, end: int) -> Statement | None:
