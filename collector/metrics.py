@@ -161,46 +161,6 @@ TAIL_FAILURES: Final = Definition(
     "Spans and events for which a condition of policies could not be worked out; as internal_error traces that they failed on.",
     (*_PROCESSOR, "policy"),
 )
-# Those of the collector that holds the lease.
-ALERTS_ACTIVE: Final = Definition("spanhouse_alerts_active", "gauge", "Alerts that are active or acknowledged.")
-ALERT_EVALUATIONS: Final = Definition("spanhouse_alert_evaluations", "counter", "Evaluations of alert rules.")
-ALERT_EVALUATIONS_MISSED: Final = Definition(
-    "spanhouse_alert_evaluations_missed",
-    "counter",
-    "Groups of alert rules that were not evaluated for a minute, since the one before took too long.",
-)
-ALERT_EVALUATION_LAG_SECONDS: Final = Definition(
-    "spanhouse_alert_evaluation_lag_seconds",
-    "histogram",
-    "Seconds from when a minute could be measured until the rules that are measured together were evaluated.",
-    (),
-    (1.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0),
-)
-# Whats: fired, repeated, acknowledged, resolved, test.
-ALERT_EVENTS: Final = Definition("spanhouse_alert_events", "counter", "Events of alerts that people are to be told.", ("what",))
-# Reasons as of TRACING_CONFIGS_FAILURES, and too_many_groups.
-ALERT_FAILURES: Final = Definition(
-    "spanhouse_alert_failures", "counter", "Times that alert rules could not be read or evaluated, by reason.", ("reason",)
-)
-ALERT_DELIVERY_FAILURES: Final = Definition(
-    "spanhouse_alert_delivery_failures", "counter", "Times that an event could not be handed to channels, by reason.", ("reason",)
-)
-# Channel types: slack, email, pagerduty, webhook, alertmanager; empty for a channel that does not exist. Outcomes: delivered,
-# failed, disabled, gone.
-NOTIFICATIONS: Final = Definition(
-    "spanhouse_notifications", "counter", "Events of alerts that are done with at a channel.", ("channel_type", "outcome")
-)
-# Reasons: timeout, unreachable, connection_lost, certificate, throttled, server_error; refused, redirected, rejected, after which
-# nothing is tried again; unauthenticated and secret, which are of the collector's configuration.
-NOTIFICATION_FAILURES: Final = Definition(
-    "spanhouse_notification_failures",
-    "counter",
-    "Attempts to tell a channel of an event that failed, by reason.",
-    ("channel_type", "reason"),
-)
-NOTIFICATIONS_WAITING: Final = Definition(
-    "spanhouse_notifications_waiting", "gauge", "Events that are on their way to a channel, or wait for another attempt."
-)
 # The difference of incoming and outgoing, under the name that dashboards for the Collector ask for.
 FILTERED_SPANS: Final = Definition(
     "otelcol_processor_filter_spans_filtered", "counter", "Spans that a filter dropped.", ("filter", "exporter")
@@ -386,6 +346,46 @@ EMBEDDED_REFUSED: Final = Definition(
     ("reason",),
 )
 
+# Those of the collector that holds the lease.
+ALERTS_ACTIVE: Final = Definition("spanhouse_alerts_active", "gauge", "Alerts that are active or acknowledged.")
+ALERT_EVALUATIONS: Final = Definition("spanhouse_alert_evaluations", "counter", "Evaluations of alert rules.")
+ALERT_EVALUATIONS_MISSED: Final = Definition(
+    "spanhouse_alert_evaluations_missed",
+    "counter",
+    "Groups of alert rules that were not evaluated for a minute, since the one before took too long.",
+)
+ALERT_EVALUATION_LAG_SECONDS: Final = Definition(
+    "spanhouse_alert_evaluation_lag_seconds",
+    "histogram",
+    "Seconds from when a minute could be measured until the rules that are measured together were evaluated.",
+    buckets=(1.0, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0),
+)
+# Whats: fired, repeated, acknowledged, resolved, test.
+ALERT_EVENTS: Final = Definition("spanhouse_alert_events", "counter", "Events of alerts that people are to be told.", ("what",))
+# Reasons as of TRACING_CONFIGS_FAILURES, and too_many_groups.
+ALERT_FAILURES: Final = Definition(
+    "spanhouse_alert_failures", "counter", "Times that alert rules could not be read or evaluated, by reason.", ("reason",)
+)
+ALERT_DELIVERY_FAILURES: Final = Definition(
+    "spanhouse_alert_delivery_failures", "counter", "Times that an event could not be handed to channels, by reason.", ("reason",)
+)
+# Channel types: slack, email, pagerduty, webhook, alertmanager; empty for a channel that does not exist. Outcomes: delivered,
+# failed, disabled, gone.
+NOTIFICATIONS: Final = Definition(
+    "spanhouse_notifications", "counter", "Events of alerts that are done with at a channel.", ("channel_type", "outcome")
+)
+# Reasons: timeout, unreachable, connection_lost, certificate, throttled, server_error; refused, redirected, rejected, after which
+# nothing is tried again; unauthenticated and secret, which are of the collector's configuration.
+NOTIFICATION_FAILURES: Final = Definition(
+    "spanhouse_notification_failures",
+    "counter",
+    "Attempts to tell a channel of an event that failed, by reason.",
+    ("channel_type", "reason"),
+)
+NOTIFICATIONS_WAITING: Final = Definition(
+    "spanhouse_notifications_waiting", "gauge", "Events that are on their way to a channel, or wait for another attempt."
+)
+
 LOAD_TESTS: Final = Definition("spanhouse_load_tests", "gauge", "Load tests that this collector runs.")
 # States: completed, stopped, cancelled, interrupted, failed; and refused, where the target or a secret is not allowed.
 LOAD_TEST_RUNS: Final = Definition("spanhouse_load_test_runs", "counter", "Runs of load tests that have ended here.", ("state",))
@@ -398,12 +398,13 @@ INJECTED_FAILURES: Final = Definition(
     "Requests of load tests and saved requests that went wrong on purpose.",
     ("workspace", "service", "type"),
 )
-PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
-PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
+
 # Outcomes: success, failure.
 CONFIG_RELOADS: Final = Definition(
     "spanhouse_config_reloads", "counter", "How often the configuration was read again, by outcome.", ("outcome",)
 )
+PROCESS_CPU_SECONDS: Final = Definition("otelcol_process_cpu_seconds", "counter", "CPU time of the daemon, user and system.")
+PROCESS_RESIDENT_BYTES: Final = Definition("otelcol_process_memory_rss", "gauge", "Bytes of memory that the daemon occupies.")
 PROCESS_UPTIME_SECONDS: Final = Definition("otelcol_process_uptime", "counter", "Seconds since the daemon started.")
 BUILD_INFO: Final = Definition("spanhouse_build_info", "gauge", "Always 1; the labels tell versions.", ("version", "python"))
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from collector.cli import OK
 from collector.commands.configuration import configuration
 from config.advice import advise
 from config.document import read_document
@@ -18,4 +19,4 @@ def execute(arguments: argparse.Namespace) -> int:
     advice = advise(config, read_document(arguments.config.read_bytes(), os.environ))
     sys.stdout.write(f"{arguments.config} is valid\n")
     sys.stdout.writelines(f"{render_problem(each, str(arguments.config))} (advice)\n" for each in advice)
-    return 0
+    return OK
