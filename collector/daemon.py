@@ -19,10 +19,13 @@ from collector.access import Gates
 from collector.clock import SYSTEM, Clock
 from collector.embedded.database import EmbeddedDatabase
 from collector.health import Check, Health
+from collector.journal.journal import Journal
 from collector.journaling import open_journal
 from collector.kernels import loading
 from collector.memory import spare_the_collector
+from collector.monitor.alerts.alerting import Alerting
 from collector.monitor.alerts.opening import open_alerting
+from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.opening import open_deliveries
 from collector.monitor.outgoing import outgoing
 from collector.pipeline.build import Pipeline, build
@@ -135,14 +138,8 @@ class Daemon:
                 pipeline.use(config)
 
             self._running = running = RunningConfig(self._config, self._file, use)
-            self._watch_queues(pipeline)
-            self._watch_reloads(running)
-            with_metrics = self._config.service.telemetry.metrics.level != "none"
-            checks = self._exporter_checks(pipeline, store)
-            if journal is not None:
-                checks["journal"] = journal.check
-            checks["memory_limiter"] = pipeline.entry.memory_trouble
-            health = Health(self._telemetry, checks, with_metrics=with_metrics)
+            self._watch(pipeline, running)
+            health = self._health(pipeline, store, journal)
             gates = Gates(self._config, self._clock)
             receivers = Receivers(
                 self._config, pipeline.entry, self._telemetry, pool, self._clock, gates, lambda: queue_fill(pipeline)
@@ -154,25 +151,21 @@ class Daemon:
             if sends is not None:
                 sends.watch(self._telemetry)
                 await rooms.enter_async_context(sends.load_tests)
-            deliveries = alerting = None
-            if store is not None:
-                schema = schema_settings(store.exporter)
-                deliveries = open_deliveries(self._config, store.client, schema, self._telemetry, self._clock)
-                alerting = open_alerting(self._config, store.client, schema, deliveries, self._telemetry, self._clock)
+            deliveries, alerting = self._alerting(store) if store else (None, None)
             if deliveries is not None:
                 rooms.push_async_callback(deliveries.close)
             ports = Ports(
-                store,
-                health,
-                pipeline.ledger,
-                pipeline.explainers,
-                running,
-                control,
-                gates,
-                sends,
-                deliveries,
-                self._telemetry,
-                self._clock,
+                store=store,
+                health=health,
+                accounts=pipeline.ledger,
+                explainers=pipeline.explainers,
+                running=running,
+                control=control,
+                gates=gates,
+                outgoing=sends,
+                deliveries=deliveries,
+                telemetry=self._telemetry,
+                clock=self._clock,
             )
             urls = await rooms.enter_async_context(self._serving(ports))
             kernels = await rooms.enter_async_context(loading(pool))
@@ -191,15 +184,26 @@ class Daemon:
                 _log.info("ready", **receivers.addresses(), **urls)
                 await self._until_stopped(*watched)
 
-    def _exporter_checks(self, pipeline: Pipeline, store: Store | None) -> dict[str, Check]:
-        """What readiness asks about stores, and about other exporters, as far as there are any."""
+    def _health(self, pipeline: Pipeline, store: Store | None, journal: Journal | None) -> Health:
+        """What tells whether the daemon is ready: by the parts that it has."""
         stores = self._config.stores.keys()
         checks: dict[str, Check] = {}
         if store is not None:
             checks["clickhouse"] = lambda: store_trouble(pipeline, stores, store.client)
         if others := pipeline.exporters.keys() - stores:
             checks["exporters"] = lambda: exporter_trouble(pipeline, others)
-        return checks
+        if journal is not None:
+            checks["journal"] = journal.check
+        checks["memory_limiter"] = pipeline.entry.memory_trouble
+        return Health(self._telemetry, checks, with_metrics=self._config.service.telemetry.metrics.level != "none")
+
+    def _alerting(self, store: Store) -> tuple[Deliveries | None, Alerting | None]:
+        """What tells people, which is to be closed, and what finds out what they are told, which is yet to be entered."""
+        schema = schema_settings(store.exporter)
+        deliveries = open_deliveries(self._config, store.client, schema, self._telemetry, self._clock)
+        if deliveries is None:
+            return None, None
+        return deliveries, open_alerting(self._config, store.client, schema, deliveries, self._telemetry, self._clock)
 
     @asynccontextmanager
     async def _serving(self, ports: Ports) -> AsyncIterator[dict[str, str]]:
@@ -284,7 +288,8 @@ class Daemon:
             return self._shutdown_s
         return max(0.0, self._deadline_s - asyncio.get_running_loop().time())
 
-    def _watch_queues(self, pipeline: Pipeline) -> None:
+    def _watch(self, pipeline: Pipeline, running: RunningConfig) -> None:
+        """Let metrics tell of the parts that do not count into them."""
         for name, queue in pipeline.queues.items():
             self._watch_queue((name,), queue.statistics)
         self._telemetry.read_all(metrics.LEDGER_SPANS, pipeline.ledger.rows)
@@ -292,8 +297,6 @@ class Daemon:
         if database is not None:
             self._telemetry.read(metrics.EMBEDDED_RESTARTS, (), lambda: database.restarts)
             self._telemetry.read_all(metrics.EMBEDDED_REFUSED, lambda: database.refused)
-
-    def _watch_reloads(self, running: RunningConfig) -> None:
         self._telemetry.read(metrics.CONFIG_RELOADS, ("success",), lambda: running.reloads)
         self._telemetry.read(metrics.CONFIG_RELOADS, ("failure",), lambda: running.failures)
 

@@ -15,9 +15,9 @@ from exporters.clickhouse.schema import SchemaSettings
 
 def open_alerting(
     config: Config,
-    client: ClickHouseClient | None,
+    client: ClickHouseClient,
     schema: SchemaSettings,
-    notifier: Notifier | None,
+    notifier: Notifier,
     telemetry: Telemetry,
     clock: Clock,
 ) -> Alerting | None:
@@ -32,7 +32,7 @@ def open_alerting(
     """
     for name in config.service.extensions:
         settings = config.extensions[name]
-        if isinstance(settings, AlertingExtension) and client is not None and notifier is not None:
+        if isinstance(settings, AlertingExtension):
             store = SpanStore(client, f"{schema.database}.{schema.spans_table}")
             return Alerting(store, schema, int(settings.evaluation_delay), notifier, telemetry, clock)
     return None
