@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -64,10 +64,13 @@ class DeadLetters:
         exporter: id of the exporter.
         max_bytes: the most that all of them take.
         now: nanoseconds since 1970.
+
+    Attributes:
+        directory: of this exporter.
     """
 
     def __init__(self, directory: Path, exporter: str, max_bytes: int, now: Callable[[], int] = time.time_ns) -> None:
-        self._directory = directory / file_name(exporter)
+        self.directory = directory / file_name(exporter)
         # Its name before each exporter had one of its own: entries of others may be there, too.
         self._former = directory / re.sub(r"[^\w.-]", "_", exporter)
         self._exporter = exporter
@@ -103,7 +106,7 @@ class DeadLetters:
             workspace = batch.workspaces[index]
             spans = batch.select(workspace_of_span == index)
             entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
-            path = self._directory / _file(entry.id)
+            path = self.directory / _file(entry.id)
             if not path.exists() and self._former_entry(entry.id) is None:
                 yield path, orjson.dumps(asdict(entry)) + b"\n" + encode_request(spans)
 
@@ -116,7 +119,11 @@ class DeadLetters:
         self._bytes += size
 
     def entries(self) -> Iterator[Entry]:
-        """All entries, the oldest first. A file that is none is passed over."""
+        """All entries, the oldest first. A file that is none is passed over.
+
+        Raises:
+            OSError: what there is cannot be read, as by another user than the daemon's.
+        """
         found = filter(None, map(_read, self._paths()))
         yield from sorted(found, key=lambda entry: (entry.time_unix_nano, entry.id))
 
@@ -150,32 +157,36 @@ class DeadLetters:
 
     def _path(self, entry_id: str) -> Path:
         """Where an entry is, or would be."""
-        return self._former_entry(entry_id) or self._directory / _file(entry_id)
+        return self._former_entry(entry_id) or self.directory / _file(entry_id)
 
     def _former_entry(self, entry_id: str) -> Path | None:
         """Where an entry of this exporter is under its directory's former name; None where it is not there."""
         path = self._former / _file(entry_id)
-        return path if self._former != self._directory and self._is_own(path) else None
+        return path if self._former != self.directory and self._is_own(path) else None
 
     def _is_own(self, path: Path) -> bool:
-        entry = _read(path)
+        try:
+            entry = _read(path)
+        except OSError:
+            # Somebody else's, or nobody's: it keeps no spans of ours from being set aside.
+            return False
         return entry is not None and entry.exporter == self._exporter
 
     def _paths(self) -> Iterator[Path]:
-        yield from self._directory.glob(f"*{_ENTRY}")
-        if self._former != self._directory:
-            yield from filter(self._is_own, self._former.glob(f"*{_ENTRY}"))
+        yield from _entries_in(self.directory)
+        if self._former != self.directory:
+            yield from filter(self._is_own, _entries_in(self._former))
 
     def _write(self, path: Path, content: bytes) -> None:
         """Write a file that outlasts a power cut, under its name only once it is whole."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = _unfinished(path)
         with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         unfinished.rename(path)
-        sync_directory(self._directory)
+        sync_directory(self.directory)
 
 
 def _file(entry_id: str) -> str:
@@ -183,12 +194,19 @@ def _file(entry_id: str) -> str:
     return f"{entry_id}{_ENTRY}"
 
 
+def _entries_in(directory: Path) -> Iterator[Path]:
+    """Files of entries; none where there is no directory yet. Raises OSError."""
+    with suppress(FileNotFoundError):
+        # A pattern would find nothing, too, in a directory that may not be read.
+        yield from (path for path in directory.iterdir() if path.name.endswith(_ENTRY))
+
+
 def _read(path: Path) -> Entry | None:
-    """What a file says of its spans; None where it is no entry."""
+    """What a file says of its spans; None where it is no entry, or is gone. Raises OSError."""
     try:
         with path.open("rb") as file:
             return Entry(**orjson.loads(file.readline()))
-    except (OSError, ValueError, TypeError):
+    except (FileNotFoundError, IsADirectoryError, ValueError, TypeError):
         return None
 
 

@@ -28,10 +28,13 @@ def execute(arguments: argparse.Namespace) -> int:
     config = configuration(arguments.config)
     names = config.service.pipelines.traces.exporters
     places = [kept for name in names if (kept := dead_letters(name, config.exporters[name]))]
-    found = [(place, entry) for place in places for entry in place.entries()]
+    try:
+        found = [(place, entry) for place in places for entry in place.entries()]
+    except OSError as error:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}; ask as the user that the daemon runs as") from error
     match arguments.action:
         case "list":
-            return _list([entry for _, entry in found])
+            return _list([entry for _, entry in found], places)
         case "show":
             (chosen,) = _chosen(found, [arguments.id], everything=False)
             return _show(*chosen, protobuf=arguments.protobuf)
@@ -54,9 +57,11 @@ def _chosen(
     return list(by_id.values()) if everything else [by_id[each] for each in ids]
 
 
-def _list(entries: Sequence[Entry]) -> int:
+def _list(entries: Sequence[Entry], places: Sequence[DeadLetters]) -> int:
     if not entries:
-        sys.stdout.write("no spans are set aside\n")
+        # The daemon may have been started elsewhere, and mean another directory by the same name.
+        where = " and ".join(str(place.directory.absolute()) for place in places)
+        sys.stdout.write(f"no spans are set aside in {where}\n" if where else "no exporter sets spans aside\n")
     for entry in entries:
         sys.stdout.write(
             f"{entry.id}  {_when(entry)}  {entry.exporter}  {entry.workspace}  {entry.spans} spans  {entry.reason}\n"

@@ -54,16 +54,18 @@ def files_of(path: Path) -> list[Path]:
     Raises:
         UserError: there is no such file, or none in the directory.
     """
-    if path.is_dir():
+    try:
         files = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
-        if not files:
-            raise UserError(f"{path} holds no OTLP file; their names end in {', '.join(SUFFIXES)}")
-        return files
-    if not path.exists():
-        raise UserError(f"{path} does not exist")
-    if not path.name.endswith(SUFFIXES):
-        raise UserError(f"{path} is not known to be OTLP; rename it so that it ends in one of {', '.join(SUFFIXES)}")
-    return [path]
+    except NotADirectoryError:
+        if path.name.endswith(SUFFIXES):
+            return [path]
+        remedy = f"rename it so that it ends in one of {', '.join(SUFFIXES)}"
+        raise UserError(f"{path} is not known to be OTLP; {remedy}") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if not files:
+        raise UserError(f"{path} holds no OTLP file; their names end in {', '.join(SUFFIXES)}")
+    return files
 
 
 def requests_of(files: Iterable[Path], *, move_to_now: bool) -> Iterator[Request]:
@@ -92,7 +94,8 @@ def _messages(file: Path) -> Iterator[tuple[bytes, ExportTraceServiceRequest]]:
             for body in _bodies(file.name.removesuffix(".gz"), content):
                 yield body, ExportTraceServiceRequest.FromString(body)
     except (OSError, EOFError, zlib.error, DecodeError, MalformedRequest, TooLarge) as error:
-        raise UserError(f"{file} cannot be read as an OTLP trace request: {error}") from error
+        what = getattr(error, "strerror", None) or error
+        raise UserError(f"{file} cannot be read as an OTLP trace request: {what}") from error
 
 
 def _bodies(name: str, content: BufferedIOBase) -> Iterator[bytes]:

@@ -103,4 +103,4 @@ def test_bad_spans_are_set_aside_and_come_in_once_the_store_takes_them(
     retried = dead_letter(daemon, "retry", "--all", "--endpoint", f"127.0.0.1:{daemon.ports.grpc}")
     assert (retried.returncode, retried.stdout) == (0, f"{len(BAD) - 1} spans sent, 0 still set aside\n"), retried.stderr
     eventually(lambda: stored() == SPANS - 1, "the spans that were sent again")
-    assert dead_letter(daemon, "list").stdout == "no spans are set aside\n"
+    assert dead_letter(daemon, "list").stdout.startswith("no spans are set aside in ")

@@ -55,6 +55,24 @@ def test_a_file_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) ->
     assert "nowhere.yaml: cannot be read: No such file or directory" in capsys.readouterr().err
 
 
+def test_dead_letters_that_cannot_be_read_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    letters = tmp_path / "letters"
+    file = tmp_path / "collector.yaml"
+    file.write_text((ROOT / "collector.yaml").read_text().replace("database: otel", f"dead_letters: {{directory: {letters}}}"))
+    assert main(["dead-letter", "list", "-c", str(file)]) == 0
+    assert capsys.readouterr().out == f"no spans are set aside in {letters / 'clickhouse'}\n"
+    letters.mkdir()
+    (letters / "clickhouse").touch()
+    assert main(["dead-letter", "list", "-c", str(file)]) == 1
+    assert f"{letters / 'clickhouse'} cannot be read: Not a directory; " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["nowhere.pb", "x" * 300], ids=["missing", "too long"])
+def test_a_file_to_replay_that_cannot_be_read_is_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", name]) == 1
+    assert capsys.readouterr().err.startswith(f"spanhouse replay: {name} cannot be read: ")
+
+
 def test_the_schema_is_complete_sql_with_its_comments(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "-c", str(ROOT / "collector.yaml")]) == 0
     sql = capsys.readouterr().out

@@ -132,6 +132,17 @@ def test_files_that_are_no_entries_are_passed_over(tmp_path: Path) -> None:
     assert [entry.spans for entry in letters.entries()] == [1]
 
 
+def test_a_directory_that_cannot_be_read_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    letters = letters_in(tmp_path)
+    assert list(letters.entries()) == []
+    letters.add(numbered(1), "batch-1", ERROR)
+    (directory,) = tmp_path.iterdir()
+    directory.rename(tmp_path / "elsewhere")
+    directory.write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        list(letters.entries())
+
+
 def test_only_the_owner_may_read_them(tmp_path: Path) -> None:
     letters_in(tmp_path).add(numbered(1), "batch-1", ERROR)
     (directory,) = tmp_path.iterdir()
