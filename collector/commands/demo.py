@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import random
@@ -13,12 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import grpc
-
 from collector.cli import OK, UserError
+from collector.replay.senders import knock
 from collector.replay.target import Target
 
-_CONNECT_TIMEOUT_S: Final = 5.0
 _LONGEST_VISIT_NS: Final = 5_000_000_000
 """Visits are told as if they had begun so long ago, so that none ends in the future."""
 
@@ -34,7 +33,7 @@ def execute(arguments: argparse.Namespace) -> int:
     except ImportError as error:
         raise UserError(f"the OpenTelemetry SDK is not installed ({error.name}); run: pip install 'spanhouse[demo]'") from error
     target = Target.of(arguments.endpoint, os.environ)
-    _require_receiver(target)
+    asyncio.run(knock(target, "grpc"))
     # The exporter reads certificates and headers from the environment itself.
     exporter = {"endpoint": arguments.endpoint, "insecure": not target.encrypted}
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
@@ -60,18 +59,3 @@ def _play(visit: Callable[[int], None], rate: float, duration_s: float | None, s
         visit(time.time_ns() - _LONGEST_VISIT_NS)
         visits += 1
     return visits
-
-
-def _require_receiver(target: Target) -> None:
-    if target.encrypted:
-        opened = grpc.secure_channel(target.address, target.grpc_credentials())
-    else:
-        opened = grpc.insecure_channel(target.address)
-    with opened as channel:
-        try:
-            grpc.channel_ready_future(channel).result(_CONNECT_TIMEOUT_S)
-        except grpc.FutureTimeoutError:
-            raise UserError(
-                f"nobody takes OTLP over gRPC at {target.address}; "
-                "start one with `spanhouse run`, or name another with --endpoint"
-            ) from None

@@ -33,6 +33,8 @@ _Migrate = Callable[[ClickHouseClient, SchemaSettings], Awaitable[Plan]]
 def execute(arguments: argparse.Namespace) -> int:
     """Print the statements of every exporter of the pipeline; those that are missing on its server; or run these."""
     config = configuration(arguments.config)
+    if not config.stores:
+        raise UserError(f"there are no tables, as no exporter in the pipeline of {arguments.config} stores in ClickHouse")
     if arguments.action is None:
         for exporter in config.stores.values():
             for statement in statements(schema_settings(exporter)):

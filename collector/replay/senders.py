@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -82,11 +83,11 @@ async def connect(
     that the standard variables of OTLP exporters name, and these headers, whose names are in lower case.
 
     Raises:
-        UserError: nobody answers there, or in the other protocol alone, or a certificate cannot be used.
+        UserError: as of `knock`.
     """
-    default = "localhost:4317" if protocol == "grpc" else "localhost:4318"
+    default, other = ("localhost:4317", "http") if protocol == "grpc" else ("localhost:4318", "grpc")
     target = Target.of(endpoint or default, os.environ).adding(headers)
-    await _knock(target, protocol)
+    await knock(target, protocol, otherwise=f"give --protocol {other}, or the port of the other")
     with ThreadPoolExecutor(1) as executor:
         transport = _grpc(target, executor) if protocol == "grpc" else _http(target)
         try:
@@ -111,13 +112,26 @@ def _url(target: Target) -> str:
     return url if url.count("/") > 2 else f"{url}/v1/traces"
 
 
-async def _knock(target: Target, protocol: str) -> None:
-    """Make sure that somebody is there, since nobody wants to wait a minute to hear of a mistake in the endpoint."""
+async def knock(target: Target, protocol: str, *, otherwise: str = "give the port of the other") -> None:
+    """Make sure that somebody is there, since nobody wants to wait a minute to hear of a mistake in the endpoint.
+
+    Args:
+        otherwise: what to do where the other protocol is spoken.
+
+    Raises:
+        UserError: nobody answers there, or in the other protocol alone, or a certificate cannot be used.
+    """
     context = target.ssl_context() if target.encrypted else None
     try:
         address = URL(_url(target))
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+    except ssl.SSLCertVerificationError as error:
+        remedy = "name the file with its authority in OTEL_EXPORTER_OTLP_CERTIFICATE"
+        raise UserError(f"the certificate of {target.address} is not accepted: {error.verify_message}; {remedy}") from None
+    except ssl.SSLError:
+        remedy = "correct the port, or begin the endpoint with http:// to send unencrypted"
+        raise UserError(f"{target.address} does not speak TLS; {remedy}") from None
     except (OSError, TimeoutError, ValueError):
         remedy = "start one with `spanhouse run`, or name another with --endpoint"
         raise UserError(f"nobody takes OTLP over {protocol} at {target.address}; {remedy}") from None
@@ -127,8 +141,7 @@ async def _knock(target: Target, protocol: str) -> None:
     finally:
         writer.close()
     if spoken and spoken != protocol:
-        remedy = f"give --protocol {spoken}, or the port of the other"
-        raise UserError(f"{target.address} takes {_SPEECH[spoken]}, not {_SPEECH[protocol]}; {remedy}")
+        raise UserError(f"{target.address} takes {_SPEECH[spoken]}, not {_SPEECH[protocol]}; {otherwise}")
 
 
 async def _spoken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: str) -> str:

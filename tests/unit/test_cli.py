@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import socket
+import ssl
 import subprocess
 import sys
 from contextlib import suppress
@@ -19,7 +21,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector.cli import UserError, main, parser
 from collector.replay import pieces
 from collector.replay.files import files_of, requests_of
+from collector.replay.senders import connect
 from exporters.clickhouse.schema import TEMPLATES
+from tests.support.certificates import Authority
 from tests.support.messages import canonical_spans
 from tests.support.otlp_json import to_json
 from tests.support.requests import EPOCH, every_value_request, tree_request
@@ -171,6 +175,35 @@ def test_replay_without_a_receiver_is_one_clear_line(protocol: str, tmp_path: Pa
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"spanhouse replay: nobody takes OTLP over {protocol} at {endpoint}; ")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+async def test_what_is_wrong_with_encryption_is_told_as_such(protocol: str, tmp_path: Path) -> None:
+    def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    identity = Authority(tmp_path).issue("127.0.0.1")
+    of_nobody_known = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    of_nobody_known.load_cert_chain(identity.cert_file, identity.key_file)
+    remedies = {of_nobody_known: "not accepted: .* in OTEL_EXPORTER_OTLP_CERTIFICATE$", None: "does not speak TLS; .*http://"}
+    for encryption, told in remedies.items():
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=encryption) as server:
+            port = server.sockets[0].getsockname()[1]
+            with pytest.raises(UserError, match=told):
+                async with connect(protocol, f"https://127.0.0.1:{port}"):
+                    pass
+
+
+def test_the_schema_of_a_pipeline_without_clickhouse_is_told_to_be_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "collector.yaml"
+    parts = "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {debug: }\n"
+    file.write_text(f"{parts}service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [debug]}}}}}}\n")
+    for action in ([], ["plan"], ["apply"]):
+        assert main(["schema", *action, "-c", str(file)]) == 1
+        assert "no exporter" in capsys.readouterr().err
 
 
 def test_replay_takes_every_form_of_file_and_directories(tmp_path: Path) -> None:
