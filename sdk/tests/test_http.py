@@ -265,11 +265,23 @@ def test_threads_of_starlette_have_the_context(spans: Callable[[], list[Any]]) -
     assert client("fastapi").get("/sync", headers=XTRACE).json() == TRACE
 
 
-def test_a_span_of_ours_has_the_name_of_its_route(spans: Callable[[], list[Any]]) -> None:
-    client("starlette").get("/cart/7")
+@pytest.mark.parametrize(
+    ("kind", "route"),
+    [("starlette", "/cart/{number}"), ("flask", "/cart/<int:number>"), ("flask+opentelemetry", "/cart/<int:number>")],
+)
+def test_a_span_of_ours_has_the_name_of_its_route(kind: str, route: str, spans: Callable[[], list[Any]]) -> None:
+    client(kind).get("/cart/7")
     (span,) = [span for span in spans() if span.kind is SpanKind.SERVER]
-    assert span.name == "GET /cart/{number}"
+    assert span.name == f"GET {route}"
+    assert dict(span.attributes)["http.route"] == route
     assert dict(span.attributes)["http.response.status_code"] == 200
+
+
+@pytest.mark.parametrize("kind", ["starlette", "flask"])
+def test_a_span_of_a_request_without_a_route_has_the_name_of_its_method(kind: str, spans: Callable[[], list[Any]]) -> None:
+    assert client(kind).get("/nowhere").status_code == 404
+    (span,) = [span for span in spans() if span.kind is SpanKind.SERVER]
+    assert span.name == "GET"
 
 
 @contextmanager

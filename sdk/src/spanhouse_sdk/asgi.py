@@ -53,7 +53,7 @@ class TraceMiddleware:
                 headers = list(message.get("headers", ()))
                 message["headers"] = headers if are_told(headers) else headers + added
                 if serving.is_own:
-                    _tell_route(serving, method, scope)
+                    serving.routed(getattr(scope.get("route"), "path", None))
                     serving.answered(message.get("status", 101))
             await send(message)
 
@@ -102,15 +102,6 @@ async def _fail(injection: Injection, scope: Scope, send: Send) -> None:
     # A server closes the connection of an answer whose promised body does not come.
     if injection.failure.type != "reset":
         await send({"type": "http.response.body", "body": body})
-
-
-def _tell_route(serving: Serving, method: str, scope: Scope) -> None:
-    """Name a span of ours by its route, which is known once the application has found it, unless somebody has named it better."""
-    route = getattr(scope.get("route"), "path", None)
-    if isinstance(route, str):
-        if getattr(serving.span, "name", "") == method:
-            serving.span.update_name(f"{method} {route}")
-        serving.span.set_attribute("http.route", route)
 
 
 def _headers(scope: Scope) -> dict[str, list[str]]:

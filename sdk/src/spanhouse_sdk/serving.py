@@ -92,6 +92,17 @@ class Serving:
         finally:
             context.detach(token)
 
+    def routed(self, route: object) -> None:
+        """Note the route, once the application has found it, and name the span by it, unless somebody has named it better.
+
+        Args:
+            route: such as `/cart/{number}`; what is no text is none.
+        """
+        if self.is_own and isinstance(route, str):
+            if getattr(self.span, "name", "") == self._name:
+                self.span.update_name(f"{self._name} {route}")
+            self.span.set_attribute("http.route", route)
+
     def answered(self, status: int) -> None:
         """Note the status of HTTP that was answered."""
         if self.is_own:

@@ -43,6 +43,8 @@ class TraceMiddleware:
             # What is no status is for the server to refuse.
             if status[:3].isdecimal():
                 serving.answered(int(status[:3]))
+            # Where Flask leaves its request; others tell nobody outside which route they have found.
+            serving.routed(getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", None))
             return start_response(status, with_new(headers, serving.response_headers()), *error)
 
         injection = serving.injection(path)
