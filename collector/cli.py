@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
         return command.execute(parsed)
     except UserError as error:
-        print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201  # the answer to a command
+        print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201 - the answer to a command
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -19,7 +19,7 @@ from config.model import Config
 from config.problems import ConfigError, KeyPath, key_path
 from config.service_policy import ServicePolicyProcessor
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _ORDER: Final = ("service", "pipelines", "traces", "processors")
 

@@ -93,7 +93,7 @@ class _TooMuchError(Exception):
 class _Loader(yaml.SafeLoader):
     """Composes nodes. Text is typed by the core schema of YAML 1.2, so that `on`, `no` or 1:30 stay text."""
 
-    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  # filled below, by PyYAML's own means
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - filled below, by PyYAML's own means
 
     def __init__(self, content: bytes) -> None:
         super().__init__(content)

@@ -20,7 +20,7 @@ def _read(what: str, flat: Callable[[str], Any], about: Callable[[str, Context],
         if isinstance(value, Statement):
             return value
         if not isinstance(value, str):
-            raise ValueError(f"must be a {what}, as text")  # noqa: TRY004  # what pydantic takes for a fault of the value
+            raise ValueError(f"must be a {what}, as text")  # noqa: TRY004 - what pydantic takes for a fault of the value
         if "context" not in info.data:
             return value  # the context is wrong, which has been said
         context = info.data["context"]

@@ -105,7 +105,7 @@ class TcpAddress:
         port = int(match[3])
         if port > 65_535:
             raise ValueError("must have a port from 0 to 65535")
-        return cls(match[1] or match[2] or "0.0.0.0", port)  # noqa: S104  # Go's reading of ":port"
+        return cls(match[1] or match[2] or "0.0.0.0", port)  # noqa: S104 - Go's reading of ":port"
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -149,7 +149,7 @@ def refuse_booleans(value: Any) -> Any:
 
 def _scalar(value: Any) -> Any:
     if not isinstance(value, str | int | float):
-        raise ValueError("must be text, a number or a boolean")  # noqa: TRY004  # what pydantic takes for a fault of the value
+        raise ValueError("must be text, a number or a boolean")  # noqa: TRY004 - what pydantic takes for a fault of the value
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("must be a whole number of at most 64 bits")
     return value

@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     actors = Actors(lambda: BatchSpanProcessor(OTLPSpanExporter(**exporter), schedule_delay_millis=1000))
-    shop = Shop(actors, random.Random())  # noqa: S311  # a play, no secret
+    shop = Shop(actors, random.Random())  # noqa: S311 - a play, no secret
     sys.stderr.write(f"the shop sends its spans to {arguments.endpoint}; stop it with Ctrl-C\n")
     visits = _play(shop.visit, arguments.rate, arguments.duration, stop)
     actors.leave()

@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Final
 
 import structlog
 
@@ -15,7 +14,7 @@ from collector.control.policies import Policies
 from collector.control.trouble import Trouble, lacks_tables
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class PolicyFeed:

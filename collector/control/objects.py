@@ -24,7 +24,7 @@ from collector.control.versions import Stored, VersionStore
 from exporters.clickhouse.client import ClickHouseClient
 from exporters.clickhouse.schema import quoted
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _TABLE: Final = "otel_objects"
 _COLUMNS: Final = "Name, Subject, Body"

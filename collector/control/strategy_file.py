@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from config.explain import meaning
 from config.problems import key_path
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 Strategy = Mapping[str, Any]
 """A strategy as SDKs read it, in the JSON of Jaeger's `SamplingStrategyResponse`."""

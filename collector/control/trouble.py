@@ -10,7 +10,7 @@ import structlog
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import ACCESS_DENIED, UNKNOWN_DATABASE, UNKNOWN_TABLE, export_error
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _NO_TABLE: Final = frozenset({UNKNOWN_TABLE, UNKNOWN_DATABASE, ACCESS_DENIED})
 

@@ -74,7 +74,7 @@ class EmbeddedDatabase:
         Raises:
             EmbeddedStartError: it does not start.
         """
-        assert self._task is not None  # noqa: S101  # the context was entered
+        assert self._task is not None  # noqa: S101 - the context was entered
         started = asyncio.create_task(self._started.wait())
         await asyncio.wait([started, self._task], return_when=asyncio.FIRST_COMPLETED)
         started.cancel()

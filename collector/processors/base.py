@@ -24,7 +24,7 @@ from exporters.base import Delivery, DerivedRows, Destination
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 INTERNAL_ERROR: Final = "internal_error"
 """A processor failed by a fault of its own; its spans are dropped, since what it should have taken from them must not get out."""

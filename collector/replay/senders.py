@@ -66,7 +66,7 @@ class Sender:
             except ExportError as error:
                 if error.outlook is not Outlook.LATER:
                     raise Failed(str(error)) from error
-                delay_s = error.delay_s or wait_s * random.uniform(0.5, 1.5)  # noqa: S311  # no secret
+                delay_s = error.delay_s or wait_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
                 wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
                 if loop.time() + delay_s > give_up_at_s:
                     raise Failed(f"{error}; given up after {_GIVE_UP_AFTER_S:.0f} s") from error

@@ -24,7 +24,7 @@ from collector.query.store import SpanStore
 from collector.telemetry import Telemetry
 from exporters.clickhouse.schema import SchemaSettings
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 LOOK_S: Final = 2.0
 """Between two looks at the rules."""

@@ -21,7 +21,7 @@ from collector.monitor.alerts.notifier import Notifier
 from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 OLDEST: Final = 7 * DAY
 """What could not be sent for so long is not sent any more, nanoseconds."""

@@ -29,7 +29,7 @@ from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import export_error
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _LOOK_S: Final = 0.5
 _PATIENCE_S: Final = 5.0

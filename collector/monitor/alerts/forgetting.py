@@ -16,7 +16,7 @@ from collector.telemetry import Telemetry
 from exporters.clickhouse.client import ClickHouseError, ClickHouseUnavailable
 from exporters.clickhouse.errors import export_error
 
-_log: Final = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 _PAUSE_S: Final = 3600.0
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("spanhouse_sdk")
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _SOONEST_S: Final = 0.1
 

@@ -75,8 +75,10 @@ class TracingConfig:
             return False
         if matches(globs, name):
             return True
-        for key in _PATHS if attributes else ():
-            path = attributes.get(key) if attributes else None
+        if not attributes:
+            return False
+        for key in _PATHS:
+            path = attributes.get(key)
             if isinstance(path, str) and matches(globs, path.partition("?")[0] if key == "http.target" else path):
                 return True
         return False
