@@ -1,7 +1,7 @@
 """Says in plain words what pydantic found wrong, without repeating anything that may be a secret."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -41,10 +41,8 @@ def explain(error: ValidationError, model: type[Section], at: KeyPath, document:
     """Turn each fault that validation of `model`, which stands at `at`, has found into a problem."""
     faults = error.errors(include_url=False)
     for fault in faults:
-        if fault["type"] == "too_short" and any(
-            fault["loc"] == other["loc"][: len(fault["loc"])] != other["loc"] for other in faults
-        ):
-            continue  # items that are wrong do not count, but they are there
+        if is_of_items(fault, faults):
+            continue
         path = (*at, *fault["loc"])
         if isinstance(path[-1], int) and path not in document.lines:
             path = path[:-1]  # an item of a text with commas, which has no place of its own
@@ -53,6 +51,12 @@ def explain(error: ValidationError, model: type[Section], at: KeyPath, document:
         else:
             message, hint = meaning(fault)
             yield Problem(key_path(path), document.line(path), message + _found(fault, path, document), hint)
+
+
+def is_of_items(fault: ErrorDetails, faults: Iterable[ErrorDetails]) -> bool:
+    """Whether a list is said to be too short only since its items are wrong: they do not count then, but they are there."""
+    place = fault["loc"]
+    return fault["type"] == "too_short" and any(place == other["loc"][: len(place)] != other["loc"] for other in faults)
 
 
 def unknown_key(section: type[Section] | None, path: KeyPath, document: Document) -> Problem:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from collector.api.problems import Problem
 from collector.api.routing import JSON
-from config.explain import meaning
+from config.explain import is_of_items, meaning
 from config.problems import alternatives, key_path
 
 M = TypeVar("M", bound=BaseModel)
@@ -69,19 +69,13 @@ def validated(model: type[M], document: Mapping[str, Any]) -> M:
         return model.model_validate_json(orjson.dumps(document), by_alias=True, by_name=False)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        raise invalid_body([_fault(model, fault) for fault in faults if not _is_of_items(fault, faults)]) from None
+        raise invalid_body([_fault(model, fault) for fault in faults if not is_of_items(fault, faults)]) from None
 
 
 def invalid_body(errors: list[dict[str, Any]]) -> Problem:
     """A body with these faults: `field`, `value` and `detail` of each."""
     told = "; ".join(f"{error['field']}: {error['detail']}" for error in errors)
     return Problem(400, "Invalid body", f"{told}.", errors=errors)
-
-
-def _is_of_items(fault: ErrorDetails, faults: list[ErrorDetails]) -> bool:
-    """Whether a list is said to be too short only since its items are wrong."""
-    place = fault["loc"]
-    return fault["type"] == "too_short" and any(place == other["loc"][: len(place)] != other["loc"] for other in faults)
 
 
 def _fault(model: type[BaseModel], fault: ErrorDetails) -> dict[str, Any]:
