@@ -65,6 +65,7 @@ class Report(WholeBatch):
         exporter: id of the exporter.
         lines: of its spans, as many as are told.
         is_written: whether anything is said at all.
+        executor: threads in which it is written.
     """
 
     exporter: str

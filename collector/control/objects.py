@@ -230,14 +230,14 @@ class Objects:
         )
         return [
             Change(
-                row["Kind"],
-                uuid.UUID(row["Id"]),
-                row["Name"],
-                row["Version"],
-                row["Deleted"],
-                row["At"],
-                row["UpdatedBy"],
-                uuid.UUID(row["WriteId"]),
+                kind=row["Kind"],
+                id=uuid.UUID(row["Id"]),
+                name=row["Name"],
+                version=row["Version"],
+                deleted=row["Deleted"],
+                at=row["At"],
+                author=row["UpdatedBy"],
+                write_id=uuid.UUID(row["WriteId"]),
             )
             for row in found.rows()
         ]

@@ -306,14 +306,14 @@ class VersionStore(ABC, Generic[S]):
         """What rows say, as far as it is understood."""
         return [
             Stored(
-                uuid.UUID(row["Id"]),
-                row["Workspace"],
-                settings,
-                row["Version"],
-                row["Created"],
-                row["CreatedBy"],
-                row["Updated"],
-                row["UpdatedBy"],
+                id=uuid.UUID(row["Id"]),
+                workspace=row["Workspace"],
+                settings=settings,
+                version=row["Version"],
+                created_at=row["Created"],
+                created_by=row["CreatedBy"],
+                updated_at=row["Updated"],
+                updated_by=row["UpdatedBy"],
                 deleted=row["Deleted"],
                 write_id=uuid.UUID(row["WriteId"]),
             )

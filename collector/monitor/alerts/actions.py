@@ -82,7 +82,17 @@ async def test_fire(log: AlertLog, rule: PlannedRule, by: str, now: Callable[[],
         entry, at = await log.head() + 1, now()
         event = replace(event_of_step(rule, group, Told("test", at, AlertState(started_at=at), at), entry), group={}, by=by)
         happening = Happening(
-            rule.workspace, rule.id, settings.name, settings.severity, alert_id, group, at, AlertState(), by, event, channels
+            workspace=rule.workspace,
+            rule_id=rule.id,
+            rule_name=settings.name,
+            severity=settings.severity,
+            alert_id=alert_id,
+            group=group,
+            at=at,
+            state=AlertState(),
+            by=by,
+            event=event,
+            channels=channels,
         )
         if await log.append(entry, [happening]):
             return replace(happening, entry=entry)

@@ -287,16 +287,16 @@ def _row(happening: Happening, entry: int, write_id: uuid.UUID) -> dict[str, Any
 
 def _happening(row: Mapping[str, Any]) -> Happening:
     return Happening(
-        row["Workspace"],
-        uuid.UUID(row["RuleId"]),
-        row["RuleName"],
-        row["Severity"],
-        uuid.UUID(row["AlertId"]),
-        orjson.loads(row["Group"]),
-        row["AtNs"],
-        state_of(orjson.loads(row["State"])),
-        row["By"],
-        event_of(orjson.loads(row["Event"])) if row["Event"] else None,
-        tuple(row["Channels"]),
-        row["Entry"],
+        workspace=row["Workspace"],
+        rule_id=uuid.UUID(row["RuleId"]),
+        rule_name=row["RuleName"],
+        severity=row["Severity"],
+        alert_id=uuid.UUID(row["AlertId"]),
+        group=orjson.loads(row["Group"]),
+        at=row["AtNs"],
+        state=state_of(orjson.loads(row["State"])),
+        by=row["By"],
+        event=event_of(orjson.loads(row["Event"])) if row["Event"] else None,
+        channels=tuple(row["Channels"]),
+        entry=row["Entry"],
     )

@@ -234,14 +234,16 @@ class Batch:
             services = tuple(sorted({rule.wanted[0] or "" for rule in rules}))
         return {
             reading: Question(
-                self.workspace,
-                end - reading.back - reading.length,
-                end - reading.back,
-                self.columns,
-                tuple(sorted({q for rule in asking for s in rule.condition.statistics if (q := quantile_of(s)) is not None})),
-                tuple(sorted({rule.condition.slow_above for rule in asking} - {0})),
-                services,
-                None if self.where is None else asking[0].where,
+                workspace=self.workspace,
+                start=end - reading.back - reading.length,
+                end=end - reading.back,
+                columns=self.columns,
+                quantiles=tuple(
+                    sorted({q for rule in asking for s in rule.condition.statistics if (q := quantile_of(s)) is not None})
+                ),
+                slower=tuple(sorted({rule.condition.slow_above for rule in asking} - {0})),
+                services=services,
+                where=None if self.where is None else asking[0].where,
             )
             for reading, asking in readings.items()
         }

@@ -176,17 +176,16 @@ class Recorder:
             told = Told(each.step.told, at, each.step.state, end, each.found.series, traces.get(each.alert_id, ()))
             event = event_of_step(rule, each.group, told, self.alerts.head + 1)
         return Happening(
-            rule.workspace,
-            rule.id,
-            settings.name,
-            settings.severity,
-            each.alert_id,
-            each.group,
-            at,
-            each.step.state,
-            "",
-            event,
-            tuple(map(str, settings.channels)),
+            workspace=rule.workspace,
+            rule_id=rule.id,
+            rule_name=settings.name,
+            severity=settings.severity,
+            alert_id=each.alert_id,
+            group=each.group,
+            at=at,
+            state=each.step.state,
+            event=event,
+            channels=tuple(map(str, settings.channels)),
         )
 
 

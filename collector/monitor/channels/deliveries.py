@@ -169,20 +169,20 @@ class Deliveries:
     def _delivery(self, event: AlertEvent, channel: str, course: _Course, outcome: Outcome) -> Delivery:
         settings = None if course.channel is None else course.channel.settings
         return Delivery(
-            self._clock.now(),
-            course.started_at,
-            event.key,
-            event.rule_id,
-            event.alert_id,
-            event.what,
-            channel,
-            "" if settings is None else settings.name,
-            "" if settings is None else settings.target.type,
-            outcome,
-            course.last.reason,
-            course.last.answer,
-            course.last.status,
-            course.attempts,
+            at=self._clock.now(),
+            started_at=course.started_at,
+            event_key=event.key,
+            rule_id=event.rule_id,
+            alert_id=event.alert_id,
+            what=event.what,
+            channel_id=channel,
+            channel_name="" if settings is None else settings.name,
+            channel_type="" if settings is None else settings.target.type,
+            outcome=outcome,
+            reason=course.last.reason,
+            answer=course.last.answer,
+            status=course.last.status,
+            attempts=course.attempts,
         )
 
     def _tell(self, event: AlertEvent, settings: ChannelSettings, attempt: Attempt) -> None:

@@ -227,19 +227,19 @@ class RunStore:
 
 def _run(row: Mapping[str, Any]) -> Run:
     return Run(
-        uuid.UUID(row["Id"]),
-        row["Workspace"],
-        uuid.UUID(row["LoadTestId"]),
-        row["LoadTestVersion"],
-        row["Name"],
-        orjson.loads(row["Body"]),
-        row["Started"],
-        row["StartedBy"],
-        row["State"],
-        row["Reason"],
-        row["Unanswered"],
-        row["Ended"] or None,
-        row["EndedBy"],
+        id=uuid.UUID(row["Id"]),
+        workspace=row["Workspace"],
+        load_test=uuid.UUID(row["LoadTestId"]),
+        load_test_version=row["LoadTestVersion"],
+        name=row["Name"],
+        test=orjson.loads(row["Body"]),
+        started_at=row["Started"],
+        started_by=row["StartedBy"],
+        state=row["State"],
+        reason=row["Reason"],
+        unanswered=row["Unanswered"],
+        ended_at=row["Ended"] or None,
+        ended_by=row["EndedBy"],
     )
 
 

@@ -98,14 +98,14 @@ class LoadTests:
         if self.running >= self.settings.max_runs:
             raise TooManyRuns(f"{self.running} load tests run here, as many as max_runs of extensions.load_tests allows.")
         run = Run(
-            uuid.uuid4(),
-            workspace,
-            stored.id,
-            stored.version,
-            test.name,
-            test.model_dump(by_alias=True, mode="json"),
-            self._now(),
-            author,
+            id=uuid.uuid4(),
+            workspace=workspace,
+            load_test=stored.id,
+            load_test_version=stored.version,
+            name=test.name,
+            test=test.model_dump(by_alias=True, mode="json"),
+            started_at=self._now(),
+            started_by=author,
         )
         rules = partial(standing_rules, self._objects, workspace)
         active = self._active[run.id] = ActiveRun(run, test, self._store, rules, self._spans, self._injected, self._now)

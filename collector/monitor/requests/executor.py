@@ -110,18 +110,18 @@ class Executor:
         if injection is not None:
             self._injected.count(workspace, service_of(saved.request, saved.service), injection.failure.type)
         execution = Execution(
-            uuid.uuid4(),
-            workspace,
-            stored.id,
-            stored.version,
-            saved.name,
-            at,
-            author,
-            trace_id,
-            span_id,
-            cause,
-            replace(told, cause=cause),
-            None if injection is None else (injection.rule, injection.failure.type),
+            id=uuid.uuid4(),
+            workspace=workspace,
+            request=stored.id,
+            request_version=stored.version,
+            name=saved.name,
+            at=at,
+            by=author,
+            trace_id=trace_id,
+            span_id=span_id,
+            cause=cause,
+            exchange=replace(told, cause=cause),
+            injected=None if injection is None else (injection.rule, injection.failure.type),
         )
         await self._spans.tell(workspace, [_span(execution, saved, injection, answered=answered)])
         await self._store.write(execution)

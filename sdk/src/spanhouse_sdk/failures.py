@@ -55,7 +55,7 @@ class Failure:
     Attributes:
         type: `timeout`, `error`, `unavailable`, `reset` or `latency`.
         status: of HTTP, for those that do not come as one answer is expected.
-        delays: nanoseconds: `mean`, `spread` and `at_most` of a latency; of a time-out, `mean` is how long it takes.
+        mean, spread, at_most: of a latency, in nanoseconds; of a time-out, `mean` is how long it takes.
     """
 
     type: str
