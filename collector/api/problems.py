@@ -150,7 +150,7 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
     except Exception as error:  # noqa: BLE001 - the outermost layer: whatever happens, the client gets an answer
         problem = problem_of(error)
         if problem.status >= 500:
-            _log.error("query failed", path=request.path, status=problem.status, error=_text_of(error), exc_info=_unknown(error))
+            _log.error("query_failed", path=request.path, status=problem.status, error=_text_of(error), exc_info=_unknown(error))
         return _worded(request, problem)
 
 

@@ -140,9 +140,7 @@ class EmbeddedServer:
             raise
         self._port, self.version = str(ready["port"]), ready["version"]
         self._relays += (asyncio.create_task(self._relay_counts(process)),)
-        _log.info(
-            "embedded ClickHouse is ready", url=self.url, version=self.version, pid=process.pid, path=str(self._config.path)
-        )
+        _log.info("clickhouse_ready", url=self.url, version=self.version, pid=process.pid, path=str(self._config.path))
 
     async def supervise(self) -> None:
         """Start the server again whenever it ends by itself, after a growing delay; returns once it is stopped."""
@@ -156,7 +154,7 @@ class EmbeddedServer:
             if loop.time() - began > _HEALTHY_S:
                 delay_s = _FIRST_DELAY_S
             status = None if self._process is None else self._process.returncode
-            _log.error("embedded ClickHouse has ended; it will be started again", status=status, delay_s=delay_s)
+            _log.error("clickhouse_ended", status=status, delay_s=delay_s, note="it is started again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
                 return
@@ -179,14 +177,14 @@ class EmbeddedServer:
             try:
                 await asyncio.wait_for(process.wait(), self._config.stop_timeout_s)
             except TimeoutError:
-                _log.warning("embedded ClickHouse did not stop in time and is killed", timeout_s=self._config.stop_timeout_s)
+                _log.warning("clickhouse_killed", timeout_s=self._config.stop_timeout_s, note="it did not stop in time")
         await self._kill()
 
     async def _restart(self) -> None:
         try:
             await self.start()
         except EmbeddedStartError as refused:
-            _log.error("embedded ClickHouse cannot be started again", error=str(refused))
+            _log.error("clickhouse_not_restarted", error=str(refused))
         else:
             self.restarts += 1
 
@@ -243,4 +241,4 @@ async def _relay_log(process: asyncio.subprocess.Process) -> None:
             continue  # longer than any that is read, and thrown away as far as it had come
         if not line:
             return
-        _log.warning("embedded ClickHouse says", line=line.decode(errors="replace").rstrip()[:2000])
+        _log.warning("clickhouse_says", line=line.decode(errors="replace").rstrip()[:2000])

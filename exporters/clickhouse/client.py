@@ -312,7 +312,7 @@ class ClickHouseClient:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await self._post(endpoint, query_string, b"KILL QUERY WHERE query_id = {query_id:String} ASYNC", {})
         except (TimeoutError, aiohttp.ClientError, OSError, ClickHouseError) as error:
-            _log.warning("query could not be killed", query_id=query_id, endpoint=str(endpoint), error=str(error))
+            _log.warning("query_not_killed", query_id=query_id, endpoint=str(endpoint), error=str(error))
 
 
 def _endpoint(text: str) -> URL:

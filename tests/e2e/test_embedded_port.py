@@ -27,7 +27,7 @@ def test_anybody_on_this_machine_reads_and_nobody_writes(daemon: Daemon) -> None
 
 
 def test_the_owners_password_is_nowhere_to_be_read(daemon: Daemon) -> None:
-    pid = daemon.events("embedded ClickHouse is ready")[0]["pid"]
+    pid = daemon.events("clickhouse_ready")[0]["pid"]
     command = Path(f"/proc/{pid}/cmdline").read_bytes()
     environment = Path(f"/proc/{pid}/environ").read_bytes()
     accounts = next(line for line in environment.split(b"\0") if line.startswith(b"SPANHOUSE_EMBEDDED_ACCOUNTS="))

@@ -64,7 +64,7 @@ def test_clients_are_asked_to_come_back_when_the_bound_on_memory_is_reached(lone
 
 def test_nothing_acknowledged_is_lost_or_doubled_when_clickhouse_is_killed_under_load(lone: Daemon) -> None:
     lone.start()
-    pid = lone.events("embedded ClickHouse is ready")[0]["pid"]
+    pid = lone.events("clickhouse_ready")[0]["pid"]
     acknowledged = 0
 
     with grpc.insecure_channel(f"127.0.0.1:{lone.ports.grpc}") as channel:
