@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aiohttp import web
@@ -13,6 +14,7 @@ from collector.api.objects import ID, ObjectApi
 from collector.api.problems import BadParameter, Problem
 from collector.api.routing import CALLER, JSON, NOW, OBJECTS, STORE, Route
 from collector.api.versioned import answer_json
+from collector.control.objects import Kind
 from collector.control.versions import Stored
 from collector.monitor.alerts import muting, rules
 from collector.monitor.alerts.actions import test_fire
@@ -27,31 +29,27 @@ from collector.monitor.channels.settings import CHANNELS
 ALERT_LOG: Final = web.AppKey("alert_log", AlertLog)
 
 
-async def _check(request: web.Request, rule: AlertRule) -> None:
-    """Every channel must be there."""
-    channels, workspace = request.app[OBJECTS].of(CHANNELS), request[CALLER].workspace
-    missing = [
-        {"field": f"channels[{place}]", "value": str(channel), "detail": "the workspace has no such channel"}
-        for place, channel in enumerate(rule.channels)
-        if await channels.get(workspace, channel) is None
-    ]
-    if missing:
-        raise invalid_body(missing)
+async def _check_channels(request: web.Request, rule: AlertRule) -> None:
+    await _check_there(request, "channels", CHANNELS, rule.channels, "channel")
 
 
 async def _check_rules(request: web.Request, muted: Silence | MaintenanceWindow) -> None:
-    """Every rule that is named must be there."""
-    known, workspace = request.app[OBJECTS].of(rules.ALERT_RULES), request[CALLER].workspace
+    await _check_there(request, "rules", rules.ALERT_RULES, muted.rules, "alert rule")
+
+
+async def _check_there(request: web.Request, field: str, kind: Kind[Any], ids: Iterable[uuid.UUID], noun: str) -> None:
+    """Every object that a field names must be there. Raises Problem."""
+    known, workspace = request.app[OBJECTS].of(kind), request[CALLER].workspace
     missing = [
-        {"field": f"rules[{place}]", "value": str(rule), "detail": "the workspace has no such alert rule"}
-        for place, rule in enumerate(muted.rules)
-        if await known.get(workspace, rule) is None
+        {"field": f"{field}[{place}]", "value": str(each), "detail": f"the workspace has no such {noun}"}
+        for place, each in enumerate(ids)
+        if await known.get(workspace, each) is None
     ]
     if missing:
         raise invalid_body(missing)
 
 
-RULES: Final = ObjectApi(rules.ALERT_RULES, "alert-rules", "AlertRule", "alert rule", check=_check)
+RULES: Final = ObjectApi(rules.ALERT_RULES, "alert-rules", "AlertRule", "alert rule", check=_check_channels)
 SILENCES: Final = ObjectApi(muting.SILENCES, "silences", "Silence", "silence", check=_check_rules)
 WINDOWS: Final = ObjectApi(
     muting.MAINTENANCE_WINDOWS, "maintenance-windows", "MaintenanceWindow", "maintenance window", check=_check_rules
