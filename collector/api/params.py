@@ -19,6 +19,7 @@ from collector.api import parsing
 from collector.api.problems import BadParameter
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.trace import parse_trace_id
+from config.problems import alternatives
 
 T = TypeVar("T")
 
@@ -77,13 +78,13 @@ def refuse_unknown(query: MultiMapping[str], known: Sequence[Parameter[Any]]) ->
     """Refuse parameters that the path does not have: a misspelt filter must not look like one that matched.
 
     Raises:
-        BadParameter: names the parameter and those that exist.
+        BadParameter: names the parameter, and the nearest of those that exist, or all of them where none is near.
     """
     names = [parameter.name for parameter in known]
     for name in query:
         if name not in names:
-            exist = f"the parameters here are {', '.join(names)}" if names else "this path has no parameters"
-            raise BadParameter(name, query[name], exist)
+            remedy = alternatives(name, names, "the parameters here are") or "this path has no parameters"
+            raise BadParameter(name, query[name], remedy)
 
 
 def path_trace_id(request: web.Request) -> str:
