@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from contextlib import asynccontextmanager
+from typing import Final
 
 import structlog
 
@@ -17,8 +18,19 @@ from proto.warm import cache_directory, is_warm, warm
 _log = structlog.get_logger(__name__)
 
 
+REMEDY: Final = "let SPANHOUSE_KERNEL_CACHE name a directory that the daemon may write to"
+"""What to do where compiled kernels cannot be kept."""
+_OF_ONE_PROCESS: Final = "spanhouse-kernels-"
+"""How a directory is called that a process has for itself, where the usual one cannot be written (`proto/kernel.py`)."""
+
+
 class KernelError(OSError):
     """The kernels cannot be compiled."""
+
+
+def are_kept() -> bool:
+    """Whether compiled kernels outlast this process."""
+    return not cache_directory().name.startswith(_OF_ONE_PROCESS)
 
 
 @asynccontextmanager
@@ -39,7 +51,10 @@ async def loading(executor: Executor) -> AsyncIterator[asyncio.Task[None]]:
 async def _load(executor: Executor) -> None:
     started_s = time.monotonic()
     if not is_warm():
-        _log.info("compiling_kernels", note="first start of this version only, about a minute")
+        if are_kept():
+            _log.info("compiling_kernels", note="first start of this version only, about a minute")
+        else:
+            _log.warning("compiling_kernels", note="at every start, about a minute", remedy=REMEDY)
         await _compile()
     await asyncio.get_running_loop().run_in_executor(executor, warm)
     _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))

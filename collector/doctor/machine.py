@@ -12,6 +12,7 @@ from typing import Final
 
 from collector.control.strategy_file import StrategyFileError, read_strategies
 from collector.doctor.finding import Finding
+from collector.kernels import REMEDY, are_kept
 from config.exporters import ClickHouseExporter
 from config.extensions import QueryExtension
 from config.journal import JournalExtension
@@ -30,10 +31,9 @@ def kernels() -> Finding:
     directory = cache_directory()
     if is_warm():
         return Finding("ok", "kernels", f"compiled, in {directory}")
-    if os.access(_nearest_existing(directory), os.W_OK):
+    if are_kept():
         return Finding("ok", "kernels", f"the first start compiles them into {directory}, which takes about a minute")
-    remedy = "let SPANHOUSE_KERNEL_CACHE name a directory that the daemon may write to"
-    return Finding("warn", "kernels", f"{directory} cannot be written, so every start compiles them for about a minute", remedy)
+    return Finding("warn", "kernels", "there is nowhere to keep them, so every start compiles them for about a minute", REMEDY)
 
 
 def addresses(config: Config) -> Iterator[Finding]:

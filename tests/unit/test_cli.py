@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -13,6 +14,13 @@ from collector.cli import main, parser
 from exporters.clickhouse.schema import TEMPLATES
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def pipeline_without_clickhouse(directory: Path) -> Path:
+    file = directory / "collector.yaml"
+    parts = "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {debug: }\n"
+    file.write_text(f"{parts}service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [debug]}}}}}}\n")
+    return file
 
 
 def test_a_good_file_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,9 +148,7 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
 def test_the_schema_of_a_pipeline_without_clickhouse_is_told_to_be_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "collector.yaml"
-    parts = "receivers: {otlp: {protocols: {grpc: }}}\nexporters: {debug: }\n"
-    file.write_text(f"{parts}service: {{pipelines: {{traces: {{receivers: [otlp], exporters: [debug]}}}}}}\n")
+    file = pipeline_without_clickhouse(tmp_path)
     for action in ([], ["plan"], ["apply"]):
         assert main(["schema", *action, "-c", str(file)]) == 1
         assert "no exporter" in capsys.readouterr().err
@@ -152,6 +158,15 @@ def test_a_doctor_says_what_a_file_is_wrong_with(tmp_path: Path, capsys: pytest.
     (tmp_path / "collector.yaml").write_text("receivers: {}\n")
     assert main(["doctor", "-c", str(tmp_path / "collector.yaml")]) == 1
     assert capsys.readouterr().out.startswith("fail  configuration: ")
+
+
+def test_a_doctor_tells_of_kernels_that_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "kernels").touch()
+    command = [sys.executable, "-m", "collector", "doctor", "-c", str(pipeline_without_clickhouse(tmp_path))]
+    environment = {**os.environ, "SPANHOUSE_KERNEL_CACHE": str(tmp_path / "kernels")}
+    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60).stdout
+    assert "warn  kernels: there is nowhere to keep them" in told
+    assert "SPANHOUSE_KERNEL_CACHE" in told
 
 
 def test_a_doctor_finds_who_holds_a_port(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
