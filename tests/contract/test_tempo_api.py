@@ -561,6 +561,8 @@ async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, sho
     assert await numbers("{ kind = server } | max_over_time(duration)") == {'{__name__="max_over_time"}': 0.12}
     assert await numbers("({ status = error } | rate()) / ({} | rate())") == {'{__name__="rate / rate"}': pytest.approx(1 / 7)}
     assert await numbers('{ name = "nobody" } | rate()') == {}
+    without_start = {"q": "{} | count_over_time()", "end": EPOCH // SECOND + 4}
+    assert (await api.get("/tempo/api/metrics/query", **without_start, since="1d")).json["series"][0]["value"] == 7
 
 
 async def test_a_sample_stands_at_the_start_of_its_step(api: Api, shop: Api) -> None:

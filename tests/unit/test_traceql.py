@@ -79,8 +79,12 @@ WORDS = st.sampled_from(
         ("{ .a < nil }", 8, "nil, that is nothing, is compared by = and != with fields of spans only"),
         ("{ .a = event:name }", 8, "only fields of one and the same span are compared with each other"),
         ("{ parent.a != .b }", 3, "only fields of one and the same span are compared with each other"),
-        ('{ 1 = "x" }', 7, "expected a field on one side"),
-        ("{ nil = nil }", 9, "expected a field on one side"),
+        ('{ 1 = "x" }', 3, "expected a field on one side"),
+        ('{ "x" =~ 1 }', 3, "expected a field on one side"),
+        ("{ nil < nil }", 3, "expected a field on one side"),
+        ('{ "x" =~ "(" }', 10, "must be a regular expression: missing ): ("),
+        ('{ "x" =~ name }', 10, "=~ compares texts with patterns in double quotes"),
+        ("{ duration > 1.5d }", 14, "must be a duration from 1ms to 366d, such as 5m or 1h30m"),
         (
             "{ nestedSetLeft > 3 }",
             19,
@@ -216,6 +220,49 @@ def test_what_only_narrows_an_alternative_is_not_looked_for() -> None:
     both = AllOf((Comparison(Attribute("span", "a"), "=", value=True), other))
     unequal = Comparison(Attribute("span", "a"), "=", 1)
     assert read_traceql("{ span.a = true && span.b != nil } || { span.a = 1 }").where == AnyOf((both, unequal))
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('"" = ""', True),
+        ('"web" != "cart"', True),
+        ('"b" < "a"', False),
+        ('"web" =~ "w.b|cart"', True),
+        ('"web" =~ "w"', False),
+        ('"web" !~ "w"', True),
+        ("nil = nil", True),
+        ("nil != nil", False),
+        ("minInt < maxInt", True),
+        ("2 ^ 3 = 8.0", True),
+    ],
+)
+def test_constants_hold_of_every_span_or_of_none(text: str, holds: bool) -> None:
+    assert read_traceql(f"{{ {text} }}").where == (EVERY_SPAN if holds else AnyOf(()))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e3", 1000.0),
+        ("1.5E-2", 0.015),
+        (".5e1", 5.0),
+        ("2d", 2 * 86400 * 10**9),
+        ("1w1d", 8 * 86400 * 10**9),
+        ("1y", 365 * 86400 * 10**9),
+        ("1d12h", 36 * 3600 * 10**9),
+        ("1.5h", 5400 * 10**9),
+        ("minInt", -(2**63)),
+        ("maxInt", 2**63 - 1),
+    ],
+)
+def test_numbers_and_durations_are_written_as_in_go_and_prometheus(text: str, value: float) -> None:
+    assert read_traceql(f"{{ span.x > {text} }}").where == Comparison(Attribute("span", "x"), ">", value)
+
+
+def test_comments_say_nothing() -> None:
+    commented = "{ // which spans\n .a//b = 1 /* those\n of // both */ && name = `//` } | count() > 1 // and how many"
+    assert read_traceql(commented) == read_traceql('{ .a//b = 1 && name = "//" } | count() > 1')
 
 
 def test_a_query_may_begin_with_what_is_measured() -> None:

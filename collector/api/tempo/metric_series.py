@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from collector.query.span_contrast import Contrast, ContrastedKey
 from collector.query.span_series import Exemplar, Metric, SpanSeries
+from collector.query.traceql.constants import COMPARISONS
 from collector.query.traceql.reading import Combined, MetricsQuery, Narrowed, Result
 from collector.query.traceql.stages import Kept, Ranked
 
@@ -18,14 +19,6 @@ _NO_VALUE: Final = "nil"
 _NAME: Final = "__name__"
 """The label of a series that has no others."""
 
-_COMPARISONS: Final[dict[str, Callable[[float, float], bool]]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _CALCULATIONS: Final[dict[str, Callable[[float, float], float]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -180,7 +173,7 @@ def _ranked(series: list[Series], stage: Ranked) -> list[Series]:
 
 def _kept(series: list[Series], stage: Kept) -> list[Series]:
     """The numbers that compare so."""
-    fits = _COMPARISONS[stage.operator]
+    fits = COMPARISONS[stage.operator]
     kept = ({time: value for time, value in each.points.items() if fits(value, stage.value)} for each in series)
     return [each.narrowed(points) for each, points in zip(series, kept, strict=True) if points]
 

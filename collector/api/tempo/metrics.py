@@ -19,6 +19,7 @@ from collector.api.tempo.traces import PREFIX
 from collector.query.span_contrast import Contrast, find_contrast
 from collector.query.span_series import find_series
 from collector.query.stepped import SteppedSpans
+from collector.query.traceql.constants import duration_of
 from collector.query.traceql.reading import MetricsQuery, Result, exemplars_hint, metrics_in, read_metrics
 from config.ottl_grammar import OttlError
 
@@ -49,7 +50,7 @@ def _step(text: str) -> int:
 
 def _time_range(query: MultiMapping[str], now: int) -> tuple[int, int]:
     end = asked(query, parse_time, now + 1, "end")
-    start = asked(query, parse_time, max(end - asked(query, parse_duration, HOUR, "since"), 0), "start")
+    start = asked(query, parse_time, max(end - asked(query, duration_of, HOUR, "since"), 0), "start")
     start, end = ordered(start, end, "start", query.get("start", ""))
     if end - start > _LONGEST:
         raise BadParameter("start", query.get("start", ""), "the time range must not be longer than 24 hours")

@@ -23,8 +23,9 @@ from collector.query.predicates import (
     Value,
 )
 from collector.query.store import KINDS, STATUS_CODES
+from collector.query.traceql.constants import CALCULATIONS, compare, constant_of
 from collector.query.traceql.fields import Place, Subject
-from collector.query.traceql.numbers import CALCULATIONS, Constant, constant_of, number_of
+from collector.query.traceql.numbers import number_of
 from collector.query.traceql.source import Source, Words, words
 from config.ottl_grammar import OttlError
 from config.patterns import compile_pattern
@@ -33,6 +34,7 @@ NOWHERE: Final = AnyOf(())
 """No span fits this."""
 _MIRRORED: Final[dict[Operator, Operator]] = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _PATTERNS: Final = ("=~", "!~")
+_PATTERN_NEEDED: Final = "{} compares texts with patterns in double quotes"
 _CONSTANTS: Final = {"true", "false", "nil", "error", "ok", "unset", *(kind.lower() for kind in KINDS)}
 
 
@@ -66,9 +68,11 @@ def _comparison(source: Source, tree: Words) -> Predicate:
     left, compared, right = map(words, tree.children)
     operator = cast("Operator", str(compared.children[0]))
     if _is_constant(source, left):
+        if _is_constant(source, right):
+            return _of_constants(source, left, operator, right)
+        if operator in _PATTERNS:
+            raise source.error(right, _PATTERN_NEEDED.format(operator))
         left, right, operator = right, left, _MIRRORED.get(operator, operator)
-    if _is_constant(source, left):
-        return _of_constants(source, left, operator, right)
     if left.data in CALCULATIONS or (right.data in CALCULATIONS and not _is_constant(source, right)):
         return _calculated(source, left, operator, right)
     if left.data != "field":
@@ -96,7 +100,7 @@ def _comparison(source: Source, tree: Words) -> Predicate:
 
 def _calculated(source: Source, left: Words, operator: Operator, right: Words) -> Predicate:
     if operator in _PATTERNS:
-        raise source.error(right, f"{operator} compares texts with patterns in double quotes")
+        raise source.error(right, _PATTERN_NEEDED.format(operator))
     return Calculated(number_of(source, left), operator, number_of(source, right))
 
 
@@ -119,20 +123,19 @@ def _of_fields(source: Source, left: Words, operator: Operator, right: Words) ->
 
 
 def _of_constants(source: Source, left: Words, operator: Operator, right: Words) -> Predicate:
-    """A comparison that holds of every span, or of none."""
-    numbers = [constant.value for side in (left, right) if (constant := constant_of(source, side)) is not None]
-    if len(numbers) < 2 or any(isinstance(number, str) for number in numbers) or operator in _PATTERNS:
+    """A comparison that holds of every span, or of none: what a query has where a choice was written into it."""
+    constants = [constant for side in (left, right) if (constant := constant_of(source, side)) is not None]
+    holds: bool | None = None
+    if len(constants) == 2:
+        try:
+            holds = compare(constants[0], operator, constants[1])
+        except ValueError as error:
+            raise source.error(right, str(error)) from None
+    elif left.children[0] == right.children[0] == "nil" and operator in ("=", "!="):
+        holds = operator == "="
+    if holds is None:
         raise source.error(left, "expected a field on one side")
-    here, there = cast("list[float]", numbers)
-    holds = {
-        "=": here == there,
-        "!=": here != there,
-        "<": here < there,
-        "<=": here <= there,
-        ">": here > there,
-        ">=": here >= there,
-    }
-    return EVERY_SPAN if holds[operator] else NOWHERE
+    return EVERY_SPAN if holds else NOWHERE
 
 
 def _existence(source: Source, subject: Subject, operator: Operator, at: Words) -> Predicate:
@@ -145,7 +148,8 @@ def _existence(source: Source, subject: Subject, operator: Operator, at: Words) 
 def _value(source: Source, subject: Subject, operator: Operator, side: Words) -> Value:
     """The value that a field is compared with. Raises ValueError where the two do not go together."""
     value: Value | None
-    if side.data == "field":
+    constant = constant_of(source, side)
+    if constant is None:
         word = str(side.children[0])
         names = {"kind": KINDS, "status": STATUS_CODES}.get(subject.takes, ())
         value = next((name for name in names if name.lower() == word), None)
@@ -156,11 +160,10 @@ def _value(source: Source, subject: Subject, operator: Operator, side: Words) ->
         if operator not in ("=", "!="):
             raise ValueError(f"{word} is compared by = and != only")
         return value
-    constant = cast("Constant", constant_of(source, side))
     value = constant.value
     if operator in _PATTERNS:
         if not isinstance(value, str) or subject.takes not in ("text", "anything"):
-            raise ValueError(f"{operator} compares texts with patterns in double quotes")
+            raise ValueError(_PATTERN_NEEDED.format(operator))
         compile_pattern(value)
         return value
     wanted = {"text": str, "duration": int, "anything": str | int | float, "count": int | float, "place": int}.get(subject.takes)

@@ -58,12 +58,14 @@ SLASH: "/"
 PERCENT: "%"
 CARET: "^"
 ATTRIBUTE.2: /((parent|(parent\.)?(span|resource|event|link|instrumentation))\.|\.)("(\\.|[^"\\])*"|[^\s{}(),=~!<>&|^"`])+/
-DURATION.2: /([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|s|m|h))+/
-FRACTION.3: /\.[0-9]+(?![^\s{}(),=~!<>&|^"`])/
-FLOAT: /[0-9]+\.[0-9]*([eE][-+]?[0-9]+)?/
+DURATION.2: /([0-9]+(\.[0-9]+)?(ns|us|µs|μs|ms|[smhdwy]))+/
+FRACTION.3: /\.[0-9]+([eE][-+]?[0-9]+)?(?![^\s{}(),=~!<>&|^"`])/
+FLOAT: /[0-9]+(\.[0-9]*([eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+)/
 INT: /[0-9]+/
 TEXT: /"(\\.|[^"\\])*"|`[^`]*`/s
 NAME: /[A-Za-z_]+(:[A-Za-z]+)?/
+COMMENT.4: /\/\/[^\n]*|\/\*.*?\*\//s
+%ignore COMMENT
 %ignore /\s+/
 """
 _NAMES: Final = {

@@ -17,9 +17,9 @@ from lark import Tree
 from collector.query.predicates import EVERY_SPAN, AllOf, Field, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
+from collector.query.traceql.constants import Constant, constant_of
 from collector.query.traceql.fields import Place
 from collector.query.traceql.grammar import words_of
-from collector.query.traceql.numbers import Constant, constant_of
 from collector.query.traceql.sets import LARGEST_PREDICATE, read_sets, size_of
 from collector.query.traceql.source import Source, Words, words
 from collector.query.traceql.stages import ONLY_NARROWED, RANKS, Kept, Pipeline, Ranked, call_of, read_kept, read_rank

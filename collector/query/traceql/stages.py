@@ -10,7 +10,8 @@ from collector.query.grouping import Label, OfRoot, is_groupable, is_label
 from collector.query.predicates import AllOf, Field, Measured, Operator, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import METRICS, Metric
-from collector.query.traceql.numbers import constant_of, field_number
+from collector.query.traceql.constants import constant_of
+from collector.query.traceql.numbers import field_number
 from collector.query.traceql.sets import read_sets
 from collector.query.traceql.source import Source, Words, words
 
