@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Callable, Sequence
@@ -41,12 +40,6 @@ class Series:
     points: dict[int, float]
     exemplars: Sequence[Exemplar] = ()
 
-    @property
-    def prometheus_labels(self) -> str:
-        """The labels in Prometheus' words."""
-        texts = ", ".join(f"{key}={json.dumps(str(next(iter(value.values()))))}" for key, value in self.labels)
-        return f"{{{texts}}}"
-
     def narrowed(self, points: dict[int, float]) -> Series:
         """The same with some of its numbers, and of its exemplars those at them."""
         return replace(self, points=points, exemplars=[each for each in self.exemplars if each.step in points])
@@ -68,12 +61,9 @@ def series_of(result: Result, groups: Sequence[Found], steps: range) -> list[Ser
     return value if isinstance(value, list) else []
 
 
-def shown_labels(series: Series) -> dict[str, Any]:
+def shown_labels(series: Series) -> list[dict[str, Any]]:
     """The labels of a series, as they stand in answers."""
-    return {
-        "labels": [{"key": key, "value": value} for key, value in series.labels],
-        "promLabels": series.prometheus_labels,
-    }
+    return [{"key": key, "value": value} for key, value in series.labels]
 
 
 def shown_exemplars(series: Sequence[Series], most: int) -> list[list[dict[str, Any]]]:

@@ -103,7 +103,7 @@ async def _answer(
     def work() -> web.Response:
         found = series_of(result, groups, steps)
         series = [
-            shown_labels(each) | shown(each) | ({"exemplars": spans} if spans else {})
+            {"labels": shown_labels(each)} | shown(each) | ({"exemplars": spans} if spans else {})
             for each, spans in zip(found, shown_exemplars(found, exemplars), strict=True)
         ]
         return json_response({"series": series, "metrics": {}, "status": "COMPLETE"})
