@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from collector.query.language import read_field
 from collector.query.predicates import Attribute, Column, Field
+from collector.query.store import DURATION, EVENT_TIMES, START
 from collector.query.wording import Wording
 from config.ottl_grammar import MOST_CHARACTERS
 
@@ -43,10 +44,21 @@ Label = Field | OfRoot
 """What tells spans of a series from others."""
 _ONE_OF_MANY: Final[Mapping[Column, str]] = {
     "event name": "`Events.Name`[1]",
+    "event time since start": (
+        f"if(empty({EVENT_TIMES}), '', concat(toString(toInt64({EVENT_TIMES}[1]) - toInt64({START})), 'ns'))"
+    ),
     "link trace id": "`Links.TraceId`[1]",
     "link span id": "`Links.SpanId`[1]",
 }
-_LABELS: Final = {**_TEXTS, **_ONE_OF_MANY, "span id": "SpanId", "parent span id": "ParentSpanId", "trace id": "TraceId"}
+_LABELS: Final[Mapping[Column, str]] = {
+    **_TEXTS,
+    **_ONE_OF_MANY,
+    # As a query would have it.
+    "duration": f"concat(toString({DURATION}), 'ns')",
+    "span id": "SpanId",
+    "parent span id": "ParentSpanId",
+    "trace id": "TraceId",
+}
 
 
 def is_label(field: Field) -> bool:

@@ -367,6 +367,16 @@ async def test_tags_are_completed_by_scope(api: Api, shop: Api) -> None:
     assert {"host.name", "ratio", "exception.type"} <= set(names)
 
 
+async def test_the_traces_app_can_break_down_by_every_intrinsic_that_it_is_offered(api: Api, shop: Api) -> None:
+    document = (await api.get("/tempo/api/v2/search/tags", scope="intrinsic", **RANGE)).json
+    (offered,) = (scope["tags"] for scope in document["scopes"])
+    # What the app leaves out by itself, in its `shared.ts`.
+    for name in set(offered) - {"trace:duration", "traceDuration"}:
+        q = f"{{nestedSetParent<0 && true && {name} != nil}} | rate() by({name})"
+        answer = await api.get("/tempo/api/metrics/query_range", q=q, **RANGE)
+        assert answer.status == 200, answer.body
+
+
 async def test_values_are_completed_with_their_types(api: Api, shop: Api) -> None:
     async def values(tag: str, **query: Any) -> list[tuple[str, str]]:
         answer = await api.session.get(f"{api.url}/tempo/api/v2/search/tag/{tag}/values", params={**RANGE, **query})
@@ -468,6 +478,8 @@ async def test_series_are_told_apart_by_roots_and_by_what_happened(api: Api, sho
     # The root of trace 3 has not come.
     assert await counts("rootName, trace:rootService") == {("GET /", "web"): 6, ("nil", "nil"): 1}
     assert await counts("event:name") == {("exception",): 1, ("nil",): 6}
+    assert await counts("event:timeSinceStart") == {(f"{-(SECOND + 123)}ns",): 1, ("nil",): 6}
+    assert await counts("duration") == {("120000000ns",): 2, ("4500000ns",): 2, ("4000000ns",): 2, ("1000ns",): 1}
     assert await counts("event.exception.type") == {("KeyError",): 1, ("nil",): 6}
     assert len(await counts("trace:id")) == 3
 

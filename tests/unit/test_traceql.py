@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Attribute, Comparison, Exists, HasRelative
+from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, Attribute, Comparison, Exists, HasRelative, Not
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.reading import (
     Combined,
@@ -76,7 +76,7 @@ WORDS = st.sampled_from(
         ("{ name = 5 }", 10, "expected a text in double quotes"),
         ('{ .a =~ "(" }', 9, "must be a regular expression: missing ): ("),
         ("{ .a =~ 5 }", 9, "=~ compares texts with patterns in double quotes"),
-        ("{ .a < nil }", 8, "nil, that is nothing, is compared by = and != with fields of spans only"),
+        ("{ .a < nil }", 8, "nil, that is nothing, is compared by = and != only"),
         ("{ .a = event:name }", 8, "only fields of one and the same span are compared with each other"),
         ("{ parent.a != .b }", 3, "only fields of one and the same span are compared with each other"),
         ('{ 1 = "x" }', 3, "expected a field on one side"),
@@ -146,9 +146,9 @@ def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, c
         ("{} | quantile_over_time(duration, 2)", 35, "expected a number from 0 to 1"),
         ("{} | quantile_over_time(duration, .a)", 35, "expected a number from 0 to 1"),
         (
-            "{} | rate() by (duration)",
+            "{} | rate() by (traceDuration)",
             17,
-            "series are told apart by names, kinds, statuses, ids and attributes, and by their roots",
+            "series are told apart by names, kinds, statuses, ids, durations and attributes, and by their roots",
         ),
         ("({} | rate()) | {}", 17, "nothing but topk, bottomk and comparisons is served here after a metric"),
         ("({} | rate()) + ({} | rate()) | topk(0)", 33, "topk needs a whole number from 1 to 1000"),
@@ -258,6 +258,12 @@ def test_constants_hold_of_every_span_or_of_none(text: str, holds: bool) -> None
 )
 def test_numbers_and_durations_are_written_as_in_go_and_prometheus(text: str, value: float) -> None:
     assert read_traceql(f"{{ span.x > {text} }}").where == Comparison(Attribute("span", "x"), ">", value)
+
+
+@pytest.mark.parametrize("field", ["traceDuration", "trace:duration", "span:childCount", "nestedSetParent", "nestedSetLeft"])
+def test_what_every_span_has_is_never_nil(field: str) -> None:
+    assert read_traceql(f"{{ {field} != nil }}").where == EVERY_SPAN
+    assert read_traceql(f"{{ nil = {field} }}").where == Not(EVERY_SPAN)
 
 
 def test_comments_say_nothing() -> None:

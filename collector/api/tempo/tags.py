@@ -29,6 +29,8 @@ _SCOPES: Final[dict[str, Level]] = {
     "instrumentation": "scope",
 }
 _INTRINSIC: Final = "intrinsic"
+_OFFERED: Final = sorted(name for name, subject in INTRINSICS.items() if subject.takes not in ("count", "place"))
+"""Intrinsics of which Grafana makes lists to choose from: spans are not told apart by the others."""
 _TYPES: Final = {"s": "string", "i": "int", "d": "float", "b": "bool"}
 _KEYWORDS: Final = {"kind": KINDS, "status": STATUS_CODES}
 
@@ -52,7 +54,7 @@ async def _scopes(request: web.Request) -> dict[str, list[str]]:
         keys = await find_keys(request.app[STORE], _spans(request), _limit(request))
         found = {name: keys[level] for name, level in _SCOPES.items() if scope in ("none", name)}
     if scope in ("none", _INTRINSIC):
-        found[_INTRINSIC] = sorted(INTRINSICS)
+        found[_INTRINSIC] = list(_OFFERED)
     return found
 
 

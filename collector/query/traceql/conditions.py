@@ -139,9 +139,10 @@ def _of_constants(source: Source, left: Words, operator: Operator, right: Words)
 
 
 def _existence(source: Source, subject: Subject, operator: Operator, at: Words) -> Predicate:
-    if operator not in ("=", "!=") or subject.field is None:
-        raise source.error(at, "nil, that is nothing, is compared by = and != with fields of spans only")
-    found = _of(subject, Exists(subject.field))
+    if operator not in ("=", "!="):
+        raise source.error(at, "nil, that is nothing, is compared by = and != only")
+    # Traces have a duration, and spans their children and a place, all of them.
+    found = EVERY_SPAN if subject.field is None else _of(subject, Exists(subject.field))
     return found if operator == "!=" else Not(found)
 
 

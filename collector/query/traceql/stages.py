@@ -167,7 +167,9 @@ class Pipeline:
                 return OfRoot(subject.field)
             case found, "span" if found is not None and is_label(found):
                 return found
-        raise self._source.error(field, "series are told apart by names, kinds, statuses, ids and attributes, and by their roots")
+        raise self._source.error(
+            field, "series are told apart by names, kinds, statuses, ids, durations and attributes, and by their roots"
+        )
 
     def _contrast(self, call: Call) -> None:
         self._check_metrics(call)
