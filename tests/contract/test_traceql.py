@@ -229,6 +229,35 @@ async def test_groups_are_measured_by_themselves_until_they_coalesce(api: Api) -
             assert (query, found) == (query, oracle.found(fits))
 
 
+async def test_what_is_left_of_spans_behind_bars_is_joined_like_sets(api: Api) -> None:
+    rows = [row for message in forest() for row in await api.store(message)]
+    oracle = Oracle(rows)
+
+    def several(spans: dict[str, Row], name: str, least: int) -> set[str]:
+        found = {each for each in spans if named(name)(spans[each])}
+        return found if len(found) >= least else set()
+
+    def both(spans: dict[str, Row]) -> set[str]:
+        some, others = several(spans, "a", 2), several(spans, "b", 3)
+        return some | others if some and others else set()
+
+    def below(spans: dict[str, Row]) -> set[str]:
+        some, others = several(spans, "a", 2), several(spans, "b", 1)
+        return {each for each in others if some & set(above(spans, each))}
+
+    def either(spans: dict[str, Row]) -> set[str]:
+        slow = {each for each in spans if spans[each]["Duration"] >= 9_000_000}
+        return several(spans, "c", 3) | (slow if len(slow) > 2 else set())
+
+    joined: list[tuple[str, Callable[[dict[str, Row]], set[str]]]] = [
+        ("({ name = `a` } | count() > 1) && ({ name = `b` } | count() >= 3)", both),
+        ("({ name = `a` } | count() >= 2 | select(span.n)) >> { name = `b` }", below),
+        ("({ name = `c` } | count() > 2) || (count() > 0 | { duration >= 9ms } | count() > 2)", either),
+    ]
+    for query, fits in joined:
+        assert (query, await matched(api, query)) == (query, oracle.found(fits))
+
+
 async def matched_in_all_sets(api: Api, query: str) -> dict[int, list[int]]:
     answer = await api.get("/tempo/api/search", q=query, spss=100, **RANGE)
     assert answer.status == 200, answer.body

@@ -51,7 +51,7 @@ WORDS = st.sampled_from(
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("", 1, "expected by, (, {, a whole number or a name, found the end"),
+        ("", 1, "expected by, (, { or a name, found the end"),
         ("{", 2, "expected a condition, found the end"),
         ("{ .a", 5, "expected a comparison such as =, &&, || or }, found the end"),
         ("{ .a = }", 8, "expected a value, found }"),
@@ -103,6 +103,9 @@ WORDS = st.sampled_from(
             ),
         ),
         ("{} | rate()", 6, "rate() makes metrics, which are asked for elsewhere than traces"),
+        ("({} | rate()) && {}", 7, "rate() makes metrics, which are asked for elsewhere than traces"),
+        ("({} | rate()) / ({} | rate())", 1, "is about metrics, which are asked for elsewhere than traces"),
+        ("({} | count()) && {}", 7, "count() is compared with a number, as in count() > 2"),
         ("{} | compare({})", 6, "compare() makes metrics, which are asked for elsewhere than traces"),
         ("{} | by()", 6, "by(...) needs fields, as in by(resource.service.name)"),
         ("{} | by(.a) > 1", 15, "by(...) is compared with nothing, as in by(resource.service.name)"),
@@ -271,6 +274,11 @@ def test_comments_say_nothing() -> None:
     assert read_traceql(commented) == read_traceql('{ .a//b = 1 && name = "//" } | count() > 1')
 
 
+def test_metrics_are_of_sets_that_no_parentheses_part_from_what_is_measured() -> None:
+    with pytest.raises(OttlError, match=r"^line 1, column 20: expected a comparison such as =, \| or the end, found &&$"):
+        read_metrics("({} | count() > 1) && ({}) | rate()")
+
+
 def test_a_query_may_begin_with_what_is_measured() -> None:
     assert read_traceql("max(duration) > 3s | { .a = 1 }") == read_traceql("{} | max(duration) > 3s | { .a = 1 }")
 
@@ -289,6 +297,7 @@ def test_the_place_is_counted_in_lines() -> None:
         "{" + "!" * 900 + ".a }",
         "{" + " && ".join([".a"] * 101) + "}",
         " &> ".join(["{ .a }"] * 20),
+        "({} | count() > 1 | " * 150 + "{}" + ")" * 150,
         "(" * 9 + "{ .a }" + " && { .a })" * 9,
         "{}" + " " * 20_000,
     ],

@@ -7,11 +7,13 @@ from typing import Final
 from collector.query.query_grammar import QueryGrammar
 
 # Rules with a question mark leave no trace where they have one part, so that parentheses make a tree no deeper.
-_GRAMMAR: Final = r"""
+_SEARCH: Final = r"""
+query: pipeline hints?
+set: "{" [either] "}" | "(" sets ")" | wrapped
+wrapped: "(" (sets "|" stage | call) ("|" stage)* ")"
+"""
+_METRICS: Final = r"""
 query: (pipeline | narrowed) hints?
-hints: "with" "(" hint ("," hint)* ")"
-hint: NAME COMPARE (literal | NAME)
-pipeline: (sets | call) ("|" stage)*
 ?narrowed: _result [compare sum] ("|" stage)*
 _result: total | share | _operand
 total: _term ((PLUS | MINUS) _term)+
@@ -20,6 +22,12 @@ share: _operand ((STAR | SLASH) _operand)+
 _operand: grouped | number
 ?number: INT -> literal | FLOAT -> literal | FRACTION -> literal | MINUS number -> unary
 grouped: "(" sets ("|" stage)+ ")" | "(" narrowed ")"
+set: "{" [either] "}" | "(" sets ")"
+"""
+_BOTH: Final = r"""
+hints: "with" "(" hint ("," hint)* ")"
+hint: NAME COMPARE (literal | NAME)
+pipeline: (sets | call) ("|" stage)*
 stage: set | call
 call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
 name: NAME | BY
@@ -29,7 +37,6 @@ sets: joined (_OR joined)*
 joined: related (_AND related)*
 related: set (structure set)*
 structure: STRUCTURE | ANGLE | NO_MATCH
-set: "{" [either] "}" | "(" sets ")"
 
 ?either: both (_OR both)*
 ?both: not_ (_AND not_)*
@@ -97,5 +104,11 @@ def _hint(found: str) -> str:
     return ""
 
 
-words_of: Final = QueryGrammar(_GRAMMAR, _NAMES, {"ATTRIBUTE", "NAME", "TEXT", "NOT"}, {"TEXT", "INT"}, _hint).words_of
-"""The tree of the words of a query. Raises OttlError for what is none."""
+def _grammar(rules: str) -> QueryGrammar:
+    return QueryGrammar(rules + _BOTH, _NAMES, {"ATTRIBUTE", "NAME", "TEXT", "NOT"}, {"TEXT", "INT"}, _hint)
+
+
+search_words_of: Final = _grammar(_SEARCH).words_of
+"""The tree of the words of a query for traces. Raises OttlError for what is none."""
+metrics_words_of: Final = _grammar(_METRICS).words_of
+"""The tree of the words of a query for metrics. Raises OttlError for what is none."""

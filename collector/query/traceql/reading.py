@@ -19,10 +19,10 @@ from collector.query.span_contrast import Contrast
 from collector.query.span_series import Metric
 from collector.query.traceql.constants import Constant, constant_of
 from collector.query.traceql.fields import Place
-from collector.query.traceql.grammar import words_of
-from collector.query.traceql.sets import LARGEST_PREDICATE, read_sets, size_of
+from collector.query.traceql.grammar import metrics_words_of, search_words_of
+from collector.query.traceql.sets import read_pipeline
 from collector.query.traceql.source import Source, Words, words
-from collector.query.traceql.stages import ONLY_NARROWED, RANKS, Kept, Pipeline, Ranked, call_of, read_kept, read_rank
+from collector.query.traceql.stages import ONLY_NARROWED, RANKS, Kept, Ranked, call_of, read_kept, read_rank
 from config.ottl_grammar import OttlError
 
 _MOST_METRICS: Final = 10
@@ -77,17 +77,14 @@ Result = MetricsQuery | Narrowed | Combined | float
 def read_traceql(text: str) -> TraceQuery:
     """What a text asks for. Raises OttlError for what cannot be understood or is not served."""
     source = Source(text)
-    tree = _words_of(text)
-    if tree.data != "pipeline":
-        raise source.error(tree, "is about metrics, which are asked for elsewhere than traces")
-    pipeline = _read_pipeline(source, tree, serves_metrics=False)
+    pipeline = read_pipeline(source, _search_words_of(text))
     return TraceQuery(pipeline.where, source.shown, pipeline.by, source.places)
 
 
 def read_metrics(text: str) -> Result:
     """Which spans a text asks for, and what to make of them over time. Raises OttlError as `read_traceql`."""
     source = Source(text)
-    tree = _words_of(text)
+    tree = _query_of(metrics_words_of(text))
     result = _read_result(source, tree, 0)
     if len(metrics_in(result)) > _MOST_METRICS:
         raise source.error(tree, f"there are more than {_MOST_METRICS} metrics")
@@ -103,7 +100,7 @@ def exemplars_hint(text: str) -> int | bool | None:
         OttlError: the text is no query.
     """
     said: int | bool | None = None
-    for hints in words_of(text).children[1:]:
+    for hints in metrics_words_of(text).children[1:]:
         for name, _, value in (words(hint).children for hint in words(hints).children):
             if name == "exemplars":
                 of_value = str(words(value).children[0] if isinstance(value, Tree) else value)
@@ -143,9 +140,25 @@ def read_unfinished(text: str) -> Predicate:
     return AllOf(tuple(term for term in terms if term != EVERY_SPAN))
 
 
-def _words_of(text: str) -> Words:
-    """All words of a query but hints, of which none is needed. Raises OttlError."""
-    return words(words_of(text).children[0])
+def _search_words_of(text: str) -> Words:
+    try:
+        return _query_of(search_words_of(text))
+    except OttlError:
+        if _is_calculated(text):
+            raise OttlError(text, 0, "is about metrics, which are asked for elsewhere than traces") from None
+        raise
+
+
+def _is_calculated(text: str) -> bool:
+    try:
+        return _query_of(metrics_words_of(text)).data != "pipeline"
+    except OttlError:
+        return False
+
+
+def _query_of(tree: Words) -> Words:
+    """All words of a query but hints, of which none is needed."""
+    return words(tree.children[0])
 
 
 def _read_result(source: Source, tree: Words, depth: int) -> Result:
@@ -160,7 +173,7 @@ def _read_result(source: Source, tree: Words, depth: int) -> Result:
             return _read_narrowed(source, tree, depth)
         case "grouped" if words(tree.children[0]).data != "sets":
             return _read_result(source, words(tree.children[0]), depth + 1)
-    pipeline = _read_pipeline(source, tree, serves_metrics=True)
+    pipeline = read_pipeline(source, tree, serves_metrics=True)
     if pipeline.metric is None:
         raise OttlError(source.text, tree.meta.end_pos, "expected a metric after a bar, as in {} | rate()")
     result = MetricsQuery(pipeline.where, pipeline.metric)
@@ -191,22 +204,3 @@ def _read_combined(source: Source, tree: Words, depth: int) -> Result:
         right = _read_result(source, words(operand), depth + 1)
         result = Combined(cast("Literal['+', '-', '*', '/']", str(operator)), result, right)
     return result
-
-
-def _read_pipeline(source: Source, tree: Words, *, serves_metrics: bool) -> Pipeline:
-    first = words(tree.children[0])
-    # A query that begins with a call is about every span.
-    where = EVERY_SPAN if first.data == "call" else read_sets(source, first)
-    pipeline = Pipeline(source, where, serves_metrics=serves_metrics)
-    if first.data == "call":
-        pipeline.call(call_of(first))
-    for child in tree.children[1:]:
-        stage = words(words(child).children[0])
-        if stage.data == "set":
-            pipeline.filter(stage, read_sets(source, stage))
-        else:
-            pipeline.call(call_of(stage))
-    chosen = pipeline.metric.selection if isinstance(pipeline.metric, Contrast) else EVERY_SPAN
-    if size_of(AllOf((pipeline.where, chosen))) > LARGEST_PREDICATE:
-        raise source.error(tree, "asks for too much at once: sets within sets are looked for again and again")
-    return pipeline

@@ -1,4 +1,5 @@
-"""Sets of spans in TraceQL, and what joins them: both in a trace, or one below, above or beside the other."""
+"""Sets of spans in TraceQL, what is done to them one after the other, and what joins them: both in a trace, or one below, above
+or beside the other."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, HasRelative, Measured, Not, Predicate
+from collector.query.span_contrast import Contrast
 from collector.query.traceql.conditions import read_condition
 from collector.query.traceql.source import Source, Words, words
+from collector.query.traceql.stages import Pipeline, call_of
 
 _Relative = Literal["parent", "child", "sibling", "ancestor", "descendant"]
 _RELATIVES: Final[dict[str, tuple[_Relative, _Relative]]] = {
@@ -23,6 +26,23 @@ LARGEST_PREDICATE: Final = 500
 """Comparisons after sets are joined, which a query makes the store do."""
 
 
+def read_pipeline(source: Source, tree: Words, depth: int = 0, *, serves_metrics: bool = False) -> Pipeline:
+    """What sets, or a call, and all that stands behind bars make of the spans. Raises OttlError."""
+    first, *rest = map(words, tree.children)
+    # A query that begins with a call is about every span.
+    where = EVERY_SPAN if first.data == "call" else read_sets(source, first, depth)
+    pipeline = Pipeline(source, where, lambda stage: read_sets(source, stage, depth), serves_metrics=serves_metrics)
+    for stage in (*([first] if first.data == "call" else []), *(words(each.children[0]) for each in rest)):
+        if stage.data == "set":
+            pipeline.filter(stage, read_sets(source, stage, depth))
+        else:
+            pipeline.call(call_of(stage))
+    chosen = pipeline.metric.selection if isinstance(pipeline.metric, Contrast) else EVERY_SPAN
+    if size_of(AllOf((pipeline.where, chosen))) > LARGEST_PREDICATE:
+        raise source.error(tree, "asks for too much at once: sets within sets are looked for again and again")
+    return pipeline
+
+
 def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
     """The predicate of the spans that sets and what joins them return. Raises OttlError."""
     source.check_depth(tree, depth)
@@ -30,7 +50,12 @@ def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
         if not tree.children:
             return EVERY_SPAN
         inner = words(tree.children[0])
-        return read_sets(source, inner, depth + 1) if inner.data == "sets" else read_condition(source, inner, depth + 1)
+        match inner.data:
+            case "sets":
+                return read_sets(source, inner, depth + 1)
+            case "wrapped":
+                return read_pipeline(source, inner, depth + 1).where
+        return read_condition(source, inner, depth + 1)
     if len(tree.children) == 1:
         return read_sets(source, words(tree.children[0]), depth + 1)
     if tree.data == "related":

@@ -12,7 +12,6 @@ from collector.query.span_contrast import Contrast
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.constants import constant_of
 from collector.query.traceql.numbers import field_number
-from collector.query.traceql.sets import read_sets
 from collector.query.traceql.source import Source, Words, words
 
 _SERVED: Final = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
@@ -76,12 +75,15 @@ class Pipeline:
         then: what is done to its series.
     """
 
-    def __init__(self, source: Source, where: Predicate, *, serves_metrics: bool) -> None:
+    def __init__(
+        self, source: Source, where: Predicate, read_sets: Callable[[Words], Predicate], *, serves_metrics: bool
+    ) -> None:
         self.where = where
         self.by: dict[str, Field] = {}
         self.metric: Metric | Contrast | None = None
         self.then: list[Ranked | Kept] = []
         self._source = source
+        self._read_sets = read_sets
         self._serves_metrics = serves_metrics
         self._stages: Mapping[str, Callable[[Call], None]] = {
             **dict.fromkeys(("count", "avg", "min", "max", "sum"), self._measure),
@@ -110,6 +112,7 @@ class Pipeline:
         self._stages[call.function](call)
 
     def _measure(self, call: Call) -> None:
+        self._source.count_condition(call.tree)
         takes_field = call.function != "count"
         if len(call.arguments) != takes_field or (takes_field and call.arguments[0].data != "field"):
             raise self._source.error(call.tree, f"{call.function}(...) is not served here; {_SERVED}")
@@ -179,7 +182,7 @@ class Pipeline:
             raise self._source.error(call.tree, "compare needs spans in braces, as in compare({ status = error }, 10)")
         values = self._whole(numbers[0], 1, _MOST_VALUES) if numbers else _USUAL_VALUES
         start, end = (self._whole(number, 0, _LATEST) for number in numbers[1:]) if len(numbers) == 3 else (None, None)
-        self.metric = Contrast(read_sets(self._source, chosen), values, start, end)
+        self.metric = Contrast(self._read_sets(chosen), values, start, end)
 
     def _whole(self, argument: Words, least: int, most: int) -> int:
         constant = constant_of(self._source, argument)
