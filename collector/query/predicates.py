@@ -150,14 +150,14 @@ class Measured:
     """Of the spans of the trace that fit the term, and agree with this one in the fields `by`, this measure compares so.
 
     Attributes:
-        measure: how many there are; or the nanoseconds from the first start to the last end; or what to make of a field of each.
-        field: for the measures that need one; a number.
+        measure: how many there are; or the nanoseconds from the first start to the last end; or what to make of a number of each.
+        number: for the measures that need one; not of the trace as a whole.
         operator: none of those for texts.
     """
 
     term: Predicate
     measure: Literal["count", "extent", "avg", "min", "max", "sum"]
-    field: Field | None
+    number: Number | None
     operator: Operator
     value: int | float
     by: tuple[Field, ...] = ()

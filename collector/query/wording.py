@@ -231,7 +231,7 @@ class Wording:
         return f"({self._exists(left)} AND {self._exists(right)} AND {texts[0]} {operator} {texts[1]})"
 
     def _measured(self, predicate: Measured) -> str:
-        value = "1" if predicate.field is None else self.number(predicate.field)
+        value = "1" if predicate.number is None else self._number(predicate.number)
         measure = {"count": "count()", "extent": "max(End) - min(Start)"}.get(predicate.measure, f"{predicate.measure}(Value)")
         bound = self._bind(float(predicate.value), "Float64")
         by = [self.text(field) if isinstance(field, Attribute) else _COLUMNS[field] for field in predicate.by]

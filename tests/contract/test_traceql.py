@@ -210,6 +210,7 @@ async def test_groups_are_measured_by_themselves_until_they_coalesce(api: Api) -
     measures: list[tuple[str, Callable[[list[Row]], bool]]] = [
         ("count() > 2", lambda group: len(group) > 2),
         ("max(duration) >= 4ms + 5ms", lambda group: max(row["Duration"] for row in group) >= 9_000_000),
+        ("sum((1 + span.n) * 2) > 9 - 1.5", lambda group: sum(2 * (number(row, "n") or 0) + 2 for row in group) > 7.5),
         ("avg(span.n) < 2.5", lambda group: sum(number(row, "n") or 0 for row in group) / len(group) < 2.5),
     ]
     for number_of_grouping, (grouping, key) in enumerate(groupings):

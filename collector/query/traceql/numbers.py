@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Iterator
+from typing import Final, cast
 
 from collector.query.predicates import Arithmetic, ArithmeticOperator, Attribute, Field, Number
 from collector.query.traceql.constants import CALCULATIONS, constant_of
 from collector.query.traceql.source import Source, Words, words
+
+_NEEDED: Final = "expected duration or an attribute of spans or resources"
 
 
 def number_of(source: Source, tree: Words) -> Number:
@@ -34,6 +37,30 @@ def number_of(source: Source, tree: Words) -> Number:
     return number
 
 
+def span_number(source: Source, tree: Words) -> Number:
+    """The number that words stand for, which each span has by itself.
+
+    Raises:
+        OttlError: they stand for none, for always the same one, or for one of the trace.
+    """
+    number = number_of(source, tree)
+    fields = list(_fields_of(number))
+    if not fields or "trace duration" in fields:
+        raise source.error(tree, _NEEDED)
+    return number
+
+
+def _fields_of(number: Number) -> Iterator[Field]:
+    match number:
+        case Arithmetic(_, left, right):
+            yield from _fields_of(left)
+            yield from _fields_of(right)
+        case int() | float():
+            return
+        case _:
+            yield number
+
+
 def field_number(source: Source, field: Words) -> Field:
     """The field of spans that words name, whose number is taken. Raises OttlError where it has none, or several."""
     subject = source.subject(field)
@@ -41,6 +68,6 @@ def field_number(source: Source, field: Words) -> Field:
         isinstance(subject.field, Attribute) and subject.field.level in ("span", "resource", "span or resource")
     )
     if subject.field is None or subject.of != "span" or not is_number or subject.is_many:
-        raise source.error(field, "expected duration or an attribute of spans or resources")
+        raise source.error(field, _NEEDED)
     source.show(field, subject)
     return subject.field

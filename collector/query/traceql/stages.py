@@ -11,7 +11,7 @@ from collector.query.predicates import AllOf, Field, Measured, Operator, Predica
 from collector.query.span_contrast import Contrast
 from collector.query.span_series import METRICS, Metric
 from collector.query.traceql.constants import constant_of
-from collector.query.traceql.numbers import field_number
+from collector.query.traceql.numbers import field_number, span_number
 from collector.query.traceql.source import Source, Words, words
 
 _SERVED: Final = "there are count(), avg, min, max and sum of a field, by, coalesce() and select"
@@ -113,17 +113,17 @@ class Pipeline:
 
     def _measure(self, call: Call) -> None:
         self._source.count_condition(call.tree)
-        takes_field = call.function != "count"
-        if len(call.arguments) != takes_field or (takes_field and call.arguments[0].data != "field"):
+        takes_number = call.function != "count"
+        if len(call.arguments) != takes_number or (takes_number and call.arguments[0].data == "set"):
             raise self._source.error(call.tree, f"{call.function}(...) is not served here; {_SERVED}")
         if call.compared is None:
-            example = "..." if takes_field else ""
+            example = "..." if takes_number else ""
             raise self._source.error(
                 call.tree, f"{call.function}() is compared with a number, as in {call.function}({example}) > 2"
             )
         compare, compared = _comparison(call)
         operator = _operator(self._source, compare)
-        measured = field_number(self._source, call.arguments[0]) if takes_field else None
+        measured = span_number(self._source, call.arguments[0]) if takes_number else None
         bound, _ = _number(self._source, compared)
         measure = cast("Literal['count', 'avg', 'min', 'max', 'sum']", call.function)
         self.where = AllOf((self.where, Measured(self.where, measure, measured, operator, bound, tuple(self.by.values()))))
