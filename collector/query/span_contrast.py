@@ -70,9 +70,9 @@ def contrast_statement(store: SpanStore, contrast: Contrast, spans: SteppedSpans
         chosen = f"({chosen}) AND {within}"
         parameters |= bounds
     beside = f" LEFT JOIN {wording.roots()} AS roots USING (TraceId)"
-    selected = spans.select(store, wording, f"{_PAIRS} AS Pairs, {chosen} AS Chosen", beside=beside)
+    selected = spans.select(store, wording, f"{_PAIRS} AS Pairs, {chosen} AS Chosen, {spans.weight} AS Weight", beside=beside)
     counts = (
-        "SELECT Pair.1 AS Key, Pair.2 AS Value, Chosen, sumMap([Step], [toUInt64(1)]) AS Steps, toInt64(count()) AS Spans"
+        "SELECT Pair.1 AS Key, Pair.2 AS Value, Chosen, sumMap([Step], [Weight]) AS Steps, sum(Weight) AS Spans"
         " FROM spans ARRAY JOIN Pairs AS Pair WHERE Value != '' GROUP BY Key, Value, Chosen"
     )
     sides = ", ".join(
@@ -97,8 +97,8 @@ async def find_contrast(store: SpanStore, contrast: Contrast, spans: SteppedSpan
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
 
-    def points(steps: list[list[int]]) -> Points:
-        return {spans.start_of(number): float(count) for number, count in zip(*steps, strict=True)}
+    def points(steps: list[list[Any]]) -> Points:
+        return {spans.start_of(number): count for number, count in zip(*steps, strict=True)}
 
     def side(row: dict[str, Any], name: str) -> Side:
         return Side(points(row[f"{name}Total"]), [(value, points(steps)) for _, value, steps in row[f"{name}Values"]])

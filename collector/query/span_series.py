@@ -24,6 +24,8 @@ METRICS: Final[Mapping[str, str]] = {
 """What can be made of spans, by TraceQL's names → how it is written."""
 
 _SECOND: Final = 10**9
+_PARTS: Final = 1_000
+_MOST_PARTS: Final = 1e18
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,24 +100,36 @@ def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limi
         exemplar = f", {extreme}((TraceId, SpanId, Time, toFloat64(assumeNotNull(Value))), {rank}) AS Exemplar"
     group = f"[{', '.join(f'toString({group})' for group in groups)}]::Array(String)"
     selected = spans.select(
-        store, wording, f"{group} AS Group, {value} AS Value{told}", beside=beside, further="Value IS NOT NULL"
+        store,
+        wording,
+        f"{group} AS Group, {value} AS Value, {spans.weight} AS Weight{told}",
+        beside=beside,
+        further="Value IS NOT NULL",
     )
     return Statement(
         f"WITH spans AS ({selected})"  # noqa: S608 - names are checked, values are bound
-        f" SELECT Group, Step, [{_numbers(metric)}]::Array(Float64) AS Numbers{exemplar} FROM spans"
+        f" SELECT Group, Step, [{_numbers(metric, weighted=spans.weighted)}]::Array(Float64) AS Numbers{exemplar} FROM spans"
         " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
         " GROUP BY Group, Step ORDER BY Group, Step",
         parameters,
     )
 
 
-def _numbers(metric: Metric) -> str:
-    """What is made of the spans of a group and step, from their `Value`."""
+def _numbers(metric: Metric, *, weighted: bool) -> str:
+    """What is made of the spans of a group and step, from their `Value` and `Weight`."""
     match metric.function:
         case "rate":
-            return f"count() * {_SECOND} / {{step:UInt64}}"
+            return f"sum(Weight) * {_SECOND} / {{step:UInt64}}"
         case "count_over_time" | "histogram_over_time":
-            return "toFloat64(count())"
+            return "sum(Weight)"
+        case "sum_over_time":
+            return "sum(assumeNotNull(Value) * Weight)"
+        case "avg_over_time":
+            return "sum(assumeNotNull(Value) * Weight) / sum(Weight)"
+        case "quantile_over_time" if weighted:
+            # Weights must be whole numbers there.
+            weight = f"toUInt64(least(Weight * {_PARTS}, {_MOST_PARTS}))"
+            return ", ".join(f"quantileTDigestWeighted({each!r})(assumeNotNull(Value), {weight})" for each in metric.quantiles)
         case "quantile_over_time":
             return ", ".join(f"quantileTDigest({quantile!r})(assumeNotNull(Value))" for quantile in metric.quantiles)
     return f"assumeNotNull({metric.function.removesuffix('_over_time')}(Value))"

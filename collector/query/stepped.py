@@ -17,11 +17,18 @@ class SteppedSpans:
         workspace: whose they are.
         where: they fit this.
         steps: they start from its start up to its stop; at its numbers steps begin. Nanoseconds since 1970.
+        weighted: whether each counts as many as it stands for, since sampling has dropped others.
     """
 
     workspace: str
     where: Predicate
     steps: range
+    weighted: bool = False
+
+    @property
+    def weight(self) -> str:
+        """An expression for how many a span counts."""
+        return "AdjustedCount" if self.weighted else "1."
 
     def start_of(self, step: int) -> int:
         """Nanoseconds since 1970 at which a step begins, by its number as `select` has it."""

@@ -585,6 +585,39 @@ async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, sho
     assert (await api.get("/tempo/api/metrics/query", **without_start, since="1d")).json["series"][0]["value"] == 7
 
 
+async def test_a_span_counts_for_those_that_sampling_dropped_where_a_query_asks_for_that(api: Api) -> None:
+    # Thresholds c and 8 of OpenTelemetry's probability sampling keep a quarter and a half of the spans.
+    sampled = [("ot=th:c", 2_000_000, "web"), ("vendor=x,ot=th:8", 1_000_000, "web"), ("", 5_000_000, "cart")]
+    for number, (state, duration, service) in enumerate(sampled, 1):
+        attributes = key_values({"n": number})
+        kept = span(number, number, duration=duration, trace_state=state, attributes=attributes)
+        await api.store(request_of(kept, service=service))
+
+    async def numbers(metric: str, hint: str) -> list[float]:
+        q = f"{{}} | {metric} with (sample = 0.1, extrapolate = {hint})"
+        answer = await api.get("/tempo/api/metrics/query", q=q, start=EPOCH // SECOND, end=EPOCH // SECOND + 10)
+        assert answer.status == 200, answer.body
+        return [series["value"] for series in answer.json["series"]]
+
+    counted = {
+        "rate()": (0.3, 0.7),
+        "count_over_time()": (3, 7),
+        "sum_over_time(span.n)": (1 + 2 + 3, 4 + 2 * 2 + 3),
+        "avg_over_time(span.n)": (2, 11 / 7),
+        "min_over_time(duration)": (0.001, 0.001),
+        "max_over_time(duration)": (0.005, 0.005),
+        # Between the middles of what the second span and the third stand for.
+        "quantile_over_time(duration, .7)": (0.005, 0.00308),
+    }
+    for metric, expected in counted.items():
+        found = [*await numbers(metric, "false"), *await numbers(metric, "true")]
+        assert (metric, found) == (metric, pytest.approx(expected, rel=0.03))
+    assert sorted(await numbers("count_over_time() by (resource.service.name)", "true")) == [1, 6]
+    assert sorted(await numbers("histogram_over_time(duration)", "true")) == [1, 2, 4]
+    # Both sides, by the service and in all.
+    assert {1, 6} <= set(await numbers('compare({ resource.service.name = "web" })', "true"))
+
+
 async def test_a_sample_stands_at_the_start_of_its_step(api: Api, shop: Api) -> None:
     query = {"q": '{ name = "late" } | max_over_time(duration)', "start": EPOCH // SECOND, "end": EPOCH // SECOND + 60}
     (series,) = (await api.get("/tempo/api/metrics/query_range", **query, step="1s")).json["series"]

@@ -20,7 +20,7 @@ from collector.query.span_contrast import Contrast, find_contrast
 from collector.query.span_series import find_series
 from collector.query.stepped import SteppedSpans
 from collector.query.traceql.constants import duration_of
-from collector.query.traceql.reading import MetricsQuery, Result, exemplars_hint, metrics_in, read_metrics
+from collector.query.traceql.reading import MetricsQuery, Result, exemplars_hint, is_extrapolated, metrics_in, read_metrics
 from config.ottl_grammar import OttlError
 
 _MOST_POINTS: Final = 10_000
@@ -114,7 +114,8 @@ async def _answer(
 async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int, *, exemplars: bool) -> Found:
     """What makes so many series at most."""
     store, metric = request.app[STORE], query.metric
-    spans = SteppedSpans(request[CALLER].workspace, query.where, steps)
+    weighted = asked(request.query, is_extrapolated, False, "q", "query")
+    spans = SteppedSpans(request[CALLER].workspace, query.where, steps, weighted)
     if isinstance(metric, Contrast):
         # Those of values on both sides, and two of all.
         return await find_contrast(store, metric, spans, max(most // (2 * metric.values + 2), 1))

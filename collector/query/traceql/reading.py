@@ -99,13 +99,23 @@ def exemplars_hint(text: str) -> int | bool | None:
     Raises:
         OttlError: the text is no query.
     """
-    said: int | bool | None = None
+    said = _hints_of(text).get("exemplars")
+    if said is None:
+        return None
+    return int(said) if said.isdecimal() else said == "true"
+
+
+def is_extrapolated(text: str) -> bool:
+    """Whether a query's hints say that a span counts for all that it stands for. Raises OttlError as `exemplars_hint`."""
+    return _hints_of(text).get("extrapolate") == "true"
+
+
+def _hints_of(text: str) -> dict[str, str]:
+    found = {}
     for hints in metrics_words_of(text).children[1:]:
         for name, _, value in (words(hint).children for hint in words(hints).children):
-            if name == "exemplars":
-                of_value = str(words(value).children[0] if isinstance(value, Tree) else value)
-                said = int(of_value) if of_value.isdecimal() else of_value == "true"
-    return said
+            found[str(name)] = str(words(value).children[0] if isinstance(value, Tree) else value)
+    return found
 
 
 def metrics_in(result: Result) -> list[MetricsQuery]:
