@@ -143,6 +143,8 @@ def test_what_is_not_understood_or_served_is_refused_with_its_place(text: str, c
         ("{} | compare({}, 10, 5)", 6, "compare needs spans in braces, as in compare({ status = error }, 10)"),
         ("{} | compare({}, 1000)", 18, "expected a whole number from 1 to 100"),
         ("{} | compare({}) > 2", 20, "compare(...) is compared with nothing, as in compare({ status = error })"),
+        ("{} | compare({}) | topk(10)", 1, "compare(...) stands last: nothing is made of its series"),
+        ("({} | compare({})) / ({} | rate())", 1, "compare(...) stands last: nothing is made of its series"),
         ("{} | avg_over_time()", 6, "avg_over_time has other arguments, as in avg_over_time(duration)"),
         ("{} | avg_over_time(5)", 20, "expected duration or an attribute of spans or resources"),
         (

@@ -90,6 +90,8 @@ def read_metrics(text: str) -> Result:
         raise source.error(tree, f"there are more than {_MOST_METRICS} metrics")
     if not metrics_in(result):
         raise source.error(tree, "expected a metric, as in {} | rate()")
+    if not isinstance(result, MetricsQuery) and any(isinstance(each.metric, Contrast) for each in metrics_in(result)):
+        raise source.error(tree, "compare(...) stands last: nothing is made of its series")
     return result
 
 
