@@ -104,7 +104,8 @@ def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limi
         wording,
         f"{group} AS Group, {value} AS Value, {spans.weight} AS Weight{told}",
         beside=beside,
-        further="Value IS NOT NULL",
+        # One NaN would make all of a step's numbers none.
+        further="isFinite(Value)",
     )
     return Statement(
         f"WITH spans AS ({selected})"  # noqa: S608 - names are checked, values are bound

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -583,6 +584,24 @@ async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, sho
     assert await numbers('{ name = "nobody" } | rate()') == {}
     without_start: dict[str, Any] = {"q": "{} | count_over_time()", "end": EPOCH // SECOND + 4}
     assert (await api.get("/tempo/api/metrics/query", **without_start, since="1d")).json["series"][0]["value"] == 7
+
+
+async def test_a_trace_of_years_is_as_long_as_answers_can_say(api: Api) -> None:
+    await api.store(request_of(span(1, 1, start=-EPOCH + SECOND), span(1, 2, parent=1)))
+    (trace,) = (await api.get("/tempo/api/search", q="{}", **RANGE)).json["traces"]
+    assert trace["durationMs"] == 2**32 - 1
+
+
+async def test_what_is_no_number_leaves_those_of_other_spans_alone(api: Api) -> None:
+    values: list[Any] = [2.5, math.nan, math.inf, "nan", 4]
+    spans = [span(1, number, attributes=key_values({"n": value})) for number, value in enumerate(values, 1)]
+    await api.store(request_of(*spans))
+    for metric, expected in (("sum", 6.5), ("avg", 3.25), ("min", 2.5), ("max", 4)):
+        q = f"{{}} | {metric}_over_time(span.n)"
+        answer = await api.get("/tempo/api/metrics/query", q=q, start=EPOCH // SECOND, end=EPOCH // SECOND + 10)
+        assert [series["value"] for series in answer.json["series"]] == [expected], metric
+    answer = await api.get("/tempo/api/metrics/query_range", q="{} | histogram_over_time(span.n)", **RANGE)
+    assert sorted(named(series) for series in answer.json["series"]) == ['{__bucket="4.0"}']
 
 
 async def test_a_span_counts_for_those_that_sampling_dropped_where_a_query_asks_for_that(api: Api) -> None:

@@ -43,6 +43,8 @@ MOST_TRACES: Final = 1500
 _LIMIT: Final = whole(1, MOST_TRACES)
 _SPANS_OF_SET: Final = whole(1, 100)
 _DEFAULT_RANGE: Final = HOUR
+_LONGEST_MS: Final = 2**32 - 1
+"""The largest number that Tempo's answers have room for: Grafana's data source shows no trace at all where one is longer."""
 _NO_VALUE: Final = "nil"
 _NO_ROOT: Final = "<root span not yet received>"
 _TAG: Final = re.compile(r'\s*([^\s="]+)=("(?:\\.|[^"\\])*"|[^\s"]*)(?:\s+|$)')
@@ -164,7 +166,7 @@ def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) 
         "rootServiceName": hit.root_service if hit.root_service is not None else _NO_ROOT,
         "rootTraceName": hit.root_name if hit.root_name is not None else _NO_ROOT,
         "startTimeUnixNano": str(hit.start),
-        "durationMs": hit.duration // MILLISECOND,
+        "durationMs": min(hit.duration // MILLISECOND, _LONGEST_MS),
         # The first of them once more, for those who know of one only.
         "spanSet": span_sets[0] if span_sets else {"spans": [], "matched": 0},
         "spanSets": span_sets,
