@@ -128,6 +128,10 @@ def test_the_data_sources_are_those_that_the_dashboards_ask_for() -> None:
     assert len(set(uids)) == len(uids)
     service_map = next(source["jsonData"]["serviceMap"] for source in document["datasources"] if source["type"] == "tempo")
     assert service_map["datasourceUid"] in uids
+    # Of an older Prometheus, or one of which it knows nothing, Grafana wants all series to find the names in them.
+    rates = next(source["jsonData"] for source in document["datasources"] if source["uid"] == "spanhouse-rates")
+    assert rates["prometheusType"] == "Prometheus"
+    assert tuple(map(int, rates["prometheusVersion"].split("."))) >= (2, 24, 0)
 
 
 def test_the_dashboards_are_read_from_where_they_are_mounted() -> None:
