@@ -498,6 +498,40 @@ async def test_what_is_selected_of_events_is_shown(api: Api, shop: Api) -> None:
     }
 
 
+async def test_what_a_key_has_is_of_one_kind_in_an_answer(api: Api) -> None:
+    values: list[dict[str, Any]] = [
+        {"code": 200, "n": 1, "list": ["a", 2], "sure": True, "bytes": b"\x00"},
+        {"code": "404", "n": 2.5, "list": "none", "sure": False, "bytes": None},
+        {"code": True},
+    ]
+    for number, attributes in enumerate(values, 1):
+        await api.store(request_of(span(number, number, start=number, attributes=key_values(attributes))))
+    q = "{ .code != nil } | select(.n, span.list, .sure, .bytes)"
+    traces = (await api.get("/tempo/api/search", q=q, **RANGE)).json["traces"]
+    told = [
+        {pair["key"]: pair["value"] for pair in shown["attributes"] if pair["key"] != "service.name"}
+        for trace in reversed(traces)
+        for shown in trace["spanSet"]["spans"]
+    ]
+    assert told == [
+        {
+            "code": {"stringValue": "200"},
+            "n": {"intValue": "1"},
+            "list": {"stringValue": '["a",2]'},
+            "sure": {"boolValue": True},
+            "bytes": {"stringValue": "AA=="},
+        },
+        {
+            "code": {"stringValue": "404"},
+            "n": {"doubleValue": 2.5},
+            "list": {"stringValue": "none"},
+            "sure": {"boolValue": False},
+            "bytes": {"stringValue": ""},
+        },
+        {"code": {"stringValue": "true"}},
+    ]
+
+
 async def test_exemplars_are_spans_of_which_numbers_are_made(api: Api, shop: Api) -> None:
     async def exemplars(q: str, **more: Any) -> list[list[tuple[int, int, float, int]]]:
         """Of each series: numbers of traces and spans, values, and milliseconds since the start."""

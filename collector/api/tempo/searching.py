@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -15,9 +15,8 @@ from collector.api.asked import HOUR, MILLISECOND, SECOND, asked, epoch, ordered
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, SETTINGS, STORE
+from collector.api.tempo.span_attributes import SpanIds, is_read_alone, told_attributes
 from collector.api.tempo.traces import PREFIX
-from collector.query.attributes import to_json
-from collector.query.grouping import is_label
 from collector.query.hits import Hit, Matched, MatchedSpan, find_grouped
 from collector.query.nested_sets import NestedSet, find_nested_sets
 from collector.query.predicates import (
@@ -27,14 +26,13 @@ from collector.query.predicates import (
     Attribute,
     Comparison,
     Field,
-    Level,
     Measured,
     Not,
     Operator,
     Predicate,
 )
 from collector.query.search import TraceSearch, find_traces
-from collector.query.shown import Shown, find_shown
+from collector.query.shown import find_shown
 from collector.query.traceql.reading import TraceQuery, read_traceql
 from collector.query.whole_traces import first_that_fit
 from config.ottl_grammar import OttlError
@@ -132,12 +130,12 @@ async def search_traces(request: web.Request) -> web.Response:
     if asked_for.by and trace_ids:
         sets = await find_grouped(store, search, trace_ids, tuple(asked_for.by.values()))
     spans = [(trace_id, span.span_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
-    others = [field for field in dict.fromkeys(asked_for.shown.values()) if _is_other(field)]
+    others = [field for field in dict.fromkeys(asked_for.shown.values()) if is_read_alone(field)]
     shown, places = await asyncio.gather(
         find_shown(store, search, spans if asked_for.shown else [], others),
         find_nested_sets(store, trace_ids if asked_for.places else [], workspace=search.workspace, max_spans=max_spans),
     )
-    told = Told(asked_for, shown, places)
+    told = Told(asked_for, told_attributes(shown, asked_for.shown), places)
     return json_response(
         {
             "traces": [_hit(hit, sets.get(hit.trace_id, []), told) for hit in hits],
@@ -150,8 +148,8 @@ class Told(NamedTuple):
     """What is told of spans besides their names and times, by the ids of trace and span."""
 
     asked_for: TraceQuery
-    shown: Mapping[tuple[str, str], Shown]
-    places: Mapping[tuple[str, str], NestedSet]
+    attributes: Mapping[SpanIds, list[dict[str, Any]]]
+    places: Mapping[SpanIds, NestedSet]
 
 
 def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) -> dict[str, Any]:
@@ -182,8 +180,7 @@ def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) 
 
 def _span(trace_id: str, span: MatchedSpan, told: Told) -> dict[str, Any]:
     ids = trace_id, span.span_id
-    found = (_attribute(word, field, told.shown.get(ids)) for word, field in told.asked_for.shown.items())
-    attributes = [each for each in found if each is not None]
+    attributes = [*told.attributes.get(ids, ())]
     if (place := told.places.get(ids)) is not None:
         numbers = {"nestedSetParent": place.parent, "nestedSetLeft": place.left, "nestedSetRight": place.right}
         attributes += [{"key": each, "value": {"intValue": str(numbers[each])}} for each in told.asked_for.places]
@@ -194,42 +191,6 @@ def _span(trace_id: str, span: MatchedSpan, told: Told) -> dict[str, Any]:
         "durationNanos": str(span.duration),
         **({"attributes": attributes} if attributes else {}),
     }
-
-
-_OF_SPAN: Final[dict[Level, tuple[Literal["attributes", "resource"], ...]]] = {
-    "span": ("attributes",),
-    "resource": ("resource",),
-    "span or resource": ("attributes", "resource"),
-}
-_BESIDE: Final = ("name", "duration", "span id", "trace id", "kind", "status", "status message")
-"""What is told of each span anyway, or read of it besides its attributes."""
-
-
-def _is_other(field: Field) -> bool:
-    """Whether a field is read by itself: what is no attribute of the span or its resource, nor told anyway."""
-    if isinstance(field, Attribute):
-        return field.level not in _OF_SPAN
-    return field not in _BESIDE and is_label(field)
-
-
-def _attribute(word: str, field: Field, shown: Shown | None) -> dict[str, Any] | None:
-    """A field that the query names, with its value; None where the span has none, or shows it anyway."""
-    if shown is None:
-        return None
-    if not isinstance(field, Attribute) or field.level not in _OF_SPAN:
-        texts: dict[Field, str] = {
-            "kind": shown.kind.lower(),
-            "status": shown.status.lower(),
-            "status message": shown.status_message,
-            **shown.others,
-        }
-        text = texts.get(field)
-        return {"key": field.key if isinstance(field, Attribute) else word, "value": {"stringValue": text}} if text else None
-    for level in _OF_SPAN[field.level]:
-        for pair in to_json(getattr(shown, level)):
-            if pair["key"] == field.key:
-                return pair
-    return None
 
 
 ROUTES: Final = (web.get(f"{PREFIX}/search", search_traces),)
