@@ -28,6 +28,8 @@ from collector.query.spans import Resource, Scope, Spans
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.tree import Tree
 
+UNKNOWN_SERVICE: Final = "unknown_service"
+"""In other systems' APIs, the service of spans that name none."""
 MAX_VALUE_LENGTH: Final = 65_536
 """Characters of an attribute's text in a list of spans; one span alone has it whole."""
 

@@ -121,6 +121,19 @@ async def test_a_trace_comes_back_whole_as_protobuf_and_json(api: Api, version: 
     assert sorted(canonical_spans(got_json)) == sorted(canonical_spans(message))
 
 
+async def test_grafana_can_show_spans_that_name_no_service_or_end_before_they_start(api: Api) -> None:
+    backwards = span(1, 1, duration=-5)
+    unfinished = span(1, 2)
+    unfinished.ClearField("end_time_unix_nano")
+    message = request_of(backwards, unfinished)
+    message.resource_spans[0].ClearField("resource")
+    await api.store(message)
+    body = (await api.get(f"/tempo/api/traces/{hex_of(1)}", accept="application/protobuf")).body
+    (found,) = TracesData.FromString(body).resource_spans
+    assert [(pair.key, pair.value.string_value) for pair in found.resource.attributes] == [("service.name", "unknown_service")]
+    assert [each.end_time_unix_nano for each in found.scope_spans[0].spans] == [EPOCH, EPOCH]
+
+
 async def test_ids_are_base64_and_enumerations_are_names(api: Api, shop: Api) -> None:
     document = (await api.get(f"/tempo/api/traces/{hex_of(1)}", **RANGE)).json
     (server,) = document["batches"][1]["scopeSpans"][0]["spans"]

@@ -14,14 +14,12 @@ import orjson
 from aiohttp import web
 
 from collector.api.problems import Problem
-from collector.api.rendering import json_bytes, number
+from collector.api.rendering import UNKNOWN_SERVICE, json_bytes, number
 from collector.query.attributes import Attributes, Value, typed_values
 from collector.query.spans import Event, Resource, Spans
 from collector.query.store import ERROR, KINDS, STATUS_CODES
 from collector.query.tree import build_tree
 
-UNKNOWN_SERVICE: Final = "unknown_service"
-"""The service of spans that name none."""
 _MICROSECOND: Final = 10**3
 _EXACT: Final = 2**53 - 1
 """The largest whole number that every reader of JSON keeps."""

@@ -13,7 +13,7 @@ from collector.api.asked import lenient_trace_id, parsed
 from collector.api.otlp_json import PROTOBUF as PROTOBUF_JSON
 from collector.api.otlp_json import resource_spans
 from collector.api.problems import BadParameter, Problem
-from collector.api.rendering import json_bytes, json_response
+from collector.api.rendering import UNKNOWN_SERVICE, json_bytes, json_response
 from collector.api.routing import CALLER, JSON, SETTINGS, STORE
 from collector.api.traces import prefers_protobuf
 from collector.query.otlp import to_traces_data
@@ -59,12 +59,19 @@ async def get_trace_v1(request: web.Request) -> web.Response:
 
 
 def _protobuf(spans: Spans) -> bytes:
-    """The trace with a status at each span, empty where it has none: Grafana reads it unasked, and fails without."""
+    """The trace as Grafana can read it.
+
+    It reads each span's status unasked, and fails without; shows no span whose resource has no attributes; and of one that ends
+    before it starts subtracts to centuries.
+    """
     data = to_traces_data(spans)
     for resource in data.resource_spans:
+        if not resource.resource.attributes:
+            resource.resource.attributes.add(key="service.name").value.string_value = UNKNOWN_SERVICE
         for scope in resource.scope_spans:
             for span in scope.spans:
                 span.status.SetInParent()
+                span.end_time_unix_nano = max(span.end_time_unix_nano, span.start_time_unix_nano)
     return data.SerializeToString()
 
 
