@@ -143,6 +143,31 @@ async def test_what_is_odd_is_a_warning_unless_the_trace_is_raw(api: Api, shop: 
     assert raw["spans"][0]["warnings"] is None
 
 
+async def test_pages_draw_the_tree_of_spans_with_one_id_and_of_cycles(api: Api) -> None:
+    async def drawn(trace: int, **query: str) -> dict[str, str]:
+        """Which span each is drawn below, by name."""
+        answer = await api.get(f"/jaeger/api/traces/{hex_of(trace)}", **query)
+        spans = answer.json["data"][0]["spans"]
+        # As Jaeger's page has it: of spans with one id the first is found under it.
+        names: dict[str, str] = {}
+        for each in spans:
+            names.setdefault(each["spanID"], each["operationName"])
+        return {each["operationName"]: names[each["references"][0]["spanID"]] if each["references"] else "" for each in spans}
+
+    server = span(1, 2, parent=1, start=10, duration=800, name="server", kind=2)
+    await api.store(
+        request_of(
+            span(1, 1, duration=1000, name="root"), span(1, 2, parent=1, duration=900, name="client", kind=3), service="web"
+        ),
+        request_of(server, span(1, 3, parent=2, start=20, duration=700, name="below"), service="cart"),
+        request_of(span(2, 1, parent=2, name="a"), span(2, 2, parent=1, name="b"), span(3, 1, parent=1, name="own")),
+    )
+    assert await drawn(1) == {"root": "", "client": "root", "server": "client", "below": "server"}
+    assert await drawn(1, raw="true") == {"root": "", "client": "root", "server": "root", "below": "client"}
+    assert await drawn(2) == {"a": "", "b": "a"}
+    assert await drawn(3) == {"own": ""}
+
+
 async def test_a_trace_is_found_under_every_spelling_of_its_id(api: Api, shop: Api) -> None:
     for spelling in (
         "1",

@@ -6,6 +6,7 @@ Times are whole microseconds, cut off rather than rounded, so that nothing begin
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -18,7 +19,7 @@ from collector.api.rendering import UNKNOWN_SERVICE, json_bytes, number
 from collector.query.attributes import Attributes, Value, typed_values
 from collector.query.spans import Event, Resource, Spans
 from collector.query.store import ERROR, KINDS, STATUS_CODES
-from collector.query.tree import build_tree
+from collector.query.tree import ROOT, build_tree
 
 _MICROSECOND: Final = 10**3
 _EXACT: Final = 2**53 - 1
@@ -51,18 +52,29 @@ def written(document: dict[str, Any], *, pretty: bool = False) -> bytes:
 
 
 def trace(spans: Spans, *, raw: bool = False) -> dict[str, Any]:
-    """A trace. Unless it is `raw`, spans bear what is odd about their place in the tree as warnings."""
+    """A trace. Unless it is `raw`, spans bear what is odd about their place in the tree as warnings, and refer to each other so
+    that pages draw that tree: of a client and a server with one id, the server gets another; nothing is its own ancestor."""
     processes: dict[tuple[str, Resource], str] = {}
     warnings: list[list[str]] = [[] for _ in range(len(spans))]
-    for warning in () if raw else build_tree(spans).warnings:
-        warnings[warning.row].append(warning.text)
+    span_ids, parent_ids = list(spans.span_ids), list(spans.parent_span_ids)
+    if not raw:
+        tree = build_tree(spans)
+        for warning in tree.warnings:
+            warnings[warning.row].append(warning.text)
+            if warning.kind == "shared-span-id":
+                span_ids[warning.row] = _id_of_server(spans, warning.row)
+            elif warning.kind in ("cycle", "own-parent"):
+                parent_ids[warning.row] = ""
+        parent_ids = [
+            parent_id if above == ROOT else span_ids[above] for parent_id, above in zip(parent_ids, tree.parents, strict=True)
+        ]
     rendered = [
         {
             "traceID": spans.trace_id,
-            "spanID": spans.span_ids[row],
+            "spanID": span_ids[row],
             "flags": spans.flags[row] & _SAMPLED_FLAGS,
             "operationName": spans.names[row],
-            "references": list(_references(spans, row)),
+            "references": list(_references(spans, row, parent_ids[row])),
             "startTime": spans.starts[row] // _MICROSECOND,
             "duration": spans.durations[row] // _MICROSECOND,
             "tags": [*_tags(spans.attributes[row]), *_fields(spans, row)],
@@ -86,10 +98,16 @@ def trace(spans: Spans, *, raw: bool = False) -> dict[str, Any]:
     }
 
 
-def _references(spans: Spans, row: int) -> Iterator[dict[str, str]]:
+def _id_of_server(spans: Spans, row: int) -> str:
+    """An id for a server that shares its client's: always the same one."""
+    what = f"{spans.trace_id} {spans.span_ids[row]} {spans.services[row]} {spans.starts[row]}"
+    return hashlib.blake2b(what.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+
+def _references(spans: Spans, row: int, parent_id: str) -> Iterator[dict[str, str]]:
     # The parent stands first: readers take the first reference that leads to a span.
-    if spans.parent_span_ids[row]:
-        yield {"refType": "CHILD_OF", "traceID": spans.trace_id, "spanID": spans.parent_span_ids[row]}
+    if parent_id:
+        yield {"refType": "CHILD_OF", "traceID": spans.trace_id, "spanID": parent_id}
     for link in spans.links[row]:
         yield {"refType": "FOLLOWS_FROM", "traceID": link.trace_id, "spanID": link.span_id}
 
