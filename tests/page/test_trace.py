@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from typing import Final
 from urllib.parse import quote
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from playwright.sync_api import Page, expect
 
+from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
+from tests.support.requests import MILLISECOND
+
+_START: Final = time.time_ns() - 1_000 * MILLISECOND
 
 
 @pytest.fixture
@@ -83,6 +90,91 @@ def test_what_the_trace_waited_for_is_a_key_away_and_so_is_what_would_be_without
     page.reload()
     expect(page.get_by_role("treeitem").first).to_have_attribute("aria-selected", "true")
     expect(page.get_by_role("button", name="Whole tree")).to_be_visible()
+
+
+def test_the_address_says_which_span_is_shown_and_going_back_closes_what_was_opened(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    chosen = page.get_by_role("treeitem", selected=True)
+    panel = page.get_by_role("complementary")
+    page.get_by_role("treeitem").nth(2).click()
+    expect(panel).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.get_by_role("treeitem").nth(3)).to_have_attribute("aria-selected", "true")
+    walked = chosen.get_attribute("aria-label") or ""
+    expect(page).to_have_url(re.compile(r"span=[0-9a-f]{16}"))
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    page.reload()
+    expect(chosen).to_have_attribute("aria-label", walked)
+    expect(panel).to_be_hidden()
+    page.go_back()
+    expect(panel).to_be_visible()
+    expect(chosen).to_have_attribute("aria-label", walked)
+    shared = page.url
+    page.go_back()
+    expect(panel).to_be_hidden()
+    expect(chosen).to_have_count(0)
+    page.go_forward()
+    expect(panel).to_be_visible()
+    colleague = page.context.new_page()
+    colleague.goto(shared)
+    expect(colleague.get_by_role("treeitem", selected=True)).to_have_attribute("aria-label", walked)
+    expect(colleague.get_by_role("complementary").get_by_role("button", name="Copy a link to the span")).to_be_visible()
+
+
+def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, shown: Daemon) -> None:
+    trace = "5e" * 16
+    shown.export(_spans(trace, {2: "second", 3: "third"}))
+    await_stored(shown)
+    page.goto(f"/trace/{trace}")
+    page.get_by_role("treeitem", name=re.compile("third")).click()
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("third")
+    shown.export(_spans(trace, {1: "first"}))
+    await_stored(shown)
+    page.reload()
+    expect(page.get_by_role("treeitem")).to_have_count(3)
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("third")
+    page.goto(f"/trace/{trace}?span={9:016x}")
+    expect(page.get_by_text("is not in this trace")).to_be_visible()
+    expect(page.get_by_role("treeitem")).to_have_count(3)
+
+
+def test_ways_to_other_spans_open_what_hides_them_and_leave_the_rest_as_it_was(page: Page, shown: Daemon) -> None:
+    trace = "6f" * 16
+    shown.export(_spans(trace, {1: "first", 2: "second", 3: "third"}))
+    await_stored(shown)
+    page.goto(f"/trace/{trace}?span={3:016x}&find=second")
+    panel = page.get_by_role("complementary")
+    panel.get_by_role("link", name=f"{2:016x}").click()
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("second")
+    expect(page.get_by_role("searchbox", name="Find")).to_have_value("second")
+    page.get_by_role("button", name="Collapse", exact=True).click()
+    page.get_by_role("tab", name="Spans").click()
+    page.get_by_role("list", name="Spans").get_by_role("button", name="third").click()
+    expect(page.get_by_role("treeitem", selected=True)).to_have_attribute("aria-label", re.compile("third"))
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("third")
+    panel.get_by_role("link", name=f"{2:016x}").click()
+    panel.get_by_role("link", name=f"{1:016x}").click()
+    expect(panel.get_by_text("is not in the trace")).to_be_visible()
+    # Nothing is there to be led to.
+    expect(panel.get_by_role("link", name=f"{0xA:016x}")).to_have_count(0)
+
+
+def _spans(trace_id: str, names: dict[int, str]) -> ExportTraceServiceRequest:
+    """Spans by their ids, each of which calls the next and begins before it; what calls the first is missing."""
+    request = ExportTraceServiceRequest()
+    spans = request.resource_spans.add().scope_spans.add().spans
+    for number, name in names.items():
+        spans.add(
+            trace_id=bytes.fromhex(trace_id),
+            span_id=number.to_bytes(8),
+            parent_span_id=(number - 1 or 0xA).to_bytes(8),
+            name=name,
+            start_time_unix_nano=_START + number * MILLISECOND,
+            end_time_unix_nano=_START + 9 * MILLISECOND,
+        )
+    return request
 
 
 def test_an_exception_shows_where_it_came_from(page: Page, shown: Daemon) -> None:

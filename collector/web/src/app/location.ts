@@ -82,14 +82,19 @@ export function address(): string {
   return here.value.href;
 }
 
-/** Change parameters of the view that is shown; null and the empty text remove one. */
-export function setParameters(changes: Record<string, string | null>, replace = false): void {
+/** The address of what is shown once parameters are changed; null and the empty text remove one. */
+export function addressWith(changes: Record<string, string | null>): string {
   const target = new URL(here.value.href);
   for (const [name, value] of Object.entries(changes)) {
     if (value === null || value === "") target.searchParams.delete(name);
     else target.searchParams.set(name, value);
   }
-  go(target.href, replace);
+  return target.href;
+}
+
+/** Change parameters of the view that is shown, as `addressWith` does. */
+export function setParameters(changes: Record<string, string | null>, replace = false): void {
+  go(addressWith(changes), replace);
 }
 
 /** Let links of the page be followed without loading it anew. */

@@ -4,9 +4,10 @@ import { parameter, setParameters } from "../../app/location";
 import { resolved, resolvedAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
+import { choosing } from "./choice";
 import type { LoadedTrace } from "./loading";
 import { barAt, textAt, type Bar } from "./model";
-import { placeNamed } from "./named";
+import { nameOf, placeNamed } from "./named";
 
 const ROW = 20;
 const LEAST_WIDTH = 0.4;
@@ -16,7 +17,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
   const { bars, header } = trace;
   const focus = placeNamed(bars, parameter("focus"));
   const root = focus < 0 ? null : barAt(bars, focus);
-  const lookInto = (bar: Bar | null) => setParameters({ focus: bar && String(bar.index) });
+  const lookInto = (bar: Bar | null) => setParameters({ focus: bar && nameOf(bars, bar.at) });
   const from = root?.offset ?? 0;
   const length = Math.max(root?.duration ?? Number(header.durationNanos), 1);
   const top = root?.depth ?? 0;
@@ -69,7 +70,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
         </p>
         {root && (
           <span class="row">
-            <button type="button" class="button" onClick={() => setParameters({ span: String(root.index), tab: null })}>Show in the waterfall</button>
+            <button type="button" class="button" onClick={() => setParameters(choosing(bars, root.at, true))}>Show in the waterfall</button>
             <button type="button" class="button" onClick={() => lookInto(null)}>Whole trace</button>
           </span>
         )}

@@ -2,7 +2,7 @@
 import type { RefObject } from "preact";
 import type { Schemas } from "../../api/client";
 import { useAnswer, type Answered } from "../../api/useAnswer";
-import { linkTo } from "../../app/location";
+import { address, addressWith, linkTo } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { showTime } from "../../time/range";
 import { colorAmong } from "../../ui/colors";
@@ -11,8 +11,9 @@ import { showDuration, showName } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
 import { Annotations } from "./Annotations";
 import { Attributes, Dropped, LongText } from "./attributes";
-import { adjusters, pathOf, type LoadedTrace } from "./loading";
-import type { Bar } from "./model";
+import { choosing } from "./choice";
+import { pathOf, type LoadedTrace } from "./loading";
+import type { Bar, Bars } from "./model";
 import type { OnPath } from "./path";
 import { SpanEvents } from "./SpanEvents";
 import { SpanLinks } from "./SpanLinks";
@@ -71,9 +72,10 @@ function SpanDetails({ traceId, trace, details, span, bar, path, links }: Detail
   return (
     <>
       {span.statusMessage && <p class={bar.failed ? "note error said" : "note said"}><LongText text={span.statusMessage} /></p>}
-      <Facts traceId={traceId} span={span} bar={bar} />
+      <Facts span={span} bars={trace.bars} bar={bar} />
       {path && <WhatIf traceId={traceId} trace={trace} bar={bar} path={path} />}
       <div class="row">
+        <CopyButton text={address()} what="a link to the span" label="Copy link" />
         <CopyButton text={copied} what="the span as JSON" label="Copy as JSON" />
         <a class="button plain small" href={linkTo("/search", { q: `service = ${JSON.stringify(span.service)} and name = ${JSON.stringify(span.name)}` })}>
           Find more of these
@@ -90,7 +92,7 @@ function SpanDetails({ traceId, trace, details, span, bar, path, links }: Detail
   );
 }
 
-function Facts({ traceId, span, bar }: { traceId: string; span: Span; bar: Bar }) {
+function Facts({ span, bars, bar }: { span: Span; bars: Bars; bar: Bar }) {
   return (
     <dl class="facts inline-facts">
       <div><dt>Status</dt><dd class={bar.failed ? "error-text" : ""}>{span.status}</dd></div>
@@ -101,7 +103,8 @@ function Facts({ traceId, span, bar }: { traceId: string; span: Span; bar: Bar }
       <div><dt>Span id</dt><dd><code>{span.spanId}</code> <CopyButton text={span.spanId} what="span id" /></dd></div>
       {span.parentSpanId && (
         <div><dt>Parent</dt><dd>
-          <a href={linkTo(`/trace/${traceId}`, { span: span.parentSpanId, adjust: adjusters().join(",") })}><code>{span.parentSpanId}</code></a>
+          {bar.parent < 0 ? <code>{span.parentSpanId}</code> : <a href={addressWith(choosing(bars, bar.parent, true))}><code>{span.parentSpanId}</code></a>}
+          {bar.missingParent && <span class="soft"> is not in the trace</span>}
         </dd></div>
       )}
       {span.traceState && <div><dt>Trace state</dt><dd><code>{span.traceState}</code></dd></div>}

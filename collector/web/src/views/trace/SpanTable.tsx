@@ -4,6 +4,7 @@ import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
+import { choosing } from "./choice";
 import type { LoadedTrace } from "./loading";
 import { barAt, type Bars, type Coded } from "./model";
 
@@ -59,7 +60,7 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
         return (
           <div key={key} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
             <span class="ellipsis"><span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {bar.service}</span>
-            <button type="button" class="button plain ellipsis left" onClick={() => setParameters({ span: String(bar.index), tab: null })}>
+            <button type="button" class="button plain ellipsis left" onClick={() => setParameters(choosing(trace.bars, bar.at, true))}>
               {bar.name}
             </button>
             <span class="number">{showDuration(bar.offset)}</span>

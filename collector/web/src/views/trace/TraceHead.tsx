@@ -43,7 +43,7 @@ export function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTr
           <div><dt>Errors</dt><dd class={header.errorCount ? "error-text" : ""}>{showCount(header.errorCount)}</dd></div>
           <div><dt>Depth</dt><dd>{header.depth}</dd></div>
         </dl>
-        <Warnings header={header} />
+        <Warnings trace={trace} />
         <Services traceId={traceId} trace={trace} />
       </div>
     </header>

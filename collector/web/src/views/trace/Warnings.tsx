@@ -2,7 +2,8 @@
 import { useState } from "preact/hooks";
 import { setParameters } from "../../app/location";
 import { showCount } from "../../ui/format";
-import type { Header } from "./loading";
+import { choosing } from "./choice";
+import type { Header, LoadedTrace } from "./loading";
 
 const WHY: Record<string, string> = {
   "missing-parent": "The parent has not come: its service may not send spans, may sample otherwise, or may still hold them back.",
@@ -19,7 +20,7 @@ const WHY: Record<string, string> = {
 };
 const SHOWN = 20;
 
-export function Warnings({ header }: { header: Header }) {
+export function Warnings({ trace: { header, bars } }: { trace: LoadedTrace }) {
   const [open, setOpen] = useState("");
   const byKind = new Map<string, Header["warnings"]>();
   for (const warning of header.warnings) {
@@ -44,7 +45,7 @@ export function Warnings({ header }: { header: Header }) {
           <ul>
             {chosen.slice(0, SHOWN).map((warning) => (
               <li key={`${warning.index} ${warning.text}`}>
-                <button type="button" class="link mono" onClick={() => setParameters({ span: String(warning.index) })}>{warning.spanId}</button> {warning.text}
+                <button type="button" class="link mono" onClick={() => setParameters(choosing(bars, bars.place[warning.index] as number, true))}>{warning.spanId}</button> {warning.text}
               </li>
             ))}
             {chosen.length > SHOWN && <li>and {showCount(chosen.length - SHOWN)} more</li>}

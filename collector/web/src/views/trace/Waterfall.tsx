@@ -5,12 +5,13 @@ import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
+import { choosing, isPanelOpen } from "./choice";
 import { closedPlaces, turned } from "./closed";
 import { Keys } from "./Keys";
 import { useCriticalPath, type LoadedTrace } from "./loading";
 import { Minimap } from "./Minimap";
-import { ancestors, barAt, matcher, nextByWeight, nextPlace, placesOf, visible } from "./model";
-import { placeNamed } from "./named";
+import { barAt, matcher, nextByWeight, nextPlace, placesOf, visible } from "./model";
+import { nameOf, placeNamed } from "./named";
 import { isOnPath, onPath, timeOnPath } from "./path";
 import { SpanPanel } from "./SpanPanel";
 import { hint, ROW, rowId, WaterfallRow } from "./WaterfallRow";
@@ -28,7 +29,6 @@ interface Props {
 export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const { bars, header, colors } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
-  const [panel, setPanel] = useState(parameter("span") !== "");
   const [help, setHelp] = useState(false);
   const closed = parameter("closed");
   const search = parameter("find");
@@ -45,22 +45,19 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const path = useCriticalPath(traceId, trace, showsPath && !loading);
   const chosenRow = chosen < 0 ? -1 : shown.indexOf(chosen);
   const chosenBar = chosen < 0 ? undefined : barAt(bars, chosen);
+  const panel = chosenBar !== undefined && isPanelOpen();
   const isHit = useMemo(() => (search ? matcher(bars, search) : () => false), [bars, search]);
   const hits = useMemo(() => placesOf(bars, isHit).length, [bars, isHit]);
   const pathOf = (index: number) => path && onPath(path, index);
 
   const turnedAt = (places: readonly number[]) => turned(closed, places.map((at) => bars.index[at] as number));
-  const choose = (at: number) => {
-    const index = bars.index[at];
-    if (index === undefined) return;
-    const above = ancestors(bars, at);
-    const opened = above.filter((each) => collapsed.has(each));
-    const isShown = focus < 0 || focus === at || above.includes(focus);
-    setParameters({ span: String(index), closed: turnedAt(opened), ...(isShown ? {} : { focus: null }) }, true);
+  // That the panel is opened or closed is taken back by going back; to walk from span to span is not.
+  const choose = (at: number, withPanel = panel) => {
+    if (at >= 0) setParameters(choosing(bars, at, withPanel, collapsed), withPanel === panel);
   };
   const setClosed = (text: string) => setParameters({ closed: text }, true);
   const toggle = (at: number) => setClosed(turnedAt([at]));
-  const setFocus = (at: number) => setParameters({ focus: at < 0 ? null : String(bars.index[at]) }, true);
+  const setFocus = (at: number) => setParameters({ focus: at < 0 ? null : nameOf(bars, at) }, true);
   const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted && zoomText(wanted) }, true);
   const toggleRepeats = () => setClosed(closed === "repeats" ? "" : "repeats");
   const jump = (step: 1 | -1, holds: (at: number) => boolean) => choose(nextPlace(bars.count, chosen, step, holds));
@@ -69,7 +66,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const jumpSlowest = (step: 1 | -1) => choose(nextByWeight(path ? Float64Array.from(bars.index, (index) => timeOnPath(path, index)) : bars.self, chosen, step));
   const closePanel = () => {
     if (aside.current?.contains(document.activeElement)) rows.current?.focus();
-    setPanel(false);
+    setParameters({ panel: "closed" });
   };
 
   const onRow = (event: MouseEvent) => {
@@ -78,8 +75,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
     if (bars.children[place] && (event.target as Element).closest(".twisty")) {
       toggle(place);
     } else {
-      choose(place);
-      setPanel(true);
+      choose(place, true);
     }
   };
   // Only when it may be read: nobody does while rows pass by.
@@ -101,7 +97,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
       case "Enter":
         if ((event.target as Element).closest("button, a, summary")) return;
         if (panel) aside.current?.focus();
-        setPanel(true);
+        else choose(chosen, true);
         break;
       case "e": case "E": jump(event.key === "e" ? 1 : -1, hasFailed); break;
       case "s": case "S": jumpSlowest(event.key === "s" ? 1 : -1); break;
@@ -132,8 +128,11 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
           onHit={(step) => jump(step, isHit)} onError={() => jump(1, hasFailed)} onSlowest={() => jumpSlowest(1)} onWholeTree={() => setFocus(-1)}
           onCollapse={() => setClosed("all")} onExpand={() => setClosed("")} onRepeats={toggleRepeats} onKeys={() => setHelp(true)} />
       </div>
+      {named && chosen < 0 && (
+        <p class="note warn" role="status">The span <code>{named}</code> is not in this trace: it may still be on its way, or have been dropped.</p>
+      )}
       <Minimap trace={trace} path={path} total={total} zoom={zoom} onZoom={setZoom} />
-      <div class={panel && chosenBar ? "waterfall with-panel" : "waterfall"}>
+      <div class={panel ? "waterfall with-panel" : "waterfall"}>
         <div class="waterfall-rows" onClick={onRow} onMouseOver={giveHint}>
           <TimeAxis zoom={zoom} />
           <Windowed element={rows} count={shown.length} rowHeight={ROW} height="var(--rows-height)" reveal={chosenRow} role="tree"
@@ -147,7 +146,7 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
               );
             }} />
         </div>
-        {panel && chosenBar && (
+        {panel && (
           <SpanPanel element={aside} traceId={traceId} trace={trace} bar={chosenBar} path={pathOf(chosenBar.index)} onClose={closePanel} />
         )}
       </div>

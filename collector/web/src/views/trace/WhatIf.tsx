@@ -7,6 +7,7 @@ import { currentWorkspace } from "../../app/workspace";
 import { colorAmong } from "../../ui/colors";
 import { showDuration, showShare } from "../../ui/format";
 import { ErrorNote, Loading } from "../../ui/notes";
+import { choosing } from "./choice";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
 import { barAt, type Bar } from "./model";
 import type { OnPath } from "./path";
@@ -65,7 +66,7 @@ function Levels({ traceId, trace, bar }: Omit<Props, "path">) {
 function Named({ trace: { bars, colors }, index }: { trace: LoadedTrace; index: number }) {
   const bar = barAt(bars, bars.place[index] as number);
   return (
-    <button type="button" class="link" title={bar.service} onClick={() => setParameters({ span: String(index) }, true)}>
+    <button type="button" class="link" title={bar.service} onClick={() => setParameters(choosing(bars, bar.at, true), true)}>
       <span class="dot" style={{ background: colorAmong(colors, bar.service) }} /> {bar.name}
     </button>
   );

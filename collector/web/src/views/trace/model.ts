@@ -127,6 +127,14 @@ export function spanIdAt({ spanIds }: Bars, at: number): string {
   return typeof spanIds === "string" ? spanIds.slice(at * ID_LENGTH, (at + 1) * ID_LENGTH) : (spanIds[at] as string);
 }
 
+/** The first place of a span with an id; -1 for none. */
+export function firstWithId({ spanIds }: Bars, id: string): number {
+  if (typeof spanIds !== "string") return spanIds.indexOf(id);
+  let from = spanIds.indexOf(id);
+  while (from >= 0 && from % ID_LENGTH) from = spanIds.indexOf(id, from + 1);
+  return from < 0 ? -1 : from / ID_LENGTH;
+}
+
 /** The bar at a place that there is. */
 export function barAt(bars: Bars, at: number): Bar {
   const parent = bars.parent[at] as number;

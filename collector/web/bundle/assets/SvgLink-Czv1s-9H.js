@@ -1,1 +1,0 @@
-import{M as e,y as t}from"./index-BRxJsp9Z.js";function n({href:n,label:r,onNear:i,children:a,...o}){return e(`a`,{...o,href:n,"aria-label":r,onFocus:i,onMouseEnter:i,onClick:e=>{e.metaKey||e.ctrlKey||e.shiftKey||e.altKey||(e.preventDefault(),t(n))},children:a})}export{n as t};

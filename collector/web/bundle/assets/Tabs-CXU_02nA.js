@@ -1,1 +1,0 @@
-import{M as e,b as t,x as n}from"./index-BRxJsp9Z.js";function r({view:r,label:i,tabs:a,keep:o}){let s=a[0]?.[0]??``,c=n(`tab`,s);return e(`nav`,{class:`tabs`,"aria-label":i,children:a.map(([n,i])=>e(`a`,{class:`button`,href:t(r,{...o,tab:n===s?null:n}),"aria-current":n===c?`page`:void 0,children:i},n))})}export{r as t};

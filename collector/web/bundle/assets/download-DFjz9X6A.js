@@ -1,1 +1,0 @@
-import{D as e,E as t,I as n}from"./index-BRxJsp9Z.js";async function r(r,i,a={},o=``){try{let e=await n(i,{query:a,workspace:o}),s=URL.createObjectURL(await e.blob()),c=document.createElement(`a`);c.href=s,c.download=r,c.click(),URL.revokeObjectURL(s),t(`Saved ${r}`)}catch(t){e(t)}}export{r as t};
