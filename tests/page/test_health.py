@@ -46,20 +46,6 @@ def test_keys_skip_the_head_and_what_is_no_code_in_a_path_is_taken_as_it_stands(
     expect(page.get_by_label("Trace id")).to_be_visible()
 
 
-def test_what_is_asked_again_stays_while_the_daemon_fails(page: Page) -> None:
-    page.clock.install()
-    page.goto("/dashboard")
-    figures = page.get_by_role("group", name="Requests of this time range")
-    expect(figures).to_be_visible()
-    page.route("**/dashboard?*", lambda route: route.fulfill(status=503, json={"title": "Busy", "detail": "Come back later."}))
-    page.clock.fast_forward(30_000)
-    expect(page.get_by_role("alert")).to_contain_text("Come back later.")
-    expect(figures).to_be_visible()
-    page.unroute("**/dashboard?*")
-    page.get_by_role("button", name="Try again").click()
-    expect(page.get_by_role("alert")).to_have_count(0)
-
-
 def test_a_token_that_is_not_taken_is_said_not_to_be(page: Page) -> None:
     page.route("**/api/v1/ledger", lambda route: route.fulfill(status=401, json={"title": "Who is it?", "detail": "Nobody."}))
     page.goto("/health")

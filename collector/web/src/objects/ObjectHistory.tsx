@@ -2,16 +2,16 @@
 import { useAnswer } from "../api/useAnswer";
 import { inWorkspace } from "../app/workspace";
 import { showSecond } from "../time/range";
-import { ErrorNote, Loading } from "../ui/notes";
+import { AnswerNote } from "../ui/notes";
 import { differences } from "./difference";
 import type { Kind, Stored } from "./kind";
 
 type Version = Stored & { deleted: boolean };
 
 export function ObjectHistory<T extends Stored>({ kind, id }: { kind: Kind<T>; id: string }) {
-  const { data, error, again } = useAnswer<{ versions: Version[] }>(inWorkspace(`${kind.path}/${id}/versions`), { query: { limit: 100 } });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the history" />;
+  const answer = useAnswer<{ versions: Version[] }>(inWorkspace(`${kind.path}/${id}/versions`), { query: { limit: 100 } });
+  const { data } = answer;
+  if (!data) return <AnswerNote of={answer} what="the history" />;
   return (
     <ol class="history">
       {data.versions.map((version, at) => (

@@ -5,7 +5,7 @@ import { parameter, setParameters } from "../app/location";
 import { inWorkspace } from "../app/workspace";
 import { showAge } from "../time/moment";
 import { Confirm } from "../ui/Dialog";
-import { Empty, ErrorNote, Loading } from "../ui/notes";
+import { AnswerNote, Empty } from "../ui/notes";
 import { tell, tellError } from "../ui/toasts";
 import type { Stored } from "./kind";
 import type { ObjectsProps } from "./Objects";
@@ -14,7 +14,8 @@ import { useList } from "./useList";
 
 export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>) {
   const contains = parameter("contains");
-  const { items, error, more, again } = useList<T>(kind.path, kind.plural, { contains, limit: 50 });
+  const listed = useList<T>(kind.path, kind.plural, { contains, limit: 50 });
+  const { data: items, more, again } = listed;
   const [leaving, setLeaving] = useState<T>();
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const chosen = items?.filter((object) => marked.has(object.id)) ?? [];
@@ -46,8 +47,7 @@ export function ObjectList<T extends Stored>({ kind, actions }: ObjectsProps<T>)
         </form>
         <button type="button" class="button primary" onClick={() => setParameters({ edit: "new" })}>New {kind.noun}</button>
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!items && !error && <Loading what={`${kind.noun}s`} />}
+      <AnswerNote of={listed} what={`${kind.noun}s`} />
       {items?.length === 0 && (contains ? <Empty title={`No ${kind.noun} fits`}><p>None contains “{contains}”.</p></Empty> : <Empty title={`No ${kind.noun} yet`}>{kind.empty}</Empty>)}
       {items && items.length > 0 && (
         <>

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useAnswer } from "../api/useAnswer";
 import { parameter, setParameters } from "../app/location";
 import { inWorkspace } from "../app/workspace";
-import { ErrorNote, Loading } from "../ui/notes";
+import { AnswerNote } from "../ui/notes";
 import type { Kind, Stored } from "./kind";
 import { ObjectForm } from "./ObjectForm";
 import { ObjectHistory } from "./ObjectHistory";
@@ -53,11 +53,11 @@ function Inside({ title, onLeave, children }: { title: string; onLeave: () => vo
 }
 
 function Change<T extends Stored>({ kind, id, onLeave, extra }: { kind: Kind<T>; id: string; onLeave: () => void; extra: ObjectsProps<T>["extra"] }) {
-  const { data, error, again } = useAnswer<T>(inWorkspace(`${kind.path}/${id}`));
+  const answer = useAnswer<T>(inWorkspace(`${kind.path}/${id}`));
+  const { data } = answer;
   return (
     <Inside title={data ? kind.nameOf(data) : `One ${kind.noun}`} onLeave={onLeave}>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what={`the ${kind.noun}`} />}
+      <AnswerNote of={answer} what={`the ${kind.noun}`} />
       {data && <ObjectForm kind={kind} object={data} onSaved={onLeave} onLeave={onLeave} extra={extra} />}
     </Inside>
   );

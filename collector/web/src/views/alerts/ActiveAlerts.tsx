@@ -3,7 +3,7 @@ import type { Schemas } from "../../api/client";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { useList } from "../../objects/useList";
 import { showAge } from "../../time/moment";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote, Empty } from "../../ui/notes";
 import { Labels, Severity, showMeasured, Status } from "./badges";
 
 type Alert = Schemas["Alert"];
@@ -14,7 +14,8 @@ const STATUSES = [["", "Active"], ["pending", "Pending"], ["acknowledged", "Ackn
 
 export function ActiveAlerts() {
   const status = parameter("status");
-  const { items, error, more, again } = useList<Alert>("alerts", "alerts", { status, limit: 50 }, AGAIN_MS);
+  const listed = useList<Alert>("alerts", "alerts", { status, limit: 50 }, AGAIN_MS);
+  const { data: items, more } = listed;
   return (
     <section class="stack" aria-label="Alerts">
       <div class="row" role="group" aria-label="Status">
@@ -22,8 +23,7 @@ export function ActiveAlerts() {
           <button key={name} type="button" class="button" aria-pressed={status === name} onClick={() => setParameters({ status: name })}>{words}</button>
         ))}
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!items && !error && <Loading what="alerts" />}
+      <AnswerNote of={listed} what="alerts" />
       {items?.length === 0 && (status ? <Empty title={`Nothing is ${status}`} /> : (
         <Empty title="Nothing is wrong">
           <p>

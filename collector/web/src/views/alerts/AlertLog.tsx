@@ -4,7 +4,7 @@ import { linkTo } from "../../app/location";
 import { useList } from "../../objects/useList";
 import { currentRange, rangeQuery, showSecond } from "../../time/range";
 import { Listing } from "../../ui/Listing";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { Empty } from "../../ui/notes";
 import { Labels, Severity, Status } from "./badges";
 
 type Happening = Schemas["AlertHistory"]["happenings"][number];
@@ -20,13 +20,11 @@ export function Happenings({ path, ranged = false }: { path: string; ranged?: bo
   // To the minute, so that what is asked stays the same from one look to the next.
   const { start, end } = currentRange();
   const range = ranged ? rangeQuery({ start: (start / MINUTE) * MINUTE, end: (end / MINUTE + 1n) * MINUTE }) : {};
-  const { items, error, more, again } = useList<Happening>(path, "happenings", { limit: 50, ...range });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!items) return <Loading what="what happened" />;
-  if (!items.length) return <Empty title="Nothing happened"><p>No alert changed in this time range.</p></Empty>;
+  const listed = useList<Happening>(path, "happenings", { limit: 50, ...range });
   return (
-    <Listing what="What happened to alerts" heads={["When", "Alert", "Of", "Became", "By", "Note"]} more={more}>
-      {items.map((each) => (
+    <Listing what="What happened to alerts" of={listed} heads={["When", "Alert", "Of", "Became", "By", "Note"]}
+      empty={<Empty title="Nothing happened"><p>No alert changed in this time range.</p></Empty>}>
+      {listed.data?.map((each) => (
         <tr key={`${each.id} ${each.entry}`}>
           <td class="when">{showSecond(BigInt(each.atUnixNano))}</td>
           <td><a href={linkTo("/alerts", { alert: each.id })}>{each.ruleName}</a> <Severity severity={each.severity} /></td>

@@ -7,7 +7,7 @@ import { inWorkspace } from "../../app/workspace";
 import { showAge } from "../../time/moment";
 import { showSecond } from "../../time/range";
 import { showCount } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote, ErrorNote } from "../../ui/notes";
 import { tell } from "../../ui/toasts";
 import { Happenings } from "./AlertLog";
 import { Labels, Severity, showMeasured, Status } from "./badges";
@@ -18,12 +18,13 @@ const AGAIN_MS = 10_000;
 
 export function AlertPage({ id }: { id: string }) {
   const path = inWorkspace(`alerts/${encodeURIComponent(id)}`);
-  const { data: alert, error, again } = useAnswer<Alert>(path, {}, AGAIN_MS);
-  if (!alert) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="the alert" />;
+  const answer = useAnswer<Alert>(path, {}, AGAIN_MS);
+  const { data: alert, again } = answer;
+  if (!alert) return <AnswerNote of={answer} what="the alert" />;
   const event = alert.lastEvent;
   return (
     <section class="stack">
-      {error && <ErrorNote error={error} onRetry={again} />}
+      <AnswerNote of={answer} what="the alert" />
       <div class="row">
         <a class="button" href={linkTo("/alerts")}>← All</a>
         <h2 class="title">{alert.ruleName}</h2>

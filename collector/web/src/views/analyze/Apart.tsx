@@ -5,7 +5,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, showSecond, type TimeRange } from "../../time/range";
 import { showCount, showDuration, showShare } from "../../ui/format";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import { readBox, type Box } from "./heatMap";
 import { searchOf } from "./searches";
 
@@ -77,14 +77,15 @@ function boxQuery({ start, end, durations }: Box, range: TimeRange): Query {
 function Compared({ query, known, timed }: { query: Query; known: readonly string[]; timed: boolean }) {
   const all = parameter("differences") === "all";
   const asked = { ...query, limit: (all ? MORE : SHOWN) + OF_FAILURE.length + 1, values: 1 };
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/differences", { query: asked, workspace: currentWorkspace() });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="differences" />;
+  const answer = useAnswer<Found>("/api/v1/analysis/differences", { query: asked, workspace: currentWorkspace() });
+  const { data, loading } = answer;
+  if (!data) return <AnswerNote of={answer} what="differences" />;
   const rows = data.differences.filter(({ level, key }) => !known.includes(`${level} ${key}`)).slice(0, all ? MORE : SHOWN);
   if (!data.selection.spans || !data.baseline.spans) return <p class="soft">{data.selection.spans ? "There are no others to compare them with." : "No span is such."}</p>;
   if (!rows.length) return <p class="soft">Nothing: no attribute has other values among them than among the others.</p>;
   return (
     <div class={loading ? "stack loading" : "stack"}>
+      <AnswerNote of={answer} what="differences" />
       {!data.complete && data.incompleteBecause && <Incomplete reason={data.incompleteBecause} />}
       <div class="scroll-x">
         <table class="data" aria-label="What sets them apart">

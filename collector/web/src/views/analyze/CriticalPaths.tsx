@@ -7,7 +7,7 @@ import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { colorAmong, colorsTogether } from "../../ui/colors";
 import { showCount, showDuration, showName, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { rowsOf, type Band, type Contribution, type PathRow } from "./bands";
 
@@ -26,7 +26,8 @@ export function CriticalPaths({ conditions, range }: AnalysisProps) {
   const per = wanted in WAYS ? wanted : "operation";
   const sample = parameter("sample") === "most" ? MOST : USUAL;
   const query = { ...conditions, ...rangeQuery(range), by: per, sample, limit: ASKED };
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/critical-path", { query, workspace: currentWorkspace() });
+  const answer = useAnswer<Found>("/api/v1/analysis/critical-path", { query, workspace: currentWorkspace() });
+  const { data, loading } = answer;
   return (
     <>
       <div class="row spread">
@@ -43,8 +44,7 @@ export function CriticalPaths({ conditions, range }: AnalysisProps) {
           </label>
         </div>
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="what traces were waiting for" />}
+      <AnswerNote of={answer} what="what traces were waiting for" />
       {data && !data.complete && <p class="soft">{data.incompleteBecause}</p>}
       {data && (data.bands.length ? <Bands found={data} loading={loading} /> : <p class="soft">No such trace is stored in this time range.</p>)}
     </>

@@ -1,12 +1,12 @@
 // How many spans took how long, over time. Each cell leads to the traces behind it; a part of it can be compared with the rest.
 import { useMemo, useRef, useState } from "preact/hooks";
 import type { Query, Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
+import { useAnswer, type Standing } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, showMinute, showSecond, type TimeRange } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { SvgLink } from "../../ui/SvgLink";
 import { boxAt, boxText, durationWithin, gridOf, nextCell, placesOf, readBox, WAYS, type Grid, type Placed, type Places } from "./heatMap";
 import { searchOf } from "./searches";
@@ -27,22 +27,21 @@ interface Mapped {
   grid: Grid | undefined;
   /** How long 95 % of the spans take at most, nanoseconds; 0 where there are none. */
   slow: number;
-  error: ReturnType<typeof useAnswer<Map>>["error"];
-  again: () => void;
+  answer: Standing;
 }
 
 export function useHeatMap(conditions: Query, range: TimeRange): Mapped {
-  const { data: map, error, again } = useAnswer<Map>("/api/v1/analysis/heat-map", { query: { ...conditions, ...rangeQuery(range) }, workspace: currentWorkspace() });
+  const answer = useAnswer<Map>("/api/v1/analysis/heat-map", { query: { ...conditions, ...rangeQuery(range) }, workspace: currentWorkspace() });
+  const map = answer.data;
   const grid = useMemo(() => (map?.cells.length ? gridOf(map) : undefined), [map]);
-  return { map, grid, slow: grid ? durationWithin(grid, 0.95) : 0, error, again };
+  return { map, grid, slow: grid ? durationWithin(grid, 0.95) : 0, answer };
 }
 
-export function HeatMap({ map, grid, error, again }: Mapped) {
+export function HeatMap({ map, grid, answer }: Mapped) {
   return (
     <section class="card stack" aria-label="How long spans took">
       <h2>How long spans took</h2>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!map && !error && <Loading what="durations" />}
+      <AnswerNote of={answer} what="durations" />
       {map && (grid ? <Cells map={map} grid={grid} /> : <p class="soft">No such span is stored in this time range.</p>)}
     </section>
   );

@@ -1,12 +1,12 @@
 // How long spans take: all of them in a heat map, and in groups by whatever they agree in.
 import type { Query, Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
+import { together, useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { Change } from "../../ui/Figure";
 import { showCount, showDuration, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 import { Apart } from "./Apart";
 import type { AnalysisProps } from "./AnalyzeView";
@@ -38,7 +38,8 @@ function Groups({ conditions, range }: AnalysisProps) {
   const percentile = PERCENTILES.includes(parameter("percentile")) ? parameter("percentile") : "95";
   const sort = SORTS.find((name) => name === parameter("sort")) ?? "total";
   const query: Query = { ...conditions, by, percentile: ["50", percentile], sort, limit: MOST };
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/latencies", { query: { ...query, ...rangeQuery(range) }, workspace: currentWorkspace() });
+  const answer = useAnswer<Found>("/api/v1/analysis/latencies", { query: { ...query, ...rangeQuery(range) }, workspace: currentWorkspace() });
+  const { data, loading } = answer;
   const length = range.end - range.start;
   const compared = parameter("beside") === "before";
   const earlier = rangeQuery({ start: range.start - length, end: range.start });
@@ -60,9 +61,7 @@ function Groups({ conditions, range }: AnalysisProps) {
           </label>
         </div>
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {before.error && <ErrorNote error={before.error} onRetry={before.again} />}
-      {!data && !error && <Loading what="groups" />}
+      <AnswerNote of={compared ? together(answer, before) : answer} what="groups" />
       {data && (data.groups.length
         ? <>
             <Table found={data} before={compared ? before.data : undefined} percentile={percentile} sort={sort} loading={loading} />

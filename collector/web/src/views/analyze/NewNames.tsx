@@ -7,7 +7,7 @@ import { showAge } from "../../time/moment";
 import { rangeQuery, showMinute, showTime } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
 import { showCount, showName } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { searchOf } from "./searches";
 
@@ -20,7 +20,8 @@ export function NewNames({ conditions, range }: AnalysisProps) {
   const wanted = parameter("lookback", "168h");
   const lookback = wanted in LOOKBACKS ? wanted : "168h";
   const query = { ...conditions, ...rangeQuery(range), lookback };
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/new", { query, workspace: currentWorkspace() });
+  const answer = useAnswer<Found>("/api/v1/analysis/new", { query, workspace: currentWorkspace() });
+  const { data, loading } = answer;
   return (
     <>
       <label class="row">
@@ -30,8 +31,7 @@ export function NewNames({ conditions, range }: AnalysisProps) {
         </select>
         before the time range
       </label>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="what is new" />}
+      <AnswerNote of={answer} what="what is new" />
       {data && (
         <div class={loading ? "stack loading" : "stack"}>
           <p class="soft">Seen from {showMinute(BigInt(data.startUnixNano))} on, and never between {showMinute(BigInt(data.beforeUnixNano))} and then, as far as spans are kept.</p>

@@ -6,7 +6,7 @@ import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { serviceColor } from "../../ui/colors";
 import { showCount, showDuration, showName, showShare } from "../../ui/format";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import type { AnalysisProps } from "./AnalyzeView";
 import { searchOf } from "./searches";
 
@@ -31,12 +31,13 @@ const LISTS: readonly List[] = [
 
 export function OperationRanking({ conditions, range }: AnalysisProps) {
   const query = { ...conditions, ...rangeQuery(range) };
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/operations", { query, workspace: currentWorkspace() });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="operations" />;
+  const answer = useAnswer<Found>("/api/v1/analysis/operations", { query, workspace: currentWorkspace() });
+  const { data, loading } = answer;
+  if (!data) return <AnswerNote of={answer} what="operations" />;
   if (!data.operationCount) return <p class="soft">No such span is stored in this time range.</p>;
   return (
     <div class={loading ? "stack loading" : "stack"}>
+      <AnswerNote of={answer} what="operations" />
       {!data.complete && data.incompleteBecause && <Incomplete reason={data.incompleteBecause} />}
       <div class="pairs">
         {LISTS.map((list) => <Ranked key={list.title} list={list} found={data} />)}

@@ -9,7 +9,7 @@ import { rangeQuery, type TimeRange } from "../../time/range";
 import { Chart } from "../../ui/Chart";
 import { colorsTogether } from "../../ui/colors";
 import { showCount, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { columnOf, ratesOf, stepsOf } from "../../ui/steps";
 import type { AnalysisProps } from "./AnalyzeView";
 import { GroupBy, groupedBy, GroupName, headOf, wordsOf } from "./GroupBy";
@@ -32,7 +32,8 @@ export function OverTime({ conditions, range }: AnalysisProps) {
   const by = groupedBy(conditions);
   const wanted = parameter("of", "all");
   const measure: Measure = wanted in MEASURES ? (wanted as Measure) : "all";
-  const { data, error, loading, again } = useAnswer<Found>("/api/v1/analysis/throughput", { query: { ...conditions, ...rangeQuery(range), by }, workspace: currentWorkspace() });
+  const answer = useAnswer<Found>("/api/v1/analysis/throughput", { query: { ...conditions, ...rangeQuery(range), by }, workspace: currentWorkspace() });
+  const { data, loading } = answer;
   return (
     <>
       <div class="row spread">
@@ -43,8 +44,7 @@ export function OverTime({ conditions, range }: AnalysisProps) {
           ))}
         </div>
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="spans over time" />}
+      <AnswerNote of={answer} what="spans over time" />
       {data && (data.series.length
         ? <Groups found={data} range={range} measure={measure} loading={loading} />
         : <p class="soft">No such span is stored in this time range.</p>)}

@@ -1,14 +1,14 @@
 // How everything does: numbers beside those of the range before, requests over time, and what stands out.
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
+import { together, useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
 import { Figure } from "../../ui/Figure";
 import { showCount, showDuration, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import { NothingCounted } from "../services/NothingCounted";
 import { RequestCharts } from "../services/RequestCharts";
 import { OperationsTable } from "./OperationsTable";
@@ -23,8 +23,9 @@ export default function DashboardView() {
   const range = useRange(AGAIN_MS);
   const threshold = parameter("apdex", "500ms");
   const query = useMemo(() => ({ ...rangeQuery(range), apdexThreshold: threshold }), [range, threshold]);
-  const { data, error, again } = useAnswer<Schemas["Dashboard"]>(inWorkspace("dashboard"), { query: { ...query, limit: LISTED } });
+  const answer = useAnswer<Schemas["Dashboard"]>(inWorkspace("dashboard"), { query: { ...query, limit: LISTED } });
   const series = useAnswer<Schemas["DashboardSeries"]>(inWorkspace("dashboard/series"), { query });
+  const { data } = answer;
   const now = data?.requests.current;
   const before = data?.requests.previous;
   return (
@@ -38,8 +39,7 @@ export default function DashboardView() {
           </select>
         </label>
       </div>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="the dashboard" />}
+      <AnswerNote of={together(answer, series)} what="the dashboard" />
       {data && !now && !before && <NothingCounted range={range} />}
       {data && (now || before) && (
         <>
@@ -52,7 +52,6 @@ export default function DashboardView() {
             <Figure name="Apdex" now={now?.apdex} before={before?.apdex} format={(value) => value.toFixed(2)} more="better" />
             <Figure name="All in all" now={now?.count} before={before?.count} format={showCount} more="neither" />
           </div>
-          {series.error && <ErrorNote error={series.error} onRetry={series.again} />}
           {series.data && <RequestCharts series={series.data} range={range} />}
           <ServicesHealth services={data.services} />
           <div class="pairs">

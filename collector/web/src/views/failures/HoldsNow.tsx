@@ -6,14 +6,15 @@ import { parameter, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { nameInWords } from "../../objects/shape";
 import { showShare } from "../../ui/format";
-import { ErrorNote } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 
 const AGAIN_MS = 5000;
 
 export function HoldsNow() {
   const service = parameter("service");
   const [text, setText] = useState(service);
-  const { data, error } = useAnswer<Schemas["FailuresOfService"]>(service ? inWorkspace("failure-rules/of-service") : null, { query: { service } }, AGAIN_MS);
+  const answer = useAnswer<Schemas["FailuresOfService"]>(service ? inWorkspace("failure-rules/of-service") : null, { query: { service } }, AGAIN_MS);
+  const { data } = answer;
   return (
     <section class="card stack" aria-label="What holds now">
       <form class="row" onSubmit={(event) => { event.preventDefault(); setParameters({ service: text.trim() }); }}>
@@ -23,7 +24,7 @@ export function HoldsNow() {
         </label>
         <button type="submit" class="button">Show</button>
       </form>
-      {error && <ErrorNote error={error} />}
+      {service && <AnswerNote of={answer} what="what holds now" />}
       {service && data && (
         <div role="status">
           {data.rules.length === 0 && <span>Nothing fails on purpose for <code>{service}</code> now.</span>}

@@ -4,7 +4,7 @@ import { ask, type Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { inWorkspace } from "../../app/workspace";
 import { Confirm } from "../../ui/Dialog";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { tell, tellError } from "../../ui/toasts";
 
 type State = Schemas["FailureSwitch"];
@@ -13,15 +13,16 @@ const AGAIN_MS = 5000;
 
 export function Switch() {
   const path = inWorkspace("failure-injection");
-  const { data, error, again } = useAnswer<State>(path, {}, AGAIN_MS);
+  const answer = useAnswer<State>(path, {}, AGAIN_MS);
   const [asking, setAsking] = useState(false);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the switch" />;
+  const { data, again } = answer;
+  if (!data) return <AnswerNote of={answer} what="the switch" />;
   const set = (enabled: boolean): void => {
     ask<State>(path, { method: "PUT", body: { enabled } }).then(() => tell(enabled ? "Rules count again" : "Nothing fails on purpose any more"), tellError).finally(again);
   };
   return (
     <section class={data.enabled ? "failure-switch" : "failure-switch off"} aria-label="The switch">
+      <AnswerNote of={answer} what="the switch" />
       <div>
         <strong role="status" class="failure-state">{data.enabled ? "Failure rules count" : "Nothing fails on purpose"}</strong>
         <div>{data.enabled ? "Requests may fail as the rules below say." : "All rules are held back until somebody lets them count again."}</div>

@@ -2,7 +2,7 @@
 import type { Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { showCount, showName } from "../../ui/format";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote, Empty } from "../../ui/notes";
 import { SendSpans } from "../../ui/SendSpans";
 
 type Ledger = Schemas["Ledger"];
@@ -11,8 +11,9 @@ type Account = Ledger["exporters"][number]["workspaces"][number];
 const AGAIN_MS = 5000;
 
 export function Accounts() {
-  const { data, error, again } = useAnswer<Ledger>("/api/v1/ledger", {}, AGAIN_MS);
-  if (!data) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="the accounts" />;
+  const answer = useAnswer<Ledger>("/api/v1/ledger", {}, AGAIN_MS);
+  const { data } = answer;
+  if (!data) return <AnswerNote of={answer} what="the accounts" />;
   const isEmpty = data.exporters.every((exporter) => exporter.workspaces.length === 0) && data.refused.length === 0;
   if (isEmpty) {
     return (
@@ -23,7 +24,7 @@ export function Accounts() {
   }
   return (
     <>
-      {error && <ErrorNote error={error} onRetry={again} />}
+      <AnswerNote of={answer} what="the accounts" />
       <p class="soft">
         Received = refused + accepted; accepted + renamed = stored + dead letters + dropped + waiting.
         {data.lasting ? " Counted over restarts." : " Counted since the daemon started."}

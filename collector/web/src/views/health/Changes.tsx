@@ -4,7 +4,7 @@ import { linkTo } from "../../app/location";
 import { useList } from "../../objects/useList";
 import { showSecond } from "../../time/range";
 import { Listing } from "../../ui/Listing";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { Empty } from "../../ui/notes";
 
 type Change = Schemas["Changes"]["changes"][number];
 
@@ -21,13 +21,11 @@ const HISTORIES: Record<string, [view: string, tab: string | null]> = {
 };
 
 export function Changes() {
-  const { items, error, more, again } = useList<Change>("audit", "changes", { limit: 50 });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!items) return <Loading what="changes" />;
-  if (!items.length) return <Empty title="Nothing was changed yet"><p>Alert rules, tracing configs and the like tell here who has made, changed or deleted them.</p></Empty>;
+  const listed = useList<Change>("audit", "changes", { limit: 50 });
   return (
-    <Listing what="Changes" heads={["When", "Who", "Did", "What", "Name"]} more={more}>
-      {items.map((change) => (
+    <Listing what="Changes" of={listed} heads={["When", "Who", "Did", "What", "Name"]}
+      empty={<Empty title="Nothing was changed yet"><p>Alert rules, tracing configs and the like tell here who has made, changed or deleted them.</p></Empty>}>
+      {listed.data?.map((change) => (
         <tr key={`${change.kind} ${change.id} ${change.version}`}>
           <td class="when">{showSecond(BigInt(change.atUnixNano))}</td>
           <td>{change.by}</td>

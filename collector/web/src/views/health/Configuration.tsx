@@ -4,11 +4,12 @@ import { ask, type Schemas } from "../../api/client";
 import { useAnswer } from "../../api/useAnswer";
 import { CopyButton } from "../../ui/CopyButton";
 import { Confirm } from "../../ui/Dialog";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { tell, tellError } from "../../ui/toasts";
 
 export function Configuration() {
-  const { data, error, again } = useAnswer<Schemas["RunningConfiguration"]>("/api/v1/config");
+  const answer = useAnswer<Schemas["RunningConfiguration"]>("/api/v1/config");
+  const { data, again } = answer;
   const [asking, setAsking] = useState(false);
   const reload = async (): Promise<void> => {
     try {
@@ -20,11 +21,11 @@ export function Configuration() {
       tellError(caught);
     }
   };
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the configuration" />;
+  if (!data) return <AnswerNote of={answer} what="the configuration" />;
   const text = JSON.stringify(data.configuration, null, 2);
   return (
     <section class="stack">
+      <AnswerNote of={answer} what="the configuration" />
       <div class="row spread">
         <p class="soft">What runs, with all defaults; secrets are masked.</p>
         <span class="row">

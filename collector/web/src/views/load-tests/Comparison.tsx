@@ -6,16 +6,17 @@ import { inWorkspace } from "../../app/workspace";
 import { nameInWords } from "../../objects/shape";
 import { showSecond } from "../../time/range";
 import { showDuration, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 
 type Figure = Schemas["LoadTestComparison"]["figures"][number];
 
 export function Comparison({ run, base }: { run: string; base: string }) {
-  const { data, error, again } = useAnswer<Schemas["LoadTestComparison"]>(inWorkspace(`load-test-runs/${encodeURIComponent(run)}/comparison`), { query: { base } });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="the comparison" />;
+  const answer = useAnswer<Schemas["LoadTestComparison"]>(inWorkspace(`load-test-runs/${encodeURIComponent(run)}/comparison`), { query: { base } });
+  const { data } = answer;
+  if (!data) return <AnswerNote of={answer} what="the comparison" />;
   return (
     <section class="stack">
+      <AnswerNote of={answer} what="the comparison" />
       <div class="row">
         <a class="button" href={linkTo("/load-tests", { tab: "runs", run })}>← The run</a>
         <h2 class="title">{data.other.name}, beside {data.base.name === data.other.name ? "an earlier run" : data.base.name}</h2>

@@ -5,7 +5,7 @@ import { useList } from "../../objects/useList";
 import { showSecond } from "../../time/range";
 import { showDuration } from "../../ui/format";
 import { Listing } from "../../ui/Listing";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { Empty } from "../../ui/notes";
 
 type Run = Schemas["LoadTestRun"];
 
@@ -17,23 +17,19 @@ export function State({ run }: { run: Pick<Run, "state" | "reason"> }) {
 }
 
 export function Runs() {
-  const { items, error, more, again } = useList<Run>("load-test-runs", "runs", { limit: 50 }, AGAIN_MS);
-  if (!items) return error ? <ErrorNote error={error} onRetry={again} /> : <Loading what="runs" />;
-  if (!items.length) return <Empty title="Nothing has run yet"><p>Run a <a href={linkTo("/load-tests")}>load test</a>; what came of it is kept here.</p></Empty>;
+  const listed = useList<Run>("load-test-runs", "runs", { limit: 50 }, AGAIN_MS);
   return (
-    <>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      <Listing what="Runs" heads={["Test", "Started", "Took", "State", "By"]} more={more}>
-        {items.map((run) => (
-          <tr key={run.id}>
-            <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
-            <td class="when">{showSecond(BigInt(run.startedAtUnixNano))}</td>
-            <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
-            <td><State run={run} /></td>
-            <td>{run.startedBy}</td>
-          </tr>
-        ))}
-      </Listing>
-    </>
+    <Listing what="Runs" of={listed} heads={["Test", "Started", "Took", "State", "By"]}
+      empty={<Empty title="Nothing has run yet"><p>Run a <a href={linkTo("/load-tests")}>load test</a>; what came of it is kept here.</p></Empty>}>
+      {listed.data?.map((run) => (
+        <tr key={run.id}>
+          <td><a href={linkTo("/load-tests", { tab: "runs", run: run.id })}>{run.name}</a></td>
+          <td class="when">{showSecond(BigInt(run.startedAtUnixNano))}</td>
+          <td class="when">{run.endedAtUnixNano && showDuration(BigInt(run.endedAtUnixNano) - BigInt(run.startedAtUnixNano))}</td>
+          <td><State run={run} /></td>
+          <td>{run.startedBy}</td>
+        </tr>
+      ))}
+    </Listing>
   );
 }

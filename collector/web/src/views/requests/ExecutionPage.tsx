@@ -5,7 +5,7 @@ import { linkTo } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { showSecond } from "../../time/range";
 import { showCount, showDuration } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { Outcome } from "./Executions";
 
 type Execution = Schemas["RequestExecution"];
@@ -14,11 +14,12 @@ const AGAIN_MS = 3000;
 const PARTS = [["dns", "Looking up the name"], ["connect", "Connecting"], ["tls", "TLS"], ["firstByte", "Until the first byte"], ["total", "All of it"]] as const;
 
 export function ExecutionPage({ id }: { id: string }) {
-  const { data: execution, error, again } = useAnswer<Execution>(inWorkspace(`request-executions/${encodeURIComponent(id)}`), {}, AGAIN_MS);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!execution) return <Loading what="the execution" />;
+  const answer = useAnswer<Execution>(inWorkspace(`request-executions/${encodeURIComponent(id)}`), {}, AGAIN_MS);
+  const { data: execution } = answer;
+  if (!execution) return <AnswerNote of={answer} what="the execution" />;
   return (
     <section class="stack">
+      <AnswerNote of={answer} what="the execution" />
       <div class="row">
         <a class="button" href={linkTo("/requests", { tab: "executions" })}>← All</a>
         <h2 class="title">{execution.name}</h2>

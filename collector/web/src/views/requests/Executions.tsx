@@ -5,7 +5,7 @@ import { useList } from "../../objects/useList";
 import { showSecond } from "../../time/range";
 import { showDuration } from "../../ui/format";
 import { Listing } from "../../ui/Listing";
-import { Empty, ErrorNote, Loading } from "../../ui/notes";
+import { Empty } from "../../ui/notes";
 
 type Execution = Schemas["RequestExecutions"]["executions"][number];
 
@@ -19,13 +19,11 @@ export function Outcome({ execution: { succeeded, cause, status, injected } }: {
 }
 
 export function Executions() {
-  const { items, error, more, again } = useList<Execution>("request-executions", "executions", { limit: 50 });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!items) return <Loading what="executions" />;
-  if (!items.length) return <Empty title="Nothing was sent yet"><p>Send a <a href={linkTo("/requests")}>saved request</a>.</p></Empty>;
+  const listed = useList<Execution>("request-executions", "executions", { limit: 50 });
   return (
-    <Listing what="Executions" heads={["When", "Request", "Outcome", "Took", "Trace", "By"]} more={more}>
-      {items.map((each) => (
+    <Listing what="Executions" of={listed} heads={["When", "Request", "Outcome", "Took", "Trace", "By"]}
+      empty={<Empty title="Nothing was sent yet"><p>Send a <a href={linkTo("/requests")}>saved request</a>.</p></Empty>}>
+      {listed.data?.map((each) => (
         <tr key={each.id}>
           <td class="when">{showSecond(BigInt(each.executedAtUnixNano))}</td>
           <td><a href={linkTo("/requests", { tab: "executions", execution: each.id })}>{each.name}</a></td>

@@ -46,7 +46,7 @@ export default function SearchView() {
           <CopyButton text={address()} what="a link to this search" label="Copy link" />
         </div>
       </div>
-      {error && error.parameter !== "q" && <ErrorNote error={error} onRetry={again} />}
+      {error && error.parameter !== "q" && <ErrorNote error={error} onRetry={again} shown={found?.at} />}
       {!found && loading && <Loading what="traces" />}
       {found && (
         <div class={loading && !live ? "stack loading" : "stack"}>

@@ -4,6 +4,7 @@ import { ApiError, ask, token, type Schemas } from "../../api/client";
 import { follow } from "../../api/events";
 import { parameter, parameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
+import { nowNs } from "../../time/moment";
 import { searchQuery, searchRange, tailQuery } from "./filters";
 import { withNews } from "./news";
 
@@ -22,6 +23,10 @@ export interface Found {
   range: { start: string; end: string };
   /** What came last, while the search is followed. */
   news?: News;
+  /** What was searched for. */
+  question: string;
+  /** When the first page came, or what came last. */
+  at: bigint;
 }
 
 export interface Searched {
@@ -45,6 +50,8 @@ export function useSearch(live: boolean): Searched {
   const question = useMemo(() => JSON.stringify({ ...searchQuery({ start: 0n, end: 0n }), from: parameter("from"), to: parameter("to"), workspace }), [asked]);
   const fail = (caught: unknown): void => {
     if (!(caught instanceof ApiError)) return;
+    // Hits of another question answer this one in no way.
+    setFound((before) => (before?.question === question ? before : undefined));
     setError(caught);
     setLoading(false);
   };
@@ -54,7 +61,7 @@ export function useSearch(live: boolean): Searched {
     const query = { ...searchQuery(range), limit: PAGE };
     setLoading(true);
     ask<Traces>("/api/v1/traces", { query, workspace, signal: abort.signal }).then((first) => {
-      setFound({ first, traces: first.traces, nextCursor: first.nextCursor, range: { start: String(range.start), end: String(range.end) } });
+      setFound({ first, traces: first.traces, nextCursor: first.nextCursor, range: { start: String(range.start), end: String(range.end) }, question, at: nowNs() });
       setError(undefined);
       setLoading(false);
     }, fail);
@@ -67,7 +74,7 @@ export function useSearch(live: boolean): Searched {
     const take = (news: News): void => setFound((before) => {
       if (!before) return before;
       const { start, end } = searchRange();
-      return { ...before, news, traces: withNews(before.traces, news.traces), range: { start: String(start), end: String(end) }, nextCursor: null };
+      return { ...before, at: nowNs(), news, traces: withNews(before.traces, news.traces), range: { start: String(start), end: String(end) }, nextCursor: null };
     });
     let timer = 0;
     const watch = async (): Promise<void> => {

@@ -4,20 +4,20 @@ import { useAnswer } from "../../api/useAnswer";
 import { inWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 import { showDuration, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { ServiceLink } from "./ServiceLink";
 
 type Edge = Schemas["TopologyEdge"];
 
 export function Dependencies({ service, range }: { service: string; range: TimeRange }) {
   const query = { ...rangeQuery(range), service, depth: 1 };
-  const { data, error, again } = useAnswer<Schemas["Topology"]>(inWorkspace("topology"), { query });
+  const answer = useAnswer<Schemas["Topology"]>(inWorkspace("topology"), { query });
+  const { data } = answer;
   const isThis = (node: Edge["client"]): boolean => node.kind === "service" && node.name === service;
   return (
     <section class="card stack" aria-label="Dependencies">
       <h2>Dependencies</h2>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="dependencies" />}
+      <AnswerNote of={answer} what="dependencies" />
       {data && data.edges.length === 0 && <p class="soft">No calls to or from this service are known.</p>}
       {data && data.edges.length > 0 && (
         <>

@@ -5,7 +5,7 @@ import { linkTo } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 import { showCount, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 
 type Breakdown = Schemas["ErrorBreakdown"];
 
@@ -14,12 +14,12 @@ const SHOWN = 5;
 
 export function Errors({ service, range }: { service: string; range: TimeRange }) {
   const query = { ...rangeQuery(range), service, limit: SHOWN };
-  const { data, error, again } = useAnswer<Breakdown>("/api/v1/analysis/errors", { query, workspace: currentWorkspace() });
+  const answer = useAnswer<Breakdown>("/api/v1/analysis/errors", { query, workspace: currentWorkspace() });
+  const { data } = answer;
   return (
     <section class="card stack" aria-label="Errors">
       <h2>Errors</h2>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!data && !error && <Loading what="errors" />}
+      <AnswerNote of={answer} what="errors" />
       {data && data.errors === 0 && <p class="soft">No span of this service failed.</p>}
       {data && Number(data.errors) > 0 && (
         <>

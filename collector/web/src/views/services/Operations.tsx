@@ -6,7 +6,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 
 type Operation = Schemas["SpanLatencies"]["latencies"][number];
@@ -25,18 +25,19 @@ type SortName = keyof typeof VALUES;
 
 export function Operations({ service, range }: { service: string; range: TimeRange }) {
   const query = { ...rangeQuery(range), by: "operation", service, limit: MOST };
-  const { data, error, again } = useAnswer<Schemas["SpanLatencies"]>(inWorkspace("latencies"), { query });
+  const answer = useAnswer<Schemas["SpanLatencies"]>(inWorkspace("latencies"), { query });
+  const { data } = answer;
   const wanted = parameter("sort", "time");
   const sort: SortName = wanted in VALUES ? (wanted as SortName) : "time";
   const all = parameter("operations") === "all";
   const sorted = useMemo(() => [...(data?.latencies ?? [])].sort((a, b) => VALUES[sort](b) - VALUES[sort](a)), [data, sort]);
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="operations" />;
+  if (!data) return <AnswerNote of={answer} what="operations" />;
   const total = sorted.reduce((sum, each) => sum + VALUES.time(each), 0);
   const head = { sort, onSort: (name: SortName) => setParameters({ sort: name === "time" ? null : name }, true) };
   return (
     <section class="stack" aria-label="Operations">
       <h2>Operations</h2>
+      <AnswerNote of={answer} what="operations" />
       {data.nextCursor && <Incomplete reason={`there are more than ${MOST} operations. Names that hold ids or times should be attributes.`} />}
       <div class="scroll-x">
         <table class="data" aria-label="Operations">

@@ -1,7 +1,7 @@
 // One service: how it does, over time and by operation; how long its spans take; what fails; on whom it depends.
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
+import { together, useAnswer } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
 import { useTitle } from "../../app/title";
 import { currentWorkspace, inWorkspace } from "../../app/workspace";
@@ -10,7 +10,7 @@ import { useRange } from "../../time/useRange";
 import { serviceColor } from "../../ui/colors";
 import { Figure } from "../../ui/Figure";
 import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { Apart } from "../analyze/Apart";
 import { HeatMap, useHeatMap } from "../analyze/HeatMap";
 import { Dependencies } from "./Dependencies";
@@ -31,7 +31,6 @@ export function ServiceView({ name }: { name: string }) {
   const series = useAnswer<Schemas["DashboardSeries"]>(inWorkspace("dashboard/series"), { query });
   const dashboard = useAnswer<Schemas["Dashboard"]>(inWorkspace("dashboard"), { query: { ...query, limit: 1 } });
   const red = useAnswer<Schemas["Red"]>("/api/v1/red", { query: { ...query, limit: 1 }, workspace: currentWorkspace() });
-  const error = series.error ?? dashboard.error ?? red.error;
   const service = dashboard.data?.services[0];
   const requests = dashboard.data?.requests;
   const spans = red.data?.series[0];
@@ -51,8 +50,7 @@ export function ServiceView({ name }: { name: string }) {
         </span>
       </div>
       {service && service.reasons.length > 0 && <p class={`note ${service.health === "idle" ? "" : "warn"}`}>{sentence(service.reasons)}</p>}
-      {error && <ErrorNote error={error} onRetry={() => { series.again(); dashboard.again(); red.again(); }} />}
-      {!requests && !error && <Loading what="the service" />}
+      <AnswerNote of={together(series, dashboard, red)} what="the service" />
       {requests && (requests.current || requests.previous) && (
         <div class="cards" role="group" aria-label="Requests of this time range, and of the one before">
           <Figure name="Requests" now={requests.current?.perSecond} before={requests.previous?.perSecond} format={showRate} more="neither" />

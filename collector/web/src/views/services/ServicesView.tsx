@@ -1,7 +1,7 @@
 // All services of a time range: how much is asked of them, what fails, how long it takes, and how that changes.
 import { useMemo } from "preact/hooks";
 import type { Schemas } from "../../api/client";
-import { useAnswer } from "../../api/useAnswer";
+import { together, useAnswer } from "../../api/useAnswer";
 import { decoded, parameter, path, setParameters } from "../../app/location";
 import { inWorkspace } from "../../app/workspace";
 import { nowNs } from "../../time/moment";
@@ -9,7 +9,7 @@ import { rangeQuery } from "../../time/range";
 import { useRange } from "../../time/useRange";
 import { Change } from "../../ui/Figure";
 import { showDuration, showRate, showShare } from "../../ui/format";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 import { Spark } from "../../ui/Spark";
 import { ratesOf, stepsOf, type Steps } from "../../ui/steps";
@@ -37,7 +37,6 @@ function ServiceList() {
   const sort = SORTS.includes(wanted) ? wanted : "health";
   const steps = useMemo(() => (red.data ? stepsOf(range, BigInt(red.data.stepNanos), nowNs()) : { starts: [], over: 1 }), [red.data]);
   const rows = useMemo(() => rowsOf(dashboard.data?.services ?? [], red.data?.series ?? [], text, sort), [dashboard.data, red.data, text, sort]);
-  const error = dashboard.error ?? red.error;
   const isThere = dashboard.data && red.data;
   const onSort = (name: SortName): void => setParameters({ sort: name === "health" ? null : name }, true);
   return (
@@ -49,8 +48,7 @@ function ServiceList() {
           <input type="search" value={text} placeholder="any" onInput={(event) => setParameters({ name: event.currentTarget.value }, true)} />
         </label>
       </div>
-      {error && <ErrorNote error={error} onRetry={() => { dashboard.again(); red.again(); }} />}
-      {!isThere && !error && <Loading what="services" />}
+      <AnswerNote of={together(dashboard, red)} what="services" />
       {isThere && (dashboard.data?.complete === false || red.data?.nextCursor) && (
         <Incomplete reason="there are more services than can be shown. Look for one by its name, or choose a shorter time range." />
       )}

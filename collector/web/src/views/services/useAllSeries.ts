@@ -1,5 +1,6 @@
-import { useCallback, useEffect, useState } from "preact/hooks";
-import { ApiError, ask, token, type Schemas } from "../../api/client";
+import { ask, type Schemas } from "../../api/client";
+import { useAsked, type Answered } from "../../api/useAnswer";
+import { parameter } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, type TimeRange } from "../../time/range";
 
@@ -10,24 +11,16 @@ const PAGE = 100;
 const MOST_PAGES = 5;
 
 /** Rate, errors and durations of all services of a range, page by page. The answer before stays until the new one is whole. */
-export function useAllSeries(range: TimeRange): { data: Red | undefined; error: ApiError | undefined; again: () => void } {
-  const [state, setState] = useState<{ data?: Red; error?: ApiError }>({});
-  const [round, setRound] = useState(0);
+export function useAllSeries(range: TimeRange): Answered<Red> {
   const workspace = currentWorkspace();
-  useEffect(() => {
-    const abort = new AbortController();
-    const read = async (): Promise<void> => {
-      let whole: Red | undefined;
-      for (let page = 0; page < MOST_PAGES && (!whole || whole.nextCursor); page++) {
-        const query = { ...rangeQuery(range), limit: PAGE, cursor: whole?.nextCursor };
-        const next: Red = await ask<Red>("/api/v1/red", { query, workspace, signal: abort.signal });
-        whole = whole ? { ...next, series: [...whole.series, ...next.series] } : next;
-      }
-      if (whole) setState({ data: whole });
-    };
-    read().catch((error: unknown) => error instanceof ApiError && setState((before) => ({ ...before, error })));
-    return () => abort.abort();
-  }, [range, workspace, token.value, round]);
-  const again = useCallback(() => setRound((before) => before + 1), []);
-  return { data: state.data, error: state.error, again };
+  const { start, end } = rangeQuery(range);
+  const read = async (signal: AbortSignal): Promise<Red> => {
+    let whole = await ask<Red>("/api/v1/red", { query: { start, end, limit: PAGE }, workspace, signal });
+    for (let page = 1; page < MOST_PAGES && whole.nextCursor; page++) {
+      const next = await ask<Red>("/api/v1/red", { query: { start, end, limit: PAGE, cursor: whole.nextCursor }, workspace, signal });
+      whole = { ...next, series: [...whole.series, ...next.series] };
+    }
+    return whole;
+  };
+  return useAsked([workspace, parameter("from"), parameter("to")].join(" "), [workspace, start, end].join(" "), read);
 }

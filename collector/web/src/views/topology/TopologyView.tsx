@@ -8,7 +8,7 @@ import { SECOND } from "../../time/moment";
 import { rangeQuery, type TimeRange } from "../../time/range";
 import { useRange } from "../../time/useRange";
 import { download } from "../../ui/download";
-import { ErrorNote, Incomplete, Loading } from "../../ui/notes";
+import { AnswerNote, Incomplete } from "../../ui/notes";
 import { NothingCounted } from "../services/NothingCounted";
 import { Controls, PERIODS } from "./Controls";
 import { Differences } from "./Differences";
@@ -29,7 +29,8 @@ export default function TopologyView() {
   const near = { service, depth: service ? parameter("depth", "1") : "", direction: service ? parameter("direction") : "", limit: MOST_EDGES };
   const query = useMemo(() => ({ ...rangeQuery(range), ...otherRange(range, compare) }), [range, compare]);
   const path = inWorkspace(compare ? "topology/difference" : "topology");
-  const { data, error, again } = useAnswer<Schemas["Topology"] | Schemas["TopologyDifference"]>(path, { query: { ...query, ...near } });
+  const answer = useAnswer<Schemas["Topology"] | Schemas["TopologyDifference"]>(path, { query: { ...query, ...near } });
+  const { data } = answer;
   const graph = useSteady(data, [path, service, near.depth, near.direction, compare, parameter("from"), parameter("to")].join(" "));
   return (
     <div class="stack">
@@ -45,8 +46,7 @@ export default function TopologyView() {
         </span>
       </div>
       <Controls services={graph?.nodes.filter((node) => node.kind === "service").map((node) => node.name) ?? []} />
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {!graph && !error && <Loading what="the topology" />}
+      <AnswerNote of={answer} what="the topology" />
       {data && !data.complete && <Incomplete reason={`only the ${MOST_EDGES} edges with the most calls are shown. Choose a service to look around it.`} />}
       {graph && graph.nodes.length === 0 && (service
         ? <p class="empty">Nothing is known of calls to or from {service} in this time range. <button type="button" class="button" onClick={() => setParameters({ service: null })}>Show all services</button></p>

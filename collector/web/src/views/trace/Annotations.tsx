@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { currentWorkspace, inWorkspace } from "../../app/workspace";
 import { showAge } from "../../time/moment";
 import { Confirm } from "../../ui/Dialog";
-import { ErrorNote } from "../../ui/notes";
+import { AnswerNote, ErrorNote } from "../../ui/notes";
 import { tell, tellError } from "../../ui/toasts";
 import { pathOf } from "./loading";
 
@@ -13,7 +13,8 @@ type Annotation = Schemas["Annotation"];
 const COLOURS = ["", "red", "orange", "yellow", "green", "blue", "purple", "grey"] as const;
 
 export function Annotations({ traceId, spanId }: { traceId: string; spanId: string }) {
-  const { data, error, again } = useAnswer<Schemas["TraceAnnotations"]>(`${pathOf(traceId)}/annotations`, { workspace: currentWorkspace() });
+  const answer = useAnswer<Schemas["TraceAnnotations"]>(`${pathOf(traceId)}/annotations`, { workspace: currentWorkspace() });
+  const { data, again } = answer;
   const [leaving, setLeaving] = useState<Annotation>();
   const said = data?.annotations.filter((each) => each.spanId === spanId) ?? [];
   const remove = async (annotation: Annotation): Promise<void> => {
@@ -37,7 +38,7 @@ export function Annotations({ traceId, spanId }: { traceId: string; spanId: stri
           <p class="said comment">{each.text}</p>
         </div>
       ))}
-      {error && <ErrorNote error={error} onRetry={again} />}
+      {answer.error && <AnswerNote of={answer} what="comments" />}
       <CommentForm key={spanId} traceId={traceId} spanId={spanId} onSent={again} />
       {leaving && <Confirm title="Delete the comment?" detail={leaving.text || leaving.colour} verb="Delete" onClose={() => setLeaving(undefined)} onConfirm={() => void remove(leaving)} />}
     </>

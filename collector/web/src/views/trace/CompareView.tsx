@@ -6,7 +6,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { colorAmong, colorsTogether } from "../../ui/colors";
 import { showCount, showDuration } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { Windowed } from "../../ui/Windowed";
 import "./trace.css";
 
@@ -17,7 +17,8 @@ const WORDS: Record<string, string> = { same: "", more: "more", fewer: "fewer", 
 export default function CompareView() {
   const left = parameter("left");
   const right = parameter("right");
-  const { data, error, again } = useAnswer<Comparison>(left && right ? "/api/v1/traces/compare" : null, { query: { left, right }, workspace: currentWorkspace() });
+  const answer = useAnswer<Comparison>(left && right ? "/api/v1/traces/compare" : null, { query: { left, right }, workspace: currentWorkspace() });
+  const { data } = answer;
   return (
     <div class="stack">
       <h1>Compare two traces</h1>
@@ -30,8 +31,7 @@ export default function CompareView() {
         <label class="row">Right <input name="right" size={34} required defaultValue={right} /></label>
         <button type="submit" class="button primary">Compare</button>
       </form>
-      {error && <ErrorNote error={error} onRetry={again} />}
-      {left && right && !data && !error && <Loading what="both traces" />}
+      {left && right && <AnswerNote of={answer} what="both traces" />}
       {!right && <p class="soft">Choose the second trace in a search (“Compare with”), or paste its id.</p>}
       {data && <Compared data={data} />}
     </div>

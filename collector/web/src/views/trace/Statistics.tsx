@@ -6,7 +6,7 @@ import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { colorAmong } from "../../ui/colors";
 import { showCount, showDuration, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { SortHead } from "../../ui/SortHead";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
 
@@ -40,11 +40,13 @@ function isColumn(name: string): name is Column {
 export function Statistics({ traceId, trace }: { traceId: string; trace: LoadedTrace }) {
   const by = parameter("by", "service,operation");
   const query = { by: by.startsWith(ATTRIBUTE) ? [by] : by.split(","), adjust: adjusters() };
-  const { data, error, loading, again } = useAnswer<Found>(`${pathOf(traceId)}/statistics`, { query, workspace: currentWorkspace() });
+  const answer = useAnswer<Found>(`${pathOf(traceId)}/statistics`, { query, workspace: currentWorkspace() });
+  const { data, loading } = answer;
   return (
     <div class={loading && data ? "stack loading" : "stack"}>
       <Grouping by={by} />
-      {error ? <ErrorNote error={error} onRetry={again} /> : data ? <Groups traceId={traceId} trace={trace} found={data} /> : <Loading what="statistics" />}
+      <AnswerNote of={answer} what="statistics" />
+      {data && <Groups traceId={traceId} trace={trace} found={data} />}
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { colorAmong } from "../../ui/colors";
 import { showDuration, showShare } from "../../ui/format";
-import { ErrorNote, Loading } from "../../ui/notes";
+import { AnswerNote } from "../../ui/notes";
 import { choosing } from "./choice";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
 import { barAt, type Bar } from "./model";
@@ -39,9 +39,9 @@ export function WhatIf({ traceId, trace, bar, path }: Props) {
 
 function Levels({ traceId, trace, bar }: Omit<Props, "path">) {
   const query = { spanId: bar.spanId, adjust: adjusters() };
-  const { data, error, again } = useAnswer<Found>(`${pathOf(traceId)}/what-if`, { query, workspace: currentWorkspace() });
-  if (error) return <ErrorNote error={error} onRetry={again} />;
-  if (!data) return <Loading what="what would happen" />;
+  const answer = useAnswer<Found>(`${pathOf(traceId)}/what-if`, { query, workspace: currentWorkspace() });
+  const { data } = answer;
+  if (!data) return <AnswerNote of={answer} what="what would happen" />;
   return (
     <>
       <p>

@@ -1,1 +1,0 @@
-import{D as e,N as t}from"./index-oX4jOTnd.js";function n({text:n,what:r,label:i=`copy`}){return t(`button`,{type:`button`,class:`button plain small`,title:`Copy ${r}`,"aria-label":`Copy ${r}`,onClick:()=>navigator.clipboard.writeText(n).then(()=>e(`Copied ${r}`),()=>e(`${r} could not be copied`,!0)),children:i})}export{n as t};

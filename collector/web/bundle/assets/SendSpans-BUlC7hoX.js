@@ -1,2 +1,0 @@
-import{N as e,q as t}from"./index-oX4jOTnd.js";function n(){return e(t,{children:[e(`p`,{children:`Point any OpenTelemetry SDK at this machine:`}),e(`pre`,{children:[`OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 OTEL_SERVICE_NAME=my-service \\`,`
-`,`  `,`opentelemetry-instrument python my_service.py`]}),e(`p`,{children:`or let the shipped example send some:`}),e(`pre`,{children:`spanhouse demo`})]})}export{n as t};

@@ -1,1 +1,0 @@
-import{N as e,b as t}from"./index-oX4jOTnd.js";function n({href:n,label:r,onNear:i,children:a,...o}){return e(`a`,{...o,href:n,"aria-label":r,onFocus:i,onMouseEnter:i,onClick:e=>{e.metaKey||e.ctrlKey||e.shiftKey||e.altKey||(e.preventDefault(),t(n))},children:a})}export{n as t};

@@ -1,1 +1,0 @@
-import{N as e,S as t,x as n}from"./index-oX4jOTnd.js";function r({view:r,label:i,tabs:a,keep:o}){let s=a[0]?.[0]??``,c=t(`tab`,s);return e(`nav`,{class:`tabs`,"aria-label":i,children:a.map(([t,i])=>e(`a`,{class:`button`,href:n(r,{...o,tab:t===s?null:t}),"aria-current":t===c?`page`:void 0,children:i},t))})}export{r as t};

@@ -1,1 +1,0 @@
-import{D as e,L as t,O as n}from"./index-oX4jOTnd.js";async function r(r,i,a={},o=``){try{let n=await t(i,{query:a,workspace:o}),s=URL.createObjectURL(await n.blob()),c=document.createElement(`a`);c.href=s,c.download=r,c.click(),URL.revokeObjectURL(s),e(`Saved ${r}`)}catch(e){n(e)}}export{r as t};
