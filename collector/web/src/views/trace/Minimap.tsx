@@ -58,7 +58,7 @@ export function Minimap({ trace: { bars, colors: services }, path, total, zoom, 
       </div>
       {!isWhole && (
         <p class="row soft">
-          {showDuration(zoom.from)} – {showDuration(zoom.to)}
+          {showDuration(zoom.to - zoom.from)}, from {showDuration(zoom.from)} on
           <button type="button" class="button plain" onClick={() => onZoom(null)}>Whole trace</button>
         </p>
       )}

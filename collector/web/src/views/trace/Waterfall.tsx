@@ -3,7 +3,6 @@ import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
-import { showDuration } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
 import { choosing, isPanelOpen } from "./choice";
 import { closedPlaces, turned } from "./closed";
@@ -16,7 +15,7 @@ import { isOnPath, onPath, timeOnPath } from "./path";
 import { SpanPanel } from "./SpanPanel";
 import { hint, ROW, rowId, WaterfallRow } from "./WaterfallRow";
 import { WaterfallTools } from "./WaterfallTools";
-import { readZoom, zoomText, type Zoom } from "./zoom";
+import { axisLabels, readZoom, zoomText, type Zoom } from "./zoom";
 
 interface Props {
   traceId: string;
@@ -160,18 +159,14 @@ function placeAt(element: Element): number {
   return Number(element.closest<HTMLElement>("[data-at]")?.dataset["at"] ?? -1);
 }
 
-const TICKS = 4;
-
 function TimeAxis({ zoom }: { zoom: Zoom }) {
+  const labels = axisLabels(zoom);
+  const end = labels.pop();
   return (
     <div class="waterfall-row axis" aria-hidden="true">
       <div class="cell-name soft">Service and operation</div>
-      <div class="cell-time">
-        {Array.from({ length: TICKS + 1 }, (_, at) => (
-          <span key={at} class="tick" style={{ left: `${(at / TICKS) * 100}%` }} data-last={at === TICKS ? "" : undefined}>
-            {showDuration(zoom.from + ((zoom.to - zoom.from) * at) / TICKS)}
-          </span>
-        ))}
+      <div class="cell-time ticks">
+        {labels.map((label, at) => <span key={at} class="tick"><span>{label}</span>{at === labels.length - 1 && <span>{end}</span>}</span>)}
       </div>
     </div>
   );

@@ -28,12 +28,17 @@ function typeOf(value: AnyValue): string {
   return name === undefined ? "empty" : name.replace("Value", "").replace("kvlist", "map");
 }
 
+/** Longer searches are too long for an address. */
+const SEARCHABLE = 600;
+/** Of a name that goes on, whoever uses a button hears as much. */
+const CALLED = 60;
+
 /** The search for spans with an attribute of this value; empty for values that cannot be searched by. */
 function searchFor(attribute: Attribute, level: string): string {
   const { value, key } = attribute;
   const literal = value.stringValue !== undefined ? JSON.stringify(value.stringValue) : (value.intValue ?? value.boolValue ?? value.doubleValue);
-  if (literal === undefined || String(literal).length > 500) return "";
-  return `${level}[${JSON.stringify(key)}] = ${literal}`;
+  const search = `${level}[${JSON.stringify(key)}] = ${literal}`;
+  return literal === undefined || search.length > SEARCHABLE ? "" : search;
 }
 
 export function Attributes({ attributes, level }: { attributes: readonly Attribute[]; level: "span" | "resource" | "scope" | "event" | "link" }) {
@@ -44,17 +49,18 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
         {attributes.map((attribute, at) => {
           const text = textOf(attribute.value);
           const query = searchFor(attribute, level);
+          const called = attribute.key.length > CALLED ? `${attribute.key.slice(0, CALLED)}…` : attribute.key;
           return (
             <tr key={`${at} ${attribute.key}`}>
               <th scope="row">
-                {attribute.key} {attribute.value.stringValue === undefined && <span class="type">{typeOf(attribute.value)}</span>}
+                <LongText text={attribute.key} look="key" /> {attribute.value.stringValue === undefined && <span class="type">{typeOf(attribute.value)}</span>}
               </th>
               <td>
                 <LongText text={text} />
                 {attribute.fullLength !== undefined && <span class="soft"> … {attribute.fullLength} characters in all</span>}{" "}
-                <CopyButton text={text} what={attribute.key} />
+                <CopyButton text={text} what={called} />
                 {query && (
-                  <a class="small" href={linkTo("/search", { q: query })} title="Find spans with this value" aria-label={`Find spans with this ${attribute.key}`}>
+                  <a class="small" href={linkTo("/search", { q: query })} title="Find spans with this value" aria-label={`Find spans with this ${called}`}>
                     find
                   </a>
                 )}
@@ -68,15 +74,16 @@ export function Attributes({ attributes, level }: { attributes: readonly Attribu
 }
 
 /** Longer texts, or those of more lines, are not shown whole until somebody wants to read them. */
-const LONG = { characters: 400, lines: 8 };
+const LONG = { mono: { characters: 400, lines: 8 }, key: { characters: 100, lines: 2 } };
 
-export function LongText({ text }: { text: string }) {
+export function LongText({ text, look = "mono" }: { text: string; look?: keyof typeof LONG }) {
   const [whole, setWhole] = useState(false);
-  const isLong = text.length > LONG.characters || text.split("\n", LONG.lines + 1).length > LONG.lines;
-  if (!isLong) return <span class="mono">{text}</span>;
+  const { characters, lines } = LONG[look];
+  const isLong = text.length > characters || text.split("\n", lines + 1).length > lines;
+  if (!isLong) return <span class={look}>{text}</span>;
   return (
     <>
-      <span class={whole ? "mono" : "mono cut"}>{text}</span>
+      <span class={whole ? look : `${look} cut`}>{text}</span>
       <button type="button" class="link small" aria-expanded={whole} onClick={() => setWhole(!whole)}>
         {whole ? "show less" : `show all ${text.length} characters`}
       </button>

@@ -1,10 +1,19 @@
 import { expect, test } from "vitest";
-import { readZoom, shownPart, zoomText } from "./zoom";
+import { axisLabels, readZoom, shownPart, zoomText } from "./zoom";
 
 test("the part of the time that is shown is all of it, unless the URL names one", () => {
   expect(readZoom("", 100)).toEqual({ from: 0, to: 100 });
   expect(["70-30", "x", "5", "1-2-3"].map((text) => readZoom(text, 100))).toEqual(Array(4).fill({ from: 0, to: 100 }));
   expect(readZoom(zoomText({ from: 19.6, to: 40.2 }), 100)).toEqual({ from: 20, to: 40 });
+});
+
+test("the axis tells times apart, however long the trace and however short the part that is shown", () => {
+  const day = 86_400e9;
+  expect(axisLabels({ from: 0, to: 1000 })).toEqual(["0", "250 ns", "500 ns", "750 ns", "1.00 µs"]);
+  expect(axisLabels({ from: 0, to: 400 * day })).toEqual(["0", "100 d 0 h", "200 d 0 h", "300 d 0 h", "400 d 0 h"]);
+  expect(axisLabels({ from: 12_501e6, to: 12_502e6 })).toEqual(["12.5 s", "+250 µs", "+500 µs", "+750 µs", "+1.00 ms"]);
+  expect(axisLabels({ from: 200 * day, to: 200 * day + 4e9 })).toEqual(["200 d 0 h", "+1.00 s", "+2.00 s", "+3.00 s", "+4.00 s"]);
+  expect(axisLabels({ from: 0, to: 1 })).toEqual(["0", "1 ns"]);
 });
 
 test("what lies outside of what is shown is cut off", () => {

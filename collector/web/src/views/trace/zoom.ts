@@ -1,4 +1,5 @@
 // The part of a trace's time that is shown.
+import { showDuration } from "../../ui/format";
 
 /** From a time to another, in nanoseconds since the start of the trace. */
 export interface Zoom {
@@ -17,6 +18,18 @@ export function readZoom(text: string, total: number): Zoom {
 /** A part as the URL names it. */
 export function zoomText({ from, to }: Zoom): string {
   return `${Math.round(from)}-${Math.round(to)}`;
+}
+
+const PARTS = 4;
+
+/** What stands at the axis, from the beginning of what is shown to its end, at equal distances. Where three digits do not tell these
+ * times apart, they count from the first; what is shorter than there are parts is not divided. */
+export function axisLabels({ from, to }: Zoom): string[] {
+  const parts = to - from < PARTS ? 1 : PARTS;
+  const times = Array.from({ length: parts + 1 }, (_, at) => from + ((to - from) * at) / parts);
+  const labels = times.map((time) => (time === 0 ? "0" : showDuration(time)));
+  if (new Set(labels).size === labels.length) return labels;
+  return labels.map((label, at) => (at === 0 ? label : `+${showDuration((times[at] as number) - from)}`));
 }
 
 /** Where a time lies in what is shown, in per cent from its left edge; what lies outside is cut off. */

@@ -1,0 +1,86 @@
+"""Traces that are long or short, and names that go on and on."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Final
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from playwright.sync_api import Page, expect
+
+from tests.page.shown import await_stored
+from tests.support.daemon import Daemon
+from tests.support.requests import key_values
+
+SECOND: Final = 1_000_000_000
+DAY: Final = 86_400 * SECOND
+TRACES: Final = {
+    "a year": ("10" * 16, 366 * DAY, "366 d 0 h"),
+    "hours": ("11" * 16, 33_180 * SECOND, "9 h 13 min"),
+    "a moment": ("12" * 16, 1000, "1.00 µs"),
+}
+"""The id of each, how long it is in nanoseconds, and in words."""
+KEY: Final = "k" * 5000
+LABELS: Final = """(ticks) => {
+    const axis = ticks[0].closest(".axis").getBoundingClientRect();
+    return ticks.flatMap((tick) => [...tick.children]).map((label) => [label.textContent, label.getBoundingClientRect()])
+        .filter(([, at]) => at.width && at.top < axis.bottom && at.bottom > axis.top)
+        .map(([text, at]) => [text, at.left, at.right]);
+}"""
+"""What is to be seen at the axis, from where to where."""
+
+
+@pytest.fixture(scope="module", params=TRACES)
+def long_trace(request: pytest.FixtureRequest, shown: Daemon) -> tuple[str, str]:
+    """The id of a trace, and how long it is in words."""
+    trace, length, words = TRACES[request.param]
+    shown.export(_trace(trace, length, {}))
+    await_stored(shown)
+    return trace, words
+
+
+@pytest.mark.parametrize("width", [1280, 700, 320])
+def test_times_at_the_axis_are_told_apart(page: Page, long_trace: tuple[str, str], width: int) -> None:
+    trace, words = long_trace
+    page.set_viewport_size({"width": width, "height": 800})
+    for address in (f"/trace/{trace}", f"/trace/{trace}?span=0", f"/trace/{trace}?zoom=990-999"):
+        page.goto(address)
+        expect(page.get_by_role("treeitem").first).to_be_visible()
+        labels = page.locator(".tick").evaluate_all(LABELS)
+        assert all(one[2] < other[1] for one, other in pairwise(labels)), labels
+        texts = [text for text, *_ in labels]
+        assert len({*texts}) == len(texts) >= 2
+        if "zoom" not in address:
+            assert (texts[0], texts[-1]) == ("0", words)
+
+
+def test_a_name_that_goes_on_leaves_room_for_others_until_somebody_wants_to_read_it(page: Page, shown: Daemon) -> None:
+    trace = "1f" * 16
+    shown.export(_trace(trace, SECOND, {KEY: "v", "next": "w"}))
+    await_stored(shown)
+    page.goto(f"/trace/{trace}?span=0")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("rowheader", name="next")).to_be_in_viewport()
+    panel.get_by_role("row").first.get_by_role("button", name="show all 5000 characters").click()
+    expect(panel.get_by_role("rowheader", name="next")).not_to_be_in_viewport()
+    panel.get_by_role("button", name="show less").click()
+    page.context.grant_permissions(["clipboard-write"])
+    panel.get_by_role("button", name=f"Copy {KEY[:60]}…", exact=True).click()
+    expect(page.get_by_text(f"Copied {KEY[:60]}…", exact=True)).to_be_visible()
+
+
+def _trace(trace_id: str, length: int, attributes: dict[str, str]) -> ExportTraceServiceRequest:
+    """One span that has just ended."""
+    request = ExportTraceServiceRequest()
+    end = time.time_ns()
+    request.resource_spans.add().scope_spans.add().spans.add(
+        trace_id=bytes.fromhex(trace_id),
+        span_id=(1).to_bytes(8),
+        name="long",
+        start_time_unix_nano=end - length,
+        end_time_unix_nano=end,
+        attributes=key_values(attributes),
+    )
+    return request
