@@ -72,6 +72,13 @@ def test_the_head_is_one_menu_that_keys_open_and_a_choice_closes(narrow: Page) -
     expect(narrow.get_by_role("main")).to_be_focused()
 
 
+def test_what_says_which_trace_is_slow_and_which_has_failed_is_in_sight(narrow: Page) -> None:
+    narrow.set_viewport_size({"width": 700, "height": 900})
+    narrow.goto("/search?from=now-24h")
+    for head in ("Trace", "Duration", "Errors"):
+        expect(narrow.get_by_role("columnheader", name=head)).to_be_in_viewport(ratio=1)
+
+
 @pytest.mark.soak
 def test_no_view_scrolls_sideways(narrow: Page, shown: Daemon) -> None:
     trace = json.loads(shown.get("/api/v1/traces?status=error&limit=1&start=1")[1])["traces"][0]["traceId"]

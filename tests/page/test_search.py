@@ -24,6 +24,14 @@ def test_traces_are_found_and_lead_to_their_waterfall(page: Page, shown: Daemon)
     expect(page.get_by_role("treeitem").first).to_be_visible()
 
 
+def test_a_span_that_fits_is_a_link_away(page: Page) -> None:
+    page.goto("/search?from=now-24h&q=duration%20%3E%201s%20and%20service%20%3D%20rest-service-3")
+    found = page.get_by_role("table", name="Traces that fit").get_by_role("link", name=re.compile("^rest-service-3 ")).first
+    name = found.inner_text().removeprefix("rest-service-3 ")
+    found.click()
+    expect(page.get_by_role("complementary").get_by_role("heading", level=2)).to_have_text(re.compile(f"rest-service-3: {name}$"))
+
+
 def test_a_query_completes_and_says_in_words_what_is_wrong_with_it(page: Page) -> None:
     page.goto("/search?from=now-24h")
     box = page.get_by_role("combobox", name="Query")

@@ -97,6 +97,22 @@ def test_the_graph_leads_by_keys_to_services_and_to_the_traces_of_a_call(page: P
     expect(page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)).to_be_visible()
 
 
+def test_services_that_fail_most_are_found_in_a_large_graph(page: Page) -> None:
+    page.goto("/topology")
+    facts = page.get_by_role("complementary", name="Chosen part")
+    listed = facts.get_by_role("link")
+    expect(listed.first).to_be_visible()
+    names = listed.all_inner_texts()
+    assert "ts-preserve-other-service" in names
+    for name in names[:3]:
+        listed.and_(page.get_by_text(name, exact=True)).press("Enter")
+        expect(facts.get_by_role("heading", name=re.compile(f"^{name}"))).to_be_visible()
+        expect(
+            page.get_by_role("group", name="Services and calls").get_by_role("link", name=re.compile(f"^{name}: "))
+        ).to_be_in_viewport()
+        facts.get_by_role("button", name="Close").press("Enter")
+
+
 def test_the_graph_is_saved_as_text(page: Page) -> None:
     page.goto("/topology?service=rest-service-3")
     with page.expect_download() as download:

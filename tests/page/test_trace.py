@@ -196,6 +196,7 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("list", name="Spans").get_by_role("listitem").first).to_be_visible()
     page.get_by_role("tab", name="Statistics").click()
     expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Longest")).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="kind", exact=True).click()
     expect(page).to_have_url(re.compile("by=kind"))
     expect(page.get_by_role("table", name="Statistics by kind")).to_be_visible()

@@ -14,7 +14,7 @@ export function Hits({ traces }: { traces: readonly Hit[] }) {
   const left = parameter("compare");
   return (
     <div class="scroll-x">
-      <table class="data">
+      <table class="data hits">
         <caption class="visually-hidden">Traces that fit</caption>
         <thead>
           <tr>
@@ -47,13 +47,14 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
         </a>
         {first && (parameter("q") !== "" || parameter("operation") !== "") && (
           <div class="soft">
-            {showCount(hit.matchedSpanCount)} {hit.matchedSpanCount === 1 ? "span fits" : "spans fit"}, first <b>{first.service}</b> {first.name} ({showDuration(first.durationNanos)})
+            {showCount(hit.matchedSpanCount)} {hit.matchedSpanCount === 1 ? "span fits" : "spans fit"}, first{" "}
+            <a href={linkTo(`/trace/${hit.traceId}`, { span: first.spanId })}><b>{first.service}</b> {first.name}</a> ({showDuration(first.durationNanos)})
           </div>
         )}
       </td>
       <td class="when" title={showTime(start)}>{showAge(start)}</td>
-      <td>
-        <span class="spark" style={{ width: `${Math.max((Number(hit.durationNanos) / longest) * 8, 0.15)}rem` }} aria-hidden="true" /> {showDuration(hit.durationNanos)}
+      <td class="when">
+        <span class="spark" style={{ "--share": Number(hit.durationNanos) / longest }} aria-hidden="true" /> {showDuration(hit.durationNanos)}
       </td>
       <td class="number">{showCount(hit.spanCount)}</td>
       <td class="number">{hit.errorCount ? <span class="badge error">{showCount(hit.errorCount)}</span> : "0"}</td>

@@ -27,10 +27,15 @@ export function rowsOf(services: readonly Service[], series: readonly Series[], 
   return rows.sort((a, b) => orderOf(b, sort) - orderOf(a, sort) || a.name.localeCompare(b.name));
 }
 
+/** How badly a service does, from 0 on: of those that are called the same, more requests that fail are worse. */
+export function badnessOf({ health, current }: Service): number {
+  return HEALTHS.length - HEALTHS.indexOf(health) + (Number(current?.errorRate ?? 0) || 0) / 2;
+}
+
 /** By what rows are ordered, the highest first; names order those that are alike. */
 function orderOf(row: Row, sort: SortName): number {
   const now = row.service?.current;
-  if (sort === "health") return row.service ? HEALTHS.length - HEALTHS.indexOf(row.service.health) : 0;
+  if (sort === "health") return row.service ? badnessOf(row.service) : 0;
   if (sort === "rate") return Number(now?.perSecond ?? row.series?.spansPerSecond ?? -1);
   if (sort === "errors") return Number(now?.errorRate ?? row.series?.errorRate ?? -1);
   if (sort === "p95") return Number(now?.p95Nanos ?? row.series?.p95Nanos ?? -1);

@@ -1,8 +1,8 @@
 // The numbers of the part that is looked at, and what leads on from it.
-import { linkTo, setParameters } from "../../app/location";
+import { addressWith, linkTo, setParameters } from "../../app/location";
 import { Change } from "../../ui/Figure";
 import { showDuration, showName, showRate, showShare } from "../../ui/format";
-import type { Calls, Edge, Graph, Node } from "./model";
+import { badness, type Calls, type Edge, type Graph, type Node } from "./model";
 
 interface Props {
   graph: Graph;
@@ -27,7 +27,11 @@ export function Facts({ graph, id, isKept, isCompared }: Props) {
   );
 }
 
+/** The picture may be larger than what is seen of it, so that nobody would find them there. */
+const NAMED = 8;
+
 function Key({ graph }: { graph: Graph }) {
+  const failing = graph.nodes.filter(({ now }) => badness(now) === "error").sort((one, other) => (other.now?.errorRate ?? 0) - (one.now?.errorRate ?? 0));
   return (
     <>
       <h2>{graph.nodes.filter((node) => node.kind === "service").length} services, {graph.edges.length} calls</h2>
@@ -38,6 +42,17 @@ function Key({ graph }: { graph: Graph }) {
         <li><span class="key-box" /> has no spans of its own</li>
       </ul>
       <p class="soft">Wider lines are called more often. Point at a part for its numbers; click on it for its traces.</p>
+      {failing.length > 0 && (
+        <>
+          <h3>Fail most</h3>
+          <ul class="topology-key">
+            {failing.slice(0, NAMED).map(({ id, name, now }) => (
+              <li key={id}><a href={addressWith({ part: id })}>{showName(name)}</a> <span class="error-text">{showShare(now?.errorRate ?? 0)}</span></li>
+            ))}
+          </ul>
+          {failing.length > NAMED && <p class="small">and {failing.length - NAMED} others; the table below has all</p>}
+        </>
+      )}
     </>
   );
 }

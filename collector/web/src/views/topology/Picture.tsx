@@ -21,12 +21,14 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
   const [over, setOver] = useState("");
   const chosen = parameter("part");
   const { zoom, fit, by, reset } = useZoom(scroller, layout);
-  // What one looks around, or has chosen, is in sight from the start.
+  // What one looks around, or has chosen, is in sight, and where one has seen it already it stays.
   useEffect(() => {
     const box = layout.boxes.get(chosen) ?? layout.boxes.get(`service:${parameter("service")}`);
     const node = scroller.current;
-    if (box && node) node.scrollTo(box.x * zoom - node.clientWidth / 2, box.y * zoom - node.clientHeight / 2);
-  }, [layout, fit]);
+    if (!box || !node) return;
+    const [x, y] = [box.x * zoom - node.scrollLeft, box.y * zoom - node.scrollTop];
+    if (x < 0 || y < 0 || x > node.clientWidth || y > node.clientHeight) node.scrollTo(box.x * zoom - node.clientWidth / 2, box.y * zoom - node.clientHeight / 2);
+  }, [layout, fit, chosen]);
   const shown = over || chosen;
   const near = useMemo(() => nearOf(graph, shown), [graph, shown]);
   const dim = (id: string): string => (near && !near.has(id) ? "dim" : "");

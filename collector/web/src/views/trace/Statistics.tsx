@@ -103,10 +103,10 @@ function Row({ traceId, trace, by, group }: { traceId: string; trace: LoadedTrac
   return (
     <tr>
       {group.key.map((text, at) => (
-        <td key={by[at]}>
+        <td key={by[at]} class={by[at] === "service" ? "group-service" : "group-key"}>
           {by[at] === "service" && <><span class="dot" style={{ background: colorAmong(trace.colors, text) }} />{" "}</>}
           {text && (by[at] === "service" || by[at] === "operation")
-            ? <a href={linkTo(`/trace/${traceId}`, { find: text, adjust: adjusters().join(",") })} title="Find them in the waterfall">{text}</a>
+            ? <a class={by[at] === "service" ? "name" : ""} href={linkTo(`/trace/${traceId}`, { find: text, adjust: adjusters().join(",") })} title="Find them in the waterfall">{text}</a>
             : text || <span class="soft">(none)</span>}
         </td>
       ))}
