@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from collector.query.durations import show_duration
 from collector.query.skeleton import Skeleton
 from collector.query.tree import ROOT, Tree, TreeWarning
 from proto.call_kernels import CLIENT, CONSUMER, PRODUCER, SERVER
@@ -135,7 +136,7 @@ def _carried(spans: Skeleton, tree: Tree, links: _Links, offsets: dict[int, int]
 def _warning(spans: Skeleton, tree: Tree, row: int, offset: int) -> TreeWarning:
     here, there = (_clock_text(spans, each) for each in (row, int(tree.nodes["parent"][row])))
     side = "ahead of" if offset > 0 else "behind"
-    return TreeWarning(row, "clock-skew", f"The clock of {here} seems to be {abs(offset)} ns {side} that of {there}.")
+    return TreeWarning(row, "clock-skew", f"The clock of {here} seems to be {show_duration(abs(offset))} {side} that of {there}.")
 
 
 def _clock_text(spans: Skeleton, row: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from collector.query.dashboard import Compared
+from collector.query.durations import show_duration
 from collector.query.percentiles import PERCENTILES
 
 State = Literal["healthy", "degraded", "failing", "idle"]
@@ -52,11 +53,7 @@ def health_of(compared: Compared) -> Health:
     if before is not None and min(now.count, before.count) >= ENOUGH_REQUESTS:
         was, became = before.percentiles[place], now.percentiles[place]
         if became > DEGRADED_GROWTH * was:
-            reasons.append(f"the 95th percentile is {_shown(became)}, where it was {_shown(was)}")
+            reasons.append(f"the 95th percentile is {show_duration(became)}, where it was {show_duration(was)}")
     if now.error_rate >= FAILING_ERROR_RATE:
         return Health("failing", tuple(reasons))
     return Health("degraded" if reasons else "healthy", tuple(reasons))
-
-
-def _shown(nanoseconds: float) -> str:
-    return f"{nanoseconds / 1e9:.4g} s" if nanoseconds >= 1e9 else f"{nanoseconds / 1e6:.4g} ms"
