@@ -71,6 +71,34 @@ def test_keys_alone_lead_through_a_trace(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+def test_the_chosen_span_stays_in_sight_beside_its_panel_which_keys_scroll(page: Page, trace_id: str) -> None:
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.goto(f"/trace/{trace_id}")
+    chosen = page.get_by_role("treeitem", selected=True)
+    page.get_by_role("treeitem").nth(20).click()
+    expect(chosen).to_be_in_viewport()
+    walked = chosen.get_attribute("aria-label") or ""
+    page.keyboard.press("Enter")
+    panel = page.get_by_role("complementary")
+    expect(panel).to_be_focused()
+    expect(panel.get_by_role("heading", name="Resource")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("document.activeElement.scrollTop > 0")
+    expect(chosen).to_have_attribute("aria-label", walked)
+    page.keyboard.press("k")
+    expect(chosen).not_to_have_attribute("aria-label", walked)
+
+
+def test_nothing_moves_while_somebody_looks_for_a_name(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    rows = page.get_by_role("tree")
+    expect(rows).to_be_visible()
+    before = rows.bounding_box()
+    page.get_by_role("searchbox", name="Find").fill("ts-order-service")
+    expect(page.get_by_text(re.compile(r"^\d+ spans?$"))).to_be_visible()
+    assert rows.bounding_box() == before
+
+
 def test_what_the_trace_waited_for_is_a_key_away_and_so_is_what_would_be_without_it(page: Page, trace_id: str) -> None:
     page.goto(f"/trace/{trace_id}")
     chosen = page.get_by_role("treeitem", selected=True)

@@ -43,7 +43,8 @@ export function Windowed({ count, rowHeight, height, reveal, label, active, elem
     const top = reveal * rowHeight;
     if (top < node.scrollTop) node.scrollTop = top - rowHeight;
     else if (top + rowHeight > node.scrollTop + node.clientHeight) node.scrollTop = top + 2 * rowHeight - node.clientHeight;
-  }, [reveal, count]);
+    // What was in sight stays there when less of the list is, as where something opens beside it.
+  }, [reveal, count, shown]);
   const start = Math.max(0, Math.min(first, count - 1) - BEYOND);
   const end = Math.min(count, start + shown);
   const rows = [];

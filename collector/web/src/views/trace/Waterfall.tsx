@@ -25,6 +25,8 @@ interface Props {
   tabs: ComponentChildren;
 }
 
+const SCROLLING: readonly string[] = ["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End"];
+
 export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   const { bars, header, colors } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
@@ -85,6 +87,8 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || (event.target as Element).closest("input, textarea, select, dialog")) return;
+    // There they scroll.
+    if (SCROLLING.includes(event.key) && aside.current?.contains(event.target as Element)) return;
     const bar = chosenBar;
     switch (event.key) {
       case "ArrowDown": case "j": choose(shown[Math.min(chosenRow + 1, shown.length - 1)] ?? -1); break;

@@ -24,16 +24,18 @@ export function WaterfallTools(props: Props) {
   const { box, search, hits, failed, showsPath, isFocused, onHit } = props;
   return (
     <div class="row tools">
-      <label>
-        <span class="visually-hidden">Find</span>
-        <input ref={box} type="search" value={search} placeholder="Find name, service or id"
-          onInput={(event) => setParameters({ find: event.currentTarget.value }, true)}
-          onKeyDown={(event) => {
-            if (event.key === "Enter") { onHit(event.shiftKey ? -1 : 1); event.preventDefault(); }
-            if (event.key === "Escape") event.currentTarget.blur();
-          }} />
-      </label>
-      {search && <span class="soft" role="status">{showCount(hits)} {hits === 1 ? "span" : "spans"}</span>}
+      <div class="find">
+        <label>
+          <span class="visually-hidden">Find</span>
+          <input ref={box} type="search" value={search} placeholder="Find name, service or id"
+            onInput={(event) => setParameters({ find: event.currentTarget.value }, true)}
+            onKeyDown={(event) => {
+              if (event.key === "Enter") { onHit(event.shiftKey ? -1 : 1); event.preventDefault(); }
+              if (event.key === "Escape") event.currentTarget.blur();
+            }} />
+        </label>
+        {search && <span class="soft" role="status">{showCount(hits)} {hits === 1 ? "span" : "spans"}</span>}
+      </div>
       <button type="button" class="button" disabled={!failed} title="Key e" onClick={props.onError}>Next error</button>
       <button type="button" class="button" title="The span that the trace waited for longest, then the next: key s" onClick={props.onSlowest}>Slowest</button>
       <button type="button" class="button" aria-pressed={showsPath} onClick={() => setParameters({ path: showsPath ? "off" : null }, true)}>
