@@ -232,6 +232,29 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()
 
 
+def test_what_runs_at_the_same_time_hides_nothing_in_the_flame_graph(page: Page, shown: Daemon) -> None:
+    trace = "7a" * 16
+    request = _spans(trace, {1: "caller", 2: "first", 3: "second"})
+    spans = request.resource_spans[0].scope_spans[0].spans
+    spans[2].parent_span_id = spans[0].span_id
+    shown.export(request)
+    await_stored(shown)
+    page.goto(f"/trace/{trace}?tab=flame")
+    graph = page.get_by_role("img", name=re.compile("Flame graph"))
+    expect(graph).to_be_visible()
+    box = graph.bounding_box()
+    assert box is not None
+    rows = []
+    for row in range(3):
+        page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 20 * row + 10)
+        told = page.get_by_role("status").filter(has_text="self")
+        expect(told).to_be_visible()
+        rows.append(re.split("[:,] ", told.inner_text())[1])
+        page.mouse.move(0, 0)
+        expect(told).to_have_count(0)
+    assert rows == ["caller", "first", "second"]
+
+
 def test_a_span_is_named_in_the_url_by_its_id(page: Page, shown: Daemon) -> None:
     small = quote("trace.spans < 100 and status = error")
     trace_id = json.loads(shown.get(f"/api/v1/traces?q={small}&limit=1&start=1")[1])["traces"][0]["traceId"]

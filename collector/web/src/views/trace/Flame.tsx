@@ -1,16 +1,19 @@
 // The flame graph: as wide as it lasts, below what called it. On a canvas, so that 100,000 spans are no more than rectangles.
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { parameter, setParameters } from "../../app/location";
 import { resolved, resolvedAmong } from "../../ui/colors";
-import { showDuration } from "../../ui/format";
+import { showCount, showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
 import { choosing } from "./choice";
+import { flameRows } from "./flameRows";
 import type { LoadedTrace } from "./loading";
-import { barAt, textAt, type Bar } from "./model";
+import { barAt, endOf, textAt, type Bar } from "./model";
 import { nameOf, placeNamed } from "./named";
 
 const ROW = 20;
 const LEAST_WIDTH = 0.4;
+/** Browsers draw nothing at all where a canvas is higher. */
+const MOST_ROWS = 700;
 
 export function Flame({ trace }: { trace: LoadedTrace }) {
   const [over, setOver] = useState<Bar | null>(null);
@@ -20,20 +23,29 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
   const lookInto = (bar: Bar | null) => setParameters({ focus: bar && nameOf(bars, bar.at) });
   const from = root?.offset ?? 0;
   const length = Math.max(root?.duration ?? Number(header.durationNanos), 1);
-  const top = root?.depth ?? 0;
-  const height = (header.depth - top) * ROW;
-  const { canvas, width } = useCanvas(height, [bars, from, length, top], (context, width) => {
+  const rows = useMemo(() => flameRows(bars), [bars]);
+  const [first, end] = root ? [root.at, endOf(bars, root.at)] : [0, bars.count];
+  const top = root ? (rows[root.at] as number) : 0;
+  const needed = useMemo(() => rows.subarray(first, end).reduce((most, row) => Math.max(most, row - top + 1), 1), [rows, first, end]);
+  const height = Math.min(needed, MOST_ROWS) * ROW;
+  const { canvas, width } = useCanvas(height, [bars, from, length, first], (context, width) => {
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "middle";
     const text = resolved("--bg-sunken");
-    const error = resolved("--error");
+    const [error, line] = [resolved("--error"), resolved("--text-soft")];
     const services = resolvedAmong(trace.colors, bars.service.values);
-    for (let at = 0; at < bars.count; at++) {
+    for (let at = first; at < end; at++) {
       const x = (((bars.offset[at] as number) - from) / length) * width;
       const w = ((bars.duration[at] as number) / length) * width;
-      const row = (bars.depth[at] as number) - top;
-      if (row < 0 || x > width || x + w < 0 || w < LEAST_WIDTH) continue;
+      const row = (rows[at] as number) - top;
+      if (row >= MOST_ROWS || x > width || x + w < 0 || w < LEAST_WIDTH) continue;
       const y = row * ROW;
+      const above = row > 0 ? (rows[bars.parent[at] as number] ?? -1) + 1 - top : row;
+      // Where others are between a span and the one that called it.
+      if (above < row) {
+        context.fillStyle = line;
+        context.fillRect(Math.max(x, 0), above * ROW, 1, y - above * ROW);
+      }
       context.fillStyle = services[bars.service.codes[at] as number] as string;
       context.fillRect(x, y, Math.max(w - 0.5, LEAST_WIDTH), ROW - 1);
       if (bars.failed[at]) {
@@ -54,11 +66,11 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
   });
   const find = (event: MouseEvent): Bar | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    const depth = top + Math.floor((event.clientY - box.top) / ROW);
+    const row = top + Math.floor((event.clientY - box.top) / ROW);
     const time = from + ((event.clientX - box.left) / width) * length;
-    for (let at = bars.count - 1; at >= 0; at--) {
+    for (let at = end - 1; at >= first; at--) {
       const offset = bars.offset[at] as number;
-      if (bars.depth[at] === depth && offset <= time && time <= offset + (bars.duration[at] as number)) return barAt(bars, at);
+      if (rows[at] === row && offset <= time && time <= offset + (bars.duration[at] as number)) return barAt(bars, at);
     }
     return null;
   };
@@ -75,6 +87,7 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
           </span>
         )}
       </div>
+      {needed > MOST_ROWS && <p class="note">There are {showCount(needed - MOST_ROWS)} rows more below these. Look into a span to see what is below it.</p>}
       <div>
         <canvas
           ref={canvas}

@@ -163,7 +163,7 @@ export function barAt(bars: Bars, at: number): Bar {
 }
 
 /** The place behind the last bar below one. */
-function endOf(bars: Bars, at: number): number {
+export function endOf(bars: Bars, at: number): number {
   return at + 1 + (bars.descendants[at] as number);
 }
 
