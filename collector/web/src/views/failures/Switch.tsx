@@ -21,19 +21,21 @@ export function Switch() {
     ask<State>(path, { method: "PUT", body: { enabled } }).then(() => tell(enabled ? "Rules count again" : "Nothing fails on purpose any more"), tellError).finally(again);
   };
   return (
-    <section class={data.enabled ? "failure-switch" : "failure-switch off"} aria-label="The switch">
+    <>
       <AnswerNote of={answer} what="the switch" />
-      <div>
-        <strong role="status" class="failure-state">{data.enabled ? "Failure rules count" : "Nothing fails on purpose"}</strong>
-        <div>{data.enabled ? "Requests may fail as the rules below say." : "All rules are held back until somebody lets them count again."}</div>
-      </div>
-      {data.enabled ? (
-        // Without asking: who ends failures is in a hurry.
-        <button type="button" class="button failure-stop" onClick={() => set(false)}>End all failures now</button>
-      ) : (
-        <button type="button" class="button" onClick={() => setAsking(true)}>Let rules count again</button>
-      )}
-      {asking && <Confirm title="Let failures happen again?" detail="Every rule that is enabled counts at once, for everybody in this workspace." verb="Let them happen" onClose={() => setAsking(false)} onConfirm={() => set(true)} />}
-    </section>
+      <section class={data.enabled ? "failure-switch" : "failure-switch off"} aria-label="The switch">
+        <div>
+          <strong role="status" class="failure-state">{data.enabled ? "Failure rules count" : "Nothing fails on purpose"}</strong>
+          <div>{data.enabled ? "Requests may fail as the rules below say." : "All rules are held back until somebody lets them count again."}</div>
+        </div>
+        {data.enabled ? (
+          // Without asking: who ends failures is in a hurry.
+          <button type="button" class="button failure-stop" onClick={() => set(false)}>End all failures now</button>
+        ) : (
+          <button type="button" class="button" onClick={() => setAsking(true)}>Let rules count again</button>
+        )}
+        {asking && <Confirm title="Let failures happen again?" detail="Every rule that is enabled counts at once, for everybody in this workspace." verb="Let them happen" onClose={() => setAsking(false)} onConfirm={() => set(true)} />}
+      </section>
+    </>
   );
 }
