@@ -41,6 +41,8 @@ _KEEPALIVE_S: Final = 5.0
 _KILL_TIMEOUT_S: Final = 5.0
 _TIME_LIMIT_GRACE_S: Final = 2.0
 _MOST_SHOWN_BYTES: Final = 200
+_OWN_HEADERS: Final = "x-clickhouse-"
+"""What names of headers begin with that ClickHouse alone gives."""
 
 
 class ClickHouseClient:
@@ -218,12 +220,12 @@ class ClickHouseClient:
             headers["Content-Encoding"] = content_encoding
         answer = await self._request(arguments, body, headers, timeout_s, str(uuid.uuid4()), self.database, repeatable=False)
         raise_late_exception(answer)
-        summary = answer.headers.get("X-ClickHouse-Summary")
-        if summary is None:
+        if not any(name.casefold().startswith(_OWN_HEADERS) for name in answer.headers):
             # Such as the page of a proxy: nothing is stored by that.
             said = " ".join(answer.body[:_MOST_SHOWN_BYTES].decode(errors="replace").split())
             raise ClickHouseUnavailable(f"whatever answered the insert is no ClickHouse: {said or 'nothing'}", sent=True)
-        return {name: int(value) for name, value in orjson.loads(summary).items()}
+        summary = orjson.loads(answer.headers.get("X-ClickHouse-Summary", "{}"))
+        return {name: int(value) for name, value in summary.items()}
 
     async def _request(
         self,

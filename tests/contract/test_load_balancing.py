@@ -23,7 +23,8 @@ from config.load import parse
 from exporters.dead_letters import DeadLetters
 from exporters.loadbalancing.resolver import DnsResolver, ResolveError
 from exporters.loadbalancing.ring import Keys, Ring
-from proto.spans import SpanBatch, concatenate
+from proto.join import concatenate
+from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.clocks import RunningClock
 from tests.support.outlets import Opened, opened
