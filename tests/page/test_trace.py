@@ -72,7 +72,7 @@ def test_keys_alone_lead_through_a_trace(page: Page, trace_id: str) -> None:
 
 
 def test_the_chosen_span_stays_in_sight_beside_its_panel_which_keys_scroll(page: Page, trace_id: str) -> None:
-    page.set_viewport_size({"width": 700, "height": 900})
+    page.set_viewport_size({"width": 700, "height": 600})
     page.goto(f"/trace/{trace_id}")
     chosen = page.get_by_role("treeitem", selected=True)
     page.get_by_role("treeitem").nth(20).click()
@@ -82,8 +82,11 @@ def test_the_chosen_span_stays_in_sight_beside_its_panel_which_keys_scroll(page:
     panel = page.get_by_role("complementary")
     expect(panel).to_be_focused()
     expect(panel.get_by_role("heading", name="Resource")).to_be_visible()
-    page.keyboard.press("ArrowDown")
-    page.wait_for_function("document.activeElement.scrollTop > 0")
+    comment = panel.get_by_role("textbox", name="Comment")
+    expect(comment).not_to_be_in_viewport()
+    page.keyboard.press("End")
+    expect(comment).to_be_in_viewport()
+    page.keyboard.press("ArrowUp")
     expect(chosen).to_have_attribute("aria-label", walked)
     page.keyboard.press("k")
     expect(chosen).not_to_have_attribute("aria-label", walked)
@@ -164,8 +167,13 @@ def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, s
     expect(page.get_by_role("treeitem")).to_have_count(3)
     expect(panel.get_by_role("heading", level=2)).to_contain_text("third")
     page.goto(f"/trace/{trace}?span={9:016x}")
-    expect(page.get_by_text("is not in this trace")).to_be_visible()
+    missing = page.get_by_role("status").filter(has_text="is not in this trace")
+    expect(missing).to_be_visible()
     expect(page.get_by_role("treeitem")).to_have_count(3)
+    shown.export(_spans(trace, {9: "ninth"}))
+    await_stored(shown)
+    missing.get_by_role("button", name="Look again").click()
+    expect(panel.get_by_role("heading", level=2)).to_contain_text("ninth")
 
 
 def test_ways_to_other_spans_open_what_hides_them_and_leave_the_rest_as_it_was(page: Page, shown: Daemon) -> None:
@@ -268,6 +276,11 @@ def test_a_span_is_named_in_the_url_by_its_id(page: Page, shown: Daemon) -> None
     assert json.loads(saved.value.path().read_bytes())["traceId"] == trace_id
 
 
-def test_a_trace_that_is_not_there_is_said_to_be_missing_and_why_it_may_be(page: Page) -> None:
-    page.goto(f"/trace/{'fe' * 16}")
+def test_a_trace_that_is_not_there_is_said_to_be_missing_until_it_has_come(page: Page, shown: Daemon) -> None:
+    trace = "fe" * 16
+    page.goto(f"/trace/{trace}")
     expect(page.get_by_role("heading", name="There is no such trace")).to_be_visible()
+    shown.export(_spans(trace, {1: "late"}))
+    await_stored(shown)
+    page.get_by_role("button", name="Look again").click()
+    expect(page.get_by_role("treeitem", name=re.compile("late"))).to_be_visible()

@@ -34,7 +34,7 @@ function Trace({ traceId }: { traceId: string }) {
       <Empty title="There is no such trace">
         <p>
           Nothing with the id <code>{traceId}</code> is stored in this workspace. It may still be on its way, have been dropped by
-          sampling, or be older than spans are kept.
+          sampling, or be older than spans are kept. <button type="button" class="button" onClick={again}>Look again</button>
         </p>
         <Sampling traceId={traceId} />
         <FindById />
@@ -68,7 +68,7 @@ function Trace({ traceId }: { traceId: string }) {
     </>
   );
   if (tab !== "flame" && tab !== "spans" && tab !== "statistics") {
-    return <div class="trace fills">{head}<Waterfall traceId={traceId} trace={trace} loading={loading} tabs={tabs} /></div>;
+    return <div class="trace fills">{head}<Waterfall traceId={traceId} trace={trace} loading={loading} tabs={tabs} onAgain={again} /></div>;
   }
   return (
     <div class="trace">

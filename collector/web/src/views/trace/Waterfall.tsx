@@ -23,11 +23,12 @@ interface Props {
   loading: boolean;
   /** Other ways to look at the trace, which share a line with the tools of this one. */
   tabs: ComponentChildren;
+  onAgain: () => void;
 }
 
 const SCROLLING: readonly string[] = ["ArrowDown", "ArrowUp", "ArrowRight", "ArrowLeft", "Home", "End"];
 
-export function Waterfall({ traceId, trace, loading, tabs }: Props) {
+export function Waterfall({ traceId, trace, loading, tabs, onAgain }: Props) {
   const { bars, header, colors } = trace;
   const total = Math.max(Number(header.durationNanos), 1);
   const [help, setHelp] = useState(false);
@@ -132,7 +133,10 @@ export function Waterfall({ traceId, trace, loading, tabs }: Props) {
           onCollapse={() => setClosed("all")} onExpand={() => setClosed("")} onRepeats={toggleRepeats} onKeys={() => setHelp(true)} />
       </div>
       {named && chosen < 0 && (
-        <p class="note warn" role="status">The span <code>{named}</code> is not in this trace: it may still be on its way, or have been dropped.</p>
+        <p class="note warn" role="status">
+          The span <code>{named}</code> is not in this trace: it may still be on its way, or have been dropped.{" "}
+          <button type="button" class="button" onClick={onAgain}>Look again</button>
+        </p>
       )}
       <Minimap trace={trace} path={path} total={total} zoom={zoom} onZoom={setZoom} />
       <div class={panel ? "waterfall with-panel" : "waterfall"}>
