@@ -29,7 +29,7 @@ from collector.monitor.channels.deliveries import Deliveries
 from collector.monitor.channels.opening import open_deliveries
 from collector.monitor.outgoing import outgoing
 from collector.pipeline.build import Pipeline, build
-from collector.pipeline.registry import clickhouse_client, schema_settings
+from collector.pipeline.registry import asking_client, schema_settings
 from collector.query_port import Ports, Store
 from collector.queues.contract import QueueStatistics
 from collector.receiving import Receivers
@@ -123,7 +123,7 @@ class Daemon:
             store = None
             if self._store is not None:
                 name, exporter = self._store
-                store = Store(exporter, await rooms.enter_async_context(clickhouse_client(name, exporter)))
+                store = Store(exporter, await rooms.enter_async_context(asking_client(name, exporter)))
             journal = open_journal(self._config, pool, self._telemetry, self._clock)
             if journal is not None:
                 self.keeps = True

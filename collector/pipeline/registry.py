@@ -51,12 +51,15 @@ from exporters.clickhouse.writer import ClickHouseWriter, WriterSettings
 from exporters.connecting import TlsKeys
 from exporters.debug import DebugExporter as Debug
 from exporters.debug import LogSampler
+from exporters.embedded.limits import ServerLimits
 
 OVERFLOW_WAIT_S: Final = 1.0
 """How long a request waits for room before its sender is asked to come back later, with `block_on_overflow`."""
 
 _MOST_BATCH_BYTES: Final = 1 << 30
 """Joined batches must stay below 2 GiB, and the last request that is added to one may be large."""
+
+_MOST_ASKED: Final = ServerLimits().max_queries * 3 // 4
 
 
 def clickhouse_client(name: str, settings: ClickHouseExporter, max_connections: int = 100) -> ClickHouseClient:
@@ -94,6 +97,15 @@ def schema_settings(settings: ClickHouseExporter) -> SchemaSettings:
         engine=settings.table_engine.name,
         engine_parameters=settings.table_engine.params,
     )
+
+
+def asking_client(name: str, settings: ClickHouseExporter) -> ClickHouseClient:
+    """The same for whoever asks those servers, and stores no spans.
+
+    An embedded one answers so many requests of the daemon at a time and refuses the next. Of these some are left to what is
+    stored: a question that finds no connection waits for one, where spans would be turned away.
+    """
+    return clickhouse_client(name, settings, _MOST_ASKED) if settings.is_embedded else clickhouse_client(name, settings)
 
 
 def default_batching(queue: SendingQueue) -> BatchProcessor:
