@@ -157,9 +157,12 @@ class EmbeddedServer:
             _log.error("clickhouse_ended", status=status, delay_s=delay_s, note="it is started again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
+            if self._stopping.is_set():
                 return
             await self._restart()
             delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+        # Whoever stopped it while it was being started again found no process.
+        await self.stop()
 
     async def wait_ended(self) -> None:
         """Wait until the process ends, for whatever reason; at once if it does not run."""

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -90,6 +91,30 @@ async def test_data_and_port_stay_over_a_restart(server: EmbeddedServer) -> None
     await server.start()
     assert server.port == port
     assert await _execute(server, "SELECT x FROM t") == b"1\n"
+
+
+async def test_one_that_is_stopped_while_it_is_being_started_again_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_go_on = asyncio.Event(), asyncio.Event()
+    create = asyncio.create_subprocess_exec
+
+    async def slowly(*command: Any, **options: Any) -> asyncio.subprocess.Process:
+        begun.set()
+        await may_go_on.wait()
+        return await create(*command, **options)
+
+    server = EmbeddedServer(EmbeddedConfig(path=tmp_path / "clickhouse", listen="127.0.0.1:0"))
+    await server.start()
+    assert server.pid is not None
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", slowly)
+    watching = asyncio.create_task(server.supervise())
+    os.kill(server.pid, signal.SIGKILL)
+    await begun.wait()
+    await server.stop()
+    may_go_on.set()
+    await watching
+    assert server.pid is None
 
 
 async def test_a_directory_in_use_is_named_with_the_process_that_uses_it(server: EmbeddedServer, tmp_path: Path) -> None:
