@@ -25,6 +25,10 @@ class ServiceShare(NamedTuple):
     error_count: int
 
 
+SpanKey = tuple[str, str, str, int]
+"""Ids of trace and span, service and start of a span: a client and a server may have one id."""
+
+
 class MatchedSpan(NamedTuple):
     """A span that fits; start and duration in nanoseconds."""
 
@@ -34,6 +38,10 @@ class MatchedSpan(NamedTuple):
     name: str
     duration: int
     status: str
+
+    def key(self, trace_id: str) -> SpanKey:
+        """What tells it from others, in this trace."""
+        return trace_id, self.span_id, self.service, self.start
 
 
 @dataclass(frozen=True, slots=True)

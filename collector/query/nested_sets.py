@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector.query.bounds import Bounds, find_bounds
+from collector.query.hits import SpanKey
 from collector.query.skeleton_rows import SELECTED_SKELETON, in_order, skeleton_of
 from collector.query.store import SpanStore, Statement
 from collector.query.tree import ROOT, Tree, build_tree
@@ -68,8 +69,8 @@ def trees_statement(store: SpanStore, trace_ids: Sequence[str], workspace: str, 
 
 async def find_nested_sets(
     store: SpanStore, trace_ids: Sequence[str], *, workspace: str, max_spans: int
-) -> Mapping[tuple[str, str], NestedSet]:
-    """The numbers of all spans of these traces, by the ids of trace and span; of several that share those, the first one's.
+) -> Mapping[SpanKey, NestedSet]:
+    """The numbers of all spans of these traces.
 
     Args:
         max_spans: of a larger trace the earliest so many are numbered.
@@ -84,7 +85,7 @@ async def find_nested_sets(
     return await asyncio.to_thread(_numbered, answer)
 
 
-def _numbered(answer: Answer) -> dict[tuple[str, str], NestedSet]:
+def _numbered(answer: Answer) -> dict[SpanKey, NestedSet]:
     columns = parse_blocks(answer)
     if not columns:
         return {}
@@ -92,10 +93,10 @@ def _numbered(answer: Answer) -> dict[tuple[str, str], NestedSet]:
     assert isinstance(trace_ids, Texts)  # noqa: S101 - the column is a String
     codes, texts = distinct(trace_ids)
     stored = skeleton_of("", columns, complete=True)
-    found: dict[tuple[str, str], NestedSet] = {}
+    found: dict[SpanKey, NestedSet] = {}
     for code, text in enumerate(texts):
         spans = in_order(stored.take(np.flatnonzero(codes == code)))
         numbers = nested_sets(build_tree(spans), spans.table["parent_span_id"])
-        for span_id, number in zip(spans.span_ids, numbers, strict=True):
-            found.setdefault((text.decode(), span_id), number)
+        keys = zip(spans.span_ids, spans.services, spans.starts, strict=True)
+        found |= {(text.decode(), *key): number for key, number in zip(keys, numbers, strict=True)}
     return found

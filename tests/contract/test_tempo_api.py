@@ -545,6 +545,21 @@ async def test_what_a_key_has_is_of_one_kind_in_an_answer(api: Api) -> None:
     ]
 
 
+async def test_of_spans_with_one_id_each_shows_what_it_has(api: Api) -> None:
+    halves = [
+        (span(1, 2, parent=1, start=5, duration=900, kind=3, attributes=key_values({"side": "caller"})), "web"),
+        (span(1, 2, parent=1, start=5, duration=800, kind=2, attributes=key_values({"side": "called"})), "cart"),
+    ]
+    for half, service in halves:
+        await api.store(request_of(half, service=service))
+    places = "nestedSetParent, nestedSetLeft, nestedSetRight"
+    for kind, told in (("client", ["web", "caller", "0", "1", "4"]), ("server", ["cart", "called", "1", "2", "3"])):
+        q = f"{{ kind = {kind} }} | select(resource.service.name, .side, {places})"
+        (trace,) = (await api.get("/tempo/api/search", q=q, **RANGE)).json["traces"]
+        (shown,) = trace["spanSet"]["spans"]
+        assert [next(iter(pair["value"].values())) for pair in shown["attributes"]] == [kind, *told]
+
+
 async def test_exemplars_are_spans_of_which_numbers_are_made(api: Api, shop: Api) -> None:
     async def exemplars(q: str, **more: Any) -> list[list[tuple[int, int, float, int]]]:
         """Of each series: numbers of traces and spans, values, and milliseconds since the start."""

@@ -15,9 +15,9 @@ from collector.api.asked import HOUR, MILLISECOND, SECOND, asked, epoch, ordered
 from collector.api.problems import BadParameter
 from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, SETTINGS, STORE
-from collector.api.tempo.span_attributes import SpanIds, is_read_alone, told_attributes
+from collector.api.tempo.span_attributes import is_read_alone, told_attributes
 from collector.api.tempo.traces import PREFIX
-from collector.query.hits import Hit, Matched, MatchedSpan, find_grouped
+from collector.query.hits import Hit, Matched, MatchedSpan, SpanKey, find_grouped
 from collector.query.nested_sets import NestedSet, find_nested_sets
 from collector.query.predicates import (
     EVERY_SPAN,
@@ -129,7 +129,7 @@ async def search_traces(request: web.Request) -> web.Response:
     }
     if asked_for.by and trace_ids:
         sets = await find_grouped(store, search, trace_ids, tuple(asked_for.by.values()))
-    spans = [(trace_id, span.span_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
+    spans = [span.key(trace_id) for trace_id, found in sets.items() for _, matched in found for span in matched.spans]
     others = [field for field in dict.fromkeys(asked_for.shown.values()) if is_read_alone(field)]
     shown, places = await asyncio.gather(
         find_shown(store, search, spans if asked_for.shown else [], others),
@@ -145,11 +145,11 @@ async def search_traces(request: web.Request) -> web.Response:
 
 
 class Told(NamedTuple):
-    """What is told of spans besides their names and times, by the ids of trace and span."""
+    """What is told of spans besides their names and times."""
 
     asked_for: TraceQuery
-    attributes: Mapping[SpanIds, list[dict[str, Any]]]
-    places: Mapping[SpanIds, NestedSet]
+    attributes: Mapping[SpanKey, list[dict[str, Any]]]
+    places: Mapping[SpanKey, NestedSet]
 
 
 def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) -> dict[str, Any]:
@@ -179,9 +179,9 @@ def _hit(hit: Hit, sets: Sequence[tuple[tuple[str, ...], Matched]], told: Told) 
 
 
 def _span(trace_id: str, span: MatchedSpan, told: Told) -> dict[str, Any]:
-    ids = trace_id, span.span_id
-    attributes = [*told.attributes.get(ids, ())]
-    if (place := told.places.get(ids)) is not None:
+    key = span.key(trace_id)
+    attributes = [*told.attributes.get(key, ())]
+    if (place := told.places.get(key)) is not None:
         numbers = {"nestedSetParent": place.parent, "nestedSetLeft": place.left, "nestedSetRight": place.right}
         attributes += [{"key": each, "value": {"intValue": str(numbers[each])}} for each in told.asked_for.places]
     return {

@@ -8,11 +8,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from collector.query.attributes import to_json
 from collector.query.grouping import is_label
+from collector.query.hits import SpanKey
 from collector.query.predicates import Attribute, Field, Level
 from collector.query.shown import Shown
 
-SpanIds = tuple[str, str]
-"""Of trace and span."""
 _OF_SPAN: Final[dict[Level, tuple[Literal["attributes", "resource"], ...]]] = {
     "span": ("attributes",),
     "resource": ("resource",),
@@ -37,21 +36,21 @@ def is_read_alone(field: Field) -> bool:
     return field not in _BESIDE and is_label(field)
 
 
-def told_attributes(shown: Mapping[SpanIds, Shown], fields: Mapping[str, Field]) -> dict[SpanIds, list[dict[str, Any]]]:
+def told_attributes(shown: Mapping[SpanKey, Shown], fields: Mapping[str, Field]) -> dict[SpanKey, list[dict[str, Any]]]:
     """What each span has of the fields, as pairs of OTLP's JSON.
 
     All values of a key are of one kind: Grafana's data source makes a column of them, and fails as a whole where a text stands
     among numbers, or what it has no columns for, such as arrays. Those are told as texts, all that the key has.
     """
-    found = {ids: [each for word, field in fields.items() for each in _named(word, field, span)] for ids, span in shown.items()}
+    found = {key: [each for word, field in fields.items() for each in _named(word, field, span)] for key, span in shown.items()}
     kinds = defaultdict(set)
     for named in found.values():
         for each in named:
             kinds[each.key].add(_KINDS.get(next(iter(each.value), "")))
     are_texts = {key for key, of_key in kinds.items() if len(of_key) > 1 or None in of_key}
     return {
-        ids: [{"key": each.key, "value": {"stringValue": each.text} if each.key in are_texts else each.value} for each in named]
-        for ids, named in found.items()
+        key: [{"key": each.key, "value": {"stringValue": each.text} if each.key in are_texts else each.value} for each in named]
+        for key, named in found.items()
     }
 
 
