@@ -87,8 +87,10 @@ def contrast_statement(store: SpanStore, contrast: Contrast, spans: SteppedSpans
     )
 
 
-async def find_contrast(store: SpanStore, contrast: Contrast, spans: SteppedSpans, limit: int) -> list[ContrastedKey]:
-    """What the chosen spans and the others have, in each step.
+async def find_contrast(
+    store: SpanStore, contrast: Contrast, spans: SteppedSpans, limit: int
+) -> tuple[list[ContrastedKey], bool]:
+    """What the chosen spans and the others have, in each step, and whether these are all keys.
 
     Args:
         limit: so many keys at most, those that most spans have.
@@ -103,5 +105,6 @@ async def find_contrast(store: SpanStore, contrast: Contrast, spans: SteppedSpan
     def side(row: dict[str, Any], name: str) -> Side:
         return Side(points(row[f"{name}Total"]), [(value, points(steps)) for _, value, steps in row[f"{name}Values"]])
 
-    rows: Any = (await store.fetch(contrast_statement(store, contrast, spans, limit))).rows()
-    return [ContrastedKey(row["Key"], side(row, "Baseline"), side(row, "Selection")) for row in rows]
+    rows: Any = (await store.fetch(contrast_statement(store, contrast, spans, limit + 1))).rows()
+    found = [ContrastedKey(row["Key"], side(row, "Baseline"), side(row, "Selection")) for row in rows]
+    return found[:limit], len(found) <= limit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -81,7 +82,8 @@ class SpanSeries:
 
 
 def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limit: int, *, exemplars: bool) -> Statement:
-    """One row for each group and step, the groups with the most spans first: `Group`, `Step`, `Numbers`, and `Exemplar`."""
+    """One row for each group and step, of so many groups, those with the most spans: `Group`, `Step`, `Spans`, `Numbers`, and
+    `Exemplar`."""
     wording, parameters = spans.wording(store)
     parameters["limit"] = limit
     groups = [label_text(wording, label) for label in metric.by.values()]
@@ -107,9 +109,10 @@ def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limi
         # One NaN would make all of a step's numbers none.
         further="isFinite(Value)",
     )
+    numbers = _numbers(metric, weighted=spans.weighted)
     return Statement(
         f"WITH spans AS ({selected})"  # noqa: S608 - names are checked, values are bound
-        f" SELECT Group, Step, [{_numbers(metric, weighted=spans.weighted)}]::Array(Float64) AS Numbers{exemplar} FROM spans"
+        f" SELECT Group, Step, toInt64(count()) AS Spans, [{numbers}]::Array(Float64) AS Numbers{exemplar} FROM spans"
         " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
         " GROUP BY Group, Step ORDER BY Group, Step",
         parameters,
@@ -138,8 +141,8 @@ def _numbers(metric: Metric, *, weighted: bool) -> str:
 
 async def find_series(
     store: SpanStore, metric: Metric, spans: SteppedSpans, limit: int, *, exemplars: bool = False
-) -> list[SpanSeries]:
-    """The numbers of spans in each step.
+) -> tuple[list[SpanSeries], bool]:
+    """The numbers of spans in each step, and whether these are all groups.
 
     Args:
         limit: so many groups at most, those with the most spans.
@@ -149,13 +152,18 @@ async def find_series(
         ClickHouseError, ClickHouseTimeout, ClickHouseUnavailable: see `ClickHouseClient.query`.
     """
     found: dict[tuple[str, ...], SpanSeries] = {}
-    rows: Any = (await store.fetch(series_statement(store, metric, spans, limit, exemplars=exemplars))).rows()
+    counts: dict[tuple[str, ...], int] = defaultdict(int)
+    rows: Any = (await store.fetch(series_statement(store, metric, spans, limit + 1, exemplars=exemplars))).rows()
     for row in rows:
         group = tuple(row["Group"])
+        counts[group] += row["Spans"]
         series = found.setdefault(group, SpanSeries(group))
         of_step = spans.start_of(row["Step"])
         series.points[of_step] = row["Numbers"]
         if exemplars:
             trace_id, span_id, time, value = row["Exemplar"]
             series.exemplars.append(Exemplar(of_step, trace_id, span_id, time, None if metric.field is None else value))
-    return list(found.values())
+    complete = len(found) <= limit
+    if not complete:
+        del found[max(found, key=lambda group: (-counts[group], group))]
+    return list(found.values()), complete

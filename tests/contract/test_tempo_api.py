@@ -423,7 +423,7 @@ async def test_metrics_are_made_of_the_spans_that_fit(api: Api, shop: Api) -> No
     async def series(q: str, **more: Any) -> dict[str, list[float]]:
         answer = await api.get("/tempo/api/metrics/query_range", q=q, step="2s", **{**span_of_time, **more})
         assert answer.status == 200, answer.body
-        assert answer.json["status"] == "COMPLETE"
+        assert answer.json["status"] == ("PARTIAL" if "maxSeries" in more else "COMPLETE")
         return {named(each): [sample["value"] for sample in each["samples"]] for each in answer.json["series"]}
 
     # Two steps of two seconds: the first has traces 1, the second 2 and 3.
@@ -646,6 +646,21 @@ async def test_an_instant_is_one_number_over_all_of_the_time_range(api: Api, sho
     assert await numbers('{ name = "nobody" } | rate()') == {}
     without_start: dict[str, Any] = {"q": "{} | count_over_time()", "end": EPOCH // SECOND + 4}
     assert (await api.get("/tempo/api/metrics/query", **without_start, since="1d")).json["series"][0]["value"] == 7
+
+
+async def test_metrics_say_that_they_are_not_of_all_groups(api: Api, shop: Api) -> None:
+    for metric, most, status in (
+        ("rate() by (resource.service.name)", 2, "PARTIAL"),
+        ("rate() by (resource.service.name)", 3, "COMPLETE"),
+        ("compare({}, 1)", 8, "PARTIAL"),
+        ("compare({}, 1)", 100, "COMPLETE"),
+    ):
+        document = (await api.get("/tempo/api/metrics/query", q=f"{{}} | {metric}", maxSeries=most, **RANGE)).json
+        assert (metric, most, document["status"]) == (metric, most, status)
+        assert ("message" in document) == (status == "PARTIAL")
+        assert len(document["series"]) <= most
+    q = "({} | rate() by (name)) / ({} | rate())"
+    assert (await api.get("/tempo/api/metrics/query_range", q=q, maxSeries=1, **RANGE)).json["status"] == "PARTIAL"
 
 
 async def test_a_trace_of_years_is_as_long_as_answers_can_say(api: Api) -> None:

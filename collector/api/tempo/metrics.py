@@ -28,6 +28,7 @@ _MOST_SERIES: Final = 1_000
 _MOST_NUMBERS: Final = 1_000_000
 """Of all series together; of more there are fewer series."""
 _MOST_EXEMPLARS: Final = 100
+_PARTIAL: Final = "There are more series: these are of the groups, or attributes, that most spans have."
 _USUAL_POINTS: Final = 240
 _LONGEST: Final = 24 * HOUR
 _STEPS: Final = tuple(seconds * SECOND for seconds in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600))
@@ -99,20 +100,22 @@ async def _answer(
     asked_for = asked(request.query, whole(0, 10**9), 0, "maxSeries") or _MOST_SERIES
     most = min(asked_for, _MOST_SERIES, max(_MOST_NUMBERS // len(steps), 1))
     groups = [await _find(request, each, steps, most, exemplars=exemplars > 0) for each in metrics_in(result)]
+    complete = all(are_all for _, are_all in groups)
+    status = {} if complete else {"message": _PARTIAL}
 
     def work() -> web.Response:
-        found = series_of(result, groups, steps)
+        found = series_of(result, [some for some, _ in groups], steps)
         series = [
             {"labels": shown_labels(each)} | shown(each) | ({"exemplars": spans} if spans else {})
             for each, spans in zip(found, shown_exemplars(found, exemplars), strict=True)
         ]
-        return json_response({"series": series, "metrics": {}, "status": "COMPLETE"})
+        return json_response({"series": series, "metrics": {}, "status": "COMPLETE" if complete else "PARTIAL", **status})
 
     return await asyncio.to_thread(work)
 
 
-async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int, *, exemplars: bool) -> Found:
-    """What makes so many series at most."""
+async def _find(request: web.Request, query: MetricsQuery, steps: range, most: int, *, exemplars: bool) -> tuple[Found, bool]:
+    """What makes so many series at most, and whether that is all there is."""
     store, metric = request.app[STORE], query.metric
     weighted = asked(request.query, is_extrapolated, False, "q", "query")
     spans = SteppedSpans(request[CALLER].workspace, query.where, steps, weighted)
