@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from collector.api import params, schemas
 from collector.api.bodies import invalid_body, read_object, validated
 from collector.api.params import Parameter
-from collector.api.problems import BadParameter, Problem
+from collector.api.problems import Problem
 from collector.api.routing import CALLER, CONFIGS, JSON, SETTINGS, Route, made_at
 from collector.api.services import NAME_CURSOR, next_cursor
 from collector.api.versioned import (
@@ -35,7 +35,9 @@ _log = structlog.get_logger(__name__)
 LIMIT: Final = params.limit(100, 1000, "configs")
 ENABLED: Final[Parameter[bool | None]] = params.flag("enabled", "Only configs that are enabled, or only those that are not.")
 CONTAINS: Final = params.optional_text("contains", "Only configs with this in the name or glob of their services.", "cart")
-SERVICE: Final = params.optional_text("service", "The name of a service, or the glob of a config; needed.", "cart-*")
+SERVICE: Final[Parameter[str]] = Parameter(
+    "service", "The name of a service, or the glob of a config.", {"type": "string"}, str, "", required=True, example="cart-*"
+)
 
 _MOST_TOGGLES: Final = 100
 _NOUN: Final = "tracing config"
@@ -91,13 +93,13 @@ async def get_tracing_config(request: web.Request) -> web.Response:
 
 async def get_tracing_config_by_service(request: web.Request) -> web.Response:
     """The config for a name or a glob, as it was written."""
-    service, workspace = _service(request), request[CALLER].workspace
+    service, workspace = SERVICE.read(request.query), request[CALLER].workspace
     return answer_with(await _config(request, id_of(workspace, service)))
 
 
 async def check_tracing(request: web.Request) -> web.Response:
     """Whether spans of a service are kept, at what rate, and what says so."""
-    service, workspace = _service(request), request[CALLER].workspace
+    service, workspace = SERVICE.read(request.query), request[CALLER].workspace
     policies = Policies(await request.app[CONFIGS].all(workspace))
     policy = policies.policy(workspace, service) or request.app[SETTINGS].default_policy()
     config = policy.config
@@ -214,13 +216,6 @@ async def _config(request: web.Request, config_id: uuid.UUID | None = None) -> T
     if found is None:
         raise Problem(404, "Not found", f"The workspace has no such {_NOUN}.")
     return found
-
-
-def _service(request: web.Request) -> str:
-    service = SERVICE.read(request.query)
-    if service is None:
-        raise BadParameter("service", "", "is needed")
-    return service
 
 
 def _enabled(settings: TracingSettings, *, enabled: bool) -> TracingSettings:

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # p
 from collector.access import Gate
 from collector.api.app import build_application, build_runner
 from collector.api.guard import Guard
-from collector.api.openapi import COMPONENTS
+from collector.api.openapi import COMPONENTS, openapi_document
 from collector.api.routing import QuerySettings
 from collector.api.tracing_configs import ROUTES
 from collector.control.policies import Policy
@@ -258,6 +258,14 @@ async def test_lists_are_paged_and_narrowed(port: Port) -> None:
         assert (answer.status, answer.json["parameter"]) == (400, next(iter(query)))
 
 
+@pytest.mark.parametrize("path", ["check", "by-service"])
+async def test_a_service_must_be_named_and_the_document_says_so(port: Port, path: str) -> None:
+    refused = await port.ask("GET", f"{MY_CONFIGS}/{path}")
+    assert (refused.status, refused.json["parameter"]) == (400, "service")
+    operation = openapi_document(ROUTES)["paths"][f"/api/v1/workspaces/{{workspace}}/tracing-configs/{path}"]["get"]
+    assert [each["required"] for each in operation["parameters"] if each["name"] == "service"] == [True]
+
+
 async def test_a_check_says_what_decides(module_client: ClickHouseClient) -> None:
     async with serving(module_client, QuerySettings(default_policy=lambda: Policy(sampling_rate=0.125))) as port:
         made = await port.create("cart*", samplingRate=0.5, excludedPaths=["/healthz"], propagateContext=False)
@@ -279,7 +287,6 @@ async def test_a_check_says_what_decides(module_client: ClickHouseClient) -> Non
         assert (found["traced"], found["samplingRate"], found["rule"], found["config"]) == (False, 0.0, "exact", exact)
         found = await check("payment")
         assert (found["traced"], found["samplingRate"], found["rule"], found["config"]) == (True, 0.125, "default", None)
-        assert (await port.ask("GET", f"{MY_CONFIGS}/check")).json["parameter"] == "service"
 
 
 @pytest.mark.parametrize(
