@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 import pytest
@@ -71,9 +72,10 @@ def test_a_parameter_that_is_required_and_missing_is_named() -> None:
     assert caught.value.extensions == {"parameter": "left", "value": ""}
 
 
-def test_a_misspelt_parameter_is_refused_with_those_that_exist() -> None:
-    with pytest.raises(BadParameter, match="service, limit"):
-        params.refuse_unknown(MultiDict(servcie="a"), [params.SERVICE, params.limit(1, 2, "things")])
+@pytest.mark.parametrize(("name", "remedy"), [("servcie", "did you mean service?"), ("colour", "service, limit")])
+def test_a_misspelt_parameter_is_refused_with_the_nearest_or_those_that_exist(name: str, remedy: str) -> None:
+    with pytest.raises(BadParameter, match=re.escape(remedy)):
+        params.refuse_unknown(MultiDict({name: "a"}), [params.SERVICE, params.limit(1, 2, "things")])
 
 
 @pytest.mark.parametrize(("text", "expected"), [("a=b", ("a", "b")), ("a=", ("a", "")), ("a=b=c", ("a", "b=c"))])
