@@ -63,7 +63,7 @@ class Arena:
         return tables
 
     def successor(self, full: int | None = None, size: int = 0) -> Arena:
-        """An empty arena with room for half as much again as this one took in.
+        """An empty arena with room for somewhat more than this one took in; for twice as much where a request had no room left.
 
         One that was far too large is followed by one that is smaller by a quarter: after a batch that is taken early come others.
 
@@ -76,7 +76,8 @@ class Arena:
             room[full] = max(2 * room[full], size)
             return Arena(room)
         wanted = [
-            max(first, 3 * used // 2, 3 * rows // 4) for first, used, rows in zip(_FIRST_ROOM, self.used, room, strict=True)
+            max(first, 5 * used // 4 if full is None else 2 * used, 3 * rows // 4)
+            for first, used, rows in zip(_FIRST_ROOM, self.used, room, strict=True)
         ]
         return Arena(wanted if _nbytes(wanted) <= _MOST_BYTES else list(map(min, wanted, room)))
 
