@@ -63,9 +63,10 @@ class Arena:
         return tables
 
     def successor(self, full: int | None = None, size: int = 0) -> Arena:
-        """An empty arena with room for somewhat more than this one took in; for twice as much where a request had no room left.
+        """An empty arena with room for somewhat more than this one took in, and for more than that where a request had no room.
 
-        One that was far too large is followed by one that is smaller by a quarter: after a batch that is taken early come others.
+        Its room is that of this one wherever that would do, as freed memory is used again best by what is as large. One that was
+        far too large is followed by one that is smaller by a quarter: after a batch that is taken early come others.
 
         Args:
             full: the table, by number, or the data, behind all tables, that had no room for a request; None when all fit.
@@ -76,7 +77,7 @@ class Arena:
             room[full] = max(2 * room[full], size)
             return Arena(room)
         wanted = [
-            max(first, 5 * used // 4 if full is None else 2 * used, 3 * rows // 4)
+            max((5 if full is None else 6) * used // 4, rows if 3 * used > 2 * rows else 3 * rows // 4, first)
             for first, used, rows in zip(_FIRST_ROOM, self.used, room, strict=True)
         ]
         return Arena(wanted if _nbytes(wanted) <= _MOST_BYTES else list(map(min, wanted, room)))
