@@ -15,7 +15,7 @@ from collector.consumer import Consumer
 from collector.receivers.http_server import HttpServer
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake, ReceiverTelemetry
-from collector.receivers.limits import Rates, WorkspaceLimits
+from collector.receivers.limits import PRESSURE, Rates, WorkspaceLimits
 from collector.receivers.listen import check_free
 from collector.receivers.otlp_grpc import OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
@@ -57,7 +57,7 @@ class Receivers:
         fill: Callable[[], float],
     ) -> None:
         self.in_flight = InFlight(config.service.max_in_flight_bytes)
-        decoder = Decoder()
+        decoder = Decoder(lambda: fill() >= PRESSURE)
         self._servers: list[tuple[str, OtlpGrpc | OtlpHttp | ZipkinReceiver, OtlpGrpcServer | HttpServer]] = []
         for name in config.service.pipelines.traces.receivers:
             receiver = config.receivers[name]

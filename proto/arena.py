@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from proto.spans import DTYPES, SPANS, SpanBatch, Table
 
-_FIRST_ROOM: Final = (64, 256, 1024, 1024, 256, 16384, 1 << 19)
-"""Rows of each table, in the order of DTYPES, and bytes of data: enough for two usual requests."""
+_FIRST_ROOM: Final = (16, 32, 256, 256, 64, 4096, 1 << 17)
+"""Rows of each table, in the order of DTYPES, and bytes of data: enough for a small request, or for a few that are tiny."""
 _MOST_BYTES: Final = 24 << 20
 """How large arenas become because of many requests; one request alone may need more."""
 _SIZES: Final = (*(dtype.itemsize for dtype in DTYPES.values()), 1)

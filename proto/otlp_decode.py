@@ -8,8 +8,9 @@ alone and counted by reason (receiver contract DATA-01, DATA-02, RESP-03); unkno
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from proto.arena import Arena, nbytes_before
 from proto.errors import MalformedRequest
 from proto.scan import scan_request
 from proto.scan_state import ENDS, INVALID_UTF8, LONGEST_NESTED, OK, REJECTED, REJECTED_PATH, STATE_SIZE, TABLES
-from proto.spans import DTYPES, STRING, Origin, SpanBatch, Table, records
+from proto.spans import DTYPES, SPANS, STRING, Origin, SpanBatch, Table, records
 from proto.utf8 import repair_column
 
 REASONS: Final = ("trace_id_length", "trace_id_zero", "span_id_length", "span_id_zero", "parent_span_id_length")
@@ -103,36 +104,47 @@ class Decoder:
     """Decodes requests that come one after the other into one arena, so that a batch of them need not be joined.
 
     For one thread.
+
+    Args:
+        is_pressed: whether requests may have to be refused for want of room. What is refused stays in an arena as long as what is
+            let in, and nobody counts it, so none is begun then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_pressed: Callable[[], bool] = lambda: False) -> None:
+        self._is_pressed = is_pressed
         self._arena = Arena()
         self._state = np.zeros(STATE_SIZE, np.int64)
 
     def decode(self, request: bytes, workspace: str = "default") -> Decoded:
-        """Decode one ExportTraceServiceRequest for a workspace, behind the one before.
+        """Decode one ExportTraceServiceRequest for a workspace, behind the one before wherever that can be.
 
         Raises:
             MalformedRequest: as `decode` does.
         """
-        arena = self._arena if self._arena.is_open else self._begin(self._arena.successor())
-        while True:
+        arena: Arena | None = self._arena if self._arena.is_open else self._begun(self._arena.successor)
+        while arena is not None:
             before = arena.used
             data = arena.put(request)
             full = len(TABLES) if data is None else _scan(data, before, arena.tables, self._state)
             if data is not None and full is None:
-                break
-            arena = self._begin(arena.successor(full, len(request)))
+                return self._added(arena, before, data, request, workspace)
+            arena.is_open = False
+            arena = self._begun(partial(arena.successor, full, len(request)))
+        return decode(request, workspace)
+
+    def _begun(self, successor: Callable[[], Arena]) -> Arena | None:
+        if self._is_pressed():
+            return None
+        self._arena = successor()
+        return self._arena
+
+    def _added(self, arena: Arena, before: tuple[int, ...], data: NDArray[np.uint8], request: bytes, workspace: str) -> Decoded:
         counters: list[int] = self._state[:ENDS].tolist()
-        if counters[INVALID_UTF8]:
-            # Repaired texts stand behind the bytes of their request.
+        if counters[INVALID_UTF8] or counters[SPANS] == before[SPANS]:
+            # Repaired texts stand behind the bytes of their request; what has no spans to be stored must not be kept with others.
             return decode(request, workspace)
         tables = arena.add((*counters[: len(TABLES)], len(data)))
         return _decoded(data, tables, workspace, Origin(arena, before, nbytes_before(before), len(request)), counters)
-
-    def _begin(self, arena: Arena) -> Arena:
-        self._arena = arena
-        return arena
 
 
 def _scan(data: NDArray[np.uint8], used: Sequence[int], tables: Mapping[str, Table], state: NDArray[np.int64]) -> int | None:

@@ -141,3 +141,28 @@ def test_one_request_may_need_more_than_any_arena_has() -> None:
     body = of_many(3000)
     are_the_same(decoder.decode(body).batch, decode(body).batch)
     assert len(decoder.decode(BODIES["usual"]).batch) == 60
+
+
+def test_what_is_not_to_be_stored_keeps_no_place_between_others() -> None:
+    decoder = Decoder()
+    refused = one_span_request(seed=1)
+    refused.resource_spans[0].scope_spans[0].spans[0].trace_id = b"short"
+    first = decoder.decode(BODIES["usual"]).batch
+    assert len(decoder.decode(refused.SerializeToString()).batch) == 0
+    second = decoder.decode(BODIES["usual"]).batch
+    assert np.shares_memory(concatenate([first, second]).spans, first.spans)
+
+
+def test_no_arena_is_begun_while_requests_may_be_refused_for_want_of_room() -> None:
+    pressed = False
+    decoder = Decoder(lambda: pressed)
+    first = decoder.decode(BODIES["usual"]).batch
+    close_arena(first)
+    pressed = True
+    alone = decoder.decode(BODIES["usual"]).batch
+    assert alone.origin is not None
+    assert alone.origin.arena is None
+    pressed = False
+    again = decoder.decode(BODIES["usual"]).batch
+    assert again.origin is not None
+    assert again.origin.arena is not None
