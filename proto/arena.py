@@ -63,7 +63,7 @@ class Arena:
         return tables
 
     def successor(self, full: int | None = None, size: int = 0) -> Arena:
-        """An empty arena with room for somewhat more than this one took in, and for more than that where a request had no room.
+        """An empty arena with somewhat more room than this one needed, or with half as much again where a request had no room.
 
         Its room is that of this one wherever that would do, as freed memory is used again best by what is as large. One that was
         far too large is followed by one that is smaller by a quarter: after a batch that is taken early come others.
@@ -74,12 +74,14 @@ class Arena:
         """
         room = [*map(len, self.tables.values()), len(self._data)]
         if full is not None and not any(self.used):
-            room[full] = max(2 * room[full], size)
-            return Arena(room)
-        wanted = [
-            max((5 if full is None else 6) * used // 4, rows if 3 * used > 2 * rows else 3 * rows // 4, first)
-            for first, used, rows in zip(_FIRST_ROOM, self.used, room, strict=True)
-        ]
+            room[full] *= 2
+            return Arena([*room[:-1], max(room[-1], size)])
+        if full is None:
+            kept = [3 * rows // 4 if 3 * used < 2 * rows else rows for used, rows in zip(self.used, room, strict=True)]
+        else:
+            # What is more than half full would be the next to be full.
+            kept = [3 * rows // 2 if 2 * used > rows else rows for used, rows in zip(self.used, room, strict=True)]
+        wanted = [max(first, 5 * used // 4, rows) for first, used, rows in zip(_FIRST_ROOM, self.used, kept, strict=True)]
         return Arena(wanted if _nbytes(wanted) <= _MOST_BYTES else list(map(min, wanted, room)))
 
 

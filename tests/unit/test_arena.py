@@ -114,26 +114,31 @@ def test_what_comes_after_an_arena_was_closed_lies_elsewhere() -> None:
     assert second.nbytes == first.nbytes
 
 
-def test_arenas_become_as_large_as_batches_are_and_small_again() -> None:
+@pytest.mark.parametrize(("spans", "requests"), [(60, 200), (512, 16), (1, 500)])
+def test_arenas_become_as_large_as_batches_are_and_small_again(spans: int, requests: int) -> None:
     decoder = Decoder()
+    body = generated_request(Shape(spans=spans)).SerializeToString()
 
-    def room_after(requests: int) -> int:
-        batches = [decoder.decode(BODIES["usual"]).batch for _ in range(requests)]
+    def batch_of(requests: int) -> SpanBatch:
+        batches = [decoder.decode(body).batch for _ in range(requests)]
         close_arena(batches[-1])
-        arena = batches[-1].origin
-        assert arena is not None
-        assert arena.arena is not None
-        return sum(table.nbytes for table in arena.arena.tables.values())
+        return concatenate(batches)
 
-    at_first = room_after(1)
-    for _ in range(12):
-        large = room_after(200)
-    batches = [decoder.decode(BODIES["usual"]).batch for _ in range(200)]
-    assert concatenate(batches).origin is not None, "they lie in more than one arena"
+    def room() -> int:
+        origin = batch_of(1).origin
+        assert origin is not None
+        assert origin.arena is not None
+        return sum(table.nbytes for table in origin.arena.tables.values())
+
+    at_first = room()
+    for _ in range(6):
+        batch_of(requests)
+    assert batch_of(requests).origin is not None, "it lies in more than one arena"
+    large = room()
     assert large > 2 * at_first
     for _ in range(30):
-        small = room_after(1)
-    assert small < large / 2
+        batch_of(1)
+    assert room() < large / 2
 
 
 def test_one_request_may_need_more_than_any_arena_has() -> None:
