@@ -21,7 +21,7 @@ from exporters.clickhouse.schema import SchemaSettings
 from tests.contract.test_query_api_traces import Api, Running, check_against_openapi
 from tests.support.rows import Row, insert_statement, json_lines, rows_of
 from tests.support.search_oracle import attributes, traces_of
-from tests.support.traces import all_traces
+from tests.support.traces import all_traces, needs_real_traces
 
 WEIGHTS = {"": 1.0, "ot=th:8": 2.0, "ot=th:c": 4.0, "ot=th:55555555555555": 1.5}
 """Trace state → how many spans one with it stands for."""
@@ -98,6 +98,7 @@ def percentile(rows: Sequence[Row], percent: float, weights: Callable[[Row], flo
     return float(np.interp((reached[-1] - 1) * (percent / 100), ranks, np.repeat([row["Duration"] for row in ordered], 2)))
 
 
+@needs_real_traces
 async def test_latencies_by_several_keys_are_those_of_numpy(api: Api, stored: Stored) -> None:
     document = await api.json(
         "/api/v1/analysis/latencies", **stored.range, by=["service", "http.method"], percentile=["50", "99.9"], limit="1000"
@@ -204,6 +205,7 @@ async def test_throughput_counts_the_spans_of_each_step(api: Api, stored: Stored
         assert seconds <= step / 1e9
 
 
+@needs_real_traces
 async def test_cells_of_a_heat_map_lead_to_their_traces(api: Api, stored: Stored) -> None:
     document = await api.json("/api/v1/analysis/heat-map", **stored.range, kind="server", minDuration="1ms", step="8760h")
     servers = [row for row in stored.rows if row["SpanKind"] == "Server" and row["Duration"] >= 10**6]
@@ -231,6 +233,7 @@ async def spans_behind(api: Api, document: Any, part: Any) -> int:
     return sum(hit["matchedSpanCount"] for hit in found["traces"])
 
 
+@needs_real_traces
 async def test_errors_are_broken_down_by_what_they_say(api: Api, stored: Stored) -> None:
     document = await api.json("/api/v1/analysis/errors", **stored.range, limit="100")
     failed = [row for row in stored.rows if row["StatusCode"] == "Error"]
@@ -330,6 +333,7 @@ def check_differences(document: Any, sides: tuple[list[Row], list[Row]]) -> None
     assert scores == sorted(scores, reverse=True)
 
 
+@needs_real_traces
 async def test_differences_of_some_spans_from_the_rest_are_those_that_plain_python_finds(api: Api, stored: Stored) -> None:
     asked: dict[str, Any] = {**stored.range, "sample": "100000", "limit": "200", "values": "100"}
     document = await api.json("/api/v1/analysis/differences", **asked, selection="duration >= 20ms", kind="server")
@@ -343,6 +347,7 @@ async def test_differences_of_some_spans_from_the_rest_are_those_that_plain_pyth
     assert 50 < sampled["baseline"]["sampled"] < 200 < sampled["baseline"]["spans"]
 
 
+@needs_real_traces
 async def test_differences_of_two_time_ranges_are_those_that_plain_python_finds(api: Api, stored: Stored) -> None:
     times = sorted(row["Timestamp"] for row in stored.rows)
     first, last = times[len(times) // 4], times[len(times) * 3 // 4]
@@ -366,6 +371,7 @@ async def test_differences_of_two_time_ranges_are_those_that_plain_python_finds(
     assert versions["baseline"]["sampled"] == sum(row["SpanKind"] == "Client" and row["ServiceName"] != "" for row in stored.rows)
 
 
+@needs_real_traces
 async def test_critical_paths_of_many_traces_add_up_those_of_each(api: Api, stored: Stored) -> None:
     asked: dict[str, Any] = {**stored.range, "q": "trace.spans > 20", "minTraceDuration": "1ms", "limit": "1000"}
     found = (await api.json("/api/v1/traces", **asked))["traces"]
@@ -427,6 +433,7 @@ async def test_a_search_says_how_many_traces_those_that_are_found_stand_for(api:
     assert (await api.json("/api/v1/traces", **stored.range))["weightedTotal"] is None
 
 
+@needs_real_traces
 async def test_names_that_were_not_there_before_are_new(api: Api, stored: Stored) -> None:
     times = sorted(row["Timestamp"] for row in stored.rows)
     since = times[len(times) // 2]

@@ -6,7 +6,10 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from tests.support.traces import needs_real_traces
 
+
+@needs_real_traces
 def test_a_part_of_the_heat_map_is_compared_with_the_rest(page: Page) -> None:
     page.goto("/analyze?service=rest-service-3")
     cells = page.get_by_role("group", name=re.compile("^Spans by start and duration"))
@@ -33,6 +36,7 @@ def test_what_sets_slow_spans_apart_leads_to_their_traces(page: Page) -> None:
     expect(page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)).to_be_visible()
 
 
+@needs_real_traces
 def test_keys_choose_a_part_of_the_heat_map_and_let_go_of_it(page: Page) -> None:
     page.goto("/analyze?service=rest-service-3")
     cells = page.get_by_role("group", name=re.compile("^Spans by start and duration"))

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.page.made import made, removed
 from tests.support.daemon import Daemon
+from tests.support.traces import needs_real_traces
 
 AGAIN_MS: Final = 30_000
 """By then every view that follows what happens has asked again."""
@@ -31,7 +32,7 @@ def _busy(route: Route) -> None:
     route.fulfill(status=503, json={"title": "Busy", "detail": "Come back later."})
 
 
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("view", [pytest.param(view, marks=needs_real_traces if view == "service" else ()) for view in VIEWS])
 def test_what_is_asked_again_stays_while_that_fails_and_is_said_to_be_old(page: Page, view: str) -> None:
     path, asked, (role, name) = VIEWS[view]
     page.clock.install()
@@ -48,6 +49,7 @@ def test_what_is_asked_again_stays_while_that_fails_and_is_said_to_be_old(page: 
     expect(part).to_be_visible()
 
 
+@needs_real_traces
 def test_what_is_chosen_in_an_old_answer_does_not_take_it_away(page: Page) -> None:
     page.clock.install()
     page.goto("/topology?service=rest-service-3")

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.daemon import Daemon
 from tests.support.requests import MILLISECOND, key_values
+from tests.support.traces import needs_real_traces
 
 
 def test_traces_are_found_and_lead_to_their_waterfall(page: Page, shown: Daemon) -> None:
@@ -24,6 +25,7 @@ def test_traces_are_found_and_lead_to_their_waterfall(page: Page, shown: Daemon)
     expect(page.get_by_role("treeitem").first).to_be_visible()
 
 
+@needs_real_traces
 def test_a_span_that_fits_is_a_link_away(page: Page) -> None:
     page.goto("/search?from=now-24h&q=duration%20%3E%201s%20and%20service%20%3D%20rest-service-3")
     found = page.get_by_role("table", name="Traces that fit").get_by_role("link", name=re.compile("^rest-service-3 ")).first

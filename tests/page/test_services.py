@@ -9,8 +9,10 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.daemon import Daemon
+from tests.support.traces import needs_real_traces
 
 
+@needs_real_traces
 def test_a_service_is_found_by_name_and_tells_how_it_does(page: Page, shown: Daemon) -> None:
     page.goto("/services")
     rows = page.get_by_role("table", name="Services").get_by_role("row")
@@ -32,6 +34,7 @@ def test_a_service_is_found_by_name_and_tells_how_it_does(page: Page, shown: Dae
     expect(called).to_be_visible()
 
 
+@needs_real_traces
 def test_what_sets_failed_spans_apart_leads_to_those(page: Page) -> None:
     page.goto("/services/rest-service-3")
     page.get_by_role("button", name="Failed spans").click()
@@ -58,6 +61,7 @@ def test_charts_can_be_read_as_tables_and_a_drag_chooses_the_time(page: Page, sh
     expect(page).to_have_url(re.compile(r"from=\d{13}&to=\d{13}"))
 
 
+@needs_real_traces
 def test_cells_of_the_heat_map_are_reached_by_keys_and_open_their_traces(page: Page) -> None:
     page.goto("/services/rest-service-3")
     cells = page.get_by_role("region", name="How long spans took").get_by_role("link")
@@ -75,6 +79,7 @@ def test_cells_of_the_heat_map_are_reached_by_keys_and_open_their_traces(page: P
     expect(page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)).to_be_visible()
 
 
+@needs_real_traces
 def test_the_graph_leads_by_keys_to_services_and_to_the_traces_of_a_call(page: Page) -> None:
     page.goto("/topology?service=rest-service-3")
     node = page.get_by_role("link", name=re.compile("^rest-service-3: "))
@@ -97,6 +102,7 @@ def test_the_graph_leads_by_keys_to_services_and_to_the_traces_of_a_call(page: P
     expect(page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)).to_be_visible()
 
 
+@needs_real_traces
 def test_services_that_fail_most_are_found_in_a_large_graph(page: Page) -> None:
     page.goto("/topology")
     facts = page.get_by_role("complementary", name="Chosen part")
@@ -113,6 +119,7 @@ def test_services_that_fail_most_are_found_in_a_large_graph(page: Page) -> None:
         facts.get_by_role("button", name="Close").press("Enter")
 
 
+@needs_real_traces
 def test_the_graph_is_saved_as_text(page: Page) -> None:
     page.goto("/topology?service=rest-service-3")
     with page.expect_download() as download:

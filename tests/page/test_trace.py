@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
 from tests.support.requests import MILLISECOND
+from tests.support.traces import needs_real_traces
 
 _START: Final = time.time_ns() - 1_000 * MILLISECOND
 
@@ -71,6 +72,7 @@ def test_keys_alone_lead_through_a_trace(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
 
 
+@needs_real_traces
 def test_the_chosen_span_stays_in_sight_beside_its_panel_which_keys_scroll(page: Page, trace_id: str) -> None:
     page.set_viewport_size({"width": 700, "height": 600})
     page.goto(f"/trace/{trace_id}")
@@ -213,6 +215,7 @@ def _spans(trace_id: str, names: dict[int, str]) -> ExportTraceServiceRequest:
     return request
 
 
+@needs_real_traces
 def test_an_exception_shows_where_it_came_from(page: Page, shown: Daemon) -> None:
     query = quote('event.name = "exception" and trace.spans < 100')
     hit = json.loads(shown.get(f"/api/v1/traces?q={query}&limit=1&start=1")[1])["traces"][0]

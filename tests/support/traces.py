@@ -58,6 +58,10 @@ def traces_directory() -> Path | None:
     return None
 
 
+needs_real_traces: Final = pytest.mark.skipif(traces_directory() is None, reason=f"needs real traces: {VARIABLE} names none")
+"""Of tests that look at what generated traces are too few and too even for."""
+
+
 def trace_names() -> tuple[str, ...]:
     """Names of all traces, sorted; no body is read for it."""
     directory = traces_directory()
