@@ -13,11 +13,14 @@ from typing import Final
 
 import structlog
 
+from collector.memory import forget_code
 from proto.warm import cache_directory, is_warm, warm
 
 _log = structlog.get_logger(__name__)
 
 
+_COMPILER: Final = "libllvmlite"
+"""The library that loads the kernels, and could compile them: 50 MB of code, of which nothing runs once they are loaded."""
 REMEDY: Final = "let SPANHOUSE_KERNEL_CACHE name a directory that the daemon may write to"
 """What to do where compiled kernels cannot be kept."""
 _OF_ONE_PROCESS: Final = "spanhouse-kernels-"
@@ -57,6 +60,7 @@ async def _load(executor: Executor) -> None:
             _log.warning("compiling_kernels", note="at every start, about a minute", remedy=REMEDY)
         await _compile()
     await asyncio.get_running_loop().run_in_executor(executor, warm)
+    forget_code(_COMPILER)
     _log.info("kernels_ready", seconds=round(time.monotonic() - started_s, 1))
 
 

@@ -1,13 +1,15 @@
-"""How much memory there is and how much the process takes; and what the daemon asks of its two memory managers.
+"""How much memory there is and how much the process takes; and what the daemon asks of those who manage it.
 
-They are glibc's, which gives back too little, and Python's, which looks too often.
+They are glibc, which gives back too little, Python, which looks too often, and Linux, which keeps code that was needed once.
 """
 
 from __future__ import annotations
 
 import ctypes
 import gc
+import mmap
 import os
+import re
 import resource
 import threading
 from collections.abc import Iterator
@@ -28,6 +30,9 @@ _SETTINGS: Final = {
     _M_TRIM_THRESHOLD: 32 << 20,
 }
 
+_CODE: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp .*/([^/\n]+)\n")
+"""A line of /proc/self/maps that is about a file's machine code: from where, up to where, and the file's name."""
+
 _PAUSING: Final = threading.Lock()
 _pausing = 0
 """How many have paused the garbage collector."""
@@ -44,6 +49,26 @@ def keep_little() -> None:
         return
     for parameter, value in _SETTINGS.items():
         mallopt(parameter, value)
+
+
+def forget_code(library: str) -> None:
+    """Have the process let go of the machine code of a library that is not needed for now; it comes from its file when it is.
+
+    Without /proc, or where the library is not loaded, nothing happens.
+
+    Args:
+        library: what the name of its file begins with.
+    """
+    try:
+        lines = Path("/proc/self/maps").read_text()
+    except OSError:
+        return
+    libc = ctypes.CDLL(None)
+    for start, end, file in _CODE.findall(lines):
+        if file.startswith(library):
+            # Code is never written, so nothing is lost that is not in the file.
+            address = int(start, 16)
+            libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(int(end, 16) - address), mmap.MADV_DONTNEED)
 
 
 def spare_the_collector() -> None:

@@ -40,7 +40,6 @@ FLOORS = (
         "ledger",
         "metrics",
         "logging",
-        "memory",
         "open_files",
         "reloading",
         "service_graph",
@@ -49,7 +48,7 @@ FLOORS = (
         "spaced_log",
         "time_limit",
     },
-    {"calls", "errors", "clock", "directories", "egress", "failure_marks", "series_bound", "trace_decisions"},
+    {"calls", "errors", "clock", "directories", "egress", "failure_marks", "memory", "series_bound", "trace_decisions"},
 )
 """Rooms of `collector`, from the top. A room may use the floors below its own, and itself."""
 
