@@ -7,8 +7,10 @@ COPY proto proto
 COPY config config
 COPY exporters exporters
 COPY collector collector
-RUN python -m venv /opt/spanhouse \
- && /opt/spanhouse/bin/pip install --no-cache-dir --constraint constraints.txt '.[embedded,demo]'
+# chDB asks for pandas and pyarrow, which make data frames: a fifth of the image, and never loaded here.
+RUN python -m venv --without-pip /opt/spanhouse \
+ && pip --python /opt/spanhouse/bin/python install --no-cache-dir --constraint constraints.txt '.[embedded,demo]' \
+ && pip --python /opt/spanhouse/bin/python uninstall --yes pandas pyarrow
 # Compiled for any processor of the architecture, since the image need not run where it was built.
 ENV NUMBA_CPU_NAME=generic \
     SPANHOUSE_KERNEL_CACHE=/opt/spanhouse/kernels
