@@ -40,14 +40,25 @@ class ExportError(Exception):
         reason: one of few words, for metrics: `too_many_parts`, `unreachable`, ...
         outlook: whether to try again.
         of_content: whether some of the spans are at fault, and others might be taken without them.
+        of_workspace: whether the spans of some workspaces are at fault, and those of the others would be taken without them.
         delay_s: how many seconds the other side asks to be left alone; 0 when it does not ask.
     """
 
-    def __init__(self, message: str, reason: str, outlook: Outlook, *, of_content: bool = False, delay_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        message: str,
+        reason: str,
+        outlook: Outlook,
+        *,
+        of_content: bool = False,
+        of_workspace: bool = False,
+        delay_s: float = 0.0,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.outlook = outlook
         self.of_content = of_content
+        self.of_workspace = of_workspace
         self.delay_s = delay_s
 
 

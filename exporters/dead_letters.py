@@ -17,11 +17,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-import numpy as np
 import orjson
 
 from exporters.base import ExportError
 from exporters.directories import file_name, sync_directory
+from exporters.workspaces import by_workspace
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 
@@ -101,10 +101,7 @@ class DeadLetters:
 
     def _contents(self, batch: SpanBatch, name: str, error: ExportError) -> Iterator[tuple[Path, bytes]]:
         """The entries that are to be made of a batch, where each goes and what is in it; none for what was set aside before."""
-        workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
-        for index in np.unique(workspace_of_span).tolist():
-            workspace = batch.workspaces[index]
-            spans = batch.select(workspace_of_span == index)
+        for workspace, spans in by_workspace(batch):
             entry = Entry(f"{name}-{workspace}", self._now(), self._exporter, workspace, len(spans), error.reason, str(error))
             path = self.directory / _file(entry.id)
             if not path.exists() and self._former_entry(entry.id) is None:

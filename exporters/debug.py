@@ -18,7 +18,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from exporters.base import PartialSuccess, WholeBatch
-from exporters.otlp.exporter import by_workspace
+from exporters.workspaces import by_workspace
 from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 

@@ -3,16 +3,40 @@
 Spans that are refused whole are sent in halves, each under a name of its own, by which the store tells what it has. Whoever
 forgot that in a crash would send them whole again; should the store take them now, it would have them twice.
 
+Spans of several workspaces, of which only some are refused, are sent by workspace instead; that is remembered by a name of its
+own.
+
 Each name is that of an empty file, so that none can be there by half.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from exporters.directories import sync_directory
+from exporters.workspaces import by_workspace
+from proto.spans import SpanBatch
+
+
+def halves(batch: SpanBatch, name: str) -> Iterator[tuple[SpanBatch, str]]:
+    """The halves of spans of this name, and the name of each."""
+    middle = len(batch) // 2
+    for number, half in enumerate((slice(middle), slice(middle, None))):
+        yield batch.select(half), f"{name}.{number}"
+
+
+def by_workspace_of(name: str) -> str:
+    """What is remembered where spans of this name are sent by workspace."""
+    return f"{name}.w"
+
+
+def workspaces(batch: SpanBatch, name: str) -> Iterator[tuple[SpanBatch, str]]:
+    """The parts of spans of this name that are of one workspace each, and the name of each part."""
+    for workspace, part in by_workspace(batch):
+        yield part, f"{name}.w-{workspace}"
 
 
 class Divisions:

@@ -1,7 +1,8 @@
 """From a batch to spans that are stored: prepare once, then send each shipment until it is there or beyond hope.
 
 What the destination refuses for its content is halved, and its halves again, until the spans at fault stand alone; those are set
-aside as dead letters, and the rest is stored. Whatever else is given up is set aside as it is.
+aside as dead letters, and the rest is stored. Where it refuses the spans of some workspaces, these are set aside for themselves.
+Whatever else is given up is set aside as it is.
 
 The order is observe, retry, time-out, from the outside in: a time-out ends one attempt, a retry makes another one, and what is
 counted is the outcome of all of them.
@@ -13,7 +14,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -35,7 +36,7 @@ from exporters.base import (
     TableExporter,
 )
 from exporters.dead_letters import DeadLetters, DeadLettersFull
-from exporters.divisions import Divisions
+from exporters.divisions import Divisions, by_workspace_of, halves, workspaces
 from exporters.retrying import RetryPolicy
 from exporters.tally import apportioned, spans_by_owner
 from proto.spans import SpanBatch
@@ -166,7 +167,10 @@ class Sender:
     async def _store(self, batch: SpanBatch, name: str, course: _Course) -> None:
         """Store spans under a name, or under names made from it."""
         if self._is_divided(name):
-            await self._store_halves(batch, name, course)
+            await self._store_parts(halves(batch, name), course)
+            return
+        if self._is_divided(by_workspace_of(name)):
+            await self._store_parts(workspaces(batch, name), course)
             return
         try:
             shipments = await self._persist(partial(self._exporter.prepare, batch, name))
@@ -178,7 +182,7 @@ class Sender:
 
     async def _ship(self, shipment: Shipment, course: _Course) -> None:
         if self._is_divided(shipment.name):
-            await self._store_halves(shipment.batch, shipment.name, course)
+            await self._store_parts(halves(shipment.batch, shipment.name), course)
             return
         try:
             seconds, partly = await self._persist(partial(self._send, shipment))
@@ -210,19 +214,21 @@ class Sender:
     def _is_divided(self, name: str) -> bool:
         return self._divisions is not None and name in self._divisions
 
-    async def _store_halves(self, batch: SpanBatch, name: str, course: _Course) -> None:
-        middle = len(batch) // 2
-        for number, half in enumerate((slice(middle), slice(middle, None))):
-            await self._store(batch.select(half), f"{name}.{number}", course)
+    async def _store_parts(self, parts: Iterable[tuple[SpanBatch, str]], course: _Course) -> None:
+        for part, name in parts:
+            await self._store(part, name, course)
 
     async def _give_up(self, batch: SpanBatch, name: str, error: ExportError, course: _Course) -> None:
         """Find the spans that are at fault, where only some are; set the others aside, or drop them."""
         if error.outlook is Outlook.ELSEWHERE:
             course.delivery.returned.append((batch, name))
             return
+        if error.of_workspace and await self._divide(by_workspace_of(name)):
+            await self._store_parts(workspaces(batch, name), course)
+            return
         course.refusals += 1
         if error.of_content and len(batch) > 1 and course.refusals <= _MOST_REFUSALS and await self._divide(name):
-            await self._store_halves(batch, name, course)
+            await self._store_parts(halves(batch, name), course)
             return
         course.first_error = course.first_error or str(error)
         owners = spans_by_owner(batch)

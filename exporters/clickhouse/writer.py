@@ -20,6 +20,7 @@ from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOW
 from exporters.clickhouse.partitions import by_period, rows_by_period
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_owner
+from exporters.workspaces import DEFAULT_WORKSPACE, by_workspace
 from proto.native_columns import encode_columns
 from proto.native_encode import Encoder
 from proto.span_columns import COLUMNS, Column
@@ -31,6 +32,10 @@ _log = structlog.get_logger(__name__)
 Compression = Literal["lz4", "none"]
 
 _WORKSPACE: Final = "Workspace"
+_SET_APART: Final = (
+    f"spans of other workspaces than `{DEFAULT_WORKSPACE}` are set aside, as its readers would see them; once"
+    " `spanhouse schema apply` has added the column, `spanhouse dead-letter retry` brings them in"
+)
 _TABLE_CHANGED: Final = frozenset({NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE})
 _INSERT_SETTINGS: Final[dict[str, object]] = {
     # The answer must mean that the rows are stored, in the spans' table and through its view.
@@ -146,17 +151,19 @@ class ClickHouseWriter:
                 await migrations.apply(self._client, self._settings.schema)
             else:
                 await self._say_what_is_missing()
-            existing = await migrations.columns(self._client, self._table)
+            existing = await self._existing_columns()
         except (ClickHouseError, ClickHouseUnavailable) as error:
             raise export_error(error) from error
-        if existing is None:
-            return COLUMNS
-        missing = [column.name for column in COLUMNS if column.name not in existing]
+        missing = [column.name for column in COLUMNS if column not in existing]
         if missing:
-            mixed = "; spans of all workspaces are then those of `default`, for whoever may see that"
-            consequence = f"what they would hold is not stored{mixed if _WORKSPACE in missing else ''}"
+            consequence = "what they would hold is not stored" + (f"; {_SET_APART}" if _WORKSPACE in missing else "")
             _log.warning("columns_missing", table=self._table, columns=missing, consequence=consequence)
-        return tuple(column for column in COLUMNS if column.name in existing)
+        return existing
+
+    async def _existing_columns(self) -> tuple[Column, ...]:
+        """Those of ours that the table has; all, where the user may not know. Raises what the client does."""
+        existing = await migrations.columns(self._client, self._table)
+        return tuple(column for column in COLUMNS if existing is None or column.name in existing)
 
     async def _say_what_is_missing(self) -> None:
         planned = await migrations.plan(self._client, self._settings.schema)
@@ -173,14 +180,33 @@ class ClickHouseWriter:
         Args:
             name: what the tokens of the inserts start with.
         """
-        await self.open()
-        columns = self._columns or COLUMNS
+        columns = await self._columns_for(batch)
         try:
             bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, batch, columns)
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
         return [Insert(self, body, f"{name}-{period}", part) for period, (body, part) in bodies.items()]
+
+    async def _columns_for(self, batch: SpanBatch) -> Sequence[Column]:
+        """The columns in which a batch is stored.
+
+        Raises:
+            ExportError: the table cannot tell workspaces apart, and some of the spans are not of the default one.
+        """
+        await self.open()
+        columns = self._columns or COLUMNS
+        if _tells_workspaces(columns) or (workspaces := [name for name, _ in by_workspace(batch)]) == [DEFAULT_WORKSPACE]:
+            return columns
+        try:
+            # Somebody may have added the column since.
+            self._columns = columns = await self._existing_columns()
+        except (ClickHouseError, ClickHouseUnavailable) as error:
+            raise export_error(error) from error
+        if _tells_workspaces(columns):
+            return columns
+        message = f"{self._table} has no column {_WORKSPACE}: {_SET_APART}"
+        raise ExportError(message, "no_workspace_column", Outlook.NEVER, of_workspace=DEFAULT_WORKSPACE in workspaces)
 
     def _encode(self, batch: SpanBatch, columns: Sequence[Column]) -> dict[int, tuple[_Body, SpanBatch]]:
         bodies = {}
@@ -248,6 +274,10 @@ class _OfThread(threading.local):
 
 
 _of_thread = _OfThread()
+
+
+def _tells_workspaces(columns: Sequence[Column]) -> bool:
+    return any(column.name == _WORKSPACE for column in columns)
 
 
 def _packed(block: Bytes | bytes, compression: Compression) -> bytes:

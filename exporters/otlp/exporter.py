@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Final
 
-import numpy as np
 import structlog
 
 from exporters.base import ExportError, Outlook, PartialSuccess, WholeBatch
 from exporters.otlp.transport import Transport
+from exporters.workspaces import DEFAULT_WORKSPACE, by_workspace
 from proto.otlp_encode import Encoder
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)
-
-DEFAULT_WORKSPACE: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +86,6 @@ class OtlpExporter:
 
     def _request(self, batch: SpanBatch, name: str, headers: Mapping[str, str]) -> Request:
         return Request(batch, name, self._transport, self._transport.pack(_of_thread.encoder.encode(batch)), headers)
-
-
-def by_workspace(batch: SpanBatch) -> Iterator[tuple[str, SpanBatch]]:
-    """The spans of each workspace that has any, with its name."""
-    if len(batch.workspaces) == 1:
-        yield batch.workspaces[0], batch
-        return
-    workspace_of_span = batch.resources["workspace"][batch.scopes["resource"][batch.spans["scope"]]]
-    for workspace in np.unique(workspace_of_span).tolist():
-        yield batch.workspaces[workspace], batch.select(workspace_of_span == workspace)
 
 
 class _OfThread(threading.local):
