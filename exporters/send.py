@@ -254,13 +254,21 @@ class Sender:
 
     async def _kept(self, work: Callable[[], None], failure: str) -> bool:
         """Do something on disk, and say whether it went well; `failure` stands in the log if it did not."""
-        try:
-            await asyncio.to_thread(work)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            is_ours = not isinstance(error, OSError | DeadLettersFull)
-            self._log.error(failure, error=str(error), exc_info=error if is_ours else None)
-            return False
-        return True
+
+        async def attempt() -> bool:
+            try:
+                await asyncio.to_thread(work)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the spans behind these must go on
+                is_ours = not isinstance(error, OSError | DeadLettersFull)
+                self._log.error(failure, error=str(error), exc_info=error if is_ours else None)
+                return False
+            return True
+
+        with suppress(ExportError):
+            return await self._persist(attempt)
+        return False
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` returns once it succeeds. Raises the last ExportError when it is given up."""
@@ -293,6 +301,8 @@ class Sender:
             return await work()
         except ExportError:
             raise
+        except MemoryError as error:
+            raise ExportError("the collector is short of memory", "out_of_memory", Outlook.LATER) from error
         except Exception as error:
             # A fault of ours must neither lose acknowledged spans at the first slip nor stop those behind them.
             self._log.exception("export_failed_unexpectedly")

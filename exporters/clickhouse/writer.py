@@ -183,6 +183,9 @@ class ClickHouseWriter:
         columns = await self._columns_for(batch)
         try:
             bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode, batch, columns)
+        except MemoryError:
+            # That is no fault of the spans.
+            raise
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error
@@ -225,6 +228,8 @@ class ClickHouseWriter:
         await self.open()
         try:
             bodies = await asyncio.get_running_loop().run_in_executor(self._executor, self._encode_rows, rows)
+        except MemoryError:
+            raise
         except Exception as error:
             _log.exception("rows_not_encoded", table=rows.table, rows=len(rows))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER) from error

@@ -65,6 +65,9 @@ class OtlpExporter:
         """The requests of a batch: one, or one for each workspace where the peer is told of workspaces. Raises ExportError."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._requests, batch, name)
+        except MemoryError:
+            # That is no fault of the spans.
+            raise
         except Exception as error:
             _log.exception("spans_not_encoded", spans=len(batch))
             raise ExportError(f"{type(error).__name__}: {error}", "encoding_failed", Outlook.NEVER, of_content=True) from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from structlog.testing import capture_logs
@@ -26,6 +27,7 @@ from exporters.divisions import Divisions
 from exporters.retrying import RetryPolicy
 from exporters.send import Sender
 from proto.join import concatenate
+from proto.native_encode import Encoder
 from proto.warm import warm
 from tests.support.accounts import Account
 from tests.support.batches import numbered
@@ -43,6 +45,8 @@ from tests.support.faulty_clickhouse import (
 )
 from tests.support.picky import divided_in
 from tests.support.waiting import until
+
+T = TypeVar("T")
 
 QUICK = RetryPolicy(initial_s=0.001, max_s=0.01, unsure_s=60)
 RESIGNED = replace(QUICK, unsure_s=0.05)
@@ -273,6 +277,27 @@ async def test_spans_parted_by_workspace_are_stored_once_where_a_crash_and_the_m
             assert server.numbers == list(range(35))
             delivery.forget()
     assert divided_in(tmp_path) == []
+
+
+async def test_spans_wait_while_there_is_no_memory_to_write_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def scarce(work: Callable[..., T]) -> Callable[..., T]:
+        """The same, once it has failed twice."""
+        failures = [MemoryError(), MemoryError()]
+
+        def working(*args: object, **keywords: object) -> T:
+            if failures:
+                raise failures.pop()
+            return work(*args, **keywords)
+
+        return working
+
+    monkeypatch.setattr(Encoder, "encode", scarce(Encoder.encode))
+    monkeypatch.setattr(DeadLetters, "add", scarce(DeadLetters.add))
+    server = FaultyClickHouse(faults=deque([fails_with(62, "SYNTAX_ERROR", 400)]))
+    async with listening(server) as endpoint, sender_to(endpoint, tmp_path) as sender:
+        first, second = [await sender.deliver(numbered(start, 10), str(start)) for start in (0, 10)]
+    assert (first.stored, first.dropped) == ({}, {DEAD_LETTER: {"default/numbers": 10}})
+    assert (second.stored, server.numbers) == ({"default/numbers": 10}, list(range(10, 20)))
 
 
 async def test_without_the_right_to_look_all_columns_are_written() -> None:
