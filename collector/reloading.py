@@ -46,6 +46,7 @@ class Reloading(Generic[T]):
         self._monotonic = monotonic
         # Before reading: a change in between is then seen at the next look.
         self._seen = self._look()
+        self._is_passing = False
         self._value = make()
         self._look_at_s = monotonic() + interval_s
 
@@ -54,12 +55,21 @@ class Reloading(Generic[T]):
         if self._files and self._interval_s and self._monotonic() >= self._look_at_s:
             self._look_at_s = self._monotonic() + self._interval_s
             seen = self._look()
-            if seen != self._seen:
+            if seen != self._seen or self._is_passing:
                 self._remake(seen)
         return self._value
 
+    def make_again(self, within_s: float) -> None:
+        """Have the value made anew in so many seconds at most, even if the files stay as they are.
+
+        For `make` to call, but not the first time.
+        """
+        self._is_passing = True
+        self._look_at_s = min(self._look_at_s, self._monotonic() + within_s)
+
     def _remake(self, seen: _Look) -> None:
         names = [str(file) for file in self._files]
+        self._is_passing = False
         try:
             self._value = self._make()
         except OSError as error:

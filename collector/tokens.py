@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 
 _LONGEST_HEADER: Final = 4096
 _LONGEST_FILE: Final = 4096
+_REPLACING_S: Final = 1.0
+"""So long at most a file may be gone, empty or cut off while another token is being written to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Tokens:
     def __init__(self, settings: TokensExtension, key: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._key = key
+        self._last: dict[str, bytes] = {}
+        """Key of a file in the configuration → digest of the token that it held when it was read last."""
         files = [token.token_file for token in settings.tokens if token.token_file]
         self._known = Reloading(files, settings.reload_interval.seconds, self._read, monotonic)
 
@@ -111,8 +115,8 @@ class Tokens:
             principal = Principal(token.name, token.role, workspaces)
             if token.certificate:
                 known.by_certificate[token.certificate] = principal
-            for text in self._texts(token, f"{self._key}.tokens[{position}]"):
-                owners[_digest(text)].append(principal)
+            for digest in self._digests(token, f"{self._key}.tokens[{position}]"):
+                owners[digest].append(principal)
         for digest, principals in owners.items():
             if len({principal.name for principal in principals}) == 1:
                 known.by_digest[digest] = (digest, principals[0])
@@ -121,15 +125,26 @@ class Tokens:
                 _log.error("token_not_used", key=self._key, names=names, reason="all of them have the same token")
         return known
 
-    def _texts(self, token: Token, key: str) -> Iterable[str]:
+    def _digests(self, token: Token, key: str) -> Iterable[bytes]:
         if token.token is not None:
-            yield token.token.get_secret_value()
-        if token.token_file:
-            text, fault = read_token(token.token_file)
-            if fault:
-                _log.error("token_not_used", key=f"{key}.token_file", file=token.token_file, name=token.name, reason=fault)
-            else:
-                yield text
+            yield _digest(token.token.get_secret_value())
+        if token.token_file and (digest := self._in_file(token.token_file, token.name, f"{key}.token_file")) is not None:
+            yield digest
+
+    def _in_file(self, file: str, name: str, key: str) -> bytes | None:
+        """The digest of the token in a file; where it has none any more, that of the one before, once."""
+        text, fault = read_token(file)
+        if not fault:
+            digest = self._last[key] = _digest(text)
+            return digest
+        log = _log.bind(key=key, file=file, name=name, reason=fault)
+        before = self._last.pop(key, None)
+        if before is None:
+            log.error("token_not_used")
+        else:
+            log.warning("token_missing", consequence="the one before it counts for a moment, as the file may be being replaced")
+            self._known.make_again(_REPLACING_S)
+        return before
 
 
 def _digest(token: str) -> bytes:

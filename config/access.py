@@ -117,7 +117,8 @@ class TokensExtension(Section):
     tokens: tuple[Token, ...]
     """The callers."""
     reload_interval: Duration = Duration.parse("10s")
-    """How often every `token_file` is looked at for changes; 0 never does. A file that is gone lets nobody in."""
+    """How often every `token_file` is looked at for changes; 0 never does. A file that is gone, or has no token in it, lets
+    nobody in; what it held before counts for a second more, as the file may be being replaced."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "scheme": "leave it out: Bearer and Basic are both understood",

@@ -80,6 +80,17 @@ def test_a_file_that_goes_and_comes_back_through_a_link_is_seen(stage: Stage, tm
     assert value.current() == "two"
 
 
+def test_a_value_for_a_moment_is_made_anew_once_though_the_file_stays(stage: Stage) -> None:
+    value = stage.reloading()
+    stage.file.write_text("two!")
+    stage.now_s = 10.0
+    assert value.current() == "two!"
+    value.make_again(1.0)
+    for stage.now_s in (10.5, 11.0, 11.5, 30.0):
+        assert value.current() == "two!"
+    assert stage.reads == 3
+
+
 def test_without_an_interval_files_are_read_once(stage: Stage) -> None:
     value = stage.reloading(0)
     stage.file.write_text("two!")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from collector.access import Gate
 from collector.errors import Refused
@@ -98,6 +99,42 @@ def test_a_token_may_be_replaced_without_a_gap(tmp_path: Path) -> None:
     file.write_text(CART)
     known = tokens({"name": "shop", "token": SHOP, "token_file": str(file), "role": "ingest"})
     assert name_of(f"Bearer {SHOP}", known) == name_of(f"Bearer {CART}", known) == "shop"
+
+
+@pytest.mark.parametrize("between", ["", "short", None])
+def test_a_file_that_is_being_replaced_keeps_its_token_for_a_moment_and_never_for_good(
+    tmp_path: Path, between: str | None
+) -> None:
+    now_s = 0.0
+    file = tmp_path / "token"
+    file.write_text(SHOP)
+    row = {"name": "shop", "token_file": str(file), "role": "ingest"}
+    known = Tokens(TokensExtension.model_validate({"tokens": [row]}), "extensions.tokens", lambda: now_s)
+
+    def names() -> list[str]:
+        return [name_of(f"Bearer {token}", known) for token in (SHOP, CART)]
+
+    def cut() -> None:
+        file.unlink() if between is None else file.write_text(between)
+
+    cut()
+    now_s = 10.0
+    with capture_logs() as lines:
+        assert names() == ["shop", ""]
+    assert [line["event"] for line in lines] == ["token_missing", "files_reloaded"]
+    file.write_text(CART)
+    now_s = 11.0
+    assert names() == ["", "shop"]
+    cut()
+    now_s = 21.0
+    assert names() == ["", "shop"]
+    now_s = 22.0
+    assert names() == ["", ""]
+    now_s = 1000.0
+    assert names() == ["", ""]
+    file.write_text(SHOP)
+    now_s = 1010.0
+    assert names() == ["shop", ""]
 
 
 @pytest.mark.parametrize("content", ["", "short", "sha256:xyz", "two words of some length", "\xff" * 20, "x" * 2000])
