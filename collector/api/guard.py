@@ -17,7 +17,7 @@ from aiohttp.typedefs import Middleware
 from collector.access import CHALLENGE, Caller, Gate, names_in
 from collector.api.page import is_page
 from collector.api.problems import Handler, Problem, Refusal, problem_of
-from collector.api.routing import CALLER
+from collector.api.routing import CALLER, SEES_ALL
 from collector.errors import Refused
 from collector.http_connection import SERVER
 from collector.spaced_log import SpacedLog
@@ -86,6 +86,7 @@ class Guard:
         @web.middleware
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             if request.path in _HEALTH:
+                request[SEES_ALL] = self._sees_all(request)
                 return await handler(request)
             try:
                 self._check_host(request)
@@ -100,6 +101,17 @@ class Guard:
                 raise
 
         return check
+
+    def _sees_all(self, request: web.Request) -> bool:
+        try:
+            self._check_host(request)
+            caller = self._admitted(request)
+        except Refusal:
+            return False
+        return caller is not None and self._is_of_all(caller)
+
+    def _is_of_all(self, caller: Caller) -> bool:
+        return not self._gate.authenticates or caller.principal.workspaces is None
 
     def refuse_head(self, error: Exception) -> web.Response:
         """The answer to what is no request, or to a connection too many."""
@@ -144,7 +156,7 @@ class Guard:
             status, title = _STATUS[error.kind]
             headers = {"WWW-Authenticate": CHALLENGE} if status == 401 else {}
             raise Refusal(error.kind, status, title, f"{error}.", headers=headers) from None
-        if is_metrics and self._gate.authenticates and caller.principal.workspaces is not None:
+        if is_metrics and not self._is_of_all(caller):
             detail = "Metrics tell of all workspaces: the token must have workspaces: '*', or metrics_without_auth be true."
             raise Refusal("permission_denied", 403, "Not allowed", detail)
         return caller

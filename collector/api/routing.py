@@ -57,6 +57,8 @@ CONFIGS: Final = web.AppKey("configs", ConfigStore)
 OBJECTS: Final = web.AppKey("objects", Objects)
 CALLER: Final = web.RequestKey("caller", Caller)
 """Who asks; the guard puts it there."""
+SEES_ALL: Final = web.RequestKey("sees_all", bool)
+"""Whether who asks may know what is not of one workspace, where others are answered as well; the guard puts it there."""
 TURNS: Final = web.AppKey("turns", Turns)
 """For handlers whose requests take no turn at the store, because they last, but which ask it now and then."""
 RUNNING: Final = web.AppKey("running", RunningConfig)

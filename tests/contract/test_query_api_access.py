@@ -22,6 +22,8 @@ from collector.api import dialects
 from collector.api.app import ROUTES, build_application, build_runner
 from collector.api.guard import Guard
 from collector.fair_turns import TurnLimits, Turns
+from collector.health import Health
+from collector.telemetry import Telemetry
 from collector.tokens import Tokens
 from config.access import TokensExtension
 from exporters.clickhouse.client import ClickHouseClient
@@ -77,13 +79,15 @@ async def port(client: ClickHouseClient, gate: Gate | None = None, **guard: Any)
     def count(reason: str) -> None:
         refused[reason] += 1
 
-    async def own(_: web.Request) -> web.Response:
-        return web.Response(text="open")
+    async def trouble() -> str:
+        return SECRET
 
+    health = Health(Telemetry("test"), {"store": trouble})
+    health.state = "running"
     application = build_application(
         client,
         guard=Guard(gate, refused=count, **guard),
-        extra_routes=[web.get(path, own) for path in ("/healthz", "/readyz", "/metrics")],
+        extra_routes=health.routes(),
         now=lambda: EPOCH + 60 * 10**9,
     )
     runner = build_runner(application)
@@ -348,13 +352,30 @@ async def test_basic_authentication_lets_browsers_in(client: ClickHouseClient) -
 
 async def test_health_is_open_and_metrics_are_for_those_who_see_all(client: ClickHouseClient) -> None:
     async with port(client, reading_gate()) as query:
-        assert [(await query.get(path)).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 200, 401]
+        assert [(await query.get(path)).status for path in ("/healthz", "/readyz", "/metrics")] == [200, 503, 401]
         assert (await query.get("/metrics", bearer(MINE))).status == 403
         assert (await query.get("/metrics", bearer(EVERY))).status == 200
     async with port(client, reading_gate(), metrics_without_auth=True) as query:
         assert (await query.get("/metrics")).status == 200
     async with port(client) as query:
         assert (await query.get("/metrics")).status == 200
+
+
+async def test_why_the_daemon_is_not_ready_is_for_those_who_see_all(client: ClickHouseClient) -> None:
+    async def reasons(query: Port, headers: Mapping[str, str]) -> list[str]:
+        answer = await query.get("/readyz", headers)
+        assert answer.status == 503
+        return list(answer.json["problems"].values())
+
+    async with port(client, reading_gate(), checks_hosts=True) as query:
+        for headers in ({}, bearer("wrong-token-0123456789"), bearer(MINE), {**bearer(EVERY), "Host": "evil.example"}):
+            (told,) = await reasons(query, headers)
+            assert SECRET not in told
+        assert query.refused == {}
+        assert await reasons(query, bearer(EVERY)) == [SECRET]
+    async with port(client, checks_hosts=True) as query:
+        assert await reasons(query, {}) == [SECRET]
+        assert SECRET not in await reasons(query, {"Host": "evil.example"})
 
 
 async def test_without_authentication_a_header_names_any_workspace(client: ClickHouseClient) -> None:
