@@ -10,7 +10,7 @@ import structlog
 
 from collector.journal.placement import spans_placed
 from collector.journal.reading import Reader
-from collector.journal.records import ACCOUNT, Damage
+from collector.journal.records import ACCOUNT, REQUEST, Damage, Record
 from collector.journal.segments import Segment, Segments
 from collector.ledger import OTHERS
 
@@ -44,6 +44,7 @@ def recover(segments: Segments, reader: Reader) -> Recovered:
     Raises:
         OSError: a file cannot be read, or a torn one not be cut.
     """
+    _delete_attempts(segments)
     found = Recovered()
     for segment in reversed(segments.all.copy()):
         before = _check(segment, segments, reader, found, newest=segment is segments.all[-1])
@@ -52,6 +53,17 @@ def recover(segments: Segments, reader: Reader) -> Recovered:
             break
     found.account_for_all()
     return found
+
+
+def _delete_attempts(segments: Segments) -> None:
+    """Delete what is left of files that could neither be begun nor, in the same trouble, deleted: others begin where they do."""
+    files = Counter(segment.first_span for segment in segments.all)
+    for segment in segments.all.copy():
+        if files[segment.first_span] > 1 and not any(
+            isinstance(item, Record) and item.kind == REQUEST for item in segment.read()
+        ):
+            segments.delete(segment)
+            files[segment.first_span] -= 1
 
 
 def _check(segment: Segment, segments: Segments, reader: Reader, found: Recovered, *, newest: bool) -> Counter[str] | None:

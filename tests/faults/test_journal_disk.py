@@ -39,6 +39,11 @@ def _kernels() -> None:
     warm()
 
 
+def fails(*_: Any, **__: Any) -> None:
+    """What a disk does that has failed."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 3 MiB, of which a journal sets one aside."""
@@ -59,6 +64,10 @@ def fill_up(file: Path) -> None:
     with file.open("wb", buffering=0) as rest, suppress(OSError):
         while True:
             rest.write(b"x" * 4096)
+
+
+def files_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
 
 
 def make_read_only(point: Path) -> None:
@@ -184,9 +193,6 @@ async def test_while_a_slow_disk_syncs_all_who_come_wait_for_the_same_next_sync(
 async def test_what_could_not_be_synced_is_not_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fdatasync = os.fdatasync
 
-    def fails(descriptor: int) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     async with journal_in(tmp_path, sync="always") as journal:
         await journal.put(numbered(0))
         monkeypatch.setattr(os, "fdatasync", fails)
@@ -207,9 +213,6 @@ async def test_what_could_not_be_synced_is_accounted_for_as_accepted_alone(
 ) -> None:
     """It is in the journal, and will be stored; a client that sends it again sends other spans, as far as anybody can tell."""
 
-    def fails(*_: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     async with journal_in(tmp_path, sync="always") as journal:
         entry, cursor = Entry(journal, journal.ledger), journal.cursors["clickhouse"]
         with monkeypatch.context() as patched:
@@ -223,6 +226,28 @@ async def test_what_could_not_be_synced_is_accounted_for_as_accepted_alone(
                 await entry.consume(numbered(5, 7))
         assert (cursor.account.waiting(), cursor.statistics().refused_spans) == (5, 7)
         assert sum(reasons.total() for reasons in journal.ledger.refused.values()) == 7
+
+
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+async def test_a_file_that_could_neither_be_begun_nor_deleted_hides_nothing_behind_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    async with journal_in(tmp_path, segment_bytes=1) as journal:
+        await journal.put(numbered(0, 5))
+        with monkeypatch.context() as patched:
+            patched.setattr("secrets.randbits", lambda _: seed)
+            patched.setattr(os, "pwritev", fails)
+            patched.setattr(Path, "unlink", fails)
+            with pytest.raises(Retryable):
+                await journal.put(numbered(100, 5))
+        for first in range(5, 20, 5):
+            await journal.put(numbered(first, 5))
+    assert [name[:20] for name in files_in(tmp_path)].count(f"{5:020d}") == 2
+    deposit = Deposit()
+    async with line_in(tmp_path, {"clickhouse": deposit}, ONE_REQUEST) as line:
+        await until(lambda: line.waiting() == 0)
+        assert not line.journal.cursors["clickhouse"].account.settled.dropped
+    assert deposit.numbers == list(range(20))
 
 
 async def test_nothing_is_sent_whose_cut_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,9 +292,6 @@ async def test_what_cannot_be_read_now_is_read_later(tmp_path: Path, monkeypatch
 
 async def test_a_disk_that_works_again_is_found_out_though_nobody_sends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A daemon that says it is not ready gets no requests that could show it."""
-
-    def fails(descriptor: int, buffers: Sequence[Any], offset: int) -> int:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async with journal_in(tmp_path, sync_interval_s=0.01) as journal:
         with monkeypatch.context() as patched:
