@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from collector.query.promql import evaluation
+from collector.query.promql import evaluation, vectors
 from collector.query.promql.evaluation import evaluate
 from collector.query.promql.loading import Counted, Load, le_texts
 from collector.query.promql.needs import ENDS_AFTER, Steps
@@ -219,6 +219,43 @@ def test_a_label_is_made_of_another_where_all_of_it_fits() -> None:
     assert labels(f'label_replace({base}, "none", "$1", "other", "(.*)")') == labels(base)
     with pytest.raises(EvaluationError, match="same labelset"):
         asked(f'label_replace({base}, "service_name", "x", "service_name", ".*")', Steps(START))
+
+
+@pytest.mark.parametrize(
+    "doubled",
+    [
+        'label_replace({}, "service", "$1$1", "service", "(.*)")',
+        'label_join({}, "service", "", "service", "service")',
+    ],
+)
+def test_a_label_does_not_grow_without_bound(doubled: str) -> None:
+    text = CALLS
+    for _ in range(15):
+        text = doubled.format(text)
+    with pytest.raises(EvaluationError, match="the label service has more than 10000 characters"):
+        asked(text, Steps(START))
+
+
+def test_labels_do_not_grow_without_bound_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "_MOST_CHARACTERS", 100_000)
+    text = f'label_replace({CALLS}, "long", "{"x" * 5_000}", "", "")'
+    for number in range(10):
+        text = f'label_replace({text}, "label_{number}", "$1", "long", "(.*)")'
+    with pytest.raises(EvaluationError, match="all labels have more than 100000 characters together"):
+        asked(text, Steps(START))
+
+
+def test_the_parts_of_a_query_may_not_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = " or ".join(f'label_replace({CALLS}, "number", "{number}", "", "")' for number in range(20))
+    steps = Steps(START, 10**9, 11)
+    assert len(asked(f"sum({parts})", steps).labels) == 1
+    monkeypatch.setattr(evaluation, "_MOST_AT_ONCE", 200)
+    with pytest.raises(EvaluationError, match=r"\d+ series at 11 steps are too many at once"):
+        asked(f"sum({parts})", steps)
+    monkeypatch.setattr(evaluation, "_MOST_AT_ONCE", 20)
+    for read in (CALLS, f"rate({CALLS}[5m])"):
+        with pytest.raises(EvaluationError, match="2 series at 11 steps are too many at once"):
+            asked(read, steps)
 
 
 def test_a_subquery_may_not_be_too_long() -> None:

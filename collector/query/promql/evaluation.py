@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collector import sketch
-from collector.query.promql import operations
+from collector.query.promql import operations, relabelling
 from collector.query.promql.aggregations import aggregated
 from collector.query.promql.element_wise import DATES, ELEMENT_WISE, date, element_wise
 from collector.query.promql.expressions import (
@@ -52,6 +52,8 @@ MOST_NUMBERS: Final = 2_000_000
 """Numbers of a result."""
 MOST_LOADS: Final = 40
 """So many selections of metrics that differ may stand in one query."""
+_MOST_AT_ONCE: Final = 5_000_000
+"""Numbers of a part of a query, of which a result of fewer may be made."""
 
 _AT_ONCE: Final = 4
 
@@ -121,6 +123,16 @@ class _Evaluation:
                 return self._times / SECOND
 
     def _vector(self, expression: Expression) -> Vector:
+        vector = self._worked_out(expression)
+        self._check(len(vector.labels))
+        return vector
+
+    def _check(self, series: int) -> None:
+        """Raise EvaluationError for so many series that their numbers would take too much memory."""
+        if series * self._steps.count > _MOST_AT_ONCE:
+            raise EvaluationError(f"{series} series at {self._steps.count} steps are too many at once; ask for fewer")
+
+    def _worked_out(self, expression: Expression) -> Vector:
         growth = growth_of(expression)
         if growth is not None:
             return self._grown(growth)
@@ -152,10 +164,10 @@ class _Evaluation:
             case _, (Subquery() as of, *parameters) | (*parameters, Subquery() as of):
                 return self._over_time(function, of, *map(self._scalar, parameters))
             case "label_replace", (of, Text(label), Text(replacement), Text(source), Text(pattern)):
-                return operations.label_replaced(self._vector(of), label, replacement, source, pattern)
+                return relabelling.label_replaced(self._vector(of), label, replacement, source, pattern)
             case "label_join", (of, Text(label), Text(separator), *sources):
                 names = [source.value for source in sources if isinstance(source, Text)]
-                return operations.label_joined(self._vector(of), label, separator, names)
+                return relabelling.label_joined(self._vector(of), label, separator, names)
             case "vector", (of,):
                 return self._everywhere(self._scalar(of))
             case "timestamp", (of,):
@@ -198,6 +210,7 @@ class _Evaluation:
         return unnamed(joined(found, self._steps.count))
 
     def _of_series(self, growth: Growth, counted: Counted, labels: list[Labels]) -> Vector:
+        self._check(len(labels))
         ends = self._looked_at(growth.of)
         if growth.function == "irate":
             ends = ends // MINUTE * MINUTE
@@ -213,6 +226,7 @@ class _Evaluation:
         found = []
         for load in loads_of(Growth("", selector, labels=()), self._steps):
             for counted in self._counted[load]:
+                self._check(len(counted.labels))
                 values = counted.at(times) - counted.at(times // DAY * DAY)
                 found.append(Vector(counted.labels, values, counted.any_between(times - ENDS_AFTER, times)))
         return joined(found, self._steps.count)

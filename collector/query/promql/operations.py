@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ import numpy as np
 
 from collector.query.promql.expressions import COMPARISONS, NAME, SETS, Binary, Matching
 from collector.query.promql.families import LE
-from collector.query.promql.matchers import pattern_of
 from collector.query.promql.vectors import (
     EvaluationError,
     Labels,
@@ -25,9 +23,9 @@ from collector.query.promql.vectors import (
     labels_of,
     merged,
     unnamed,
+    within_bound,
 )
 
-_REFERENCE: Final = re.compile(r"\$(?:\$|\{(?P<braced>\w+)\}|(?P<plain>\w+))", re.ASCII)
 _OPERATORS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -69,51 +67,6 @@ def combined(expression: Binary, left: Vector | Numbers, right: Vector | Numbers
     if name in COMPARISONS and not expression.as_number:
         return Vector(vector.labels, vector.values, vector.present & (values != 0))
     return unnamed(Vector(vector.labels, values, vector.present))
-
-
-def label_replaced(vector: Vector, label: str, replacement: str, source: str, pattern: str) -> Vector:
-    """The series with a label made of another one where all of that fits a pattern; what it is made of nothing is taken away.
-
-    Args:
-        replacement: may name groups of the pattern, as `$1` or `${name}`.
-
-    Raises:
-        EvaluationError: two have the same labels by that.
-    """
-    compiled = pattern_of(pattern)
-    changed = []
-    for labels in vector.labels:
-        texts = dict(labels)
-        found = compiled.match(texts.get(source, ""))
-        if found is not None:
-            texts[label] = _REFERENCE.sub(lambda reference, found=found: _referred(reference, found), replacement)  # type: ignore[misc]  # a default binds now
-        changed.append(labels_of(texts))
-    return merged(changed, vector)
-
-
-def label_joined(vector: Vector, label: str, separator: str, sources: Sequence[str]) -> Vector:
-    """The series with a label made of others, one after the other, with a separator between them.
-
-    Raises:
-        EvaluationError: two have the same labels by that.
-    """
-    changed = []
-    for labels in vector.labels:
-        texts = dict(labels)
-        texts[label] = separator.join(texts.get(source, "") for source in sources)
-        changed.append(labels_of(texts))
-    return merged(changed, vector)
-
-
-def _referred(reference: re.Match[str], found: Any) -> str:
-    """What a reference to a group stands for: nothing where there is no such group, or nothing fits it."""
-    name = reference["braced"] or reference["plain"]
-    if name is None:
-        return "$"
-    try:
-        return found.group(int(name) if name.isdecimal() else name) or ""
-    except (IndexError, KeyError):
-        return ""
 
 
 def _signature(labels: Labels, matching: Matching) -> Labels:
@@ -170,9 +123,8 @@ def _of_vectors(expression: Binary, left: Vector, right: Vector) -> Vector:
     if is_filter:
         present = present & (values != 0)
         values = other if swapped else many.values
-    labels = [
-        _result(mine, theirs, matching, keeps_name=is_filter) for mine, (theirs, _, _) in zip(many.labels, partners, strict=True)
-    ]
+    pairs = zip(many.labels, partners, strict=True)
+    labels = list(within_bound(_result(mine, theirs, matching, keeps_name=is_filter) for mine, (theirs, _, _) in pairs))
     try:
         return merged(labels, Vector(many.labels, values, present))
     except EvaluationError:

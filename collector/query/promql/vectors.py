@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,10 @@ Labels = tuple[tuple[str, str], ...]
 """Names and values, in order of the names; no value is empty."""
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+
+_MOST_CHARACTERS: Final = 10_000_000
+"""Of the labels of all series."""
 
 
 class EvaluationError(Exception):
@@ -58,6 +63,16 @@ def kept(labels: Labels, names: Iterable[str], *, without: bool) -> Labels:
     """The labels of these names, or all `without` them and the name of the metric."""
     chosen = {*names, NAME} if without else set(names)
     return tuple(pair for pair in labels if (pair[0] in chosen) != without)
+
+
+def within_bound(labels: Iterable[Labels]) -> Iterator[Labels]:
+    """The same labels. Raises EvaluationError once they are too long together."""
+    room = _MOST_CHARACTERS
+    for each in labels:
+        room -= sum(len(value) for _, value in each)
+        if room < 0:
+            raise EvaluationError(f"all labels have more than {_MOST_CHARACTERS} characters together; ask for fewer series")
+        yield each
 
 
 def unnamed(vector: Vector) -> Vector:
