@@ -306,6 +306,9 @@ def test_the_place_is_counted_in_lines() -> None:
         "({} | count() > 1 | " * 150 + "{}" + ")" * 150,
         "(" * 9 + "{ .a }" + " && { .a })" * 9,
         "{}" + " " * 20_000,
+        " ~ ".join(["{}"] * 7),
+        " >> ".join(["{}"] * 22),
+        " !< ".join(["{ .a }"] * 22),
     ],
 )
 def test_what_would_ask_for_too_much_is_refused(text: str) -> None:

@@ -81,6 +81,7 @@ def _any_of(terms: Sequence[Predicate]) -> Predicate:
 def _related(source: Source, tree: Words, depth: int) -> Predicate:
     found = read_sets(source, words(tree.children[0]), depth + 1)
     for operator, operand in zip(tree.children[1::2], tree.children[2::2], strict=True):
+        source.count_relation(tree)
         right = read_sets(source, words(operand), depth + 1)
         how = str(words(operator).children[0])
         there, back = _RELATIVES[how.lstrip("!&")]
@@ -103,7 +104,8 @@ def _size(predicate: Predicate, known: dict[int, int]) -> int:
     if id(predicate) not in known:
         match predicate:
             case AllOf(terms) | AnyOf(terms):
-                size = sum(_size(term, known) for term in terms)
+                # What every span fulfils has no terms, and is written out all the same.
+                size = max(1, sum(_size(term, known) for term in terms))
             case HasRelative("sibling", term):
                 size = 3 * _size(term, known)
             case Not(term) | HasRelative(_, term):

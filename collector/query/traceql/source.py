@@ -14,7 +14,8 @@ Words = Tree[Token]
 
 _DEEPEST: Final = 50
 _MOST_CONDITIONS: Final = 100
-"""Bounds on what a query makes the store do: parts within parts; comparisons and calculations."""
+_MOST_RELATIONS: Final = 20
+"""Bounds on what a query makes the store do: parts within parts; comparisons and calculations; sets above, below, beside others."""
 
 
 class Source:
@@ -31,6 +32,7 @@ class Source:
         self.shown: dict[str, Field] = {}
         self.places: list[Place] = []
         self._conditions = 0
+        self._relations = 0
 
     def error(self, at: Words, message: str) -> OttlError:
         """What is wrong with these words."""
@@ -47,6 +49,12 @@ class Source:
         self._conditions += 1
         if self._conditions > _MOST_CONDITIONS:
             raise self.error(at, f"there are more than {_MOST_CONDITIONS} conditions")
+
+    def count_relation(self, at: Words) -> None:
+        """Refuse one set too many that is above, below or beside another. Raises OttlError."""
+        self._relations += 1
+        if self._relations > _MOST_RELATIONS:
+            raise self.error(at, f"more than {_MOST_RELATIONS} sets stand above, below or beside each other")
 
     def subject(self, field: Words) -> Subject:
         """What a field's words mean. Raises OttlError where they mean nothing."""
