@@ -197,14 +197,19 @@ EXPORTERS: Mapping[str, type[Exporter]] = {
 }
 """Every exporter of this release by its type."""
 
+NEWER_NAMES_OF_EXPORTERS: Mapping[str, str] = {
+    "otlp_grpc": "otlp",
+    "otlp_http": "otlphttp",
+    "load_balancing": "loadbalancing",
+}
+"""What the OpenTelemetry Collector has come to call exporters that this release has: they may be called so here too."""
+
 _CLICKHOUSE = "use the clickhouse exporter"
 _THROUGH_OTLP = "send the spans to a collector that has it, with the otlp exporter"
 
 REFERENCE_ONLY_EXPORTERS: Mapping[str, str] = {
     "logging": "write debug, its newer name",
     "file": _CLICKHOUSE,
-    "otlp_grpc": "write otlp, its older name",
-    "otlp_http": "write otlphttp, its older name",
     "kafka": _THROUGH_OTLP,
     "jaeger": f"{_CLICKHOUSE}: the query extension answers Jaeger's requests",
     "zipkin": f"{_CLICKHOUSE}: the query extension answers Zipkin's requests",

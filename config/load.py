@@ -116,7 +116,7 @@ class _Builder:
             self._problem(path, fault)
             return None
         component_type = component_id.partition("/")[0]
-        model = kind.types.get(component_type)
+        model = kind.model_of(component_type)
         if model is not None:
             return self._section(model, settings, path)
         instead = kind.instead_of(component_type)

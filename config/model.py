@@ -1,10 +1,10 @@
 """The whole configuration, as loaded from `collector.yaml`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from config.exporters import EXPORTERS, REFERENCE_ONLY_EXPORTERS, ClickHouseExporter, Exporter
+from config.exporters import EXPORTERS, NEWER_NAMES_OF_EXPORTERS, REFERENCE_ONLY_EXPORTERS, ClickHouseExporter, Exporter
 from config.extensions import EXTENSIONS, REFERENCE_ONLY_EXTENSIONS, Extension
 from config.processors import PROCESSORS, REFERENCE_ONLY_PROCESSORS, Processor
 from config.receivers import RECEIVERS, REFERENCE_ONLY_RECEIVERS, Receiver
@@ -24,6 +24,12 @@ class Kind:
     """The model of each type that this release has."""
     reference_only: Mapping[str, str]
     """Types that this release has not: what to do without them."""
+    newer_names: Mapping[str, str] = field(default_factory=dict)
+    """Other names of types that this release has, which mean the same."""
+
+    def model_of(self, component_type: str) -> type[Section] | None:
+        """The model of a type, by either of its names; None for types that this release has not."""
+        return self.types.get(self.newer_names.get(component_type, component_type))
 
     def instead_of(self, component_type: str) -> str | None:
         """What to do without a type that only the OpenTelemetry Collector has; None for other names.
@@ -37,7 +43,7 @@ class Kind:
 KINDS = (
     Kind("receivers", "receiver", RECEIVERS, REFERENCE_ONLY_RECEIVERS),
     Kind("processors", "processor", PROCESSORS, REFERENCE_ONLY_PROCESSORS),
-    Kind("exporters", "exporter", EXPORTERS, REFERENCE_ONLY_EXPORTERS),
+    Kind("exporters", "exporter", EXPORTERS, REFERENCE_ONLY_EXPORTERS, NEWER_NAMES_OF_EXPORTERS),
     Kind("extensions", "extension", EXTENSIONS, REFERENCE_ONLY_EXTENSIONS),
 )
 """Every kind of component, in the order of the file."""

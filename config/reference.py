@@ -36,7 +36,9 @@ def update(page: str) -> str:
 def _kind(kind: Kind) -> Iterator[str]:
     yield f"## {kind.section}"
     for name, model in kind.types.items():
-        yield from _section(f"{kind.section}.{name}", model)
+        heading, summary, *rest = _section(f"{kind.section}.{name}", model)
+        newer = [f" `{other}` means the same." for other, older in kind.newer_names.items() if older == name]
+        yield from (heading, "".join([summary, *newer]), *rest)
     yield f"### Other {kind.section}"
     yield from _absence_table(f"Type of {kind.word}", kind.reference_only.items())
 

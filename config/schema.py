@@ -4,10 +4,11 @@
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from config.model import KINDS, Config
+from config.model import KINDS, Config, Kind
 from config.section import Section
 
 SCHEMA_FILE = Path(__file__).with_name("collector.schema.json")
@@ -29,7 +30,7 @@ def json_schema() -> dict[str, Any]:
         schema["properties"][kind.section] = {
             "description": schema["properties"][kind.section]["description"],
             "type": "object",
-            "patternProperties": {f"^{name}(/.+)?$": _reference(model) for name, model in kind.types.items()},
+            "patternProperties": {f"^{name}(/.+)?$": _reference(model) for name, model in _names(kind)},
             "additionalProperties": False,
         }
     for definition in definitions.values():
@@ -51,6 +52,12 @@ def json_schema() -> dict[str, Any]:
 def render() -> str:
     """The schema as the text of its file."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _names(kind: Kind) -> Iterator[tuple[str, type[Section]]]:
+    yield from kind.types.items()
+    for name, older in kind.newer_names.items():
+        yield name, kind.types[older]
 
 
 def _reference(model: type[Section]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from config.load import load, parse
+from config.load_balancing import LoadBalancingExporter
 from config.model import Config
+from config.otlp_exporters import OtlpExporter, OtlpHttpExporter
 from config.problems import ConfigError, Problem, render_problems
 from config.receivers import OtlpGrpc, OtlpHttp
 from config.values import TcpAddress, UnixAddress
@@ -192,6 +194,16 @@ def test_aliases_and_merge_keys_are_followed_and_own_keys_win() -> None:
     server = config.receivers["otlp/2"].protocols.grpc
     assert server is not None
     assert (server.max_concurrent_streams, server.max_recv_msg_size_mib) == (8, 2)
+
+
+def test_exporters_may_have_the_names_that_the_collector_has_come_to_call_them_by() -> None:
+    config = read(
+        GRPC_ONLY
+        + "exporters: {otlp_grpc/a: {endpoint: 'a:4317'}, otlp_http: {endpoint: 'http://a:4318'}, "
+        + "load_balancing: {protocol: {otlp: }, resolver: {static: {hostnames: ['a:4317']}}}}\n"
+        + "service: {pipelines: {traces: {receivers: [otlp], exporters: [otlp_grpc/a, otlp_http, load_balancing]}}}"
+    )
+    assert [type(each) for each in config.exporters.values()] == [OtlpExporter, OtlpHttpExporter, LoadBalancingExporter]
 
 
 def test_servers_that_let_the_system_choose_a_port_do_not_collide() -> None:
