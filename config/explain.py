@@ -62,14 +62,11 @@ def is_of_items(fault: ErrorDetails, faults: Iterable[ErrorDetails]) -> bool:
 def unknown_key(section: type[Section] | None, path: KeyPath, document: Document) -> Problem:
     """Say that the key at the end of `path` is not one of the section's, and what may have been meant."""
     key = str(path[-1])
-    message, hint = "is not a known key", ""
-    if section is not None:
-        instead = section.instead_of(key)
-        if instead is None:
-            hint = alternatives(key, section.model_fields, "known here")
-        else:
-            message, hint = "is a key that this release does not have", instead
-    return Problem(key_path(path), document.line(path), message, hint)
+    instead = section.instead_of(key) if section is not None else None
+    if instead is not None:
+        return Problem(key_path(path), document.line(path), "is a key that this release does not have", instead, is_of_all=True)
+    hint = alternatives(key, section.model_fields, "known here") if section is not None else ""
+    return Problem(key_path(path), document.line(path), "is not a known key", hint)
 
 
 def _section_at(model: type[Section], location: tuple[int | str, ...]) -> type[Section] | None:

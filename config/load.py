@@ -1,6 +1,6 @@
 """Loads and checks `collector.yaml`: everything that is wrong is said at once, with line and remedy. No network."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -47,12 +47,13 @@ def parse(content: bytes, environment: Mapping[str, str], source: str) -> Config
     return config
 
 
-def _without_consequences(causes: Iterable[Problem], problems: Iterable[Problem]) -> list[Problem]:
-    """All `causes`, and each further problem unless one with the same key went before it.
+def _without_consequences(causes: Iterable[Problem], problems: Sequence[Problem]) -> list[Problem]:
+    """All `causes` but those below a key that is to go, and each further problem unless one with the same key went before it.
 
     A variable that is not set, for instance, leaves a value that is wrong as well; saying so would only distract.
     """
-    kept = list(causes)
+    gone = tuple(problem.path + mark for problem in problems if problem.is_of_all for mark in ".[")
+    kept = [problem for problem in causes if not problem.path.startswith(gone)]
     keys = {problem.path for problem in kept}
     for problem in problems:
         if problem.path not in keys:
@@ -124,7 +125,8 @@ class _Builder:
             hint = alternatives(component_type, kind.types, "this release has")
             self._problem(path, f"is not a known type of {kind.word}", hint)
         else:
-            self._problem(path, f"is a type of {kind.word} that this release does not have", instead)
+            message = f"is a type of {kind.word} that this release does not have"
+            self.problems.append(Problem(key_path(path), self.document.line(path), message, instead, is_of_all=True))
         return None
 
     def _section(self, model: type[SectionT], value: Any, at: KeyPath) -> SectionT | None:

@@ -19,12 +19,14 @@ class Problem:
         line: the line of the key, from 1; 0 when there is none.
         message: what is wrong, with the value found unless it might be a secret, and what is allowed.
         hint: what to do; may be empty.
+        is_of_all: whether all that stands below the key is to go, so that what is wrong with it does not matter.
     """
 
     path: str
     line: int
     message: str
     hint: str = ""
+    is_of_all: bool = False
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.message}" if self.path else self.message

@@ -30,9 +30,9 @@ def check_references(document: Document) -> Iterator[Problem]:
 
     Works on the file as written, so that a mistake inside a component does not hide one in its use.
     """
+    connectors = _names(_at(document.value, ("connectors",)))
     for kind in KINDS:
-        defined = _at(document.value, (kind.section,))
-        known = list(defined) if isinstance(defined, dict) else []
+        known = _names(_at(document.value, (kind.section,)))
         at: KeyPath = ("service", "extensions") if kind.section == "extensions" else (*_PIPELINE, kind.section)
         named = _at(document.value, at)
         used: set[str] = set()
@@ -43,6 +43,8 @@ def check_references(document: Document) -> Iterator[Problem]:
             shown = printable(document.written.get(path, name))
             if name in used:
                 yield _problem(document, path, f"names {kind.word} {shown} a second time")
+            elif name not in known and name in connectors:
+                yield _problem(document, path, f"names {shown}, a connector, which this release does not have", "leave it out")
             elif name not in known:
                 hint = alternatives(name, known, f"defined {kind.section}")
                 yield _problem(document, path, f"names {kind.word} {shown}, which is not defined", hint)
@@ -121,6 +123,10 @@ def _listeners(config: Config) -> Iterator[tuple[KeyPath, TcpAddress | UnixAddre
         elif isinstance(extension, RemoteSamplingExtension):
             for key, listener in extension.listeners.items():
                 yield ("extensions", name, key, "endpoint"), listener.address
+
+
+def _names(section: Any) -> list[str]:
+    return list(section) if isinstance(section, dict) else []
 
 
 def _at(value: Any, path: KeyPath) -> Any:
