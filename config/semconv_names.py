@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-VERSIONS: Final = "from 1.37.0 to 1.40.0"
-_VERSION: Final = re.compile(r"v?1\.(?:(?:37|38|39)(?:\.[0-9]+)?|40(?:\.0)?)")
+VERSIONS: Final = "from 1.37.0 to 1.43.0"
+_VERSION: Final = re.compile(r"v?1\.(?:(?:37|38|39|40|41|42)(?:\.[0-9]+)?|43(?:\.0)?)")
 
 NAMING_KEYS: Final = (
     *("http.request.method", "http.method", "http.route", "url.template"),
