@@ -213,8 +213,16 @@ REFERENCE_ONLY_EXPORTERS: Mapping[str, str] = {
     "kafka": _THROUGH_OTLP,
     "jaeger": f"{_CLICKHOUSE}: the query extension answers Jaeger's requests",
     "zipkin": f"{_CLICKHOUSE}: the query extension answers Zipkin's requests",
+    "datadog": _THROUGH_OTLP,
+    "awsxray": _THROUGH_OTLP,
+    "googlecloud": _THROUGH_OTLP,
+    "azuremonitor": _THROUGH_OTLP,
+    "elasticsearch": _THROUGH_OTLP,
+    "opensearch": _THROUGH_OTLP,
+    "jaeger_storage_exporter": _CLICKHOUSE,
     "prometheus": "spanhouse takes spans only",
     "prometheusremotewrite": "spanhouse takes spans only",
+    "loki": "spanhouse takes spans only",
     "nop": _CLICKHOUSE,
 }
 """Exporters of the OpenTelemetry Collector that this release has not: what to do without them."""

@@ -75,22 +75,29 @@ EXTENSIONS: Mapping[str, type[Extension]] = {
 }
 """Every extension of this release by its type."""
 
+_HEALTH = "use /healthz and /readyz on the endpoint of the query extension"
 _AUTHENTICATION = "use the tokens extension, which knows bearer tokens, basic authentication and client certificates"
 
 REFERENCE_ONLY_EXTENSIONS: Mapping[str, str] = {
-    "health_check": "use /healthz and /readyz on the endpoint of the query extension",
+    "health_check": _HEALTH,
+    "healthcheckv2": _HEALTH,
+    "memory_ballast": "leave it out",
+    "nop": "leave it out",
     "pprof": "use a sampling profiler from outside, by process id",
     "zpages": "use /metrics on the endpoint of the query extension",
+    "expvar": "use /metrics on the endpoint of the query extension",
     "file_storage": "use the journal extension, which keeps spans on disk for all exporters",
     "memory_limiter": "leave it out: memory is bounded by request, batch and queue sizes",
     "basicauth": _AUTHENTICATION,
     "bearertokenauth": _AUTHENTICATION,
+    "oauth2client": "put a token into headers of the exporter",
     "oidc": "use the tokens extension, or put a proxy that authenticates in front",
     "headers_setter": "exporters set no headers of the client's",
     "jaegerremotesampling": "write jaeger_remote_sampling",
     "remote_sampling": "use jaeger_remote_sampling",
     "jaeger_query": "use the query extension",
     "jaeger_storage": "use the clickhouse exporter",
+    "remote_storage": "use the clickhouse exporter",
     "opamp": "reload configuration from its file",
 }
 """Extensions of the OpenTelemetry Collector and Jaeger that this release has not: what to do without them."""

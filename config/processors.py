@@ -92,7 +92,16 @@ REFERENCE_ONLY_PROCESSORS: Mapping[str, str] = {
     "servicegraph": "use the processor topology",
     "k8sattributes": _IN_FRONT,
     "resourcedetection": _IN_FRONT,
+    "geoip": _IN_FRONT,
+    "schema": _IN_FRONT,
+    "remotetap": _IN_FRONT,
     "cumulativetodelta": "spanhouse takes spans only",
+    "deltatocumulative": "spanhouse takes spans only",
+    "deltatorate": "spanhouse takes spans only",
     "metricstransform": "spanhouse takes spans only",
+    "metricsgeneration": "spanhouse takes spans only",
+    "interval": "spanhouse takes spans only",
+    "logdedup": "spanhouse takes spans only",
+    "nop": "leave it out",
 }
 """Processors of the OpenTelemetry Collector that this release has not: what to do without them."""

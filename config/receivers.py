@@ -252,14 +252,22 @@ Receiver = OtlpReceiver | ZipkinReceiver
 RECEIVERS: Mapping[str, type[Receiver]] = {"otlp": OtlpReceiver, "zipkin": ZipkinReceiver}
 """Every receiver of this release by its type."""
 
+_OF_METRICS_AND_LOGS = (
+    *("prometheus", "prometheusremotewrite", "hostmetrics", "kubeletstats", "k8s_cluster", "k8sobjects", "k8s_events"),
+    *("dockerstats", "httpcheck", "statsd", "carbon", "influxdb", "nginx", "apache", "postgresql", "mysql", "mongodb", "redis"),
+    *("rabbitmq", "elasticsearch", "kafkametrics", "sqlquery", "snmp", "filelog", "syslog", "tcplog", "udplog", "journald"),
+    *("windowseventlog", "fluentforward", "loki"),
+)
+
 REFERENCE_ONLY_RECEIVERS: Mapping[str, str] = {
     "jaeger": "let services send OTLP, or convert with a collector in front",
     "opencensus": "let services send OTLP, or convert with a collector in front",
     "kafka": "read Kafka with a collector in front, which sends OTLP",
     "otlpjsonfile": "use `spanhouse replay FILE...` to send stored requests",
-    "prometheus": "spanhouse takes spans only",
-    "hostmetrics": "spanhouse takes spans only",
-    "filelog": "spanhouse takes spans only",
+    "skywalking": "let services send OTLP, or convert with a collector in front",
+    "awsxray": "let services send OTLP, or convert with a collector in front",
+    "datadog": "let services send OTLP, or convert with a collector in front",
+    **dict.fromkeys(_OF_METRICS_AND_LOGS, "spanhouse takes spans only"),
     "nop": "a pipeline needs a receiver that takes spans",
 }
 """Receivers of the OpenTelemetry Collector that this release has not: what to do without them."""
