@@ -139,6 +139,7 @@ class ClickHouseExporter(Section):
         "ttl_days": "use ttl, such as 168h for seven days",
         "logs_table_name": "spanhouse takes spans only",
         "metrics_table_name": "spanhouse takes spans only",
+        "profiles_table_name": "spanhouse takes spans only",
         "metrics_tables": "spanhouse takes spans only",
         "dsn": "use endpoint, username, password and database",
     }

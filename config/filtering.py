@@ -40,6 +40,10 @@ class FilterTraces(Section):
     spanevent: tuple[EventCondition, ...] = ()
     """Events of the remaining spans are dropped for which one of these conditions holds."""
 
+    reference_only: ClassVar[Mapping[str, str]] = {
+        "resource": "put it under span, with resource.attributes in place of attributes",
+    }
+
 
 class FilterSpans(Section):
     """What is dropped, by names and attributes."""

@@ -31,6 +31,7 @@ class MemoryLimiterProcessor(Section):
     is little of it. The Collector's default is 0."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
+        "ballast_size_mib": "leave it out",
         "min_gc_interval_when_soft_limited": "reference counts free memory at once, so there is no garbage to wait for",
         "max_gc_interval_when_soft_limited": "reference counts free memory at once, so there is no garbage to wait for",
         "max_gc_interval_when_hard_limited": "set min_gc_interval_when_hard_limited",

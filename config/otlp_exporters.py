@@ -136,6 +136,7 @@ class GrpcClient(_Client):
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "auth": "put the token into headers: `Authorization: Bearer ${env:TOKEN}`",
+        "insecure": "use tls.insecure",
         "read_buffer_size": "leave it out: answers are short",
         "write_buffer_size": "leave it out: the library sizes its writes by the requests",
         "middlewares": "there are no extensions that would act as middleware",
@@ -204,6 +205,7 @@ class OtlpHttpExporter(Sending, _HttpClient, _HttpPeer):
 
     reference_only: ClassVar[Mapping[str, str]] = {
         "auth": "put the token into headers: `Authorization: Bearer ${env:TOKEN}`",
+        "insecure": "use tls.insecure",
         "compression_params": "leave it out: levels are chosen for speed",
         "cookies": "there are none: requests are independent of each other",
         "disable_keep_alives": "leave it out: connections are used again",

@@ -147,5 +147,14 @@ ID_SIZES: Final[Mapping[str, int]] = {"TraceID": 16, "SpanID": 8}
 
 _NOT_AGAIN: Final = "rules must say the same when a batch is read again from the journal"
 
-ABSENT_FUNCTIONS: Final[Mapping[str, str]] = {"Now": _NOT_AGAIN, "UUID": _NOT_AGAIN, "UUIDv7": _NOT_AGAIN}
+_NOT_HERE: Final = "this release does not have it"
+
+ABSENT_FUNCTIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("Now", "UUID", "UUIDv7"), _NOT_AGAIN),
+    "Format": "put the text together with Concat and String",
+    "ExtractGrokPatterns": "use ExtractPatterns, with named groups",
+    "Decode": "use Base64Decode",
+    **dict.fromkeys(("ParseCSV", "ParseXML", "ParseSimplifiedXML", "GetXML", "InsertXML", "RemoveXML", "SliceToMap"), _NOT_HERE),
+    **dict.fromkeys(("UserAgent", "IsValidLuhn", "Log", "TruncateTime", "CommunityID", "Murmur3Hash", "XXH3"), _NOT_HERE),
+}
 """Functions of the OpenTelemetry Collector that cannot be called here, and why."""

@@ -1,7 +1,7 @@
 """What every exporter has: the queue in front of it, its retries, and where spans go that it gives up."""
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -28,11 +28,19 @@ class QueueBatch(Section):
     """Split what is larger than this many spans; 0 never splits."""
     flush_timeout: Duration = Duration.parse("200ms")
     """Send this long after the first span, whatever the size."""
+    sizer: Literal["items"] = "items"
+    """The unit of `min_size` and `max_size`: spans."""
 
     reference_only: ClassVar[Mapping[str, str]] = {
-        "sizer": "batches are counted in spans; bytes are bounded by sending_queue.max_bytes",
         "partition": "spans of all clients share batches",
     }
+
+    @field_validator("sizer", mode="before")
+    @classmethod
+    def _in_spans(cls, value: Any) -> Any:
+        if value in ("bytes", "requests"):
+            raise ValueError("must be items: batches are counted in spans, and bytes are bounded by sending_queue.max_bytes")
+        return value
 
     @field_validator("max_size")
     @classmethod

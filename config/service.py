@@ -3,15 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from config.section import Section
-from config.values import Duration, PositiveCount
+from config.values import AnyCase, Duration, PositiveCount
 
-_AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
-
-LogLevel = Annotated[Literal["debug", "info", "warn", "error"], _AnyCase]
-MetricsLevel = Annotated[Literal["none", "basic", "normal", "detailed"], _AnyCase]
+LogLevel = Annotated[Literal["debug", "info", "warn", "error"], AnyCase]
+MetricsLevel = Annotated[Literal["none", "basic", "normal", "detailed"], AnyCase]
 
 _SPANS_ONLY = "spanhouse takes spans only"
 

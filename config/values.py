@@ -171,6 +171,9 @@ def zero_means(default: int) -> AfterValidator:
     return AfterValidator(lambda value: value or default)
 
 
+AnyCase = BeforeValidator(lambda value: value.lower() if isinstance(value, str) else value)
+"""For words that may be written in any case."""
+
 Count = Annotated[int, Field(ge=0, le=2**63 - 1), BeforeValidator(refuse_booleans)]
 """A whole number from 0."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from config.debug_exporter import DebugExporter
 from config.load import load, parse
 from config.load_balancing import LoadBalancingExporter
 from config.model import Config
@@ -181,6 +182,16 @@ def test_metrics_have_the_levels_that_the_collector_knows(level: str) -> None:
     service = USES.replace("}}}\n", f"}}}}, telemetry: {{metrics: {{level: {level}}}}}}}\n")
     config = read(f"{GRPC_ONLY}exporters: {{clickhouse: }}\n{service}")
     assert config.service.telemetry.metrics.level == level.lower()
+
+
+def test_words_that_the_collector_takes_in_any_case_or_by_default_are_taken() -> None:
+    config = read(
+        f"{GRPC_ONLY}exporters: {{debug: {{verbosity: Detailed, sending_queue: {{batch: {{sizer: items}}}}}}}}\n"
+        "service: {pipelines: {traces: {receivers: [otlp], exporters: [debug]}}}"
+    )
+    exporter = config.exporters["debug"]
+    assert isinstance(exporter, DebugExporter)
+    assert exporter.verbosity == "detailed"
 
 
 def test_aliases_and_merge_keys_are_followed_and_own_keys_win() -> None:

@@ -82,6 +82,7 @@ BROKEN = [
     ("set_semconv_span_name(span.name)", 23, "must be written out"),
     ('set_semconv_span_name("1.37.0") where spanevent.name == "a"', 1, "put it into a group with context: span"),
     ("set(span.start_time, Now())", 22, "read again from the journal"),
+    ('set(span.name, Format("%s", [span.name]))', 16, "put the text together with Concat and String"),
     ('set(span.name, "x")\n  where span.nme == 1', 9, "line 2, column 9: span.nme is not a known field"),
 ]
 
