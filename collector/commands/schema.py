@@ -12,6 +12,7 @@ from typing import Final
 
 from collector.cli import OK, UserError
 from collector.commands.configuration import configuration
+from collector.directories import unusable
 from collector.embedded.database import EmbeddedDatabase, new_password, with_owner
 from collector.embedded.process import EmbeddedStartError
 from collector.logging import configure_logging
@@ -53,7 +54,7 @@ async def _migrate(config: Config, migrate: _Migrate) -> dict[str, Plan]:
     planned = {}
     for name, exporter in config.stores.items():
         if exporter.is_embedded:
-            _check_there_is_one(exporter)
+            _check_there_is_one(name, exporter)
         async with AsyncExitStack() as stack:
             try:
                 client = await _connected(name, exporter, stack)
@@ -66,9 +67,14 @@ async def _migrate(config: Config, migrate: _Migrate) -> dict[str, Plan]:
     return planned
 
 
-def _check_there_is_one(exporter: ClickHouseExporter) -> None:
-    if not Path(exporter.embedded.path).is_dir():
-        raise UserError(f"there is no database in {exporter.embedded.path} yet; the daemon makes one, with all its tables")
+def _check_there_is_one(name: str, exporter: ClickHouseExporter) -> None:
+    path = Path(exporter.embedded.path)
+    try:
+        if path.is_dir():
+            return
+    except OSError as error:
+        raise UserError(unusable(f"exporters.{name}.embedded.path", path, error)) from error
+    raise UserError(f"there is no database in {path} yet; the daemon makes one, with all its tables")
 
 
 async def _connected(name: str, exporter: ClickHouseExporter, stack: AsyncExitStack) -> ClickHouseClient:

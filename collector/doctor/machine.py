@@ -51,9 +51,8 @@ def embedded_database(exporter: ClickHouseExporter) -> Iterator[Finding]:
         yield Finding("fail", "embedded ClickHouse", "chdb is not installed", "run: pip install 'spanhouse[embedded]'")
     path = Path(exporter.embedded.path).absolute()
     existing = _nearest_existing(path)
-    if not os.access(existing, os.W_OK):
-        remedy = "let its owner be the daemon's user, or change exporters.clickhouse.embedded.path"
-        yield Finding("fail", "data directory", f"{existing} cannot be written", remedy)
+    if unusable := _unusable(existing, "data directory", "exporters.clickhouse.embedded.path"):
+        yield unusable
         return
     free = shutil.disk_usage(existing).free
     text = f"{path} has {free / (1 << 30):.1f} GiB free"
@@ -89,9 +88,8 @@ def journal(config: Config) -> Finding:
 
 def _journal_directory(path: Path, max_bytes: int) -> Finding:
     existing = _nearest_existing(path)
-    if not os.access(existing, os.W_OK):
-        remedy = "let its owner be the daemon's user, or change extensions.journal.directory"
-        return Finding("fail", "journal", f"{existing} cannot be written", remedy)
+    if unusable := _unusable(existing, "journal", "extensions.journal.directory"):
+        return unusable
     held = sum(file.stat().st_size for file in path.glob("*.journal"))
     room = shutil.disk_usage(existing).free + held
     holds, most, available = (f"{nbytes / (1 << 30):.1f}" for nbytes in (held, max_bytes, room))
@@ -172,4 +170,14 @@ def _listening_inodes(port: int) -> Iterator[str]:
 
 
 def _nearest_existing(path: Path) -> Path:
-    return next(directory for directory in (path, *path.absolute().parents) if directory.exists())
+    # Not `Path.exists`, which fails where somebody else's directory hides what is in it.
+    return next(directory for directory in (path, *path.absolute().parents) if os.access(directory, os.F_OK))
+
+
+def _unusable(existing: Path, subject: str, key: str) -> Finding | None:
+    """What keeps the daemon from having its files in what is there; None if nothing does."""
+    if not existing.is_dir():
+        return Finding("fail", subject, f"{existing} is not a directory", f"move it away, or change {key}")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding("fail", subject, f"{existing} cannot be written", f"let its owner be the daemon's user, or change {key}")
+    return None

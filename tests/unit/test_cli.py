@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -180,6 +181,35 @@ def test_a_doctor_finds_who_holds_a_port(tmp_path: Path, capsys: pytest.CaptureF
     line = next(line for line in capsys.readouterr().out.splitlines() if f":{port}" in line)
     assert line.startswith("fail  receivers.otlp.protocols.grpc.endpoint: ")
     assert "held by" in line
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not shutil.which("setpriv"), reason="root may read everything")
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (["doctor"], ["fail  journal: {hidden} cannot be written; ", "fail  data directory: {hidden} cannot be written; "]),
+        (["schema", "plan"], ["exporters.clickhouse.embedded.path: {hidden}/data cannot be used: Permission denied for user "]),
+    ],
+)
+def test_directories_that_nobody_else_may_look_into_are_told(tmp_path: Path, command: list[str], told: list[str]) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0)
+    file = tmp_path / "collector.yaml"
+    text = (ROOT / "collector.yaml").read_text().replace("./spanhouse-data", f"{hidden}/data")
+    file.write_text(text.replace("./spanhouse-journal", f"{hidden}/journal"))
+    obedient = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    words = [*obedient, sys.executable, "-m", "collector", *command, "-c", str(file)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert [each for each in told if each.format(hidden=hidden) not in done.stdout + done.stderr] == []
+
+
+def test_a_doctor_finds_a_file_where_a_directory_is_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").touch()
+    text = (ROOT / "collector.yaml").read_text().replace("./spanhouse-journal", f"{tmp_path}/file")
+    (tmp_path / "collector.yaml").write_text(text)
+    assert main(["doctor", "-c", str(tmp_path / "collector.yaml")]) == 1
+    assert f"fail  journal: {tmp_path}/file is not a directory; move it away, or change " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
