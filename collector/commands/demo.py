@@ -43,17 +43,17 @@ def execute(arguments: argparse.Namespace) -> int:
     actors = Actors(lambda: BatchSpanProcessor(OTLPSpanExporter(**exporter), schedule_delay_millis=1000))
     shop = Shop(actors, random.Random())  # noqa: S311 - a play, no secret
     sys.stderr.write(f"the shop sends its spans to {arguments.endpoint}; stop it with Ctrl-C\n")
-    visits = _play(shop.visit, arguments.rate, arguments.duration, stop)
+    visits = play(shop.visit, arguments.rate, arguments.duration, stop)
     actors.leave()
     sys.stdout.write(f"{visits} visits played\n")
     return OK
 
 
-def _play(visit: Callable[[int], None], rate: float, duration_s: float | None, stop: threading.Event) -> int:
-    """Play visits, evenly spread, and return how many there were."""
+def play(visit: Callable[[int], None], rate: float, duration_s: float | None, stop: threading.Event) -> int:
+    """Play visits, evenly spread, and return how many there were: fewer than asked for where the machine cannot play as many."""
     started_s = time.monotonic()
     visits = 0
-    while duration_s is None or visits / rate < duration_s:
+    while duration_s is None or max(visits / rate, time.monotonic() - started_s) < duration_s:
         if stop.wait(max(0.0, started_s + visits / rate - time.monotonic())):
             break
         visit(time.time_ns() - _LONGEST_VISIT_NS)
