@@ -34,6 +34,7 @@ _GREETINGS: Final = {
     "grpc": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)),
     "http": b"OPTIONS /v1/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 }
+_OF_ANOTHER_NAME: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _FIRST_WAIT_S: Final = 1.0
 _LONGEST_WAIT_S: Final = 15.0
 
@@ -83,10 +84,12 @@ async def connect(
     that the standard variables of OTLP exporters name, and these headers, whose names are in lower case.
 
     Raises:
-        UserError: as of `knock`.
+        UserError: as of `knock`, or it is a socket in the file system and the protocol is `http`.
     """
     default, other = ("localhost:4317", "http") if protocol == "grpc" else ("localhost:4318", "grpc")
     target = Target.of(endpoint or default, os.environ).adding(headers)
+    if target.socket_path and protocol == "http":
+        raise UserError(f"{target.address} is a socket, sent to over gRPC only; give --protocol grpc, and that one")
     await knock(target, protocol, otherwise=f"give --protocol {other}, or the port of the other")
     with ThreadPoolExecutor(1) as executor:
         transport = _grpc(target, executor) if protocol == "grpc" else _http(target)
@@ -123,12 +126,14 @@ async def knock(target: Target, protocol: str, *, otherwise: str = "give the por
     """
     context = target.ssl_context() if target.encrypted else None
     try:
-        address = URL(_url(target))
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            reader, writer = await asyncio.open_connection(address.host, address.port, ssl=context)
+            reader, writer = await _opened(target, context)
     except ssl.SSLCertVerificationError as error:
         remedy = "name the file with its authority in OTEL_EXPORTER_OTLP_CERTIFICATE"
-        raise UserError(f"the certificate of {target.address} is not accepted: {error.verify_message}; {remedy}") from None
+        if error.verify_code in _OF_ANOTHER_NAME:
+            remedy = "give the endpoint a name that the certificate has"
+        why = error.verify_message.rstrip(".")
+        raise UserError(f"the certificate of {target.address} is not accepted: {why}; {remedy}") from None
     except ssl.SSLError:
         remedy = "correct the port, or begin the endpoint with http:// to send unencrypted"
         raise UserError(f"{target.address} does not speak TLS; {remedy}") from None
@@ -142,6 +147,13 @@ async def knock(target: Target, protocol: str, *, otherwise: str = "give the por
         writer.close()
     if spoken and spoken != protocol:
         raise UserError(f"{target.address} takes {_SPEECH[spoken]}, not {_SPEECH[protocol]}; {otherwise}")
+
+
+async def _opened(target: Target, context: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if target.socket_path:
+        return await asyncio.open_unix_connection(target.socket_path)
+    address = URL(_url(target))
+    return await asyncio.open_connection(address.host, address.port, ssl=context)
 
 
 async def _spoken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, protocol: str) -> str:

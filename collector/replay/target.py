@@ -19,7 +19,7 @@ class Target:
     """A receiver of OTLP.
 
     Attributes:
-        address: `host:port`, or what stands after the scheme of a URL.
+        address: `host:port`, or what stands after the scheme of a URL; `unix:PATH` for a socket in the file system.
         encrypted: whether TLS is spoken.
         headers: of every request, names in lower case.
         ca_file, cert_file, key_file: authorities of the server's certificate, and the client's own pair; empty for none.
@@ -41,13 +41,19 @@ class Target:
 
         scheme, found, address = endpoint.rpartition("://")
         return cls(
-            address,
+            f"unix:{address}" if scheme == "unix" else address,
             bool(found) and scheme == "https",
             _parsed_headers(variable("HEADERS")),
             variable("CERTIFICATE"),
             variable("CLIENT_CERTIFICATE"),
             variable("CLIENT_KEY"),
         )
+
+    @property
+    def socket_path(self) -> str:
+        """Where the socket in the file system is; empty if it is none."""
+        scheme, _, path = self.address.partition(":")
+        return path if scheme == "unix" else ""
 
     def adding(self, headers: Mapping[str, str]) -> Target:
         """The same with more headers."""

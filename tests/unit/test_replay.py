@@ -72,6 +72,19 @@ async def test_what_is_wrong_with_encryption_is_told_as_such(protocol: str, tmp_
                     pass
 
 
+async def test_a_certificate_of_another_name_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path)
+    identity = authority.issue("collector.example.com")
+    encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    encryption.load_cert_chain(identity.cert_file, identity.key_file)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", str(authority.file))
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=encryption) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(UserError, match=r"IP address mismatch.*; give the endpoint a name that the certificate has$"):
+            async with connect("grpc", f"https://127.0.0.1:{port}"):
+                pass
+
+
 def test_replay_takes_every_form_of_file_and_directories(tmp_path: Path) -> None:
     request = every_value_request()
     body, text = request.SerializeToString(), to_json(request)
