@@ -91,6 +91,12 @@ WORDS = st.sampled_from(
             "nestedSetLeft is told by select(nestedSetLeft) only; sets are joined by >> and << instead",
         ),
         ("{ name }", 3, "expected a condition; compare it with something"),
+        ("{ !name }", 4, "expected a condition; compare it with something"),
+        (
+            "{ .b && !.a = 1 }",
+            13,
+            "! binds closer than comparisons; put what is not to hold in parentheses, as in !(.a = 1)",
+        ),
         ("{ nestedSetParent = 7 }", 21, "of nestedSetParent only < 0, which finds roots, and >= 0 are served here"),
         ("{ .a = 1 +  }", 13, "expected a value, found }"),
         ("{ .a = 99999999999999999999 }", 8, "must be at most 9223372036854775807"),
@@ -232,6 +238,24 @@ def test_what_only_narrows_an_alternative_is_not_looked_for() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "with_parentheses"),
+    [
+        ("{ .a || .b && .c }", "{ (.a || .b) && .c }"),
+        ("{ .a && .b || .c && .d && .e }", "{ ((.a && .b) || .c) && .d && .e }"),
+        ("{ .a } || { .b } && { .c }", "({ .a } || { .b }) && { .c }"),
+        ("{ .a } || { .b } && { .c } > { .d }", "({ .a } || { .b }) && ({ .c } > { .d })"),
+        ("{ !.a && .b }", "{ .a = false && .b }"),
+        ("{ !(.a = 1) || !(.b) }", "{ (!(.a = 1)) || .b = false }"),
+        ("{ -.a ^ 2 = 1 }", "{ -(.a ^ 2) = 1 }"),
+        ("{ -.a * 2 - 3 = 1 }", "{ (-(.a * 2)) - 3 = 1 }"),
+        ("{ .a * -2 ^ -3 = 1 }", "{ .a * (-(2 ^ (-3))) = 1 }"),
+    ],
+)
+def test_what_binds_closer_is_what_does_in_tempo(text: str, with_parentheses: str) -> None:
+    assert read_traceql(text) == read_traceql(with_parentheses)
+
+
+@pytest.mark.parametrize(
     ("text", "holds"),
     [
         ('"" = ""', True),
@@ -244,6 +268,7 @@ def test_what_only_narrows_an_alternative_is_not_looked_for() -> None:
         ("nil != nil", False),
         ("minInt < maxInt", True),
         ("2 ^ 3 = 8.0", True),
+        ("-2 ^ 2 = -4", True),
     ],
 )
 def test_constants_hold_of_every_span_or_of_none(text: str, holds: bool) -> None:

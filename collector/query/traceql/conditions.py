@@ -26,7 +26,7 @@ from collector.query.store import KINDS, STATUS_CODES
 from collector.query.traceql.constants import CALCULATIONS, compare, constant_of
 from collector.query.traceql.fields import Place, Subject
 from collector.query.traceql.numbers import number_of
-from collector.query.traceql.source import Source, Words, words
+from collector.query.traceql.source import Source, Words, joined, words
 from config.ottl_grammar import OttlError
 from config.patterns import compile_pattern
 
@@ -45,14 +45,28 @@ def read_condition(source: Source, tree: Words, depth: int) -> Predicate:
         case "comparison":
             return _comparison(source, tree)
         case "not_":
-            return Not(read_condition(source, words(tree.children[1]), depth + 1))
-        case "either" | "both":
-            terms = tuple(read_condition(source, words(child), depth + 1) for child in tree.children)
-            return AnyOf(terms) if tree.data == "either" else AllOf(terms)
-    return _alone(source, tree)
+            return _not(source, tree, depth)
+        case "either":
+            return joined(
+                tree,
+                lambda part: read_condition(source, part, depth + 1),
+                lambda sign, terms: AnyOf(terms) if sign == "||" else AllOf(terms),
+            )
+    return _alone(source, tree, value=True)
 
 
-def _alone(source: Source, side: Words) -> Predicate:
+def _not(source: Source, tree: Words, depth: int) -> Predicate:
+    operand, *compared = map(words, tree.children[1:])
+    if compared:
+        raise source.error(
+            compared[0], "! binds closer than comparisons; put what is not to hold in parentheses, as in !(.a = 1)"
+        )
+    if operand.data == "field" and not _is_word(operand):
+        return _alone(source, operand, value=False)
+    return Not(read_condition(source, operand, depth + 1))
+
+
+def _alone(source: Source, side: Words, *, value: bool) -> Predicate:
     source.count_condition(side)
     if side.data == "field" and side.children[0] in ("true", "false"):
         return EVERY_SPAN if side.children[0] == "true" else NOWHERE
@@ -60,7 +74,7 @@ def _alone(source: Source, side: Words) -> Predicate:
         raise source.error(side, "expected a condition; compare it with something")
     subject = source.subject(side)
     source.show(side, subject)
-    return _about(subject, "=", value=True)
+    return _about(subject, "=", value)
 
 
 def _comparison(source: Source, tree: Words) -> Predicate:

@@ -33,19 +33,20 @@ call: name "(" [argument ("," argument)*] ")" [by] [compare sum]
 name: NAME | BY
 argument: sum | set
 by: BY "(" field ("," field)* ")"
-sets: joined (_OR joined)*
-joined: related (_AND related)*
+sets: related ((AND | OR) related)*
 related: set (structure set)*
 structure: STRUCTURE | ANGLE | NO_MATCH
 
-?either: both (_OR both)*
-?both: not_ (_AND not_)*
-?not_: NOT not_ | comparison
-?comparison: sum [compare sum]
-?sum: product ((PLUS | MINUS) product)*
-?product: power ((STAR | SLASH | PERCENT) power)*
-?power: unary [CARET power]
-?unary: MINUS unary | field | literal | "(" either ")"
+?either: comparison ((AND | OR) comparison)*
+?comparison: sum [compare sum] | NOT negated [compare sum] -> not_
+?negated: NOT negated -> not_ | atom
+?sum: signed ((PLUS | MINUS) signed)*
+?signed: MINUS signed -> unary | product
+?product: power ((STAR | SLASH | PERCENT) factor)*
+?factor: MINUS factor -> unary | power
+?power: atom [CARET exponent]
+?exponent: MINUS exponent -> unary | power
+?atom: field | literal | "(" either ")"
 compare: COMPARE | ANGLE | NO_MATCH
 field: ATTRIBUTE | NAME
 literal: INT | FLOAT | FRACTION | DURATION | TEXT
@@ -54,8 +55,8 @@ COMPARE: /=~|!=|<=|>=|=/
 NO_MATCH: "!~"
 ANGLE: /[<>]/
 STRUCTURE: /&>>|&<<|!>>|!<<|>>|<<|&>|&<|&~|!>|!<|~/
-_AND: "&&"
-_OR: "||"
+AND: "&&"
+OR: "||"
 NOT: "!"
 BY: "by"
 PLUS: "+"
@@ -78,8 +79,8 @@ COMMENT.4: /\/\/[^\n]*|\/\*.*?\*\//s
 _NAMES: Final = {
     "COMPARE": "a comparison such as =",
     "BY": "by",
-    "_AND": "&&",
-    "_OR": "||",
+    "AND": "&&",
+    "OR": "||",
     "VBAR": "|",
     "COMMA": ",",
     "LPAR": "(",

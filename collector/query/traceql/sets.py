@@ -9,7 +9,7 @@ from typing import Final, Literal
 from collector.query.predicates import EVERY_SPAN, AllOf, AnyOf, HasRelative, Measured, Not, Predicate
 from collector.query.span_contrast import Contrast
 from collector.query.traceql.conditions import read_condition
-from collector.query.traceql.source import Source, Words, words
+from collector.query.traceql.source import Source, Words, joined, words
 from collector.query.traceql.stages import Pipeline, call_of
 
 _Relative = Literal["parent", "child", "sibling", "ancestor", "descendant"]
@@ -60,8 +60,11 @@ def read_sets(source: Source, tree: Words, depth: int = 0) -> Predicate:
         return read_sets(source, words(tree.children[0]), depth + 1)
     if tree.data == "related":
         return _related(source, tree, depth)
-    terms = tuple(read_sets(source, words(child), depth + 1) for child in tree.children)
-    if tree.data == "sets":
+    return joined(tree, lambda part: read_sets(source, part, depth + 1), _joined)
+
+
+def _joined(sign: str, terms: tuple[Predicate, ...]) -> Predicate:
+    if sign == "||":
         return _any_of(terms)
     return AllOf((AnyOf(terms), *(HasRelative("anybody", term) for term in terms)))
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import groupby
 from typing import Final, cast
 
 from lark import Token, Tree
 
-from collector.query.predicates import Field
+from collector.query.predicates import Field, Predicate
 from collector.query.traceql.fields import Place, Subject, subject_of
 from config.ottl_grammar import OttlError
 
@@ -40,8 +42,8 @@ class Source:
 
     def check_depth(self, at: Words, depth: int) -> None:
         """Refuse too many parts within each other. Raises OttlError."""
-        # A pair of parentheses around sets makes the tree four deeper.
-        if depth > 4 * _DEEPEST:
+        # A pair of parentheses around sets makes the tree three deeper.
+        if depth > 3 * _DEEPEST:
             raise self.error(at, f"more than {_DEEPEST} parts stand within each other")
 
     def count_condition(self, at: Words) -> None:
@@ -72,3 +74,17 @@ class Source:
 def words(child: Words | Token) -> Words:
     """A part of the tree that is a tree."""
     return cast("Words", child)
+
+
+def joined(tree: Words, read: Callable[[Words], Predicate], join: Callable[[str, tuple[Predicate, ...]], Predicate]) -> Predicate:
+    """What parts with && and || between them come to: as in Tempo neither binds closer, and the left one is done first.
+
+    Args:
+        read: what a part means.
+        join: what several mean between which there is always the same sign.
+    """
+    first, *rest = tree.children
+    found = read(words(first))
+    for sign, pairs in groupby(zip(rest[::2], rest[1::2], strict=True), lambda pair: str(pair[0])):
+        found = join(sign, (found, *(read(words(part)) for _, part in pairs)))
+    return found
