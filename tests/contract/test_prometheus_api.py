@@ -282,6 +282,8 @@ async def test_names_and_values(api: Api, spans: Spans) -> None:
     series = (await ask(api, "/series", **asked, match=f'{BUCKETS}{{service="web",span_kind="SPAN_KIND_SERVER"}}'))[1]["data"]
     assert {each["le"] for each in series} >= {"0.002", "15", "+Inf"}
     assert {each["service"] for each in series} == {"web"}
+    in_quotes = f'{{"{BUCKETS}","service"="web","span_kind"="SPAN_KIND_SERVER"}}'
+    assert (await ask(api, "/series", **asked, match=in_quotes))[1]["data"] == series
     _, document = await ask(api, "/series", **asked, match=CALLS, limit="1")
     assert len(document["data"]) == 1
     assert document["warnings"]

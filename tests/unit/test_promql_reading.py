@@ -126,7 +126,7 @@ def normal(expression: Expression) -> Expression:
 
 
 NAMES = st.sampled_from(["calls_total", "a:b", "x", "offset_of", "sum_of", "infinite", "by_name"])
-LABELS = st.sampled_from(["service", "le", "on", "by", "bool", "_x"])
+LABELS = st.sampled_from(["service", "le", "on", "by", "bool", "_x", '"http.status"'])
 TEXTS = st.sampled_from(['"cart"', "'it''s'"[:4] + "'", '"a\\n\\"b\\u00e4"', "`raw\\n`", '""', '"(a|b).*"'])
 MATCHERS = st.builds("{}{}{}".format, LABELS, st.sampled_from(["=", "!=", "=~", " !~ "]), TEXTS)
 DURATIONS = st.sampled_from(["5m", "1h30m", "90s", "250ms", "1d", "2w", "300", "1.5"])
@@ -208,6 +208,24 @@ def test_expressions_are_read_as_prometheus_reads_them(text: str) -> None:
     assert normal(read_promql(text)) == normal(expected(theirs))
 
 
+@pytest.mark.parametrize(
+    ("quoted", "plain"),
+    [
+        ('{"a"}', "a"),
+        ("""{'a:b', "c" = 'd', e!=`f`,}[5m]""", 'a:b{c="d", e!="f"}[5m]'),
+        ('sum by ("b", c) (a{"on"=~"x"}) / on("b") group_left("by") d', 'sum by (b, c) (a{on=~"x"}) / on(b) group_left(by) d'),
+    ],
+)
+def test_names_may_stand_in_quotes(quoted: str, plain: str) -> None:
+    assert read_promql(quoted) == read_promql(plain)
+
+
+def test_what_stands_in_quotes_may_be_any_name() -> None:
+    assert read_promql('{"my \\"metric\\"", "http.status"="a"}') == Selector(
+        (Matcher("__name__", "=", 'my "metric"'), Matcher("http.status", "=", "a"))
+    )
+
+
 @settings(deadline=None)  # as above
 @given(st.text(alphabet="ab1 .5m{}[]()\"'=~!<>+-*/^,\\:#@`\n", max_size=30))
 def test_no_text_is_more_than_refused(text: str) -> None:
@@ -233,8 +251,12 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("1[5m:1m]", (1, 2), "a subquery needs an instant vector, got scalar"),
         ("round(a, 1, 2)", (1, 1), "expected 1 to 2 argument(s) in call to 'round', got 3"),
         ('label_join(a, "b")', (1, 1), "expected at least 3 argument(s) in call to 'label_join', got 2"),
-        ('label_join(a, "b-c", "", "d")', (1, 15), "invalid destination label name in label_join(): b-c"),
-        ('count_values("b-c", a)', (1, 14), "invalid label name 'b-c' in count_values()"),
+        ('label_join(a, "", "", "d")', (1, 15), "the destination label of label_join() needs a name"),
+        ('count_values("", a)', (1, 14), "the label of count_values() needs a name"),
+        ('a{"b"}', (1, 1), "the name of the metric must not be set twice"),
+        ('{"a", b="c", "d"}', (1, 1), "the name of the metric must not be set twice"),
+        ('{"a" b="c"}', (1, 6), "found b"),
+        ('{"\\q"="c"}', (1, 2), "stands for nothing in a text"),
         ("quantile(a, b)", (1, 10), "expected type scalar in aggregation quantile, got instant vector"),
         ("histogram_fraction(0, 1, a)", (1, 1), "the function 'histogram_fraction' is not served here"),
         ("a[400d]", (1, 3), "must be a duration from 1ms to 366d"),
@@ -246,7 +268,7 @@ def test_no_text_is_more_than_refused(text: str) -> None:
         ("a @ -5", (1, 6), "seconds since 1970, from 0 on"),
         ("a @ middle()", (1, 5), "start() or end()"),
         ("sum(a)[5m]", (1, 7), "that of a subquery has a colon, as in [1h:1m]"),
-        ('label_replace(a, "b-c", "$1", "d", "e")', (1, 18), "invalid destination label name in label_replace(): b-c"),
+        ('label_replace(a, "", "$1", "d", "e")', (1, 18), "the destination label of label_replace() needs a name"),
         ('label_replace(a, "b", "$1", "d", "(")', (1, 34), "must be a regular expression"),
         ("stdev_over_time(a[5m])", (1, 1), "unknown function with name 'stdev_over_time'; did you mean stddev_over_time?"),
         ('{a=""}', (1, 1), "at least one matcher"),

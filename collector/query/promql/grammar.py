@@ -25,9 +25,10 @@ number: NUMBER | DURATION
 text: TEXT
 selector: name matchers? | matchers
 name: NAME | METRIC
-matchers: "{" (matcher ("," matcher)* ","?)? "}"
+matchers: "{" (_asked ("," _asked)* ","?)? "}"
+_asked: matcher | text
 matcher: label (EQUAL | COMPARE | MATCH) TEXT
-label: NAME | AGGREGATION | BY | WITHOUT | ON | IGNORING | BOOL | OFFSET | GROUP | AND | OR | UNLESS | ATAN2
+label: TEXT | NAME | AGGREGATION | BY | WITHOUT | ON | IGNORING | BOOL | OFFSET | GROUP | AND | OR | UNLESS | ATAN2
 call: NAME "(" (either ("," either)*)? ")"
 aggregation: AGGREGATION grouping? "(" either ("," either)* ")" | AGGREGATION "(" either ("," either)* ")" grouping
 grouping: (BY | WITHOUT) labels

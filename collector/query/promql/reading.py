@@ -5,7 +5,6 @@ read_promql('sum by (service_name) (rate(traces_span_metrics_calls_total{status_
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
@@ -48,7 +47,6 @@ _DEEPEST: Final = 60
 _LATEST_S: Final = 2**32 - 1
 _PARAMETERS: Final[Mapping[str, Type]] = {"topk": "scalar", "bottomk": "scalar", "quantile": "scalar", "count_values": "string"}
 """What aggregations take besides."""
-_LABEL: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def read_promql(text: str) -> Expression:
@@ -109,17 +107,19 @@ class _Reader:
         return found
 
     def _selector(self, tree: Tree[Token]) -> Selector:
-        matchers = []
-        for part in map(_tree, tree.children):
-            if part.data == "name":
-                matchers.append(Matcher(NAME, "=", str(part.children[0])))
-            else:
-                matchers += [self._matcher(_tree(each)) for each in part.children]
+        around = map(_tree, tree.children)
+        parts = [each for part in around for each in ([part] if part.data == "name" else map(_tree, part.children))]
+        matchers = tuple(map(self._matcher, parts))
+        if sum(matcher.label == NAME for matcher in matchers) > 1 and any(part.data != "matcher" for part in parts):
+            raise self._fault(tree, "the name of the metric must not be set twice")
         if all(fits(matcher, "") for matcher in matchers):
             raise self._fault(tree, "a selector must contain at least one matcher that the empty text does not fit")
-        return Selector(tuple(matchers))
+        return Selector(matchers)
 
     def _matcher(self, tree: Tree[Token]) -> Matcher:
+        """What is asked of a label; what stands alone, in quotes within braces or before them, is the name of the metric."""
+        if tree.data != "matcher":
+            return Matcher(NAME, "=", self._word(tree))
         label, operator, text = _tree(tree.children[0]), _token(tree.children[1]), _token(tree.children[2])
         if operator not in ("=", "!=", "=~", "!~"):
             raise self._fault(tree, f"labels are compared by =, !=, =~ and !~, not by {operator}")
@@ -129,7 +129,7 @@ class _Reader:
                 pattern_of(value)
             except ValueError as error:
                 raise self._fault(text, str(error)) from None
-        return Matcher(str(label.children[0]), cast("MatchOperator", str(operator)), value)
+        return Matcher(self._word(label), cast("MatchOperator", str(operator)), value)
 
     def _ranged(self, tree: Tree[Token], depth: int) -> Expression:
         of, further = map(_tree, tree.children)
@@ -206,8 +206,8 @@ class _Reader:
 
     def _check_labels(self, name: Token, trees: Sequence[Tree[Token]], arguments: Sequence[Expression]) -> None:
         texts = [argument.value for argument in arguments[1:] if isinstance(argument, Text)]
-        if not _LABEL.fullmatch(texts[0]):
-            raise self._fault(trees[1], f"invalid destination label name in {name}(): {texts[0]}")
+        if not texts[0]:
+            raise self._fault(trees[1], f"the destination label of {name}() needs a name")
         if name == "label_replace":
             try:
                 pattern_of(texts[3])
@@ -224,13 +224,13 @@ class _Reader:
             raise self._fault(tree, f"wrong number of arguments for aggregate expression {operator}, expected {wanted}")
         where = f"aggregation {operator}"
         parameter = self._typed(arguments[0], (_PARAMETERS[operator],), where, depth) if wanted == 2 else None
-        if isinstance(parameter, Text) and not _LABEL.fullmatch(parameter.value):
-            raise self._fault(arguments[0], f"invalid label name {parameter.value!r} in {operator}()")
+        if parameter == Text(""):
+            raise self._fault(arguments[0], f"the label of {operator}() needs a name")
         of = self._typed(arguments[-1], ("vector",), where, depth)
         if grouping is None:
             return Aggregation(operator, of, parameter)
         kind, labels = grouping.children
-        return Aggregation(operator, of, parameter, _labels(_tree(labels)), _token(kind).type == "WITHOUT")
+        return Aggregation(operator, of, parameter, self._labels(_tree(labels)), _token(kind).type == "WITHOUT")
 
     def _binary(self, tree: Tree[Token], depth: int) -> Binary:
         # The power has no name of its own among the words of the tree.
@@ -246,12 +246,30 @@ class _Reader:
             raise self._fault(tree, "bool can be used on comparisons only")
         if is_of_scalars and operator in COMPARISONS and not as_number:
             raise self._fault(tree, "comparisons between scalars must use bool")
-        matching = _matching(words)
+        matching = self._matching(words)
         if matching != Matching() and any(type_of(side) == "scalar" for side in sides):
             raise self._fault(tree, "labels are matched between instant vectors only")
         if matching.many and operator in SETS:
             raise self._fault(tree, f"no grouping allowed for {operator!r}")
         return Binary(operator, sides[0], sides[1], as_number, matching)
+
+    def _word(self, tree: Tree[Token]) -> str:
+        """A name as it is written, or what stands in its quotes."""
+        (word,) = map(_token, tree.children)
+        return self._unquoted(word) if word.type == "TEXT" else str(word)
+
+    def _labels(self, tree: Tree[Token]) -> tuple[str, ...]:
+        return tuple(self._word(_tree(label)) for label in tree.children)
+
+    def _matching(self, words: Sequence[Tree[Token] | Token]) -> Matching:
+        kinds = [word.type for word in words if isinstance(word, Token)]
+        labels = [self._labels(word) for word in words if isinstance(word, Tree)]
+        if not labels:
+            return Matching()
+        groups = (str(word).lower() for word in words if isinstance(word, Token) and word.type == "GROUP")
+        many = next(groups, "").removeprefix("group_")
+        included = labels[1] if len(labels) > 1 else ()
+        return Matching(labels[0], "IGNORING" in kinds, many, included)  # type: ignore[arg-type]  # one of three texts
 
     def _unquoted(self, token: Token) -> str:
         try:
@@ -271,23 +289,8 @@ def _as_subquery(of: Expression) -> Expression:
     return of
 
 
-def _matching(words: Sequence[Tree[Token] | Token]) -> Matching:
-    kinds = [word.type for word in words if isinstance(word, Token)]
-    labels = [_labels(word) for word in words if isinstance(word, Tree)]
-    if not labels:
-        return Matching()
-    group = next((str(word).lower() for word in words if isinstance(word, Token) and word.type == "GROUP"), "")
-    many = {"": "", "group_left": "left", "group_right": "right"}[group]
-    included = labels[1] if len(labels) > 1 else ()
-    return Matching(labels[0], "IGNORING" in kinds, many, included)  # type: ignore[arg-type]  # one of three texts
-
-
 def _sign(further: Tree[Token]) -> int:
     return -1 if any(part == "-" for part in further.children) else 1
-
-
-def _labels(tree: Tree[Token]) -> tuple[str, ...]:
-    return tuple(str(_tree(label).children[0]) for label in tree.children)
 
 
 def _tree(part: Tree[Token] | Token) -> Tree[Token]:
