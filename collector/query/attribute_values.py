@@ -29,6 +29,12 @@ _COLUMNS: Final[dict[Column, str]] = {
     "scope name": "ScopeName",
     "scope version": "ScopeVersion",
 }
+_LETTERS: Final = "extractAll(types, '.')"
+_OUTER_CODES: Final = (
+    "arrayFilter((letter, depth) -> depth = (letter IN ('[', '{')) AND letter NOT IN (']', '}'),"
+    f" {_LETTERS}, arrayCumSum(letter -> (letter IN ('[', '{{')) - (letter IN (']', '}}')), {_LETTERS}))"
+)
+"""The first letter of the type of each attribute, those of nested values included."""
 _MANY_COLUMNS: Final[dict[Column, str]] = {"event name": "`Events.Name`"}
 
 
@@ -114,10 +120,11 @@ def _value_of(level: Level) -> str:
     if level in _MANY:
         having = "arrayFilter(m -> mapContains(m, {key:String}), attributes)"
         return f"arrayJoin(arrayMap(m -> m[{{key:String}}], {having})) AS Value, 's' AS Code"
-    # Nested values have several letters each; then the place of the key does not tell which is its own.
+    # Where some are nested there are more letters than attributes: those within brackets are left out.
+    place = "indexOf(mapKeys(attributes), {key:String})"
     return (
-        "attributes[{key:String}] AS Value, if(length(types) = length(attributes),"
-        " substring(types, indexOf(mapKeys(attributes), {key:String}), 1), 's') AS Code"
+        "attributes[{key:String}] AS Value, multiIf(types = '', 's', length(types) = length(attributes),"
+        f" substring(types, {place}, 1), arrayElement({_OUTER_CODES}, {place})) AS Code"
     )
 
 

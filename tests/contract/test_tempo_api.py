@@ -419,6 +419,27 @@ async def test_values_are_completed_with_their_types(api: Api, shop: Api) -> Non
     assert document == {"tagValues": ["web"], "metrics": {}}
 
 
+async def test_values_have_their_types_beside_nested_ones_and_are_told_once(api: Api) -> None:
+    nested = {"list": ["a", {"b": [1, 2.5]}], "map": {"x": True, "y": "1"}}
+    values = (1, 1.0, "1", True, [1], b"", "", None)
+    await api.store(
+        request_of(
+            *(span(1, n, attributes=key_values({**nested, "v": value, "after": n})) for n, value in enumerate(values, 1)),
+            span(1, 99, attributes=key_values({"v": 1})),
+        )
+    )
+
+    async def found(path: str) -> list[Any]:
+        document = (await api.get(f"/tempo/api/{path}", **RANGE)).json
+        return sorted(document["tagValues"], key=str)
+
+    assert await found("v2/search/tag/span.v/values") == [
+        {"type": kind, "value": text}
+        for kind, text in (("bool", "true"), ("float", "1"), ("int", "1"), ("string", ""), ("string", "1"), ("string", "[1]"))
+    ]
+    assert await found("search/tag/v/values") == ["", "1", "[1]", "true"]
+
+
 async def test_metrics_are_made_of_the_spans_that_fit(api: Api, shop: Api) -> None:
     async def series(q: str, **more: Any) -> dict[str, list[float]]:
         answer = await api.get("/tempo/api/metrics/query_range", q=q, step="2s", **{**span_of_time, **more})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -13,7 +13,7 @@ from collector.api.rendering import json_response
 from collector.api.routing import CALLER, NOW, STORE
 from collector.api.tempo.searching import time_range_of
 from collector.api.tempo.traces import PREFIX
-from collector.query.attribute_values import SpansSeen, ValueSeen, find_keys, find_values
+from collector.query.attribute_values import SpansSeen, find_keys, find_values
 from collector.query.predicates import EVERY_SPAN, ROOT, AllOf, Attribute, Level
 from collector.query.store import KINDS, STATUS_CODES
 from collector.query.traceql.fields import INTRINSICS, Subject, subject_of
@@ -76,13 +76,13 @@ async def list_values(request: web.Request) -> web.Response:
     name = _tag_name(request)
     field = Subject(Attribute("span or resource", name), "anything")
     found = await _values(request, INTRINSICS.get(name, field))
-    return json_response({"tagValues": [value["value"] for value in found], "metrics": {}})
+    return json_response({"tagValues": list(dict.fromkeys(text for _, text in found)), "metrics": {}})
 
 
 async def list_typed_values(request: web.Request) -> web.Response:
     """Values of a tag or intrinsic with their types."""
     found = await _values(request, parsed("tag", _tag_name(request), subject_of))
-    return json_response({"tagValues": found, "metrics": {}})
+    return json_response({"tagValues": [{"type": kind, "value": text} for kind, text in found], "metrics": {}})
 
 
 def _tag_name(request: web.Request) -> str:
@@ -90,20 +90,18 @@ def _tag_name(request: web.Request) -> str:
     return unquote(request.match_info["tag"])
 
 
-async def _values(request: web.Request, subject: Subject) -> list[dict[str, Any]]:
+async def _values(request: web.Request, subject: Subject) -> list[tuple[str, str]]:
+    """Values and their types, each once: bytes, and what has no type, are told as texts."""
     spans, limit = _spans(request), _limit(request)
     names = _KEYWORDS.get(subject.takes)
     if names is not None:
-        return [{"type": "keyword", "value": name.lower()} for name in names]
+        return [("keyword", name.lower()) for name in names]
     if subject.field is None:
         return []
     if subject.of == "root":
         spans = SpansSeen(spans.workspace, spans.start, spans.end, AllOf((ROOT, spans.where)))
-    return [_value(value) for value in await find_values(request.app[STORE], subject.field, spans, limit)]
-
-
-def _value(value: ValueSeen) -> dict[str, Any]:
-    return {"type": _TYPES.get(value.code, "string"), "value": value.text}
+    found = await find_values(request.app[STORE], subject.field, spans, limit)
+    return list(dict.fromkeys((_TYPES.get(value.code, "string"), value.text) for value in found))
 
 
 ROUTES: Final = (
