@@ -52,13 +52,12 @@ export function Waterfall({ traceId, trace, loading, tabs, onAgain }: Props) {
   const hits = useMemo(() => placesOf(bars, isHit).length, [bars, isHit]);
   const pathOf = (index: number) => path && onPath(path, index);
 
-  const turnedAt = (places: readonly number[]) => turned(closed, places.map((at) => bars.index[at] as number));
   // That the panel is opened or closed is taken back by going back; to walk from span to span is not.
   const choose = (at: number, withPanel = panel) => {
     if (at >= 0) setParameters(choosing(bars, at, withPanel, collapsed), withPanel === panel);
   };
   const setClosed = (text: string) => setParameters({ closed: text }, true);
-  const toggle = (at: number) => setClosed(turnedAt([at]));
+  const toggle = (at: number) => setClosed(turned(bars, closed, [at]));
   const setFocus = (at: number) => setParameters({ focus: at < 0 ? null : nameOf(bars, at) }, true);
   const setZoom = (wanted: Zoom | null) => setParameters({ zoom: wanted && zoomText(wanted) }, true);
   const toggleRepeats = () => setClosed(closed === "repeats" ? "" : "repeats");

@@ -14,10 +14,10 @@ export function choosing(
   bars: Bars, at: number, withPanel: boolean, collapsed: ReadonlySet<number> = closedPlaces(bars, parameter("closed")),
 ): Record<string, string | null> {
   const above = ancestors(bars, at);
-  const opened = above.filter((each) => collapsed.has(each)).map((each) => bars.index[each] as number);
+  const opened = above.filter((each) => collapsed.has(each));
   const focus = placeNamed(bars, parameter("focus"));
   const isInFocus = focus < 0 || focus === at || above.includes(focus);
   return {
-    span: nameOf(bars, at), panel: withPanel ? null : "closed", tab: null, closed: turned(parameter("closed"), opened), ...(isInFocus ? {} : { focus: null }),
+    span: nameOf(bars, at), panel: withPanel ? null : "closed", tab: null, closed: turned(bars, parameter("closed"), opened), ...(isInFocus ? {} : { focus: null }),
   };
 }

@@ -127,12 +127,19 @@ export function spanIdAt({ spanIds }: Bars, at: number): string {
   return typeof spanIds === "string" ? spanIds.slice(at * ID_LENGTH, (at + 1) * ID_LENGTH) : (spanIds[at] as string);
 }
 
+/** Of traces that somebody names spans of, the first place of each id: to look through a hundred thousand ids for each of some takes longer
+ * than to write all of them down. */
+const firstPlaces = new WeakMap<Bars, ReadonlyMap<string, number>>();
+
 /** The first place of a span with an id; -1 for none. */
-export function firstWithId({ spanIds }: Bars, id: string): number {
-  if (typeof spanIds !== "string") return spanIds.indexOf(id);
-  let from = spanIds.indexOf(id);
-  while (from >= 0 && from % ID_LENGTH) from = spanIds.indexOf(id, from + 1);
-  return from < 0 ? -1 : from / ID_LENGTH;
+export function firstWithId(bars: Bars, id: string): number {
+  let first = firstPlaces.get(bars);
+  if (!first) {
+    const written = new Map<string, number>();
+    for (let at = bars.count - 1; at >= 0; at--) written.set(spanIdAt(bars, at), at);
+    firstPlaces.set(bars, (first = written));
+  }
+  return first.get(id) ?? -1;
 }
 
 /** The bar at a place that there is. */

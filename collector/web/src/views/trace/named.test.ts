@@ -14,7 +14,7 @@ test("traces are named by their ids, in either form, or by traceparent", () => {
 });
 
 test("a span is named by its position, or by its id", () => {
-  const bars = { index: Int32Array.of(1, 0), place: Int32Array.of(1, 0), spanIds: `${"a".repeat(16)}${SPAN}` } as unknown as Bars;
+  const bars = { count: 2, index: Int32Array.of(1, 0), place: Int32Array.of(1, 0), spanIds: `${"a".repeat(16)}${SPAN}` } as unknown as Bars;
   expect(["0", "1", SPAN, "A".repeat(16)].map((text) => placeNamed(bars, text))).toEqual([1, 0, 1, 0]);
   expect(["", "2", "-1", "x", "1".repeat(16)].map((text) => placeNamed(bars, text))).toEqual(Array(5).fill(-1));
   expect([0, 1].map((at) => nameOf(bars, at))).toEqual(["a".repeat(16), SPAN]);
@@ -23,7 +23,7 @@ test("a span is named by its position, or by its id", () => {
 
 test("an id is found where it begins, and two spans of one id have different names", () => {
   const [id, shifted] = ["0123456789abcdef", "f0123456789abcde"];
-  const bars = { index: Int32Array.of(2, 0, 1), place: Int32Array.of(1, 2, 0), spanIds: `${shifted}${id}${id}` } as unknown as Bars;
+  const bars = { count: 3, index: Int32Array.of(2, 0, 1), place: Int32Array.of(1, 2, 0), spanIds: `${shifted}${id}${id}` } as unknown as Bars;
   // Two ids beside each other have a third between them.
   expect([shifted, id, "89abcdef01234567"].map((text) => placeNamed(bars, text))).toEqual([0, 1, -1]);
   expect([0, 1, 2].map((at) => nameOf(bars, at))).toEqual([shifted, id, "1"]);
