@@ -9,6 +9,7 @@ import time
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from playwright.sync_api import Page, expect
 
+from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
 from tests.support.requests import MILLISECOND, key_values
 from tests.support.traces import needs_real_traces
@@ -110,6 +111,56 @@ def test_traces_are_shown_as_they_come_while_a_search_is_followed(page: Page, sh
     expect(live).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Slowest").click()
     expect(live).to_have_attribute("aria-pressed", "false")
+
+
+def test_what_came_before_a_search_was_followed_is_there_and_so_is_more_once_it_is_not(page: Page, shown: Daemon) -> None:
+    page.goto("/search?service=forerunner")
+    expect(page.get_by_role("heading", name="No trace fits")).to_be_visible()
+    # None of the last minute, with which an answer begins that is followed.
+    shown.export(_traces("forerunner", 60, age_ns=120_000 * MILLISECOND))
+    await_stored(shown)
+    live = page.get_by_role("button", name="Live")
+    live.click()
+    rows = page.get_by_role("table", name="Traces that fit").get_by_role("row", name="forerunner")
+    expect(rows).to_have_count(50)
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
+    live.click()
+    page.get_by_role("button", name="More").click()
+    expect(rows).to_have_count(60)
+    expect(page.get_by_text("60 traces", exact=True)).to_be_visible()
+
+
+def test_a_trace_that_has_grown_between_two_pages_is_there_once(page: Page, shown: Daemon) -> None:
+    shown.export(_traces("pager", 60))
+    await_stored(shown)
+    page.goto("/search?service=pager&sort=spans&order=asc")
+    rows = page.get_by_role("table", name="Traces that fit").get_by_role("row", name="pager")
+    expect(rows).to_have_count(50)
+    shown.export(_traces("pager", 1, span=2))
+    await_stored(shown)
+    page.get_by_role("button", name="More").click()
+    expect(page.get_by_role("button", name="More")).to_have_count(0)
+    links = rows.get_by_role("link").evaluate_all("links => links.map((link) => link.pathname)")
+    assert len(links) == len({*links}) == 60
+
+
+def _traces(service: str, count: int, *, span: int = 1, age_ns: int = 0) -> ExportTraceServiceRequest:
+    """A span of each of so many traces."""
+    request = ExportTraceServiceRequest()
+    resource = request.resource_spans.add()
+    resource.resource.attributes.extend(key_values({"service.name": service}))
+    spans = resource.scope_spans.add().spans
+    end = time.time_ns() - age_ns
+    for number in range(count):
+        spans.add(
+            trace_id=f"{service:.12}".encode().ljust(12) + number.to_bytes(4),
+            span_id=span.to_bytes(8),
+            parent_span_id=b"" if span == 1 else (1).to_bytes(8),
+            name="page",
+            start_time_unix_nano=end - MILLISECOND,
+            end_time_unix_nano=end,
+        )
+    return request
 
 
 def _latecomer(number: int) -> ExportTraceServiceRequest:

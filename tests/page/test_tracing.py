@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from playwright.sync_api import Page, expect
 
@@ -59,6 +60,26 @@ def test_many_configs_are_disabled_at_once_and_each_says_who_did_it(page: Page, 
     page.get_by_role("button", name="History of many-one").press("Enter")
     expect(page.get_by_role("listitem").filter(has_text="Changed to version 2")).to_contain_text("enabled")
     assert violations(page) == []
+    _remove(shown, configs)
+
+
+def test_a_list_of_several_pages_stays_whole_when_others_add_to_it(page: Page, shown: Daemon) -> None:
+    names = [f"paged-{number:02}" for number in range(1, 52)]
+    configs = [made(shown, "tracing-configs", {"service": name}) for name in names]
+    page.goto("/tracing?contains=paged-")
+    listed = page.get_by_role("switch", name="paged-")
+    expect(listed).to_have_count(50)
+    page.get_by_role("button", name="More").press("Enter")
+    expect(listed).to_have_count(51)
+    # It takes a place of the first page, from where the one that was last there goes to the second.
+    configs.append(made(shown, "tracing-configs", {"service": "paged-00"}))
+    page.get_by_role("switch", name="paged-51 is enabled").press("Enter")
+    expect(listed).to_have_count(52)
+    assert listed.evaluate_all("all => all.map((each) => each.ariaLabel.split(' ')[0])") == ["paged-00", *names]
+    expect(page.get_by_role("switch", name="paged-51 is enabled")).not_to_be_checked()
+    _remove(shown, configs)
+
+
+def _remove(daemon: Daemon, configs: list[dict[str, Any]]) -> None:
     for config in configs:
-        now = json.loads(shown.get(f"{WORKSPACE}/tracing-configs/{config['id']}")[1])
-        removed(shown, "tracing-configs", now)
+        removed(daemon, "tracing-configs", json.loads(daemon.get(f"{WORKSPACE}/tracing-configs/{config['id']}")[1]))

@@ -50,14 +50,15 @@ export default function SearchView() {
       {!found && loading && <Loading what="traces" />}
       {found && (
         <div class={loading && !live ? "stack loading" : "stack"}>
-          {found.news && (
+          {found.news ? (
             <p class="soft">
               {showCount(found.news.total)} in the last minute{found.news.leftOut > 0 && `; they come faster than they can be shown: the latest of them are here, ${showCount(found.news.leftOut)} are not`}
             </p>
+          ) : (
+            <p class="soft" role="status">
+              {found.first.totalIsExact ? "" : "At least "}{showCount(found.first.total)} {found.first.total === 1 ? "trace" : "traces"}
+            </p>
           )}
-          <p class="soft" role="status">
-            {found.first.totalIsExact ? "" : "At least "}{showCount(found.first.total)} {found.first.total === 1 ? "trace" : "traces"}
-          </p>
           {!found.first.complete && found.first.incompleteBecause && <Incomplete reason={found.first.incompleteBecause} />}
           {found.traces.length ? (
             <>

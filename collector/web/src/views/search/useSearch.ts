@@ -6,7 +6,7 @@ import { parameter, parameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { nowNs } from "../../time/moment";
 import { searchQuery, searchRange, tailQuery } from "./filters";
-import { withNews } from "./news";
+import { withNews, withPage } from "./news";
 
 type Traces = Schemas["Traces"];
 type News = Schemas["TracesNews"];
@@ -61,12 +61,17 @@ export function useSearch(live: boolean): Searched {
     const query = { ...searchQuery(range), limit: PAGE };
     setLoading(true);
     ask<Traces>("/api/v1/traces", { query, workspace, signal: abort.signal }).then((first) => {
-      setFound({ first, traces: first.traces, nextCursor: first.nextCursor, range: { start: String(range.start), end: String(range.end) }, question, at: nowNs() });
+      const answer = { first, range: { start: String(range.start), end: String(range.end) }, question, at: nowNs() };
+      setFound((before) =>
+        live && before?.question === question
+          ? { ...before, ...answer, traces: withNews(before.traces, first.traces), nextCursor: null }
+          : { ...answer, traces: first.traces, nextCursor: first.nextCursor });
       setError(undefined);
       setLoading(false);
     }, fail);
     return () => abort.abort();
-  }, [question, round, token.value]);
+    // Whoever begins to follow wants to see what has come since the search as well, and who ends it what has no place among the latest.
+  }, [question, live, round, token.value]);
   const isFollowed = live && found !== undefined;
   useEffect(() => {
     if (!isFollowed) return;
@@ -99,14 +104,14 @@ export function useSearch(live: boolean): Searched {
   }, [isFollowed, question, token.value]);
   const pages = useRef<AbortController>(null);
   // A page of another question has no place among its hits.
-  useEffect(() => () => pages.current?.abort(), [question, round]);
+  useEffect(() => () => pages.current?.abort(), [question, live, round]);
   const more = (): void => {
     if (!found?.nextCursor) return;
     setLoading(true);
     pages.current = new AbortController();
     const query = { ...searchQuery({ start: BigInt(found.range.start), end: BigInt(found.range.end) }), limit: PAGE, cursor: found.nextCursor };
     ask<Traces>("/api/v1/traces", { query, workspace, signal: pages.current.signal }).then((page) => {
-      setFound({ ...found, traces: [...found.traces, ...page.traces], nextCursor: page.nextCursor });
+      setFound({ ...found, traces: withPage(found.traces, page.traces), nextCursor: page.nextCursor });
       setLoading(false);
     }, fail);
   };
