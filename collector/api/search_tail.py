@@ -46,13 +46,15 @@ async def follow_search(request: web.Request) -> web.StreamResponse:
 async def _events(request: web.Request, search: TraceSearch, page: Page) -> AsyncIterator[Event | None]:
     clock = asyncio.get_running_loop().time
     told: dict[str, tuple[int, int, int]] = {}
+    total = 0
     pause_s = _PAUSE_S
     while True:
-        # Which spans fit changes as time moves on; that alone is no news.
+        # Which spans fit changes as time moves on; that alone makes no trace a new one.
         hits = {hit.trace_id: (hit.span_count, hit.error_count, hit.duration) for hit in page.hits}
         news = [hit_as_json(hit) for hit in page.hits if told.get(hit.trace_id) != hits[hit.trace_id]]
-        told = hits
-        yield ("traces", {"traces": news, "total": page.total, "leftOut": max(page.total - len(hits), 0)}) if news else None
+        is_news = bool(news) or page.total != total
+        told, total = hits, page.total
+        yield ("traces", {"traces": news, "total": total, "leftOut": max(total - len(hits), 0)}) if is_news else None
         await asyncio.sleep(pause_s)
         began = clock()
         try:

@@ -48,6 +48,9 @@ async def test_the_latest_are_told_and_how_many_others_there_are(api: Api) -> No
         event = await next_event(stream)
         assert list(told(event)) == [hex_of(5), hex_of(4)]
         assert (event["total"], event["leftOut"]) == (5, 3)
+        await api.store(request_of(span(6, start=1)))
+        event = await next_event(stream)
+        assert (told(event), event["total"], event["leftOut"]) == ({}, 6, 4)
 
 
 async def test_what_is_wrong_with_the_question_is_told_before_anything_is_followed(api: Api) -> None:
