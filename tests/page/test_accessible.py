@@ -23,6 +23,7 @@ VIEWS: Final = {
     "new": "/analyze?tab=new",
     "trace": "/trace/{trace}",
     "span": "/trace/{trace}?span=1",
+    "flame-graph": "/trace/{trace}?tab=flame&span=1",
     "statistics": "/trace/{trace}?tab=statistics",
     "compare": "/compare?left={trace}&right={trace}",
     "services": "/services?name=rest",

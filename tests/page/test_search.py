@@ -144,6 +144,29 @@ def test_a_trace_that_has_grown_between_two_pages_is_there_once(page: Page, show
     assert len(links) == len({*links}) == 60
 
 
+def test_keys_lead_from_hit_to_hit_in_the_picture_of_them(page: Page, shown: Daemon) -> None:
+    for number, duration in enumerate((30, 10, 20)):
+        request = _traces("pointed-at", 1, span=number + 1, age_ns=number * 1_000 * MILLISECOND)
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        span.trace_id, span.name, span.parent_span_id = bytes([number + 1] * 16), f"{duration} long", b""
+        span.start_time_unix_nano = span.end_time_unix_nano - duration * MILLISECOND
+        shown.export(request)
+    await_stored(shown)
+    page.goto("/search?service=pointed-at")
+    hits = page.get_by_role("listbox", name=re.compile("Hits by start and duration"))
+    marked = hits.get_by_role("option")
+    walked = {"ArrowDown": 30, "ArrowUp": 30, "j": 20, "ArrowRight": 10, "Home": 20, "ArrowLeft": 20, "End": 30}
+    for key, name in walked.items():
+        hits.press(key)
+        expect(marked).to_have_attribute("aria-label", re.compile(f"pointed-at: {name} long"))
+    expect(page.get_by_text("pointed-at: 30 long, 30.0 ms", exact=True)).to_be_visible()
+    hits.press("Escape")
+    expect(marked).to_have_count(0)
+    hits.press("ArrowUp")
+    hits.press("Enter")
+    expect(page).to_have_url(re.compile("/trace/" + "02" * 16))
+
+
 def _traces(service: str, count: int, *, span: int = 1, age_ns: int = 0) -> ExportTraceServiceRequest:
     """A span of each of so many traces."""
     request = ExportTraceServiceRequest()

@@ -235,7 +235,7 @@ def test_an_exception_shows_where_it_came_from(page: Page, shown: Daemon) -> Non
 def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     page.goto(f"/trace/{trace_id}")
     page.get_by_role("tab", name="Flame graph").click()
-    expect(page.get_by_role("img", name=re.compile("Flame graph"))).to_be_visible()
+    expect(page.get_by_role("tree", name=re.compile("Flame graph"))).to_be_visible()
     page.get_by_role("tab", name="Spans").click()
     page.get_by_role("button", name="Sort by Duration").click()
     expect(page).to_have_url(re.compile("sort=duration&order=desc"))
@@ -258,7 +258,7 @@ def test_what_runs_at_the_same_time_hides_nothing_in_the_flame_graph(page: Page,
     shown.export(request)
     await_stored(shown)
     page.goto(f"/trace/{trace}?tab=flame")
-    graph = page.get_by_role("img", name=re.compile("Flame graph"))
+    graph = page.get_by_role("tree", name=re.compile("Flame graph"))
     expect(graph).to_be_visible()
     box = graph.bounding_box()
     assert box is not None
@@ -271,6 +271,57 @@ def test_what_runs_at_the_same_time_hides_nothing_in_the_flame_graph(page: Page,
         page.mouse.move(0, 0)
         expect(told).to_have_count(0)
     assert rows == ["caller", "first", "second"]
+
+
+def test_keys_lead_through_the_flame_graph_and_into_a_span(page: Page, shown: Daemon) -> None:
+    trace = "8b" * 16
+    request = _spans(trace, {1: "caller", 2: "first", 3: "second", 4: "below"})
+    spans = request.resource_spans[0].scope_spans[0].spans
+    spans[2].parent_span_id = spans[0].span_id
+    shown.export(request)
+    await_stored(shown)
+    page.goto(f"/trace/{trace}")
+    page.get_by_role("tab", name="Flame graph").press("Enter")
+    graph = page.get_by_role("tree", name=re.compile("Flame graph"))
+    marked = graph.get_by_role("treeitem")
+    page.keyboard.press("Tab")
+    while not graph.evaluate("graph => graph === document.activeElement"):
+        page.keyboard.press("Tab")
+    for key, name in {"ArrowDown": "caller", "j": "first", "ArrowRight": "second", "End": "below", "k": "second"}.items():
+        page.keyboard.press(key)
+        expect(marked).to_have_attribute("aria-label", re.compile(f": {name},"))
+        assert marked.get_attribute("id") == graph.get_attribute("aria-activedescendant")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"focus={3:016x}"))
+    # What is looked into has the whole width.
+    expect(page.get_by_role("button", name="Whole trace")).to_be_visible()
+    inside, around = marked.bounding_box(), graph.bounding_box()
+    assert inside is not None
+    assert around is not None
+    assert inside["width"] == around["width"]
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(f"focus={1:016x}"))
+    page.keyboard.press("Escape")
+    expect(page).not_to_have_url(re.compile("focus="))
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("complementary").get_by_role("heading", level=2)).to_contain_text("second")
+
+
+def test_keys_zoom_into_the_trace_and_move_along_it(page: Page, trace_id: str) -> None:
+    page.goto(f"/trace/{trace_id}")
+    shown_part = page.get_by_role("slider", name=re.compile("Part of the trace"))
+    expect(shown_part).to_have_attribute("aria-valuetext", "all of it")
+    for key in ("ArrowUp", "ArrowUp", "Home"):
+        shown_part.press(key)
+    expect(page).to_have_url(re.compile(r"zoom=0-\d+"))
+    expect(shown_part).to_have_attribute("aria-valuetext", re.compile("from 0 ns on"))
+    shown_part.press("ArrowRight")
+    expect(page).to_have_url(re.compile(r"zoom=[1-9]\d*-\d+"))
+    # They lead from span to span elsewhere only.
+    expect(page.get_by_role("treeitem", selected=True)).to_have_count(0)
+    shown_part.press("Escape")
+    expect(page).not_to_have_url(re.compile("zoom="))
 
 
 def test_a_span_is_named_in_the_url_by_its_id(page: Page, shown: Daemon) -> None:

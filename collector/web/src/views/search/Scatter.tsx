@@ -4,8 +4,10 @@ import type { Schemas } from "../../api/client";
 import { go, linkTo, setParameters } from "../../app/location";
 import { showSecond } from "../../time/range";
 import { resolved } from "../../ui/colors";
-import { showDuration } from "../../ui/format";
+import { showDuration, showName } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
+import { Walked, type Mark } from "../../ui/Walked";
+import { nextByWeight } from "../trace/model";
 
 type Hit = Schemas["Traces"]["traces"][number];
 
@@ -17,11 +19,13 @@ const NEAR = 8;
 interface Point {
   x: number;
   y: number;
+  radius: number;
   hit: Hit;
 }
 
 export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { start: string; end: string } }) {
   const [over, setOver] = useState<Hit | null>(null);
+  const [marked, setMarked] = useState("");
   const [drag, setDrag] = useState<[number, number, number, number] | null>(null);
   const start = BigInt(range.start);
   const length = Math.max(Number(BigInt(range.end) - start), 1);
@@ -30,8 +34,8 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
   const high = Math.log10(Math.max(...durations)) + 0.1;
   const toX = (ns: bigint, width: number): number => LEFT + (Number(ns - start) / length) * (width - LEFT - RIGHT);
   const toY = (duration: number): number => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(duration, 1)) - low) / (high - low));
-  const pointsOf = (width: number): Point[] =>
-    traces.map((hit) => ({ x: toX(BigInt(hit.startTimeUnixNano), width), y: toY(Number(hit.durationNanos)), hit }));
+  const pointOf = (hit: Hit, width: number): Point =>
+    ({ x: toX(BigInt(hit.startTimeUnixNano), width), y: toY(Number(hit.durationNanos)), radius: Math.min(3 + Math.log10(hit.spanCount + 1), 8), hit });
   const { canvas, width } = useCanvas(HEIGHT, [traces], (context, width) => {
     context.font = "11px system-ui, sans-serif";
     context.fillStyle = resolved("--text-soft");
@@ -49,23 +53,25 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
     context.fillText(showSecond(BigInt(range.end)), width - 4, HEIGHT - 4);
     const [good, bad] = [resolved("--accent"), resolved("--error")];
     context.globalAlpha = 0.75;
-    for (const { x, y, hit } of pointsOf(width)) {
+    for (const each of traces) {
+      const { x, y, radius, hit } = pointOf(each, width);
       context.fillStyle = hit.errorCount ? bad : good;
       context.beginPath();
-      context.arc(x, y, Math.min(3 + Math.log10(hit.spanCount + 1), 8), 0, 2 * Math.PI);
+      context.arc(x, y, radius, 0, 2 * Math.PI);
       context.fill();
     }
   });
   const near = (event: MouseEvent): Hit | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    let best: Point | null = null;
+    let best: Hit | null = null;
     let least = NEAR * NEAR;
-    for (const point of pointsOf(width)) {
+    for (const hit of traces) {
+      const point = pointOf(hit, width);
       const distance = (point.x - x) ** 2 + (point.y - y) ** 2;
-      if (distance <= least) [best, least] = [point, distance];
+      if (distance <= least) [best, least] = [hit, distance];
     }
-    return best?.hit ?? null;
+    return best;
   };
   const place = (event: PointerEvent): [number, number] => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
@@ -78,23 +84,64 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
     const durationAt = (y: number): string => `${Math.max(1, Math.round(10 ** (low + (1 - (y - TOP) / (HEIGHT - TOP - BOTTOM)) * (high - low))))}ns`;
     setParameters({ from: timeAt(Math.max(left, LEFT)), to: timeAt(right), minTraceDuration: durationAt(bottom), maxTraceDuration: durationAt(top) });
   };
+  const at = traces.findIndex((hit) => hit.traceId === marked);
+  const chosen = traces[at];
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const starts = (): Float64Array => Float64Array.from(traces, (hit) => Number(BigInt(hit.startTimeUnixNano) - start));
+    const mark = (weights: Float64Array, from: number, step: 1 | -1): void => {
+      const next = nextByWeight(weights, from, step);
+      // Behind the last one nothing is, and not the first one again.
+      const isBeyond = from >= 0 && step * ((weights[next] as number) - (weights[from] as number)) > 0;
+      if (!isBeyond) setMarked(traces[next]?.traceId ?? "");
+    };
+    switch (event.key) {
+      case "ArrowUp": case "k": mark(Float64Array.from(durations), at, -1); break;
+      case "ArrowDown": case "j": mark(Float64Array.from(durations), at, 1); break;
+      case "ArrowRight": case "l": mark(starts(), at, -1); break;
+      case "ArrowLeft": case "h": mark(starts(), at, 1); break;
+      case "Home": mark(starts(), -1, -1); break;
+      case "End": mark(starts(), -1, 1); break;
+      case "Enter": if (chosen) openTrace(chosen); break;
+      case "Escape": setMarked(""); break;
+      default: return;
+    }
+    event.preventDefault();
+  };
+  const markOf = (hit: Hit): Mark => {
+    const { x, y, radius } = pointOf(hit, width);
+    return { key: hit.traceId, text: `${tell(hit)}, ${showSecond(BigInt(hit.startTimeUnixNano))}`, left: x - radius, top: y - radius, width: 2 * radius, height: 2 * radius };
+  };
+  const told = over ?? chosen;
   return (
     <div class="scatter">
-      <canvas ref={canvas} role="img" aria-label="Hits by start and duration; the list below has the same" style={{ width: "100%", height: `${HEIGHT}px`, cursor: over ? "pointer" : "crosshair", touchAction: "none" }}
-        onMouseMove={(event) => setOver(near(event))} onMouseLeave={() => setOver(null)}
-        onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); const [x, y] = place(event); setDrag([x, y, x, y]); }}
-        onPointerMove={(event) => drag && setDrag([drag[0], drag[1], ...place(event)])}
-        onPointerUp={(event) => {
-          const hit = near(event);
-          if (drag && Math.hypot(drag[2] - drag[0], drag[3] - drag[1]) > 6) select(drag);
-          else if (hit) go(linkTo(`/trace/${hit.traceId}`));
-          setDrag(null);
-        }} />
+      <Walked role="listbox" mark={chosen && markOf(chosen)} onKeyDown={onKeyDown}
+        label="Hits by start and duration; arrow keys lead to slower and faster ones, to earlier and later ones, Enter opens one. The list below has the same.">
+        <canvas ref={canvas} aria-hidden="true" style={{ width: "100%", height: `${HEIGHT}px`, cursor: over ? "pointer" : "crosshair", touchAction: "none" }}
+          onMouseMove={(event) => setOver(near(event))} onMouseLeave={() => setOver(null)}
+          onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); const [x, y] = place(event); setDrag([x, y, x, y]); }}
+          onPointerMove={(event) => drag && setDrag([drag[0], drag[1], ...place(event)])}
+          onPointerUp={(event) => {
+            const hit = near(event);
+            if (drag && Math.hypot(drag[2] - drag[0], drag[3] - drag[1]) > 6) select(drag);
+            else if (hit) openTrace(hit);
+            setDrag(null);
+          }} />
+      </Walked>
       {drag && <span class="scatter-drag" style={{
         left: `${Math.min(drag[0], drag[2])}px`, top: `${Math.min(drag[1], drag[3])}px`,
         width: `${Math.abs(drag[2] - drag[0])}px`, height: `${Math.abs(drag[3] - drag[1])}px`,
       }} />}
-      <p class="soft scatter-over">{over ? `${over.rootService ?? "?"}: ${over.rootName ?? "?"}, ${showDuration(over.durationNanos)}` : "Drag to search among some of them."}</p>
+      <p class="soft scatter-over">{told ? tell(told) : "Drag to search among some of them."}</p>
     </div>
   );
+}
+
+function openTrace(hit: Hit): void {
+  go(linkTo(`/trace/${hit.traceId}`));
+}
+
+function tell({ rootService, rootName, durationNanos, errorCount }: Hit): string {
+  const name = rootService === null ? "the root has not come" : `${showName(rootService)}: ${showName(rootName)}`;
+  return `${name}, ${showDuration(durationNanos)}${errorCount ? ", with failed spans" : ""}`;
 }

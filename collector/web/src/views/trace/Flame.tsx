@@ -2,9 +2,11 @@
 import { useMemo, useState } from "preact/hooks";
 import { parameter, setParameters } from "../../app/location";
 import { resolved, resolvedAmong } from "../../ui/colors";
-import { showCount, showDuration } from "../../ui/format";
+import { showCount, showDuration, showName } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
+import { Walked, type Mark } from "../../ui/Walked";
 import { choosing } from "./choice";
+import { placeBy } from "./flameKeys";
 import { flameRows } from "./flameRows";
 import type { LoadedTrace } from "./loading";
 import { barAt, endOf, textAt, type Bar } from "./model";
@@ -12,6 +14,8 @@ import { nameOf, placeNamed } from "./named";
 
 const ROW = 20;
 const LEAST_WIDTH = 0.4;
+/** Of what is marked, however short. */
+const LEAST_MARK = 4;
 /** Browsers draw nothing at all where a canvas is higher. */
 const MOST_ROWS = 700;
 
@@ -64,6 +68,25 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
       }
     }
   });
+  const named = placeNamed(bars, parameter("span"));
+  const chosen = named < first || named >= end ? undefined : barAt(bars, named);
+  const markOf = (bar: Bar): Mark => {
+    const left = Math.max(((bar.offset - from) / length) * width, 0);
+    const right = Math.min(((bar.offset + bar.duration - from) / length) * width, width);
+    const place = { left: Math.min(left, width - LEAST_MARK), top: Math.min((rows[bar.at] as number) - top, MOST_ROWS - 1) * ROW, width: Math.max(right - left, LEAST_MARK), height: ROW - 1 };
+    return { key: bar.at, text: tell(bar), level: bar.depth + 1, ...place };
+  };
+  const choose = (at: number) => setParameters({ span: nameOf(bars, at), ...(parameter("span") ? {} : { panel: "closed" }) }, true);
+  const show = (bar: Bar) => setParameters(choosing(bars, bar.at, true));
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const place = placeBy(event.key, bars, named, first, end);
+    if (place !== undefined) choose(place);
+    else if (event.key === "Enter" && chosen) chosen.at === focus ? show(chosen) : lookInto(chosen);
+    else if (event.key === "Escape" && root) lookInto(root.parent < 0 ? null : barAt(bars, root.parent));
+    else return;
+    event.preventDefault();
+  };
   const find = (event: MouseEvent): Bar | null => {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const row = top + Math.floor((event.clientY - box.top) / ROW);
@@ -74,31 +97,34 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     }
     return null;
   };
+  const told = over ?? chosen ?? root;
   return (
     <div>
       <div class="row spread">
-        <p class="soft" role="status">
-          {over ? `${over.service}: ${over.name}, ${showDuration(over.duration)} (self ${showDuration(over.self)})` : root ? `${root.service}: ${root.name}, ${showDuration(root.duration)}` : "Click a span to look into it."}
-        </p>
+        <p class="soft" role="status">{told ? tell(told) : "Click a span to look into it."}</p>
         {root && (
           <span class="row">
-            <button type="button" class="button" onClick={() => setParameters(choosing(bars, root.at, true))}>Show in the waterfall</button>
+            <button type="button" class="button" onClick={() => show(root)}>Show in the waterfall</button>
             <button type="button" class="button" onClick={() => lookInto(null)}>Whole trace</button>
           </span>
         )}
       </div>
       {needed > MOST_ROWS && <p class="note">There are {showCount(needed - MOST_ROWS)} rows more below these. Look into a span to see what is below it.</p>}
-      <div>
+      <Walked role="tree" label="Flame graph; arrow keys lead to what a span calls, to what calls it and to those beside it, Enter looks into one, Escape out again"
+        mark={chosen && markOf(chosen)} onKeyDown={onKeyDown}>
         <canvas
           ref={canvas}
-          role="img"
-          aria-label="Flame graph; the tab Spans has the same as a table"
+          aria-hidden="true"
           style={{ width: "100%", height: `${height}px`, cursor: "pointer" }}
           onMouseMove={(event) => setOver(find(event))}
           onMouseLeave={() => setOver(null)}
           onClick={(event) => lookInto(find(event))}
         />
-      </div>
+      </Walked>
     </div>
   );
+}
+
+function tell({ service, name, duration, self, failed }: Bar): string {
+  return `${showName(service)}: ${showName(name)}, ${showDuration(duration)} (self ${showDuration(self)})${failed ? ", failed" : ""}`;
 }

@@ -15,6 +15,7 @@ const KEYS: readonly [string, string][] = [
   ["r", "draw spans that repeat as one, or each"],
   ["Escape", "close what is open"],
   ["?", "these keys"],
+  ["Tab, to the map above", "then ← and → move what is shown, ↑ and ↓ zoom in and out, Escape shows all"],
 ];
 
 export function Keys({ onClose }: { onClose: () => void }) {

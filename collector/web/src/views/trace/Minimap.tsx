@@ -1,11 +1,11 @@
-// All of the trace on one small canvas; drag over it to zoom, drag what is zoomed to move it.
+// All of the trace on one small canvas; drag over it to zoom, or use keys.
 import { useState } from "preact/hooks";
 import { resolved, resolvedAmong } from "../../ui/colors";
 import { showDuration } from "../../ui/format";
 import { useCanvas } from "../../ui/useCanvas";
 import type { LoadedTrace } from "./loading";
 import type { CriticalPath } from "./path";
-import type { Zoom } from "./zoom";
+import { zoomedBy, type Zoom } from "./zoom";
 
 const HEIGHT = 40;
 const PATH_HEIGHT = 3;
@@ -43,9 +43,20 @@ export function Minimap({ trace: { bars, colors: services }, path, total, zoom, 
   };
   const isWhole = zoom.from <= 0 && zoom.to >= total;
   const marked = drag ? { from: Math.min(drag.from, drag.to), to: Math.max(drag.from, drag.to) } : isWhole ? null : zoom;
+  const told = isWhole ? "all of it" : `${showDuration(zoom.to - zoom.from)}, from ${showDuration(zoom.from)} on`;
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.altKey || (isWhole && event.key === "Escape")) return;
+    const wanted = zoomedBy(event.key, zoom, total);
+    if (wanted === undefined) return;
+    // Elsewhere they lead from span to span.
+    event.stopPropagation();
+    event.preventDefault();
+    if (!isWhole || event.key === "ArrowUp") onZoom(wanted);
+  };
   return (
     <div class="minimap">
-      <div class="minimap-area"
+      <div class="minimap-area" role="slider" tabIndex={0} aria-label="Part of the trace that is shown: arrow keys to the sides move it, up and down zoom in and out, Escape shows all"
+        aria-valuemin={0} aria-valuemax={total} aria-valuenow={Math.max(zoom.from, 0)} aria-valuetext={told} onKeyDown={onKeyDown}
         onPointerDown={(event) => { event.currentTarget.setPointerCapture(event.pointerId); const at = timeAt(event); setDrag({ from: at, to: at }); }}
         onPointerMove={(event) => drag && setDrag({ ...drag, to: timeAt(event) })}
         onPointerUp={() => {
@@ -53,12 +64,12 @@ export function Minimap({ trace: { bars, colors: services }, path, total, zoom, 
           setDrag(null);
         }}
         onDblClick={() => onZoom(null)}>
-        <canvas ref={canvas} role="img" aria-label="The whole trace; drag to zoom, z and Z do the same by key" style={{ width: "100%", height: `${HEIGHT}px` }} />
+        <canvas ref={canvas} aria-hidden="true" style={{ width: "100%", height: `${HEIGHT}px` }} />
         {marked && <span class="minimap-zoom" style={{ left: `${(marked.from / total) * 100}%`, width: `${((marked.to - marked.from) / total) * 100}%` }} />}
       </div>
       {!isWhole && (
         <p class="row soft">
-          {showDuration(zoom.to - zoom.from)}, from {showDuration(zoom.from)} on
+          {told}
           <button type="button" class="button plain" onClick={() => onZoom(null)}>Whole trace</button>
         </p>
       )}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { axisLabels, readZoom, shownPart, zoomText } from "./zoom";
+import { axisLabels, readZoom, shownPart, zoomText, zoomedBy } from "./zoom";
 
 test("the part of the time that is shown is all of it, unless the URL names one", () => {
   expect(readZoom("", 100)).toEqual({ from: 0, to: 100 });
@@ -21,4 +21,13 @@ test("what lies outside of what is shown is cut off", () => {
   expect(shownPart(zoom, 25, 30)).toEqual({ from: 25, to: 50 });
   expect(shownPart(zoom, 0, 30)).toEqual({ from: 0, to: 50 });
   expect(shownPart(zoom, 50, 60)).toEqual({ from: 100, to: 100 });
+});
+
+test("keys move a part within the trace, halve it and double it, until it is all there is", () => {
+  const by = (key: string, from: number, to: number) => zoomedBy(key, { from, to }, 100);
+  expect([by("ArrowRight", 0, 40), by("ArrowRight", 58, 98), by("ArrowLeft", 5, 45)]).toEqual([{ from: 10, to: 50 }, { from: 60, to: 100 }, { from: 0, to: 40 }]);
+  expect([by("Home", 30, 40), by("End", 30, 40)]).toEqual([{ from: 0, to: 10 }, { from: 90, to: 100 }]);
+  expect([by("ArrowUp", 0, 100), by("ArrowUp", 50, 52)]).toEqual([{ from: 25, to: 75 }, { from: 50, to: 52 }]);
+  expect([by("ArrowDown", 90, 100), by("ArrowDown", 0, 20), by("ArrowDown", 20, 80)]).toEqual([{ from: 80, to: 100 }, { from: 0, to: 40 }, null]);
+  expect([by("Escape", 1, 2), by("x", 1, 2)]).toEqual([null, undefined]);
 });

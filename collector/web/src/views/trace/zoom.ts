@@ -22,6 +22,30 @@ export function zoomText({ from, to }: Zoom): string {
 
 const PARTS = 4;
 
+/** What keys make of a part: they move it by a quarter of its own length, or halve or double it about its middle; null where that is all
+ * of the trace, undefined for other keys. */
+export function zoomedBy(key: string, zoom: Zoom, total: number): Zoom | null | undefined {
+  const length = zoom.to - zoom.from;
+  const moved = (by: number): Zoom => {
+    const from = Math.min(Math.max(zoom.from + by, 0), Math.max(total - length, 0));
+    return { from, to: from + length };
+  };
+  switch (key) {
+    case "ArrowLeft": return moved(-length / PARTS);
+    case "ArrowRight": return moved(length / PARTS);
+    case "Home": return moved(-total);
+    case "End": return moved(total);
+    case "ArrowUp": return length < PARTS ? zoom : { from: zoom.from + length / 4, to: zoom.to - length / 4 };
+    case "ArrowDown": {
+      if (2 * length >= total) return null;
+      const from = Math.min(Math.max(zoom.from - length / 2, 0), total - 2 * length);
+      return { from, to: from + 2 * length };
+    }
+    case "Escape": return null;
+    default: return undefined;
+  }
+}
+
 /** What stands at the axis, from the beginning of what is shown to its end, at equal distances. Where three digits do not tell these
  * times apart, they count from the first; what is shorter than there are parts is not divided. */
 export function axisLabels({ from, to }: Zoom): string[] {
