@@ -7,7 +7,7 @@ import { showCount, showDuration, showName } from "../../ui/format";
 
 type Hit = Schemas["Traces"]["traces"][number];
 
-const SERVICES = 6;
+const SERVICES = 4;
 
 export function Hits({ traces }: { traces: readonly Hit[] }) {
   const longest = Math.max(...traces.map((hit) => Number(hit.durationNanos)), 1);
@@ -43,7 +43,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
       <td>
         <span class="dot" style={{ background: serviceColor(hit.rootService ?? "") }} />{" "}
         <a class="name" href={linkTo(`/trace/${hit.traceId}`)}>
-          {hit.rootService === null ? "(the root has not come)" : `${showName(hit.rootService)}: ${showName(hit.rootName)}`}
+          {hit.rootService === null ? "(the root has not come)" : <><bdi>{showName(hit.rootService)}</bdi>: <bdi>{showName(hit.rootName)}</bdi></>}
         </a>
         {first && (parameter("q") !== "" || parameter("operation") !== "") && (
           <div class="soft">

@@ -59,7 +59,7 @@ function Compared({ data }: { data: Comparison }) {
         return (
           <div key={key} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
             <span class="ellipsis" style={{ paddingLeft: `calc(${Math.min(node.depth, 24)} * var(--indent))` }}>
-              <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{node.service}</b> {node.name}
+              <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{node.service}</b> <bdi>{node.name}</bdi>
             </span>
             <span>{WORDS[node.state] && <span class="badge warn">{WORDS[node.state]}</span>}</span>
             <span class="number">{node.left.spanCount ? `${showCount(node.left.spanCount)} × ${showDuration(node.left.totalNanos)}` : "–"}</span>

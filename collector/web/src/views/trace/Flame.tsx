@@ -13,7 +13,11 @@ import { barAt, endOf, textAt, type Bar } from "./model";
 import { nameOf, placeNamed } from "./named";
 
 const ROW = 20;
-const LEAST_WIDTH = 0.4;
+/** In pixels: of a bar, however short; of one from which a line leads to what called it, if that is not right above; and how far from a
+ * short one it can still be pointed at. */
+const LEAST_WIDTH = 1;
+const LINED = 4;
+const NEAR = 3;
 /** Of what is marked, however short. */
 const LEAST_MARK = 4;
 /** Browsers draw nothing at all where a canvas is higher. */
@@ -38,15 +42,23 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     const text = resolved("--bg-sunken");
     const [error, line] = [resolved("--error"), resolved("--text-soft")];
     const services = resolvedAmong(trace.colors, bars.service.values);
+    // For each row the pixel that a short bar was drawn to: of many that fall on one the first is seen, and those that failed.
+    const taken = new Int32Array(needed).fill(-1);
     for (let at = first; at < end; at++) {
-      const x = (((bars.offset[at] as number) - from) / length) * width;
+      const start = (((bars.offset[at] as number) - from) / length) * width;
       const w = ((bars.duration[at] as number) / length) * width;
       const row = (rows[at] as number) - top;
-      if (row >= MOST_ROWS || x > width || x + w < 0 || w < LEAST_WIDTH) continue;
+      if (row >= MOST_ROWS || start > width || start + w < 0) continue;
+      const x = Math.min(start, width - LEAST_WIDTH);
+      if (w < LEAST_WIDTH) {
+        const pixel = Math.floor(x);
+        if (taken[row] === pixel && !bars.failed[at]) continue;
+        taken[row] = pixel;
+      }
       const y = row * ROW;
       const above = row > 0 ? (rows[bars.parent[at] as number] ?? -1) + 1 - top : row;
       // Where others are between a span and the one that called it.
-      if (above < row) {
+      if (above < row && w >= LINED) {
         context.fillStyle = line;
         context.fillRect(Math.max(x, 0), above * ROW, 1, y - above * ROW);
       }
@@ -91,11 +103,14 @@ export function Flame({ trace }: { trace: LoadedTrace }) {
     const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
     const row = top + Math.floor((event.clientY - box.top) / ROW);
     const time = from + ((event.clientX - box.left) / width) * length;
-    for (let at = end - 1; at >= first; at--) {
+    let [nearest, least] = [-1, (NEAR / width) * length];
+    for (let at = end - 1; at >= first && least > 0; at--) {
+      if (rows[at] !== row) continue;
       const offset = bars.offset[at] as number;
-      if (rows[at] === row && offset <= time && time <= offset + (bars.duration[at] as number)) return barAt(bars, at);
+      const distance = Math.max(offset - time, time - offset - (bars.duration[at] as number), 0);
+      if (distance < least) [nearest, least] = [at, distance];
     }
-    return null;
+    return nearest < 0 ? null : barAt(bars, nearest);
   };
   const told = over ?? chosen ?? root;
   return (

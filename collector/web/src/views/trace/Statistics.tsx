@@ -78,8 +78,8 @@ function Groups({ traceId, trace, found }: { traceId: string; trace: LoadedTrace
   return (
     <>
       <p class="soft">
-        {showCount(found.roots)} {found.roots === 1 ? "root" : "roots"}, {showCount(found.leaves)} spans that call nothing, {showCount(found.widest)} calls
-        of one span at most{found.missingParents > 0 && `, ${showCount(found.missingParents)} parents that have not come`}.
+        {showCount(found.roots)} {found.roots === 1 ? "root" : "roots"}, {showCount(found.leaves)} {found.leaves === 1 ? "span that calls" : "spans that call"} nothing,
+        at most {showCount(found.widest)} {found.widest === 1 ? "call" : "calls"} of one span{found.missingParents > 0 && `, ${showCount(found.missingParents)} parents that have not come`}.
       </p>
       <div class="scroll-x" tabIndex={0} role="group" aria-label="Statistics">
         <table class="data">
@@ -107,7 +107,7 @@ function Row({ traceId, trace, by, group }: { traceId: string; trace: LoadedTrac
           {by[at] === "service" && <><span class="dot" style={{ background: colorAmong(trace.colors, text) }} />{" "}</>}
           {text && (by[at] === "service" || by[at] === "operation")
             ? <a class={by[at] === "service" ? "name" : ""} href={linkTo(`/trace/${traceId}`, { find: text, adjust: adjusters().join(",") })} title="Find them in the waterfall">{text}</a>
-            : text || <span class="soft">(none)</span>}
+            : text ? <span>{text}</span> : <span class="soft">(none)</span>}
         </td>
       ))}
       <td class="number">{showCount(group.spanCount)}</td>

@@ -20,7 +20,7 @@ export function TraceHead({ traceId, trace }: { traceId: string; trace: LoadedTr
     <header class="trace-head">
       <div class="row spread">
         <h1>
-          <bdi>{showName(header.rootService)}: {showName(header.rootName)}</bdi> <span class="soft">{showDuration(header.durationNanos)}</span>
+          <span><bdi>{showName(header.rootService)}</bdi>: <bdi>{showName(header.rootName)}</bdi></span> <span class="soft">{showDuration(header.durationNanos)}</span>
         </h1>
         <div class="row">
           <span><code>{traceId}</code> <CopyButton text={traceId} what="trace id" /></span>

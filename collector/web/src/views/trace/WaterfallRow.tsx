@@ -36,7 +36,7 @@ export function WaterfallRow({ bar, color, zoom, path, chosen, collapsed, hit, i
           {bar.children ? (collapsed ? "▸ ●" : "▾ ●") : "●"}
         </span>
         <Notes bar={bar} collapsed={collapsed} />
-        <b>{showName(bar.service)}</b> {showName(bar.name)}
+        <b>{showName(bar.service)}</b> <bdi>{showName(bar.name)}</bdi>
       </div>
       <div class="cell-time" style={behind ? `text-indent:${shown.to + 0.4}%` : ""}>
         <span class="bar" style={`${placeOf(shown, 2)};background-color:${color}`} />

@@ -18,9 +18,11 @@ test("the axis tells times apart, however long the trace and however short the p
 
 test("what lies outside of what is shown is cut off", () => {
   const zoom = { from: 20, to: 40 };
-  expect(shownPart(zoom, 25, 30)).toEqual({ from: 25, to: 50 });
-  expect(shownPart(zoom, 0, 30)).toEqual({ from: 0, to: 50 });
-  expect(shownPart(zoom, 50, 60)).toEqual({ from: 100, to: 100 });
+  expect(shownPart(zoom, 25, 30)).toEqual({ from: 25, to: 50, isOutside: false });
+  expect(shownPart(zoom, 0, 30)).toEqual({ from: 0, to: 50, isOutside: false });
+  expect(shownPart(zoom, 50, 60)).toEqual({ from: 100, to: 100, isOutside: true });
+  const outside = (from: number, to: number): boolean => shownPart(zoom, from, to).isOutside;
+  expect([outside(10, 20), outside(40, 50), outside(19, 19), outside(20, 20), outside(40, 40)]).toEqual([true, true, true, false, false]);
 });
 
 test("keys move a part within the trace, halve it and double it, until it is all there is", () => {

@@ -56,13 +56,21 @@ export function axisLabels({ from, to }: Zoom): string[] {
   return labels.map((label, at) => (at === 0 ? label : `+${showDuration((times[at] as number) - from)}`));
 }
 
-/** Where a time lies in what is shown, in per cent from its left edge; what lies outside is cut off. */
-export function shownPart(zoom: Zoom, from: number, to: number): Zoom {
+/** A part of what is shown, in per cent from its left edge. */
+export interface ShownPart extends Zoom {
+  /** Whether it lies outside, before the one edge or behind the other. */
+  isOutside: boolean;
+}
+
+/** Where a time lies in what is shown; what lies outside is cut off. */
+export function shownPart(zoom: Zoom, from: number, to: number): ShownPart {
   const percent = (time: number): number => Math.min(Math.max(((time - zoom.from) / (zoom.to - zoom.from)) * 100, 0), 100);
-  return { from: percent(from), to: percent(to) };
+  // What took no time may lie on an edge.
+  const isOutside = from === to ? to < zoom.from || from > zoom.to : to <= zoom.from || from >= zoom.to;
+  return { from: percent(from), to: percent(to), isOutside };
 }
 
 /** The place, as CSS, of something that is to be seen, however short, unless it lies outside. */
-export function placeOf({ from, to }: Zoom, leastPixels: number): string {
-  return `left:${from}%;width:${from === 100 || to === 0 ? "0" : `max(${to - from}%,${leastPixels}px)`}`;
+export function placeOf({ from, to, isOutside }: ShownPart, leastPixels: number): string {
+  return isOutside ? "width:0" : `left:min(${from}%,100% - ${leastPixels}px);width:max(${to - from}%,${leastPixels}px)`;
 }
