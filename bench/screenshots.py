@@ -29,15 +29,15 @@ IMAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "img"
 WIDTH: Final = 1280
 HEIGHT: Final = 800
 VIEWS: Final = {
-    "search": "/search",
+    "search": "/search?from=now-4m",
     "analyze": "/analyze?service={service}&apart=slow&from=now-8m",
     "trace": "/trace/{trace}?span={span}",
     "flame-graph": "/trace/{trace}?tab=flame",
     "compare": "/compare?left={left}&right={right}",
-    "services": "/services",
-    "service": "/services/{service}",
+    "services": "/services?from=now-15m",
+    "service": "/services/{service}?from=now-15m",
     "topology": "/topology?service={service}&depth=2",
-    "dashboard": "/dashboard",
+    "dashboard": "/dashboard?from=now-30m",
     "alerts": "/alerts",
     "alert-rule": "/alerts?tab=rules&edit={rule}",
     "load-tests": "/load-tests?edit=new",
@@ -73,9 +73,9 @@ def picture(browser: Browser, url: str, scheme: str, width: int) -> bytes:
     shot = page.screenshot(animations="disabled")
     context.close()
     packed = io.BytesIO()
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
-        packed, "PNG", optimize=True
-    )
+    # Colours of few pixels get their own, and then those of large areas are put right.
+    colours = Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
+    colours.save(packed, "PNG", optimize=True)
     return packed.getvalue()
 
 
