@@ -74,8 +74,8 @@ def picture(browser: Browser, url: str, scheme: str, width: int) -> bytes:
     context.close()
     packed = io.BytesIO()
     # Colours of few pixels get their own, and then those of large areas are put right.
-    colours = Image.open(io.BytesIO(shot)).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE)
-    colours.save(packed, "PNG", optimize=True)
+    image = Image.open(io.BytesIO(shot)).convert("RGB")
+    image.quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, 1, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
     return packed.getvalue()
 
 

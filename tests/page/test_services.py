@@ -131,3 +131,9 @@ def test_where_nothing_was_counted_a_newcomer_is_told_what_to_do(page: Page) -> 
     page.goto("/services?from=now-2d&to=now-1d")
     expect(page.get_by_role("heading", name="No service has sent spans in this time range")).to_be_visible()
     expect(page.get_by_text("spanhouse demo")).to_be_visible()
+
+
+def test_a_service_that_is_silent_is_said_to_be_and_not_that_nothing_counts_its_spans(page: Page) -> None:
+    page.goto("/services/nobody")
+    expect(page.get_by_role("heading", name="nobody has sent no spans in this time range")).to_be_visible()
+    expect(page.get_by_role("heading", name="nothing counts them")).to_have_count(0)

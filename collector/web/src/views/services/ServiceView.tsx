@@ -10,7 +10,7 @@ import { useRange } from "../../time/useRange";
 import { serviceColor } from "../../ui/colors";
 import { Figure } from "../../ui/Figure";
 import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
-import { AnswerNote } from "../../ui/notes";
+import { AnswerNote, Empty } from "../../ui/notes";
 import { Apart } from "../analyze/Apart";
 import { HeatMap, useHeatMap } from "../analyze/HeatMap";
 import { Dependencies } from "./Dependencies";
@@ -68,7 +68,7 @@ export function ServiceView({ name }: { name: string }) {
           <SpanCharts red={red.data} range={range} />
         </>
       )}
-      {requests && !requests.current && red.data && !spans && <NothingCounted range={range} />}
+      {requests && !requests.current && red.data && !spans && mapped.map && (mapped.grid ? <NothingCounted range={range} /> : <NothingSent name={name} />)}
       {spans && <Operations service={name} range={range} />}
       <HeatMap {...mapped} />
       {mapped.grid && <Apart conditions={conditions} range={range} slow={mapped.slow} />}
@@ -77,6 +77,15 @@ export function ServiceView({ name }: { name: string }) {
         <Dependencies service={name} range={range} />
       </div>
     </div>
+  );
+}
+
+/** What is said of a service that is silent, or of a name that none has. */
+function NothingSent({ name }: { name: string }) {
+  return (
+    <Empty title={`${showName(name)} has sent no spans in this time range`}>
+      <p>Choose a longer one above, or look at <a href={linkTo("/services")}>all services</a>.</p>
+    </Empty>
   );
 }
 
