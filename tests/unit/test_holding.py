@@ -81,6 +81,8 @@ async def test_what_the_destination_remembers_of_a_batch_is_forgotten_when_that_
             await held.put(first, 20)
             await held.until_held(first + 20)
         assert not deposit.forgotten
+        # The time of all is up at once, however long it took to put them.
+        held.clock.passed_s += WAIT_S
         await held.settle()
         await until(lambda: len(deposit.forgotten) == 3)
     assert sorted(deposit.forgotten) == sorted(deposit.given)
@@ -105,6 +107,8 @@ async def test_what_is_kept_is_sent_in_batches_within_the_limits_and_spans_of_a_
         for first in range(0, 120, 20):
             await held.put(first, 20)
             await held.until_held(first + 20)
+        # As above.
+        held.clock.passed_s += WAIT_S
         await held.settle()
     assert sorted(map(len, deposit.stored.values())) == [40, 40, 40]
 
