@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -28,6 +29,10 @@ _log = structlog.get_logger(__name__)
 
 INTERNAL_ERROR: Final = "internal_error"
 """A processor failed by a fault of its own; its spans are dropped, since what it should have taken from them must not get out."""
+
+_AGAIN_S: Final = 0.5
+_MOST_TRIES: Final = 120
+"""After so many seconds a processor without memory tries again, and so often: then it is this batch that asks for too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +164,21 @@ class Processing:
         """Hand on what was derived further in front; processors have nothing to do with it."""
         await self._destination.deliver_rows(rows, name)
 
+    async def _processed(self, stage: Stage, batch: SpanBatch) -> Processed:
+        """What a processor makes of a batch, once there is memory for that. Raises what it does in the end."""
+        process = partial(asyncio.get_running_loop().run_in_executor, self._executor, stage.processor.process, batch)
+        for _ in range(_MOST_TRIES):
+            try:
+                return await process()
+            except MemoryError:
+                self._failures.error("processor_waits_for_memory", processor=stage.name, spans=len(batch))
+                await asyncio.sleep(_AGAIN_S)
+        return await process()
+
     async def _run(self, stage: Stage, batch: SpanBatch, delivery: Delivery) -> Processed:
         """What a stage makes of a batch, counted."""
         try:
-            processed = await asyncio.get_running_loop().run_in_executor(self._executor, stage.processor.process, batch)
+            processed = await self._processed(stage, batch)
         except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
             _log.exception("processor_failed", processor=stage.name, spans=len(batch))
             processed = Processed(batch.select(slice(0, 0)), failures={INTERNAL_ERROR: len(batch)}, failed=batch)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
+from collector.processors import base
 from collector.processors.base import Processed, Processing, Stage
 from exporters.base import Delivery, DerivedRows
 from exporters.tally import spans_by_owner
@@ -99,6 +101,23 @@ async def test_a_fault_of_a_processor_drops_its_spans_and_says_so() -> None:
     assert kept.given == []
     assert delivery.dropped == {"step/0: error": {OWNER: 3}}
     assert counted[0].failures == [("internal_error", 3)]
+
+
+@pytest.mark.parametrize(("failures", "outcome"), [(3, ([("7-0", [0, 1, 2])], {})), (9, ([], {"step/0: error": {OWNER: 3}}))])
+async def test_a_processor_without_memory_tries_again_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, failures: int, outcome: tuple[object, object]
+) -> None:
+    monkeypatch.setattr(base, "_AGAIN_S", 0.0)
+    monkeypatch.setattr(base, "_MOST_TRIES", 5)
+    scarce = [MemoryError() for _ in range(failures)]
+
+    def process(batch: SpanBatch) -> Processed:
+        if scarce:
+            raise scarce.pop()
+        return Processed(batch)
+
+    kept, delivery, _ = await delivered([Step(process)], numbered(0, 3))
+    assert (kept.given, delivery.dropped) == outcome
 
 
 async def test_spans_that_are_given_up_with_a_failed_rule_are_counted_apart() -> None:
