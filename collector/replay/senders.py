@@ -32,7 +32,9 @@ _FRAME_HEAD_BYTES: Final = 9
 # HTTP/2, in which gRPC is spoken, begins with this and a frame of settings, which may be empty (RFC 9113, section 3.4).
 _GREETINGS: Final = {
     "grpc": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)),
-    "http": b"OPTIONS /v1/traces HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    # A request without spans: one that is refused would be told of in the log over there.
+    "http": b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n",
 }
 _OF_ANOTHER_NAME: Final = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _FIRST_WAIT_S: Final = 1.0

@@ -58,6 +58,14 @@ async def test_stored_requests_are_sent_to_a_unix_socket_over_grpc_alone(tmp_pat
             pass
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+async def test_looking_for_a_receiver_is_no_request_that_fails_there(protocol: str) -> None:
+    async with receivers() as both:
+        port = both.grpc.port if protocol == "grpc" else both.http.port
+        async with connect(protocol, f"127.0.0.1:{port}"):
+            assert not both.counts.failed_requests
+
+
 def names_in(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
 
