@@ -17,7 +17,8 @@ def _about(context: Context | None) -> PlainValidator:
 
     def read(value: Any) -> Condition:
         if not isinstance(value, str):
-            raise ValueError("must be a condition, as text")  # noqa: TRY004 - what pydantic takes for a fault of the value
+            each = ": list those of a group one by one" if isinstance(value, dict) else ""
+            raise ValueError(f"must be a condition, as text{each}")  # noqa: TRY004 - what pydantic takes for a fault of the value
         return read_flat_condition(value) if context is None else read_condition(value, context)
 
     return PlainValidator(read)
