@@ -55,17 +55,27 @@ class Pace:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Send everything; the exit status is 0 only if every span was accepted."""
-    tally = asyncio.run(_replay(arguments))
-    if tally.first_failure:
-        sys.stderr.write(f"the first failure was {tally.first_failure}\n")
-    sys.stdout.write(f"{tally}\n")
+    tally = Tally()
+    try:
+        asyncio.run(_replay(arguments, tally))
+    except KeyboardInterrupt:
+        # What was sent until then is over there.
+        _tell(tally)
+        raise
+    _tell(tally)
     return FAILED if tally.rejected or tally.failed else OK
 
 
-async def _replay(arguments: argparse.Namespace) -> Tally:
+def _tell(tally: Tally) -> None:
+    if tally.first_failure:
+        sys.stderr.write(f"the first failure was {tally.first_failure}\n")
+    sys.stdout.write(f"{tally}\n")
+
+
+async def _replay(arguments: argparse.Namespace, tally: Tally) -> None:
     files = [file for path in arguments.files for file in files_of(path)]
     requests = (request for _ in range(arguments.repeat) for request in requests_of(files, move_to_now=arguments.move_to_now))
-    tally, pace = Tally(), Pace(arguments.rate)
+    pace = Pace(arguments.rate)
     async with connect(arguments.protocol, arguments.endpoint) as sender:
         progress = asyncio.create_task(_show_progress(tally)) if sys.stderr.isatty() else None
         workers = [asyncio.create_task(_send_all(sender, requests, pace, tally)) for _ in range(arguments.concurrency)]
@@ -76,7 +86,6 @@ async def _replay(arguments: argparse.Namespace) -> Tally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-    return tally
 
 
 async def _send_all(sender: Sender, requests: Iterator[Request], pace: Pace, tally: Tally) -> None:

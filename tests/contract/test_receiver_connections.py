@@ -15,14 +15,12 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from collector.cli import UserError
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake
 from collector.receivers.listen import ListenError
 from collector.receivers.otlp_grpc import SERVICE, OtlpGrpcServer
 from collector.receivers.otlp_http import OtlpHttpServer
 from collector.receivers.settings import GrpcSettings, HttpSettings, Keepalive
-from collector.replay.senders import connect
 from proto.spans import SpanBatch
 from tests.support.http2 import ENHANCE_YOUR_CALM, EXPORT, Http2Client, framed
 from tests.support.receivers import V1, Counts, ListConsumer, Receivers, post, raw_http, read_reply, receivers
@@ -41,29 +39,6 @@ async def test_net_09_both_servers_listen_on_unix_sockets_and_remove_them(tmp_pa
             assert reply.status == 200
         assert both.consumer.spans == 2
     assert not names_in(tmp_path)
-
-
-async def test_stored_requests_are_sent_to_a_unix_socket_over_grpc_alone(tmp_path: Path) -> None:
-    path = str(tmp_path / "grpc.sock")
-    async with receivers(grpc=GrpcSettings(unix_path=path)) as both:
-        for endpoint in (f"unix://{path}", f"unix:{path}"):
-            async with connect("grpc", endpoint) as sender:
-                assert await sender.send(V1) == 0
-            with pytest.raises(UserError, match=f"{path} is a socket, .* give --protocol grpc"):
-                async with connect("http", endpoint):
-                    pass
-        assert both.consumer.spans == 2
-    with pytest.raises(UserError, match=f"nobody takes OTLP over grpc at unix:{path}"):
-        async with connect("grpc", f"unix://{path}"):
-            pass
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
-async def test_looking_for_a_receiver_is_no_request_that_fails_there(protocol: str) -> None:
-    async with receivers() as both:
-        port = both.grpc.port if protocol == "grpc" else both.http.port
-        async with connect(protocol, f"127.0.0.1:{port}"):
-            assert not both.counts.failed_requests
 
 
 def names_in(directory: Path) -> list[str]:
