@@ -63,6 +63,8 @@ def _not(source: Source, tree: Words, depth: int) -> Predicate:
         )
     if operand.data == "field" and not _is_word(operand):
         return _alone(source, operand, value=False)
+    if operand.data == "not_":
+        return read_condition(source, words(operand.children[1]), depth + 1)
     return Not(read_condition(source, operand, depth + 1))
 
 
