@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,9 @@ from schemathesis import Case, GenerationMode
 from schemathesis.core.failures import FailureGroup
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.requests import every_value_request
+from tests.support.scenes import scene
 
 WORKSPACE = "fuzzed"
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
@@ -39,6 +44,62 @@ def test_every_answer_is_one_that_the_document_promises(daemon: Daemon, examples
                     strategy, examples, session, base, f"{operation.method.upper()} {operation.path} ({mode.value})"
                 )
     assert problems == []
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[Daemon]:
+    """A daemon that counts spans and calls as well."""
+    with daemon_in(tmp_path) as running:
+        running.configure(processors={"red_metrics": {}, "topology": {}})
+        running.start()
+        yield running
+        assert running.stop() == 0, running.log
+
+
+def test_answers_about_what_is_stored_are_those_that_the_document_promises(counting: Daemon) -> None:
+    start = time.time_ns() - 120 * 10**9
+    request = every_value_request(start_time_unix_nano=start)
+    span = request.resource_spans[0].scope_spans[0].spans[0]
+    request.MergeFrom(scene("web SERVER a 20ms!\nweb CLIENT b <a 10ms\ncart SERVER c <b 8ms", start=start))
+    counting.export(request, WORKSPACE)
+    eventually(lambda: counting.stored() >= 5, "spans are stored")
+    trace_id, span_id = span.trace_id.hex(), span.span_id.hex()
+    names = {"workspace": WORKSPACE, "service": "values", "key": "string", "trace_id": trace_id, "span_id": span_id}
+    needed = {"left": trace_id, "right": trace_id, "spanId": span_id, "service": "values", "selection": "status = error"}
+    schema = schemathesis.openapi.from_dict(json.loads(counting.get("/openapi.json")[1]))
+    problems, answered = [], set[int]()
+    with requests.Session() as session:
+        session.headers["X-Workspace-Id"] = WORKSPACE
+        for result in schema.get_all_operations():
+            operation = result.ok()
+            if operation.method != "get" or not {each.name for each in operation.path_parameters} <= names.keys():
+                continue
+            if operation.path.endswith("/events"):
+                # What is told there never ends.
+                continue
+            path = {each.name: names[each.name] for each in operation.path_parameters}
+            for query in queries(operation.query, needed):
+                case = operation.Case(path_parameters=path, query=query)
+                answer = case.call(base_url=f"http://127.0.0.1:{counting.ports.query}", session=session)
+                answered.add(answer.status_code)
+                try:
+                    case.validate_response(answer, checks=CHECKS)
+                except FailureGroup as failures:
+                    problems.append((operation.path, query, [str(each) for each in failures.exceptions]))
+    assert problems == []
+    # No tracing config is about the service.
+    assert answered == {200, 404}
+
+
+def queries(parameters: Any, needed: dict[str, str]) -> Iterator[dict[str, str]]:
+    """What must be asked with, and beside that each value of each parameter of which all values are listed."""
+    least = {each.name: needed[each.name] for each in parameters if each.is_required or each.name == "selection"}
+    yield least
+    for each in parameters:
+        said = each.definition["schema"]
+        for value in said.get("items", said).get("enum", ()):
+            # Operations are those of a service.
+            yield {**least, each.name: value, **({"service": needed["service"]} if value == "operation" else {})}
 
 
 def can_be_wrong(operation: dict[str, Any]) -> bool:
