@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from typing import Final
 from urllib.parse import quote
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from playwright.sync_api import Page, expect
 
+from tests.page.chains import chain
 from tests.page.shown import await_stored
 from tests.support.daemon import Daemon
-from tests.support.requests import MILLISECOND
+from tests.support.requests import key_values
 from tests.support.traces import needs_real_traces
-
-_START: Final = time.time_ns() - 1_000 * MILLISECOND
 
 
 @pytest.fixture
@@ -157,7 +153,7 @@ def test_the_address_says_which_span_is_shown_and_going_back_closes_what_was_ope
 
 def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, shown: Daemon) -> None:
     trace = "5e" * 16
-    shown.export(_spans(trace, {2: "second", 3: "third"}))
+    shown.export(chain(trace, {2: "second", 3: "third"}))
     await_stored(shown)
     page.goto(f"/trace/{trace}")
     page.get_by_role("treeitem", name=re.compile("third")).click()
@@ -166,7 +162,7 @@ def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, s
     second = page.get_by_role("treeitem", name=re.compile("second"))
     second.locator(".twisty").click()
     expect(second).to_have_attribute("aria-expanded", "false")
-    shown.export(_spans(trace, {1: "first"}))
+    shown.export(chain(trace, {1: "first"}))
     await_stored(shown)
     page.reload()
     expect(page.get_by_role("treeitem")).to_have_count(2)
@@ -179,7 +175,7 @@ def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, s
     missing = page.get_by_role("status").filter(has_text="is not in this trace")
     expect(missing).to_be_visible()
     expect(page.get_by_role("treeitem")).to_have_count(3)
-    shown.export(_spans(trace, {9: "ninth"}))
+    shown.export(chain(trace, {9: "ninth"}))
     await_stored(shown)
     missing.get_by_role("button", name="Look again").click()
     expect(panel.get_by_role("heading", level=2)).to_contain_text("ninth")
@@ -187,7 +183,7 @@ def test_a_link_leads_to_its_span_also_when_others_have_come_since(page: Page, s
 
 def test_ways_to_other_spans_open_what_hides_them_and_leave_the_rest_as_it_was(page: Page, shown: Daemon) -> None:
     trace = "6f" * 16
-    shown.export(_spans(trace, {1: "first", 2: "second", 3: "third"}))
+    shown.export(chain(trace, {1: "first", 2: "second", 3: "third"}))
     await_stored(shown)
     page.goto(f"/trace/{trace}?span={3:016x}&find=second")
     panel = page.get_by_role("complementary")
@@ -204,22 +200,6 @@ def test_ways_to_other_spans_open_what_hides_them_and_leave_the_rest_as_it_was(p
     expect(panel.get_by_text("is not in the trace")).to_be_visible()
     # Nothing is there to be led to.
     expect(panel.get_by_role("link", name=f"{0xA:016x}")).to_have_count(0)
-
-
-def _spans(trace_id: str, names: dict[int, str]) -> ExportTraceServiceRequest:
-    """Spans by their ids, each of which calls the next and begins before it; what calls the first is missing."""
-    request = ExportTraceServiceRequest()
-    spans = request.resource_spans.add().scope_spans.add().spans
-    for number, name in names.items():
-        spans.add(
-            trace_id=bytes.fromhex(trace_id),
-            span_id=number.to_bytes(8),
-            parent_span_id=(number - 1 or 0xA).to_bytes(8),
-            name=name,
-            start_time_unix_nano=_START + number * MILLISECOND,
-            end_time_unix_nano=_START + 9 * MILLISECOND,
-        )
-    return request
 
 
 @needs_real_traces
@@ -250,62 +230,20 @@ def test_the_other_ways_to_look_at_it(page: Page, trace_id: str) -> None:
     expect(page.get_by_role("table", name="Statistics by service and operation")).to_be_visible()
 
 
-def test_what_runs_at_the_same_time_hides_nothing_in_the_flame_graph(page: Page, shown: Daemon) -> None:
-    trace = "7a" * 16
-    request = _spans(trace, {1: "caller", 2: "first", 3: "second"})
-    spans = request.resource_spans[0].scope_spans[0].spans
-    spans[2].parent_span_id = spans[0].span_id
-    shown.export(request)
-    await_stored(shown)
-    page.goto(f"/trace/{trace}?tab=flame")
-    graph = page.get_by_role("tree", name=re.compile("Flame graph"))
-    expect(graph).to_be_visible()
-    box = graph.bounding_box()
-    assert box is not None
-    rows = []
-    for row in range(3):
-        page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 20 * row + 10)
-        told = page.get_by_role("status").filter(has_text="self")
-        expect(told).to_be_visible()
-        rows.append(re.split("[:,] ", told.inner_text())[1])
-        page.mouse.move(0, 0)
-        expect(told).to_have_count(0)
-    assert rows == ["caller", "first", "second"]
-
-
-def test_keys_lead_through_the_flame_graph_and_into_a_span(page: Page, shown: Daemon) -> None:
-    trace = "8b" * 16
-    request = _spans(trace, {1: "caller", 2: "first", 3: "second", 4: "below"})
-    spans = request.resource_spans[0].scope_spans[0].spans
-    spans[2].parent_span_id = spans[0].span_id
+def test_attempts_that_share_an_id_and_a_name_each_show_what_is_known_of_them(page: Page, shown: Daemon) -> None:
+    trace = "9c" * 16
+    request = chain(trace, {1: "attempt", 2: "attempt"})
+    for number, span in enumerate(request.resource_spans[0].scope_spans[0].spans, 1):
+        span.span_id, span.parent_span_id = (1).to_bytes(8), b""
+        span.attributes.extend(key_values({"number": number}))
     shown.export(request)
     await_stored(shown)
     page.goto(f"/trace/{trace}")
-    page.get_by_role("tab", name="Flame graph").press("Enter")
-    graph = page.get_by_role("tree", name=re.compile("Flame graph"))
-    marked = graph.get_by_role("treeitem")
-    page.keyboard.press("Tab")
-    while not graph.evaluate("graph => graph === document.activeElement"):
-        page.keyboard.press("Tab")
-    for key, name in {"ArrowDown": "caller", "j": "first", "ArrowRight": "second", "End": "below", "k": "second"}.items():
-        page.keyboard.press(key)
-        expect(marked).to_have_attribute("aria-label", re.compile(f": {name},"))
-        assert marked.get_attribute("id") == graph.get_attribute("aria-activedescendant")
-    page.keyboard.press("Enter")
-    expect(page).to_have_url(re.compile(f"focus={3:016x}"))
-    # What is looked into has the whole width.
-    expect(page.get_by_role("button", name="Whole trace")).to_be_visible()
-    inside, around = marked.bounding_box(), graph.bounding_box()
-    assert inside is not None
-    assert around is not None
-    assert inside["width"] == around["width"]
-    page.keyboard.press("Escape")
-    expect(page).to_have_url(re.compile(f"focus={1:016x}"))
-    page.keyboard.press("Escape")
-    expect(page).not_to_have_url(re.compile("focus="))
-    page.keyboard.press("Enter")
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("complementary").get_by_role("heading", level=2)).to_contain_text("second")
+    attempts = page.get_by_role("treeitem", name="attempt")
+    panel = page.get_by_role("complementary")
+    for number in (1, 2):
+        attempts.nth(number - 1).click()
+        expect(panel.get_by_role("row", name="number")).to_contain_text(f"{number} ")
 
 
 def test_keys_zoom_into_the_trace_and_move_along_it(page: Page, trace_id: str) -> None:
@@ -341,7 +279,7 @@ def test_a_trace_that_is_not_there_is_said_to_be_missing_until_it_has_come(page:
     trace = "fe" * 16
     page.goto(f"/trace/{trace}")
     expect(page.get_by_role("heading", name="There is no such trace")).to_be_visible()
-    shown.export(_spans(trace, {1: "late"}))
+    shown.export(chain(trace, {1: "late"}))
     await_stored(shown)
     page.get_by_role("button", name="Look again").click()
     expect(page.get_by_role("treeitem", name=re.compile("late"))).to_be_visible()

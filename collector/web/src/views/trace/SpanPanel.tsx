@@ -13,7 +13,7 @@ import { Annotations } from "./Annotations";
 import { Attributes, Dropped, LongText } from "./attributes";
 import { choosing } from "./choice";
 import { pathOf, type LoadedTrace } from "./loading";
-import type { Bar, Bars } from "./model";
+import { alikeBefore, type Bar, type Bars } from "./model";
 import type { OnPath } from "./path";
 import { SpanEvents } from "./SpanEvents";
 import { SpanLinks } from "./SpanLinks";
@@ -37,7 +37,7 @@ export function SpanPanel({ element, traceId, trace, bar, path, onClose }: Props
   const workspace = currentWorkspace();
   const { data, error, again } = useAnswer<Details>(`${pathOf(traceId)}/spans/${bar.spanId}`, { workspace });
   const links = useAnswer<Schemas["Links"]>(`${pathOf(traceId)}/links`, { workspace });
-  const span = data && spanOf(data, bar);
+  const span = data && spanOf(data, trace.bars, bar);
   return (
     <aside ref={element} class="span-panel" tabIndex={-1} aria-label={`Span ${showName(bar.name)}`}>
       <div class="panel-head">
@@ -54,10 +54,12 @@ export function SpanPanel({ element, traceId, trace, bar, path, onClose }: Props
   );
 }
 
-/** The span of a bar; undefined where the details are still those of the one before. Client and server may share an id. */
-function spanOf({ spans }: Details, bar: Bar): Span | undefined {
+/** The span of a bar; undefined where the details are still those of the one before. Client and server may share an id, and so may
+ * attempts that are alike but for their times, by which both are in order. */
+function spanOf({ spans }: Details, bars: Bars, bar: Bar): Span | undefined {
   const named = spans.filter(({ spanId }) => spanId === bar.spanId);
-  return named.find(({ service, name, kind }) => service === bar.service && name === bar.name && kind === bar.kind) ?? named[0];
+  const alike = named.filter(({ service, name, kind }) => service === bar.service && name === bar.name && kind === bar.kind);
+  return alike.length > 1 ? alike[alikeBefore(bars, bar.at)] : (alike[0] ?? named[0]);
 }
 
 interface DetailsProps extends Omit<Props, "element" | "onClose"> {

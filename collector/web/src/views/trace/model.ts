@@ -142,6 +142,13 @@ export function firstWithId(bars: Bars, id: string): number {
   return first.get(id) ?? -1;
 }
 
+/** How many spans of the trace come before the one of a bar and have its id, service, name and kind. */
+export function alikeBefore(bars: Bars, at: number): number {
+  const id = spanIdAt(bars, at);
+  const isAlike = (other: number): boolean => [bars.service, bars.name, bars.kind].every(({ codes }) => codes[other] === codes[at]);
+  return placesOf(bars, (other) => (bars.index[other] as number) < (bars.index[at] as number) && isAlike(other) && spanIdAt(bars, other) === id).length;
+}
+
 /** The bar at a place that there is. */
 export function barAt(bars: Bars, at: number): Bar {
   const parent = bars.parent[at] as number;
