@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.page.axe import violations
 from tests.page.made import made, removed
 from tests.page.odd_traces import BROKEN, HOSTILE, LARGE, MARKUP, SENTINEL, broken_trace, hostile_trace, large_trace
 from tests.page.shown import await_stored
@@ -104,6 +105,15 @@ def test_nothing_that_others_have_written_is_executed(defenceless: Page) -> None
         assert page.evaluate(f"window.{SENTINEL}") is None, view
     # Views that show none of it would prove nothing.
     assert len(seen) > len(VIEWS) // 2, seen
+
+
+def test_a_span_that_says_all_that_spans_can_bars_nobody(page: Page) -> None:
+    page.goto(f"/trace/{HOSTILE}?span={1:016x}")
+    panel = page.get_by_role("complementary")
+    expect(panel.get_by_role("heading", name="Links to others")).to_be_visible()
+    assert violations(page) == []
+    panel.get_by_role("link", name=BROKEN).press("Enter")
+    expect(page).to_have_url(re.compile(f"/trace/{BROKEN}"))
 
 
 def test_what_is_broken_is_told_and_why_it_may_be(page: Page) -> None:

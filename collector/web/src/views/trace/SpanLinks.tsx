@@ -30,15 +30,21 @@ export function SpanLinks({ traceId, span, asked }: { traceId: string; span: Spa
 }
 
 function Outgoing({ link, traceId }: { link: Span["links"][number]; traceId: string }) {
+  const saysMore = link.traceState !== "" || link.attributes.length > 0 || link.droppedAttributesCount > 0;
   return (
-    <details open={link.attributes.length > 0 && link.attributes.length <= 5}>
-      <summary>
+    <>
+      <p class="linked">
         <a href={linkTo(`/trace/${link.traceId}`, { span: link.spanId })}><code>{link.traceId === traceId ? "this trace" : link.traceId}</code></a>{" "}
         <span class="soft">span {link.spanId}</span>
-      </summary>
-      {link.traceState && <p>Trace state <code>{link.traceState}</code></p>}
-      <Attributes attributes={link.attributes} level="link" />
-      <Dropped count={link.droppedAttributesCount} what="attributes" />
-    </details>
+      </p>
+      {saysMore && (
+        <details open={link.attributes.length > 0 && link.attributes.length <= 5}>
+          <summary>What the link says</summary>
+          {link.traceState && <p>Trace state <code>{link.traceState}</code></p>}
+          <Attributes attributes={link.attributes} level="link" />
+          <Dropped count={link.droppedAttributesCount} what="attributes" />
+        </details>
+      )}
+    </>
   );
 }
