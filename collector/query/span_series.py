@@ -110,11 +110,16 @@ def series_statement(store: SpanStore, metric: Metric, spans: SteppedSpans, limi
         further="isFinite(Value)",
     )
     numbers = _numbers(metric, weighted=spans.weighted)
+    # Where all spans are one group, they need not be read once more to find the largest.
+    largest = (
+        " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
+        if groups
+        else ""
+    )
     return Statement(
         f"WITH spans AS ({selected})"  # noqa: S608 - names are checked, values are bound
         f" SELECT Group, Step, toInt64(count()) AS Spans, [{numbers}]::Array(Float64) AS Numbers{exemplar} FROM spans"
-        " WHERE Group IN (SELECT Group FROM spans GROUP BY Group ORDER BY count() DESC, Group LIMIT {limit:UInt64})"
-        " GROUP BY Group, Step ORDER BY Group, Step",
+        f"{largest} GROUP BY Group, Step ORDER BY Group, Step",
         parameters,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from collector.query.predicates import Predicate
-from collector.query.store import IDENTITY, SpanStore, time_range
+from collector.query.store import AMONG_MANY, SpanStore, time_range
 from collector.query.wording import Wording
 
 
@@ -52,5 +52,5 @@ class SteppedSpans:
         # A span that was sent twice is one.
         return (
             f"SELECT {columns}, intDiv(toUnixTimestamp64Nano(Timestamp) - {{origin:Int64}}, {{step:Int64}}) AS Step"  # noqa: S608 - names are checked, values are bound
-            f" FROM {store.spans_table}{beside} WHERE {' AND '.join(conditions)} LIMIT 1 BY TraceId, {IDENTITY}"
+            f" FROM {store.spans_table}{beside} WHERE {' AND '.join(conditions)} LIMIT 1 BY {AMONG_MANY}"
         )

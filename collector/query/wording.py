@@ -26,7 +26,7 @@ from collector.query.predicates import (
     Predicate,
     Value,
 )
-from collector.query.store import DURATION, EVENT_TIMES, IDENTITY, START
+from collector.query.store import AMONG_MANY, DURATION, EVENT_TIMES, START
 
 END: Final = f"if(EndTimeUnixNano != 0, EndTimeUnixNano, {START} + {DURATION})"
 _COLUMNS: Final[dict[Column, str]] = {
@@ -240,7 +240,7 @@ class Wording:
         # A span that was sent twice is one.
         spans = (
             f"SELECT TraceId, {value} AS Value, {START} AS Start, {END} AS End{grouped}"
-            f" {self._others(predicate.term)} LIMIT 1 BY TraceId, {IDENTITY}"
+            f" {self._others(predicate.term)} LIMIT 1 BY {AMONG_MANY}"
         )
         fitting = f"SELECT {groups} FROM ({spans}) GROUP BY {groups} HAVING {measure} {predicate.operator} {bound}"  # noqa: S608 - names are checked, values are bound
         return f"(({', '.join(['TraceId', *by])}) IN ({fitting}))"

@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import equals
-from collector.query.many.reach import IDENTITY
 from collector.query.predicates import Predicate
-from collector.query.store import SpanStore, Statement, time_range
+from collector.query.store import AMONG_MANY, SpanStore, Statement, time_range
 from collector.query.wording import Wording
 
 Level = Literal["field", "span", "resource"]
@@ -197,7 +196,7 @@ def values_statement(store: SpanStore, comparison: Comparison, thresholds: Seque
                     {selected} AS Side, {"AdjustedCount" if comparison.weighted else 1.0} AS Weight
                 FROM {store.spans_table}
                 WHERE {conditions} AND {_HASH} <= if(Side, {{selected_up_to:UInt64}}, {{others_up_to:UInt64}})
-                LIMIT 1 BY {IDENTITY}
+                LIMIT 1 BY {AMONG_MANY}
             )
         )
         GROUP BY Level, Key, Value HAVING Level = '{_ALL}' OR count() >= {LEAST_SPANS}

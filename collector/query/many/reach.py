@@ -11,14 +11,11 @@ from typing import Any, Final
 
 from collector.query.conditions import TraceSearch, conditions_of
 from collector.query.grouping import Key, group_text
-from collector.query.store import ALIKE, ERROR, STATUS_CODES, SpanStore, Statement
+from collector.query.store import AMONG_MANY, ERROR, STATUS_CODES, SpanStore, Statement
 from collector.query.wording import Wording
 
 MOST_EXACT: Final = 1_000_000
 
-# Receiver contract DATA-24. Attributes are left out, unlike where a trace is read: reading them costs more than all the rest, and
-# two spans that agree to the nanosecond in everything else are the same to an analysis anyway.
-IDENTITY: Final = f"cityHash64(TraceId, {ALIKE})"
 _ONE_GROUP: Final = "''"
 """What all spans are grouped by where they are one group."""
 FAILED: Final = f"StatusCode = '{STATUS_CODES[ERROR]}'"
@@ -47,7 +44,7 @@ def spans_statement(
         wording = Wording(store.spans_table, parameters)
         texts = [f"toString({group_text(wording, key.field)})" for key in by] or [_ONE_GROUP]
         selected += [f"{text} AS {name}" for text, name in zip(texts, _names(by), strict=True)]
-    once = f" LIMIT 1 BY {IDENTITY} LIMIT {MOST_EXACT + 1}" if each_once else ""
+    once = f" LIMIT 1 BY {AMONG_MANY} LIMIT {MOST_EXACT + 1}" if each_once else ""
     return Statement(
         f"SELECT {', '.join(selected)} FROM {store.spans_table} WHERE {' AND '.join(conditions)}{once}",  # noqa: S608 - names are checked, values are bound
         parameters,
