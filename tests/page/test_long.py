@@ -100,7 +100,7 @@ def test_names_that_are_read_from_the_right_stay_apart_and_in_their_order(page: 
 
 def test_a_span_that_is_short_beside_its_trace_is_drawn_and_can_be_pointed_at(page: Page, shown: Daemon) -> None:
     trace = "4f" * 16
-    shown.export(_trace(trace, DAY, {}))
+    shown.export(_trace(trace, DAY // 2, {}))
     shown.export(_trace(trace, 0, {}, name="short", span_id=2, parent_id=1))
     await_stored(shown)
     page.goto(f"/trace/{trace}")
