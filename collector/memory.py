@@ -52,7 +52,7 @@ def keep_little() -> None:
 
 
 def forget_code(library: str) -> None:
-    """Have the process let go of the machine code of a library that is not needed for now; it comes from its file when it is.
+    """Have the process let go of the machine code of a library that nothing calls. It comes from its file once something does.
 
     Without /proc, or where the library is not loaded, nothing happens.
 

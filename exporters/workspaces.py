@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 import numpy as np
 
 from proto.spans import SpanBatch
-
-DEFAULT_WORKSPACE: Final = "default"
 
 
 def by_workspace(batch: SpanBatch) -> Iterator[tuple[str, SpanBatch]]:

@@ -20,10 +20,10 @@ from exporters.clickhouse.errors import NO_SUCH_COLUMN, UNKNOWN_DATABASE, UNKNOW
 from exporters.clickhouse.partitions import by_period, rows_by_period
 from exporters.clickhouse.schema import SchemaSettings, quoted
 from exporters.tally import spans_by_owner
-from exporters.workspaces import DEFAULT_WORKSPACE, by_workspace
+from exporters.workspaces import by_workspace
 from proto.native_columns import encode_columns
 from proto.native_encode import Encoder
-from proto.span_columns import COLUMNS, Column
+from proto.span_columns import COLUMNS, DEFAULT_WORKSPACE, Column
 from proto.spans import SpanBatch
 from proto.texts import Bytes
 

@@ -15,8 +15,9 @@ import structlog
 
 from exporters.base import ExportError, Outlook, PartialSuccess, WholeBatch
 from exporters.otlp.transport import Transport
-from exporters.workspaces import DEFAULT_WORKSPACE, by_workspace
+from exporters.workspaces import by_workspace
 from proto.otlp_encode import Encoder
+from proto.span_columns import DEFAULT_WORKSPACE
 from proto.spans import SpanBatch
 
 _log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ Words = Tree[Token]
 _DEEPEST: Final = 50
 _MOST_CONDITIONS: Final = 100
 _MOST_RELATIONS: Final = 20
-"""Bounds on what a query makes the store do: parts within parts; comparisons and sums; sets above, below and beside others."""
+"""Bounds on what a query makes the store do: parts in parts; comparisons and calculations; sets above, below or beside others."""
 
 
 class Source:
