@@ -1,7 +1,6 @@
 """TLS of every listener and client, from files that may change while connections go on.
 
-HTTP servers and clients get theirs here, and `receivers/grpc_tls.py` builds on it, so that the same files mean the same thing and
-fail with the same words.
+Servers and clients get theirs here, so that the same files mean the same thing and fail with the same words.
 """
 
 from __future__ import annotations
@@ -63,13 +62,16 @@ class ReloadingContext(ssl.SSLContext):
         return self._newest.current().wrap_bio(incoming, outgoing, server_side, self._server_name or server_hostname, session)
 
 
-def http_server_context(settings: ServerTls, setting: str, refused: HandshakeRefused | None = None) -> ssl.SSLContext:
-    """The context of an HTTP listener, for HTTP/1.1.
+def http_server_context(
+    settings: ServerTls, setting: str, refused: HandshakeRefused | None = None, protocol: str = "http/1.1"
+) -> ssl.SSLContext:
+    """The context of a listener.
 
     Args:
         settings: which files.
         setting: the key of `tls` in the configuration, for messages.
         refused: is told of each handshake that fails.
+        protocol: what is spoken, by its name for ALPN.
 
     Raises:
         TlsError: the files cannot be used.
@@ -77,7 +79,7 @@ def http_server_context(settings: ServerTls, setting: str, refused: HandshakeRef
 
     def make() -> ssl.SSLContext:
         context = server_context(settings, setting)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([protocol])
         if refused is not None:
             context.sslobject_class = _telling(refused)
         return context
@@ -85,11 +87,13 @@ def http_server_context(settings: ServerTls, setting: str, refused: HandshakeRef
     return ReloadingContext.of(reloading(settings, make), ssl.PROTOCOL_TLS_SERVER)
 
 
-def listening_options(settings: ServerTls | None, setting: str, refused: HandshakeRefused | None = None) -> dict[str, Any]:
+def listening_options(
+    settings: ServerTls | None, setting: str, refused: HandshakeRefused | None = None, protocol: str = "http/1.1"
+) -> dict[str, Any]:
     """What an event loop's `create_server` needs beyond an address: nothing for clear text. As `http_server_context`."""
     if settings is None:
         return {}
-    return {"ssl": http_server_context(settings, setting, refused), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
+    return {"ssl": http_server_context(settings, setting, refused, protocol), "ssl_handshake_timeout": HANDSHAKE_TIMEOUT_S}
 
 
 def _telling(refused: HandshakeRefused) -> type[ssl.SSLObject]:

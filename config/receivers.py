@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from config.access import Auth, ReceiverWorkspaces
 from config.section import Section
-from config.tls import GrpcServerTls, ServerTls
+from config.tls import ServerTls
 from config.values import Count, Duration, PositiveCount, TcpAddress, UnixAddress, zero_means
 
 _DEFAULT_LIMIT_MIB = 64
@@ -97,7 +97,7 @@ class OtlpGrpc(_Listener):
     """How many calls one connection may have open at once; 0 sets no limit."""
     keepalive: Keepalive = Keepalive()
     """Pings, idle connections and reconnection."""
-    tls: GrpcServerTls | None = None
+    tls: ServerTls | None = None
     """Encryption; without it, in clear text."""
 
     reference_only: ClassVar[Mapping[str, str]] = {

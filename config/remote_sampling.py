@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from config.access import Auth, QueryWorkspaces
 from config.section import Section
-from config.tls import GrpcServerTls, ServerTls
+from config.tls import ServerTls
 from config.values import Duration, Share, TcpAddress, TcpEndpoint, refuse_booleans
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(refuse_booleans)]
@@ -49,7 +49,7 @@ class SamplingGrpc(_SamplingListener):
 
     endpoint: TcpEndpoint = "localhost:14250"
     """Where to listen, as `host:port`. Only loopback unless you say otherwise."""
-    tls: GrpcServerTls | None = None
+    tls: ServerTls | None = None
     """Encryption; without it, in clear text."""
 
     reference_only: ClassVar[Mapping[str, str]] = {

@@ -63,13 +63,6 @@ class ServerTls(Section):
         return tuple(filter(None, (self.cert_file, self.key_file, self.client_ca_file)))
 
 
-class GrpcServerTls(ServerTls):
-    """TLS of a gRPC listener."""
-
-    min_version: _GrpcVersion = "1.2"
-    """The oldest version of TLS that is spoken: `1.2`."""
-
-
 class ClientTls(Section):
     """TLS of connections to a server."""
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Final
 
-import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2
+from grpc_health.v1 import health_pb2
 
-_Status = health_pb2.HealthCheckResponse
+from collector.receivers.grpc_server.call import Call, CallFailed, Method, Serve
+from collector.receivers.grpc_server.headers import Status
+
+_Response: Final = health_pb2.HealthCheckResponse
+_MAX_BYTES: Final = 4096
+_MAX_CALLS: Final = 1000
 
 
-class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_health publishes no types
+class Health:
     """Says SERVING for its services until `stop`, then NOT_SERVING.
-
-    grpcio's own servicer keeps watching calls open until the server cancels them, so one watcher would make every graceful
-    stop last its whole grace period.
 
     Args:
         services: full names; `""` stands for the server as a whole.
@@ -25,23 +29,45 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc] # grpc_healt
     def __init__(self, services: Iterable[str]) -> None:
         self._services = frozenset(services)
         self._stopping = asyncio.Event()
+        self.methods = {
+            "/grpc.health.v1.Health/Check": Method(lambda _: self._check, max_bytes=_MAX_BYTES, max_calls=_MAX_CALLS),
+            "/grpc.health.v1.Health/Watch": Method(self._watching, max_bytes=_MAX_BYTES, max_calls=_MAX_CALLS, lasts=True),
+        }
+        """Its methods by path."""
 
     def stop(self) -> None:
         """Say NOT_SERVING from now on, and end all watching calls with it."""
         self._stopping.set()
 
-    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the method's name in the protocol
-        if request.service not in self._services:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
-        return _Status(status=self._status())
+    async def _check(self, message: bytes) -> bytes:
+        if _asked(message) not in self._services:
+            raise CallFailed(Status(code_pb2.NOT_FOUND, "no such service"))
+        return self._status()
 
-    async def Watch(self, request: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - the method's name in the protocol
-        known = request.service in self._services
-        yield _Status(status=self._status() if known else _Status.SERVICE_UNKNOWN)
+    def _watching(self, call: Call) -> Serve:
+        return partial(self._watch, call)
+
+    async def _watch(self, call: Call, message: bytes) -> None:
+        known = _asked(message) in self._services
+        call.send(self._status() if known else _encoded(_Response.SERVICE_UNKNOWN))
         if not self._stopping.is_set():
             await self._stopping.wait()
             if known:
-                yield _Status(status=self._status())
+                call.send(self._status())
 
-    def _status(self) -> Any:
-        return _Status.NOT_SERVING if self._stopping.is_set() else _Status.SERVING
+    def _status(self) -> bytes:
+        return _encoded(_Response.NOT_SERVING if self._stopping.is_set() else _Response.SERVING)
+
+
+def _asked(message: bytes) -> str:
+    """The service that a `HealthCheckRequest` names. Raises CallFailed."""
+    try:
+        service: str = health_pb2.HealthCheckRequest.FromString(bytes(message)).service
+    except DecodeError:
+        raise CallFailed(Status(code_pb2.INVALID_ARGUMENT, "the request is no HealthCheckRequest")) from None
+    return service
+
+
+def _encoded(status: Any) -> bytes:
+    encoded: bytes = _Response(status=status).SerializeToString()
+    return encoded

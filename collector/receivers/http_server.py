@@ -19,7 +19,7 @@ from collector.receivers.cors import CorsPolicy
 from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress, read_body
 from collector.receivers.in_flight import InFlight, Lease
 from collector.receivers.intake import Encoding, Intake, Outcome
-from collector.receivers.listen import claim_unix_path, listen_error, release_unix_path
+from collector.receivers.listen import listen, release_unix_path
 from collector.receivers.settings import HttpSettings, size_limit
 from collector.receivers.unserved import unserved
 from collector.tls import listening_options
@@ -84,22 +84,8 @@ class HttpServer(ABC):
             ListenError: the address cannot be listened on.
             TlsError: the files for TLS cannot be used.
         """
-        settings = self._settings
-        loop = asyncio.get_running_loop()
-        encryption = listening_options(settings.tls, f"{settings.key}.tls", self._refuse_handshake)
-        if settings.unix_path is not None:
-            claim_unix_path(settings.unix_path)
-        try:
-            if settings.unix_path is not None:
-                self._listener = await loop.create_unix_server(self._protocols, settings.unix_path, **encryption)
-            else:
-                self._listener = await loop.create_server(
-                    self._protocols, settings.host, settings.port, backlog=1024, **encryption
-                )
-                self.port = self._listener.sockets[0].getsockname()[1]
-        except OSError as error:
-            address = settings.unix_path or f"{settings.host}:{settings.port}"
-            raise listen_error(address, f"{settings.key}.endpoint", error) from None
+        encryption = listening_options(self._settings.tls, f"{self._settings.key}.tls", self._refuse_handshake)
+        self._listener, self.port = await listen(self._protocols, self._settings, encryption)
 
     async def stop(self, grace_s: float) -> None:
         """Take no more requests, let those in flight finish for at most `grace_s` seconds (NET-15)."""

@@ -51,8 +51,13 @@ class Lease:
         self._in_flight.reserve(size, self.size)
         self.size += size
 
+    def give_back(self) -> None:
+        """Hold nothing any more."""
+        self._in_flight.release(self.size)
+        self.size = 0
+
     def __enter__(self) -> Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._in_flight.release(self.size)
+        self.give_back()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Final
+
+from collector.receivers.settings import GrpcSettings, HttpSettings
+
+_BACKLOG: Final = 1024
+"""Connections that the kernel may hold until they are accepted."""
 
 
 class ListenError(OSError):
@@ -24,6 +32,34 @@ def listen_error(address: str, setting: str, cause: Exception) -> ListenError:
         f"cannot listen on {address}: it is in use, or not an address of this machine. "
         f"Stop the other program (perhaps another collector), or change {setting}",
     )
+
+
+async def listen(
+    connect: Callable[[], asyncio.BaseProtocol], where: GrpcSettings | HttpSettings, encryption: Mapping[str, Any]
+) -> tuple[asyncio.Server, int]:
+    """Listen where the settings say.
+
+    Args:
+        connect: makes what speaks over a connection.
+        where: the address.
+        encryption: what the event loop needs for it, as `listening_options` gives it.
+
+    Returns:
+        What listens, and the port in use; 0 for a unix socket.
+
+    Raises:
+        ListenError: the address cannot be listened on.
+    """
+    loop = asyncio.get_running_loop()
+    if where.unix_path is not None:
+        claim_unix_path(where.unix_path)
+    try:
+        if where.unix_path is not None:
+            return await loop.create_unix_server(connect, where.unix_path, **encryption), 0
+        listener = await loop.create_server(connect, where.host, where.port, backlog=_BACKLOG, **encryption)
+        return listener, listener.sockets[0].getsockname()[1]
+    except OSError as error:
+        raise listen_error(where.unix_path or f"{where.host}:{where.port}", f"{where.key}.endpoint", error) from None
 
 
 def check_free(host: str, port: int, setting: str) -> None:

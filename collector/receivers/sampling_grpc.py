@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-import grpc
-import grpc.aio
 import structlog
 from google.protobuf.message import DecodeError
+from google.rpc import code_pb2
 
 from collector.access import Gate
 from collector.control.strategies import Strategies, StrategiesUnknown
-from collector.errors import Refused
-from collector.receivers.answers import ANSWERS
-from collector.receivers.grpc_listen import listen
-from collector.receivers.grpc_tls import grpc_credentials, names_in
+from collector.receivers.answers import answer_to
+from collector.receivers.grpc_server.call import Call, CallFailed, Method, Serve
+from collector.receivers.grpc_server.calls import Service
+from collector.receivers.grpc_server.headers import Status
+from collector.receivers.grpc_server.server import GrpcServer
 from collector.receivers.sampling_messages import asked_service, strategy_message
+from collector.receivers.settings import GrpcSettings
+from collector.receivers.unserved import unserved
 from config.remote_sampling import SamplingGrpc
 from config.values import TcpAddress
 
 METHOD: Final = "/jaeger.api_v2.SamplingManager/GetSamplingStrategy"
 
 _log: Final = structlog.get_logger(__name__)
-_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-_OPTIONS: Final = (
-    # Two servers that silently share a port would each be asked by half of the SDKs.
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", 1 << 16),
-)
+_MAX_BYTES: Final = 1 << 16
+_MAX_CALLS: Final = 1000
 
 
 class SamplingGrpcServer:
@@ -45,10 +44,14 @@ class SamplingGrpcServer:
     def __init__(
         self, key: str, settings: SamplingGrpc, strategies: Strategies, gate: Gate, refused: Callable[[str], None]
     ) -> None:
-        self._key = key
         self._settings = settings
-        self._answering = _Answering(strategies, gate, refused)
-        self._server: Any = None
+        self._strategies = strategies
+        self._gate = gate
+        self._refused = refused
+        listening = GrpcSettings(settings.address.host, settings.address.port, tls=settings.tls, key=key)
+        methods = {METHOD: Method(self._admit, max_bytes=_MAX_BYTES, max_calls=_MAX_CALLS)}
+        service = Service(methods, Method(_refuse, max_bytes=0), self._failed, listening.body_timeout_s)
+        self._server = GrpcServer(listening, service)
         self.url = ""
         """Where it answers, once started."""
 
@@ -59,43 +62,36 @@ class SamplingGrpcServer:
             ListenError: the address cannot be listened on.
             TlsError: the files for TLS cannot be used.
         """
-        settings = self._settings
-        credentials = grpc_credentials(settings.tls, f"{self._key}.tls") if settings.tls else None
-        server = grpc.aio.server(handlers=(self._answering,), options=_OPTIONS)
-        port = await listen(server, str(settings.address), credentials, f"{self._key}.endpoint")
-        await server.start()
-        self._server = server
-        self.url = str(TcpAddress(settings.address.host, port))
+        await self._server.start()
+        self.url = str(TcpAddress(self._settings.address.host, self._server.port))
 
     async def stop(self) -> None:
         """Cancel what is being answered, and close."""
-        if self._server is not None:
-            await self._server.stop(None)
+        await self._server.stop(0)
 
+    def _admit(self, call: Call) -> Serve:
+        return partial(self._answer, self._gate.admit(call.head.headers, call.names).workspace)
 
-class _Answering(grpc.GenericRpcHandler):  # type: ignore[misc] # grpc publishes no types
-    def __init__(self, strategies: Strategies, gate: Gate, refused: Callable[[str], None]) -> None:
-        self._strategies = strategies
-        self._gate = gate
-        self._refused = refused
-        self._handler = grpc.unary_unary_rpc_method_handler(self._answer)
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        return self._handler if handler_call_details.method == METHOD else None
-
-    async def _answer(self, request: bytes, context: Any) -> bytes:
+    async def _answer(self, workspace: str, message: bytes) -> bytes:
         """The strategy for the service that a request names."""
-        code, message = grpc.StatusCode.UNAVAILABLE, ""
         try:
-            caller = self._gate.admit(dict(context.invocation_metadata()), lambda: names_in(context.auth_context()))
-            return strategy_message(await self._strategies.strategy(caller.workspace, asked_service(request)))
-        except Refused as error:
-            code, message = _CODES[ANSWERS[error.kind].grpc_code], str(error)
-            self._refused(error.kind)
-            _log.warning("query_refused", reason=error.kind, detail=message)
+            service = asked_service(bytes(message))
         except DecodeError:
-            code, message = grpc.StatusCode.INVALID_ARGUMENT, "the request is no SamplingStrategyParameters"
+            raise CallFailed(Status(code_pb2.INVALID_ARGUMENT, "the request is no SamplingStrategyParameters")) from None
+        try:
+            return strategy_message(await self._strategies.strategy(workspace, service))
         except StrategiesUnknown as error:
-            message = str(error)
-        await context.abort(code, message)
-        raise AssertionError("`abort` has raised already, which the type checker cannot know")
+            raise CallFailed(Status(code_pb2.UNAVAILABLE, str(error))) from None
+
+    def _failed(self, error: Exception) -> Status:
+        """Count and log why a call was not answered, and say how it ends."""
+        if isinstance(error, CallFailed):
+            return error.status
+        answer = answer_to(error)
+        self._refused(answer.kind)
+        _log.warning("query_refused", reason=answer.kind, detail=answer.message)
+        return Status(answer.grpc_code, answer.message)
+
+
+def _refuse(call: Call) -> Serve:
+    raise unserved(call.head.path, f"{METHOD} is")

@@ -31,8 +31,8 @@ class Keepalive:
         min_time_s: peers that ping more often are told to go away.
         permit_without_stream: whether peers may ping while no call is in flight.
         max_connection_idle_s: close a connection without calls after so long.
-        max_connection_age_s, max_connection_age_grace_s: close every connection after so long (the library varies
-            it by 10 %), giving calls in flight so long to end.
+        max_connection_age_s, max_connection_age_grace_s: close every connection after so long (varied by
+            10 %), giving calls in flight so long to end.
     """
 
     time_s: float = 7200.0
@@ -54,6 +54,7 @@ class GrpcSettings:
         max_request_bytes: largest message, compressed or not.
         max_concurrent_streams: calls in flight on one connection; None leaves it to the peer.
         max_calls: calls in flight on all connections; further ones are told to come back.
+        max_connections: open sockets; further ones are closed at once (NET-13).
         body_timeout_s: longest wait for a call's whole message (NET-13).
         tls: encryption; None for clear text.
         key: where all of this stands in the configuration, for messages.
@@ -65,6 +66,7 @@ class GrpcSettings:
     max_request_bytes: int = DEFAULT_MAX_BYTES
     max_concurrent_streams: int | None = None
     max_calls: int = 4096
+    max_connections: int = 4096
     body_timeout_s: float = 60.0
     keepalive: Keepalive = field(default_factory=Keepalive)
     tls: ServerTls | None = None

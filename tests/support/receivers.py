@@ -150,9 +150,9 @@ async def receivers(
             OtlpGrpcServer(grpc, Intake(consumer, counts, pool, "grpc", **intake), in_flight),
             OtlpHttpServer(http, Intake(consumer, counts, pool, "http", **intake), in_flight),
         )
-        await both.grpc.start()
-        await both.http.start()
         try:
+            await both.grpc.start()
+            await both.http.start()
             yield both
         finally:
             await both.http.stop(0)
