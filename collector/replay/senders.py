@@ -29,6 +29,8 @@ _SPEECH: Final = {"grpc": "gRPC", "http": "HTTP/1.1"}
 _SETTINGS: Final = 4
 _FRAME_TYPE_AT: Final = 3
 _FRAME_HEAD_BYTES: Final = 9
+_UPGRADE_REQUIRED: Final = b"426"
+"""The status, which stands behind so many bytes of `HTTP/1.1 `, of servers that speak HTTP/2 alone and say so in HTTP/1.1."""
 # HTTP/2, in which gRPC is spoken, begins with this and a frame of settings, which may be empty (RFC 9113, section 3.4).
 _GREETINGS: Final = {
     "grpc": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, _SETTINGS, 0, 0, 0, 0, 0)),
@@ -164,8 +166,8 @@ async def _spoken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, pr
         async with asyncio.timeout(_GREETING_TIMEOUT_S):
             writer.write(_GREETINGS[protocol])
             head = await reader.readexactly(_FRAME_HEAD_BYTES)
+            if head.startswith(b"HTTP/"):
+                return "grpc" if await reader.readexactly(len(_UPGRADE_REQUIRED)) == _UPGRADE_REQUIRED else "http"
     except (OSError, TimeoutError, asyncio.IncompleteReadError):
         return ""
-    if head.startswith(b"HTTP/"):
-        return "http"
     return "grpc" if head[_FRAME_TYPE_AT] == _SETTINGS else ""

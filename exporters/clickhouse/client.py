@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import math
 import ssl
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -41,6 +41,10 @@ _KEEPALIVE_S: Final = 5.0
 _KILL_TIMEOUT_S: Final = 5.0
 _TIME_LIMIT_GRACE_S: Final = 2.0
 _MOST_SHOWN_BYTES: Final = 200
+_PIECE_BYTES: Final = 256 << 10
+_SHORT: Final = 4096
+"""Parameters of so many characters are remembered as they stand in URLs, _REMEMBERED of them."""
+_REMEMBERED: Final = 256
 _OWN_HEADERS: Final = "x-clickhouse-"
 """What names of headers begin with that ClickHouse alone gives."""
 
@@ -215,9 +219,7 @@ class ClickHouseClient:
                 `sent` the rows may be stored: repeat with the same deduplication token.
         """
         arguments = {"query": sql, "wait_end_of_query": 1, **(settings or {})}
-        headers = {"Content-Type": "application/octet-stream"}
-        if content_encoding:
-            headers["Content-Encoding"] = content_encoding
+        headers = {"Content-Encoding": content_encoding} if content_encoding else {}
         answer = await self._request(arguments, body, headers, timeout_s, str(uuid.uuid4()), self.database, repeatable=False)
         raise_late_exception(answer)
         if not any(name.casefold().startswith(_OWN_HEADERS) for name in answer.headers):
@@ -239,7 +241,7 @@ class ClickHouseClient:
         repeatable: bool,
     ) -> Answer:
         pairs = {"query_id": query_id, "database": database, **self._settings, **arguments}
-        query_string = urlencode(pairs, quote_via=quote, errors="surrogateescape")
+        query_string = "&".join(_pair(name, str(value)) for name, value in pairs.items())
         first = self._next
         self._next = (first + 1) % len(self._endpoints)
         order = self._endpoints[first:] + self._endpoints[:first]
@@ -273,9 +275,10 @@ class ClickHouseClient:
         self, endpoint: URL, query_string: str, body: bytes | bytearray | memoryview, headers: Mapping[str, str]
     ) -> Answer:
         url = URL(f"{endpoint}?{query_string}", encoded=True)
-        # BytesIO is sent in pieces with a Content-Length; the event loop is not held while a large body is copied.
+        # In pieces, so that the event loop is not held while a large body is sent; with its length, as some proxies want it.
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body)), **headers}
         # A POST that is sent on becomes a GET without a body, and takes the password along to whoever is named.
-        post = self._open_session().post(url, data=io.BytesIO(body), headers=headers, allow_redirects=False)
+        post = self._open_session().post(url, data=_pieces(body), headers=headers, allow_redirects=False)
         async with post as response:
             parts = bytearray()
             try:
@@ -309,12 +312,31 @@ class ClickHouseClient:
         task.add_done_callback(self._kills.discard)
 
     async def _send_kill(self, endpoint: URL, query_id: str) -> None:
-        query_string = urlencode({"param_query_id": query_id}, quote_via=quote)
+        query_string = _pair("param_query_id", query_id)
         try:
             async with asyncio.timeout(_KILL_TIMEOUT_S):
                 await self._post(endpoint, query_string, b"KILL QUERY WHERE query_id = {query_id:String} ASYNC", {})
         except (TimeoutError, aiohttp.ClientError, OSError, ClickHouseError) as error:
             _log.warning("query_not_killed", query_id=query_id, endpoint=str(endpoint), error=str(error))
+
+
+async def _pieces(body: bytes | bytearray | memoryview) -> AsyncIterator[memoryview]:
+    """A body's parts, none of them a copy."""
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE_BYTES):
+        yield view[start : start + _PIECE_BYTES]
+
+
+def _pair(name: str, value: str) -> str:
+    """A parameter as it stands in a URL. What stands in one after the other, such as an INSERT's columns, is encoded once."""
+    return _short_pair(name, value) if len(value) <= _SHORT else _encoded_pair(name, value)
+
+
+def _encoded_pair(name: str, value: str) -> str:
+    return f"{quote(name, safe='')}={quote(value, safe='', errors='surrogateescape')}"
+
+
+_short_pair: Final = lru_cache(_REMEMBERED)(_encoded_pair)
 
 
 def _endpoint(text: str) -> URL:

@@ -34,6 +34,9 @@ RETRIED_CODES: Final = frozenset(
 RETRIED_STATUSES: Final = frozenset({429, 502, 503, 504})
 """HTTP statuses after which clients send again (receiver contract RETRY-02)."""
 
+_TOO_LARGE: Final = re.compile(r"larger than|too large|exceeds (the )?max")
+"""What servers say of a message that is too large: those of Go, C++, Python, Node and ours; of Rust; of Java and .NET."""
+
 _OF_CONTENT_CODES: Final = frozenset({code_pb2.INVALID_ARGUMENT})
 _OF_CONTENT_STATUSES: Final = frozenset({400, 413})
 _LONGEST_DELAY_S: Final = 300.0
@@ -56,8 +59,7 @@ def grpc_error(code: int, message: str, trailers: Iterable[tuple[str, Any]]) -> 
     """
     delay_s = _asked_delay_s(trailers)
     again = is_retried(code, has_retry_info=delay_s is not None)
-    # What gRPC libraries say of a message that is too large, be it theirs or ours.
-    too_large = code == code_pb2.RESOURCE_EXHAUSTED and not again and "larger than max" in message
+    too_large = code == code_pb2.RESOURCE_EXHAUSTED and not again and _TOO_LARGE.search(message) is not None
     name = code_pb2.Code.Name(code) if code in code_pb2.Code.values() else f"code {code}"
     return ExportError(
         f"{name}: {_shortened(message)}",

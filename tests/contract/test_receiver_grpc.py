@@ -129,13 +129,15 @@ async def test_grpc_13_unknown_metadata_is_ignored(client: Http2Client) -> None:
     assert (await client.call(framed(V1), {"x-foo": "bar" * 1365})).grpc_status == 0
 
 
-async def test_grpc_14_http_1_on_the_grpc_port_is_closed(both: Receivers) -> None:
+async def test_grpc_14_http_1_on_the_grpc_port_is_told_where_to_go_and_closed(both: Receivers) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", both.grpc.port)
     writer.write(b"POST /v1/traces HTTP/1.1\r\nHost: collector.test\r\nContent-Length: 0\r\n\r\n")
     async with asyncio.timeout(10):
-        await reader.read()
-    assert reader.at_eof()
+        answer = (await reader.read()).decode()
     writer.close()
+    assert answer.startswith("HTTP/1.1 426 ")
+    assert answer.endswith("OTLP over HTTP goes to the receiver's HTTP endpoint, usually port 4318")
+    assert both.counts.failed_requests == {"malformed": 1}
 
 
 async def test_net_17_no_user_agent_is_needed(client: Http2Client) -> None:

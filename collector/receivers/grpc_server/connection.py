@@ -25,6 +25,11 @@ _IDLE_FRAMES_S: Final = 1.0
 """More frames than this in this time that ask for nothing are an attack (RFC 9113, 10.5)."""
 _TLS_RECORD: Final = b"\x16\x03"
 
+_IN_HTTP_1: Final = (
+    "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: close, Upgrade\r\n"
+    "Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}"
+)
+
 
 class Shared:
     """What connections of a server share.
@@ -352,8 +357,7 @@ class Connection(asyncio.BufferedProtocol):
             what = "a handshake of TLS came, and none is configured here; configure the client without it"
         else:
             what = "gRPC is spoken here: OTLP over HTTP goes to the receiver's HTTP endpoint, usually port 4318"
-            head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: {len(what)}\r\nConnection: close"
-            self._transport.write(f"{head}\r\n\r\n{what}".encode())
+            self._transport.write(_IN_HTTP_1.format(len(what), what).encode())
         self._shared.service.failed(MalformedRequest(what, "connection"))
         self._close()
 
