@@ -51,6 +51,14 @@ def floor(directory: Path, sink_port: int) -> Contender:
     return Contender("floor", process, _loopback(grpc), _loopback(http), writes=False)
 
 
+def bare(directory: Path, sink_port: int) -> Contender:
+    """Spanhouse's gRPC server, doing the same."""
+    grpc = free_port()
+    process = Process("bare", python_module("bench.bare", "--grpc", grpc), lambda: listens(grpc), directory / "bare.log")
+    takes = frozenset(name for name, load in LOADS.items() if load.protocol == "grpc")
+    return Contender("bare", process, _loopback(grpc), "", writes=False, loads=takes)
+
+
 def plain(directory: Path, sink_port: int) -> Contender:
     """Message objects, loops, and clickhouse-connect. It knows no OTLP/JSON."""
     grpc, http = free_port(), free_port()
@@ -126,6 +134,7 @@ def spanhouse_writing_to(
 
 CONTENDERS: Final[dict[str, Callable[[Path, int], Contender | None]]] = {
     "floor": floor,
+    "bare": bare,
     "spanhouse": spanhouse,
     "plain": plain,
     "rotel": rotel,

@@ -7,11 +7,12 @@ text under service.name. No name of a workspace has a slash in it. Owners are ke
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
+from proto.span_counts import spans_of_resources
 from proto.spans import ABSENT, STRING, SpanBatch
 
 SEPARATOR: Final = "/"
@@ -49,11 +50,11 @@ def spans_by_owner(batch: SpanBatch) -> Mapping[str, int]:
     resources = batch.own_resources
     if len(resources) == 1:
         return Counter({owner_of_resource(batch, resources[0]): len(batch)})
-    spans = np.bincount(batch.scopes["resource"][batch.spans["scope"]] - resources.start)
+    spans = spans_of_resources(batch)
     used = np.flatnonzero(spans)
     counts: Counter[str] = Counter()
-    for resource, count in zip(used.tolist(), spans[used].tolist(), strict=True):
-        counts[owner_of_resource(batch, resources[resource])] += count
+    for owner, count in zip(_owners(batch, (used + resources.start).tolist()), spans[used].tolist(), strict=True):
+        counts[owner] = counts.get(owner, 0) + count
     return counts
 
 
@@ -72,13 +73,22 @@ def apportioned(spans: int, owners: Mapping[str, int]) -> Counter[str]:
 
 def owner_of_resource(batch: SpanBatch, resource: int) -> str:
     """The owner of the spans of a resource, which is given by its row."""
+    return next(_owners(batch, (resource,)))
+
+
+def _owners(batch: SpanBatch, resources: Iterable[int]) -> Iterator[str]:
+    """The owner of the spans of each of these rows of resources."""
     # Where there is one workspace, the table need not say so.
-    workspace = batch.workspaces[batch.resources["workspace"][resource] if len(batch.workspaces) > 1 else 0]
-    row = batch.resources["service_name"][resource]
-    attributes = batch.attributes
-    if row == ABSENT or attributes["type"][row] != STRING:
-        return workspace
-    start, length = int(attributes["value_offset"][row]), int(attributes["value_length"][row])
-    text = batch.data[start : start + min(length, MOST_SERVICE_BYTES)].tobytes()
-    # Texts are whole in a batch, so all that can be left out is a character that was cut.
-    return owner_of(workspace, text.decode(errors="ignore"))
+    workspaces = batch.resources["workspace"] if len(batch.workspaces) > 1 else None
+    names = batch.resources["service_name"]
+    types, starts, lengths = (batch.attributes[column] for column in ("type", "value_offset", "value_length"))
+    for resource in resources:
+        workspace = batch.workspaces[0 if workspaces is None else workspaces[resource]]
+        row = names[resource]
+        if row == ABSENT or types[row] != STRING:
+            yield workspace
+            continue
+        start = int(starts[row])
+        text = batch.data[start : start + min(int(lengths[row]), MOST_SERVICE_BYTES)].tobytes()
+        # Texts are whole in a batch, so all that can be left out is a character that was cut.
+        yield owner_of(workspace, text.decode(errors="ignore"))

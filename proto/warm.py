@@ -26,6 +26,7 @@ from proto.native_encode import encode
 from proto.otlp_decode import decode
 from proto.otlp_encode import encode_request
 from proto.otlp_json import json_to_protobuf
+from proto.span_counts import spans_of_resources
 from proto.span_table import HALF, SpanTable, find_callers, look_up, span_keys
 from proto.trace_table import TRACE, KeyTable, admit, gather, trace_keys
 from proto.warm_texts import warm_texts
@@ -76,6 +77,7 @@ def warm() -> None:
     edit.put_texts(0, np.array([True]), *distinct_values(whole.data, edit.values(0, np.array([True]))))
     encode(edit.finish())
     encode(compact(whole))
+    spans_of_resources(whole)
     warm_texts(whole)
     traces = KeyTable(1)
     traces.grow(2)
