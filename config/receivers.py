@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from config.access import Auth, ReceiverWorkspaces
 from config.section import Section
@@ -12,6 +12,7 @@ from config.tls import ServerTls
 from config.values import Count, Duration, PositiveCount, TcpAddress, UnixAddress, zero_means
 
 _DEFAULT_LIMIT_MIB = 64
+_MOST_MIB = 1023
 _DEFAULT_LIMIT_BYTES = _DEFAULT_LIMIT_MIB << 20
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
@@ -91,8 +92,8 @@ class OtlpGrpc(_Listener):
 
     endpoint: str = "localhost:4317"
     """Where to listen: `host:port` for tcp, the socket's path for unix. Only loopback unless you say otherwise."""
-    max_recv_msg_size_mib: Annotated[Count, zero_means(_DEFAULT_LIMIT_MIB)] = _DEFAULT_LIMIT_MIB
-    """The largest request, before and after decompression, in MiB. 0 means the default."""
+    max_recv_msg_size_mib: Annotated[Count, Field(le=_MOST_MIB), zero_means(_DEFAULT_LIMIT_MIB)] = _DEFAULT_LIMIT_MIB
+    """The largest request, before and after decompression, in MiB: at most 1023. 0 means the default."""
     max_concurrent_streams: Count = 0
     """How many calls one connection may have open at once; 0 sets no limit."""
     keepalive: Keepalive = Keepalive()

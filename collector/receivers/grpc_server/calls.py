@@ -16,6 +16,7 @@ from collector.receivers.grpc_server.call import Call, CallFailed, Method
 from collector.receivers.grpc_server.headers import Head, Status, http_headers, trailers
 from collector.receivers.grpc_server.outgoing import Outgoing
 from collector.receivers.grpc_server.patience import Patience
+from collector.receivers.grpc_server.restraint import Restraint
 from collector.receivers.http_body import INLINE_COMPRESSED_BYTES, decompress
 
 _OK: Final = trailers(Status(code_pb2.OK))
@@ -63,6 +64,7 @@ class Calls:
         # In the order in which they began, which is that in which their time is up.
         self._arriving: dict[int, Call] = {}
         self.outgoing = Outgoing(transport, loop, self._ended)
+        self._restraint = Restraint(self.outgoing)
 
     def __len__(self) -> int:
         return len(self._open)
@@ -95,7 +97,9 @@ class Calls:
             call.admit()
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             self.refuse(call, error)
+            self._restraint.refused(self._arriving.values())
             return
+        self._restraint.let_in(call, len(self._arriving))
         self._patience.message_begins(began_s)
         if has_ended:
             self.complete(call)

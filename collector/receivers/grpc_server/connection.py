@@ -14,6 +14,7 @@ from collector.receivers.grpc_server.frames import ConnectionFailed
 from collector.receivers.grpc_server.headers import MAX_BLOCK_BYTES, HeadReader
 from collector.receivers.grpc_server.patience import Patience
 from collector.receivers.grpc_server.reading import BUFFER_BYTES, FrameReader, NotHttp2
+from collector.receivers.grpc_server.restraint import WINDOW
 from collector.receivers.settings import Keepalive
 from proto.errors import MalformedRequest
 
@@ -192,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
         max_streams = self._shared.max_streams
         settings = {
             **({} if max_streams is None else {frames.MAX_CONCURRENT_STREAMS: max_streams}),
-            frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW,
+            frames.INITIAL_WINDOW_SIZE: WINDOW,
             # Whole requests in few frames.
             frames.MAX_FRAME_SIZE: frames.LARGEST_FRAME,
         }
