@@ -45,6 +45,6 @@ def no_thread_left() -> Iterator[None]:
     yield
     for thread in set(threading.enumerate()) - before:
         # The threads of asyncio.to_thread belong to the test's event loop, which ends them when it is closed, after this.
-        if not thread.daemon and not thread.name.startswith("asyncio_"):
+        if not thread.daemon and not thread.name.startswith(("asyncio_", "uvloop_")):
             thread.join(_DEADLINE_S)
             assert not thread.is_alive(), f"the thread {thread.name} is left"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
+import uvloop
 
 from exporters.clickhouse.client import ClickHouseClient
 from tests.support.alerts import Shop, opened_shop
@@ -12,6 +14,13 @@ from tests.support.clickhouse import ClickHouse
 from tests.support.databases import emptied, made_database
 from tests.support.genuine_clickhouse import Unavailable
 from tests.support.grafana_store import Store, embedded_store, genuine_store
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What speaks over connections itself is tested with the daemon's event loop as well, which differs in small things."""
+    loops = {"asyncio": asyncio.new_event_loop}
+    return {**loops, "uvloop": uvloop.new_event_loop} if item.path.name.startswith("test_grpc_server") else loops
 
 
 @pytest.fixture(scope="session", params=["embedded", "genuine"])

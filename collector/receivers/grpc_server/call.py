@@ -65,23 +65,24 @@ class Method:
 
 
 class Call:
-    """One call of a method, which counts as open until `release`.
+    """One call of a method. It counts as open until its end has been sent, or nobody waits for that, and nothing is done for it.
 
     Args:
         method: what is called.
         stream: its number on its connection.
         head: how it begins.
         transport: of its connection.
-        window: how many bytes of answers its client takes at first.
         began_s: when, by the event loop's clock.
 
     Attributes:
         message: what has come of its message.
         serve: what is to be done with that.
         task: who does it, once it is whole.
+        is_busy: whether that goes on.
         send: sends one of its answers.
         has_answered: whether headers have been sent.
         has_ended: whether its client has sent all that it will.
+        window: bytes of answers that its client takes beyond those that it takes at first of each call.
         unsent: bytes of answers for which the window has no room.
         trailers: what ends it, when that is known.
     """
@@ -93,6 +94,7 @@ class Call:
         "has_answered",
         "has_ended",
         "head",
+        "is_busy",
         "message",
         "method",
         "send",
@@ -104,22 +106,21 @@ class Call:
         "window",
     )
 
-    def __init__(
-        self, method: Method, stream: int, head: Head, transport: asyncio.BaseTransport, window: int, began_s: float
-    ) -> None:
+    def __init__(self, method: Method, stream: int, head: Head, transport: asyncio.BaseTransport, began_s: float) -> None:
         self.method = method
         self.stream = stream
         self.head = head
-        self.window = window
         self.began_s = began_s
         self._transport = transport
         self._lease = Lease(method.in_flight) if method.in_flight is not None else None
         self.message = Message(method.max_bytes, self._lease)
         self.serve: Serve | None = None
         self.task: asyncio.Task[None] | None = None
+        self.is_busy = False
         self.send: Callable[[bytes], None] = _nobody
         self.has_answered = False
         self.has_ended = False
+        self.window = 0
         self.unsent = b""
         self.trailers: bytes | None = None
         method.open_calls += 1
@@ -167,11 +168,15 @@ class Call:
         if self._lease is not None:
             self._lease.grow(size)
 
-    def release(self) -> None:
-        """It is over, and holds nothing more."""
-        self.method.open_calls -= 1
+    def give_back(self) -> None:
+        """It holds no bytes more."""
         if self._lease is not None:
             self._lease.give_back()
+
+    def release(self) -> None:
+        """It is over."""
+        self.method.open_calls -= 1
+        self.give_back()
 
 
 def _nobody(_: bytes) -> None:

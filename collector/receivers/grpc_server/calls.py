@@ -63,7 +63,7 @@ class Calls:
         self._open: dict[int, Call] = {}
         # In the order in which they began, which is that in which their time is up.
         self._arriving: dict[int, Call] = {}
-        self.outgoing = Outgoing(transport, loop, self._ended)
+        self.outgoing = Outgoing(transport, loop, self._ended, patience.blocked)
         self._restraint = Restraint(self.outgoing)
 
     def __len__(self) -> int:
@@ -72,10 +72,6 @@ class Calls:
     def get(self, stream: int) -> Call | None:
         """The open call of a stream."""
         return self._open.get(stream)
-
-    def all(self) -> tuple[Call, ...]:
-        """All that are open."""
-        return tuple(self._open.values())
 
     @property
     def oldest_unfinished_s(self) -> float:
@@ -90,7 +86,7 @@ class Calls:
             self.outgoing.answer(stream, http_headers(head.http_status), has_ended=has_ended)
             return
         method = self._service.methods.get(head.path, self._service.unserved)
-        call = Call(method, stream, head, self._transport, self.outgoing.first_window, began_s)
+        call = Call(method, stream, head, self._transport, began_s)
         call.send = partial(self.answer, call)
         self._open[stream] = self._arriving[stream] = call
         try:
@@ -114,6 +110,7 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - as above
             self.refuse(call, error)
             return
+        call.is_busy = True
         call.task = self._loop.create_task(self._serve(call, message))
         self._service.tasks.add(call.task)
         call.task.add_done_callback(partial(self._done, call))
@@ -121,8 +118,6 @@ class Calls:
     def refuse(self, call: Call, error: Exception) -> None:
         """End a call with what went wrong."""
         status = self._service.failed(error)
-        if call.task is None:
-            call.release()
         if self._open.get(call.stream) is call:
             self.outgoing.end(call, trailers(status))
 
@@ -133,9 +128,9 @@ class Calls:
             return
         self._arriving.pop(stream, None)
         self.outgoing.forget(stream)
-        if call.task is None:
+        if not call.is_busy:
             call.release()
-        elif call.method.lasts:
+        elif call.method.lasts and call.task is not None:
             call.task.cancel()
         self._rest()
 
@@ -184,11 +179,18 @@ class Calls:
 
     def _done(self, call: Call, task: asyncio.Task[None]) -> None:
         self._service.tasks.discard(task)
-        call.release()
+        call.is_busy = False
+        if self._open.get(call.stream) is call:
+            # Its answer waits for its client. Until it is sent, it counts, so that there are not any number of these.
+            call.give_back()
+        else:
+            call.release()
 
     def _ended(self, call: Call) -> None:
         del self._open[call.stream]
         self._arriving.pop(call.stream, None)
+        if not call.is_busy:
+            call.release()
         self._patience.answered()
         self._rest()
 

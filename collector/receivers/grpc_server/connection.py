@@ -11,7 +11,7 @@ from collector.receivers.grpc_server import frames
 from collector.receivers.grpc_server.call import Call
 from collector.receivers.grpc_server.calls import Calls, Service
 from collector.receivers.grpc_server.frames import ConnectionFailed
-from collector.receivers.grpc_server.headers import MAX_BLOCK_BYTES, HeadReader
+from collector.receivers.grpc_server.headers import MAX_BLOCK_BYTES, MAX_LIST_BYTES, HeadReader
 from collector.receivers.grpc_server.patience import Patience
 from collector.receivers.grpc_server.reading import BUFFER_BYTES, FrameReader, NotHttp2
 from collector.receivers.grpc_server.restraint import WINDOW
@@ -24,7 +24,9 @@ _WINDOW_STEP: Final = 1 << 20
 _IDLE_FRAMES: Final = 1000
 _IDLE_FRAMES_S: Final = 1.0
 """More frames than this in this time that ask for nothing are an attack (RFC 9113, 10.5)."""
-_TLS_RECORD: Final = b"\x16\x03"
+_TLS_HANDSHAKE: Final = b"\x16"
+_OF_CONNECTIONS: Final = frozenset((frames.SETTINGS, frames.PING, frames.GOAWAY))
+_NOT_CONTINUED: Final = "headers that are not continued as they must be"
 
 _IN_HTTP_1: Final = (
     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: close, Upgrade\r\n"
@@ -114,17 +116,19 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_closing = True
         self._shared.remove(self)
-        self._patience.stop()
         self._calls.lose()
+        self._patience.stop()
 
     def pause_writing(self) -> None:
-        # Who does not read answers need not send requests.
+        # Who does not read answers need not send requests, and those that have come wait.
+        self._reader.is_paused = True
         self._transport.pause_reading()
         self._patience.stuck(is_stuck=True)
 
     def resume_writing(self) -> None:
-        self._transport.resume_reading()
         self._patience.stuck(is_stuck=False)
+        # Not at once: frames may be being passed on.
+        self._loop.call_soon(self._go_on)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.room()
@@ -161,7 +165,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_leaving or self._is_closing:
             return
         self._is_leaving = True
-        self._calls.outgoing.put(frames.go_away(self._last_stream, frames.NO_ERROR))
+        if self._reader.is_greeted:
+            self._calls.outgoing.put(frames.go_away(self._last_stream, frames.NO_ERROR))
         self._patience.leaves()
         self.rests()
 
@@ -196,14 +201,16 @@ class Connection(asyncio.BufferedProtocol):
             frames.INITIAL_WINDOW_SIZE: WINDOW,
             # Whole requests in few frames.
             frames.MAX_FRAME_SIZE: frames.LARGEST_FRAME,
+            frames.MAX_HEADER_LIST_SIZE: MAX_LIST_BYTES,
         }
         self._calls.outgoing.put(frames.settings_frame(settings))
         # Bytes are bounded by refusing calls, not by making all of a connection wait for one.
         self._calls.outgoing.put(frames.window_update(0, frames.LARGEST_WINDOW - frames.FIRST_WINDOW))
 
     def data_begins(self, stream: int, size: int) -> None:
-        if self._block is not None or not stream or (stream > self._last_stream and not self._is_leaving):
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"DATA of stream {stream}, which has not begun")
+        if self._block is not None:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
+        self._check_begun(stream, "DATA")
         if not size:
             self._count_idle()
         call = self._calls.get(stream)
@@ -233,17 +240,20 @@ class Connection(asyncio.BufferedProtocol):
 
     def frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if (self._block is not None) != (kind == frames.CONTINUATION):
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "headers that are not continued as they must be")
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
+        if stream and kind in _OF_CONNECTIONS:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a frame of type {kind} on stream {stream}")
         match kind:
             case frames.HEADERS:
                 self._begin_block(flags, stream, payload)
             case frames.CONTINUATION:
                 self._continue_block(flags, stream, payload)
             case frames.WINDOW_UPDATE:
-                self._update_window(stream, frames.number_in(payload, "frames.WINDOW_UPDATE"))
+                self._update_window(stream, frames.number_in(payload, "WINDOW_UPDATE"))
             case frames.RST_STREAM:
                 self._count_idle()
-                frames.number_in(payload, "frames.RST_STREAM")
+                frames.number_in(payload, "RST_STREAM")
+                self._check_begun(stream, "RST_STREAM")
                 self._calls.reset(stream)
             case frames.SETTINGS:
                 self._count_idle()
@@ -251,10 +261,24 @@ class Connection(asyncio.BufferedProtocol):
             case frames.PING:
                 self._answer_ping(flags, payload)
             case frames.PUSH_PROMISE:
-                raise ConnectionFailed(frames.PROTOCOL_ERROR, "frames.PUSH_PROMISE, which only servers send")
+                raise ConnectionFailed(frames.PROTOCOL_ERROR, "PUSH_PROMISE, which only servers send")
             case _:
                 # GOAWAY: the client will close. PRIORITY, and what nobody knows: of no matter (RFC 9113, 5.5).
                 self._count_idle()
+
+    def _check_begun(self, stream: int, what: str) -> None:
+        """Raise ConnectionFailed for a stream that cannot have such a frame: none, one without a head, or one of a server."""
+        if not stream & 1 or (stream > self._last_stream and not self._is_leaving):
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"{what} of stream {stream}, which has not begun")
+
+    def _go_on(self) -> None:
+        """Read again, first what had come before."""
+        if self._patience.is_stuck:
+            return
+        if self._reader.resume():
+            self.buffer_updated(0)
+        if not self._reader.is_paused:
+            self._transport.resume_reading()
 
     def _receiving(self) -> Call | None:
         """The call whose DATA is being read, unless it is over."""
@@ -284,8 +308,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def _continue_block(self, flags: int, stream: int, payload: bytes) -> None:
         assert self._block is not None  # noqa: S101 - `frame` has looked
+        self._count_idle()
         if stream != self._block_stream or not payload:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "headers that are not continued as they must be")
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
         block = self._block + payload
         if len(block) > MAX_BLOCK_BYTES:
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {MAX_BLOCK_BYTES} bytes")
@@ -297,15 +322,16 @@ class Connection(asyncio.BufferedProtocol):
     def _headers(self, stream: int, block: bytes) -> None:
         """The head of a call, or what stands behind its message."""
         head = self._heads.read(block)
-        call = self._calls.get(stream)
-        if stream <= self._last_stream:
-            if call is not None and self._block_ends:
-                self._calls.complete(call)
-            return
         if not stream & 1:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, f"stream {stream}, whose number is not a client's")
-        if self._is_leaving:
-            return  # it was told that nobody would look at these
+        if stream <= self._last_stream or self._is_leaving:
+            # What stands behind a message; or a call that nobody looks at, as the client was told.
+            self._count_idle()
+            call = self._calls.get(stream)
+            if call is not None and self._block_ends:
+                self._idle_frames = 0
+                self._calls.complete(call)
+            return
         self._last_stream = stream
         if self._shared.max_streams is not None and len(self._calls) >= self._shared.max_streams:
             self._calls.outgoing.put(frames.reset(stream, frames.REFUSED_STREAM))
@@ -313,25 +339,25 @@ class Connection(asyncio.BufferedProtocol):
         self._calls.begin(stream, head, self._patience.heard_s, has_ended=self._block_ends)
 
     def _update_window(self, stream: int, size: int) -> None:
-        call = self._calls.get(stream)
-        if not size and not stream:
+        if not size:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "WINDOW_UPDATE by nothing")
         if not stream:
             self._calls.outgoing.window_grows(None, size)
-        elif call is not None:
+            return
+        self._check_begun(stream, "WINDOW_UPDATE")
+        call = self._calls.get(stream)
+        if call is not None:
             self._calls.outgoing.window_grows(call, size)
 
     def _settle(self, flags: int, payload: bytes) -> None:
         if flags & frames.ACK:
+            if payload:
+                raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS that has some")
             return
         outgoing = self._calls.outgoing
-        for number, value in frames.settings_in(payload):
-            if number == frames.INITIAL_WINDOW_SIZE:
-                change, outgoing.first_window = value - outgoing.first_window, value
-                if value > frames.LARGEST_WINDOW:
-                    raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
-                for call in self._calls.all():
-                    outgoing.window_grows(call, change)
+        first_window = frames.settings_in(payload).get(frames.INITIAL_WINDOW_SIZE)
+        if first_window is not None:
+            outgoing.first_window_becomes(first_window)
         outgoing.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
 
     def _answer_ping(self, flags: int, payload: bytes) -> None:
@@ -354,7 +380,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _explain(self, opening: bytes) -> None:
         """Tell a peer that speaks something else what is spoken here (GRPC-14)."""
-        if opening.startswith(_TLS_RECORD):
+        if opening.startswith(_TLS_HANDSHAKE):
             what = "a handshake of TLS came, and none is configured here; configure the client without it"
         else:
             what = "gRPC is spoken here: OTLP over HTTP goes to the receiver's HTTP endpoint, usually port 4318"

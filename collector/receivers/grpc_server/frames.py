@@ -41,9 +41,11 @@ REFUSED_STREAM: Final = 7
 COMPRESSION_ERROR: Final = 9
 ENHANCE_YOUR_CALM: Final = 11
 
+ENABLE_PUSH: Final = 2
 MAX_CONCURRENT_STREAMS: Final = 3
 INITIAL_WINDOW_SIZE: Final = 4
 MAX_FRAME_SIZE: Final = 5
+MAX_HEADER_LIST_SIZE: Final = 6
 
 FIRST_WINDOW: Final = 65_535
 """Bytes of DATA that may be sent on a connection, and on each stream, before anything was agreed upon."""
@@ -51,6 +53,13 @@ LARGEST_WINDOW: Final = (1 << 31) - 1
 LARGEST_FRAME: Final = (1 << 24) - 1
 EVERY_FRAME: Final = 1 << 14
 """Frames of so many bytes may be sent to everybody."""
+
+_ALLOWED: Final = {
+    ENABLE_PUSH: (0, 1, PROTOCOL_ERROR),
+    INITIAL_WINDOW_SIZE: (0, LARGEST_WINDOW, FLOW_CONTROL_ERROR),
+    MAX_FRAME_SIZE: (EVERY_FRAME, LARGEST_FRAME, PROTOCOL_ERROR),
+}
+"""Setting → its least and largest value, and what others are."""
 
 STREAM: Final = (1 << 31) - 1
 """The bits of a stream's number; the one above them means nothing."""
@@ -83,15 +92,21 @@ def settings_frame(settings: dict[int, int]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(_SETTING.pack(number, value) for number, value in settings.items()))
 
 
-def settings_in(payload: bytes) -> list[tuple[int, int]]:
-    """Numbers and values in the payload of SETTINGS.
+def settings_in(payload: bytes) -> dict[int, int]:
+    """Values by number in the payload of SETTINGS; of several of one setting, the last one counts.
 
     Raises:
-        ConnectionFailed: it has no whole number of them.
+        ConnectionFailed: it has no whole number of them, or one has a value that it cannot have (RFC 9113, 6.5.2).
     """
     if len(payload) % _SETTING.size:
         raise ConnectionFailed(FRAME_SIZE_ERROR, f"SETTINGS of {len(payload)} bytes")
-    return list(_SETTING.iter_unpack(payload))
+    settings = {}
+    for number, value in _SETTING.iter_unpack(payload):
+        least, most, code = _ALLOWED.get(number, (0, value, NO_ERROR))
+        if not least <= value <= most:
+            raise ConnectionFailed(code, f"the value {value} of setting {number}")
+        settings[number] = value
+    return settings
 
 
 def window_update(stream: int, size: int) -> bytes:

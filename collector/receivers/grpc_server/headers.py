@@ -6,6 +6,7 @@ Nothing that goes out is put into the table that HPACK keeps for a connection, s
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,11 +22,14 @@ MAX_BLOCK_BYTES: Final = 32 << 10
 MAX_LIST_BYTES: Final = 64 << 10
 """Largest list of headers as RFC 9113, 10.5.1 counts it: names, values, and 32 bytes for each."""
 
-_REMEMBERED_HEADS: Final = 64
+_REMEMBERED_HEADS: Final = 16
+_LONGEST_REMEMBERED: Final = 64
+"""A block of so many bytes is more than any client needs; of longer ones, many would hold much memory."""
 _REMEMBERED_STATUSES: Final = 1024
 _STATUS_200: Final = b"\x88"
 _NO_TABLE: Final = b"\x20"
 _LITERAL: Final = b"\x00"
+_MEDIA_TYPE: Final = re.compile(r"application/grpc(?![^+;])")
 _AS_THEY_ARE: Final = " !\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
@@ -92,8 +96,8 @@ class HeadReader:
 
 
 def _only_entries(block: bytes) -> bool:
-    """Whether every byte is the number of an entry of the table (RFC 7541, 6.1)."""
-    return bool(block) and min(block) > 0x80 and max(block) < 0xFF
+    """Whether there are few bytes, and each is the number of an entry of the table (RFC 7541, 6.1)."""
+    return 0 < len(block) <= _LONGEST_REMEMBERED and min(block) > 0x80 and max(block) < 0xFF
 
 
 def _head(pairs: Iterable[tuple[bytes, bytes]]) -> Head:
@@ -101,7 +105,7 @@ def _head(pairs: Iterable[tuple[bytes, bytes]]) -> Head:
     http_status = 200
     if headers.get(":method") != "POST":
         http_status = 405
-    elif not headers.get("content-type", "").startswith("application/grpc"):
+    elif not _MEDIA_TYPE.match(headers.get("content-type", "")):
         http_status = 415
     return Head(headers.get(":path", ""), headers, http_status)
 
@@ -132,7 +136,7 @@ def trailers(status: Status) -> bytes:
     """Trailers that end a call with a status (GRPC-05)."""
     pairs = [("grpc-status", str(status.code))]
     if status.message:
-        pairs.append(("grpc-message", quote(status.message, safe=_AS_THEY_ARE)))
+        pairs.append(("grpc-message", quote(status.message, safe=_AS_THEY_ARE, errors="replace")))
     pairs += [(name, value if isinstance(value, str) else _base64(value)) for name, value in status.metadata]
     return _pairs(pairs)
 

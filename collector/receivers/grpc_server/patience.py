@@ -49,6 +49,7 @@ class Patience:
         self._idle_from_s = now_s
         self._leaves_by_s = math.inf
         self._stuck_from_s = math.inf
+        self._blocked_from_s = math.inf
         self._pinged_s = -math.inf
         self._next_ping_s = -math.inf
         self._strikes = 0
@@ -90,6 +91,16 @@ class Patience:
         self._stuck_from_s = self._loop.time() if is_stuck else math.inf
         self._watch(self._stuck_from_s + self._keepalive.timeout_s)
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the peer does not read."""
+        return self._stuck_from_s < math.inf
+
+    def blocked(self, is_blocked: bool) -> None:
+        """Answers wait until the peer opens a window, or all of those have been sent."""
+        self._blocked_from_s = self._loop.time() if is_blocked else math.inf
+        self._watch(self._blocked_from_s + self._keepalive.timeout_s)
+
     def answered(self) -> None:
         """Something was sent to the peer, which may ping again."""
         self._strikes = 0
@@ -125,7 +136,7 @@ class Patience:
         if now_s >= self._hello_by_s:
             connection.abandon(Refused(f"HTTP/2 did not begin within {HANDSHAKE_TIMEOUT_S:g} seconds", "slow_head"))
             return
-        if now_s >= min(self._leaves_by_s, self._stuck_from_s + keepalive.timeout_s, self._pinged_end_s()):
+        if now_s >= min(self._leaves_by_s, self._takes_by_s(), self._pinged_end_s()):
             connection.abandon()
             return
         connection.end_slow_calls(now_s - self._message_timeout_s)
@@ -138,7 +149,12 @@ class Patience:
 
     def _pinged_end_s(self) -> float:
         """When the peer must have been heard since it was pinged; endless when it has been."""
-        return math.inf if self._pinged_s < self.heard_s else self._pinged_s + self._keepalive.timeout_s
+        # Heard in the same millisecond counts: the daemon's event loop knows no less.
+        return math.inf if self._pinged_s <= self.heard_s else self._pinged_s + self._keepalive.timeout_s
+
+    def _takes_by_s(self) -> float:
+        """When the peer must have taken what it was sent, or is to be sent; endless when it has."""
+        return min(self._stuck_from_s, self._blocked_from_s) + self._keepalive.timeout_s
 
     def _idle_by_s(self) -> float:
         idle_s = self._keepalive.max_connection_idle_s
@@ -147,7 +163,7 @@ class Patience:
     def _dues(self) -> Iterator[float]:
         """When something may be due, as far as is known now."""
         keepalive = self._keepalive
-        yield from (self._hello_by_s, self._leaves_by_s, self._stuck_from_s + keepalive.timeout_s)
+        yield from (self._hello_by_s, self._leaves_by_s, self._takes_by_s())
         if self._leaves_by_s == math.inf:
             yield from (self._old_s, self._idle_by_s())
         yield self._connection.oldest_unfinished_s + self._message_timeout_s

@@ -70,18 +70,32 @@ class FrameReader:
         sink: gets the frames.
     """
 
-    __slots__ = ("_buffer", "_ends_stream", "_in_data", "_in_place", "_is_greeted", "_kept", "_left", "_padding", "_sink")
+    __slots__ = (
+        "_buffer",
+        "_ends_stream",
+        "_in_data",
+        "_in_place",
+        "_kept",
+        "_left",
+        "_padding",
+        "_sink",
+        "is_greeted",
+        "is_paused",
+    )
 
     def __init__(self, buffer: memoryview, sink: FrameSink) -> None:
         self._buffer = buffer
         self._sink = sink
-        self._is_greeted = False
         self._kept = b""
         self._in_place = False
         self._in_data = False
         self._left = 0
         self._padding = 0
         self._ends_stream = False
+        self.is_greeted = False
+        """Whether the preface has come."""
+        self.is_paused = False
+        """Whether no frame is to be begun; it is set while one is passed on, too."""
 
     def room(self) -> memoryview:
         """Where the next bytes are to be received."""
@@ -95,6 +109,13 @@ class FrameReader:
         if kept:
             self._buffer[:kept] = self._kept
         return self._buffer[kept:]
+
+    def resume(self) -> bool:
+        """Begin frames again; whether some had been received, which is to be said to `received` anew, as no bytes."""
+        self.is_paused = False
+        if self._kept:
+            self.room()
+        return bool(self._kept)
 
     def received(self, size: int) -> None:
         """So many bytes are in the room that was given last.
@@ -111,8 +132,8 @@ class FrameReader:
                 self._end_data()
             return
         end = len(self._kept) + size
-        at = 0 if self._is_greeted else self._greet(bytes(self._buffer[: min(end, len(PREFACE))]))
-        if self._is_greeted:
+        at = 0 if self.is_greeted else self._greet(bytes(self._buffer[: min(end, len(PREFACE))]))
+        if self.is_greeted:
             at = self._frames(at, end)
         self._kept = bytes(self._buffer[at:end])
 
@@ -121,7 +142,7 @@ class FrameReader:
             raise NotHttp2(opening)
         if len(opening) < len(PREFACE):
             return 0
-        self._is_greeted = True
+        self.is_greeted = True
         self._sink.greeted()
         return len(PREFACE)
 
@@ -133,7 +154,7 @@ class FrameReader:
                 at = self._data(at, end)
                 if self._in_data:
                     return at
-            if end - at < HEAD_BYTES:
+            if end - at < HEAD_BYTES or self.is_paused:
                 return at
             upper, lower, kind, flags, stream = HEAD.unpack_from(buffer, at)
             size = upper << 16 | lower
