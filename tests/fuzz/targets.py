@@ -62,6 +62,7 @@ from proto.otlp_json import json_to_protobuf
 from proto.spans import SpanBatch
 from proto.texts import Texts
 from proto.zipkin import MOST_GROWTH, zipkin_json_to_otlp, zipkin_protobuf_to_otlp
+from tests.fuzz import grpc_connection
 from tests.support.requests import Shape, every_value_request, generated_request
 from tests.support.zipkin import EVERY_FIELD, to_protobuf
 
@@ -596,6 +597,7 @@ TARGETS: Final[dict[str, Target]] = {
     ),
     "clickhouse-statement": Target(lambda: _STATEMENTS, _read_statement, _SQL_TOKENS),
     "journal": Target(_segments, _scan),
+    "grpc-connection": Target(grpc_connection.connections, grpc_connection.run_connection, grpc_connection.PIECES),
     "trace-state": Target(lambda: _TRACE_STATES, _read_trace_state, [b"ot=", b"th:", b"rv:", b";", b",", b"=", b"@", b" "]),
 }
 """By name, every reader of bytes from outside that is fuzzed."""

@@ -177,6 +177,7 @@ class Http2Client:
         """
         async with asyncio.timeout(10):
             frame, length = Frame.parse_frame_header(memoryview(await self._reader.readexactly(_FRAME_HEAD)))
+            assert length <= _CHUNK, "larger than was allowed"
             frame.parse_body(memoryview(await self._reader.readexactly(length)))
         match frame:
             case SettingsFrame():
