@@ -12,7 +12,7 @@ import pytest
 from hyperframe.frame import ContinuationFrame, DataFrame, Frame, HeadersFrame, PriorityFrame, RstStreamFrame, SettingsFrame
 
 from collector.receivers.settings import GrpcSettings, Keepalive
-from tests.support.grpc_servers import ECHO, LARGEST, MOST_CALLS, Serving, serving
+from tests.support.grpc_servers import ECHO, LARGEST, MOST_CALLS, Serving, echoes, serving
 from tests.support.http2 import COMPRESSION_ERROR, ENHANCE_YOUR_CALM, FLOW_CONTROL_ERROR, PREFACE, Http2Client, framed
 from tests.support.waiting import until
 
@@ -35,11 +35,6 @@ async def attacker(served: Serving) -> AsyncIterator[Http2Client]:
     async with await Http2Client.connect(served.port) as client:
         assert await echoes(client)
         yield client
-
-
-async def echoes(client: Http2Client) -> bool:
-    reply = await client.call(framed(b"message"), path=ECHO)
-    return reply.grpc_status == 0 and reply.data == framed(b"message")
 
 
 def head_of(client: Http2Client) -> tuple[int, HeadersFrame]:

@@ -28,9 +28,10 @@ from hyperframe.frame import (
 from collector.errors import Refused, Retryable
 from collector.receivers.grpc_server.call import Call, CallFailed, Method, Serve
 from collector.receivers.grpc_server.calls import Service
-from collector.receivers.grpc_server.connection import Connection, Shared
+from collector.receivers.grpc_server.connection import Connection
 from collector.receivers.grpc_server.frames import PREFACE
 from collector.receivers.grpc_server.headers import Status
+from collector.receivers.grpc_server.shared import Shared
 from collector.receivers.in_flight import InFlight
 from collector.receivers.settings import Keepalive
 from proto.errors import MalformedRequest

@@ -17,6 +17,7 @@ from collector.receivers.grpc_server.server import GrpcServer
 from collector.receivers.in_flight import InFlight
 from collector.receivers.settings import GrpcSettings
 from collector.receivers.unserved import unserved
+from tests.support.http2 import Http2Client, framed
 from tests.support.waiting import until
 
 ECHO: Final = "/test.Service/Echo"
@@ -125,3 +126,9 @@ async def serving(
     await until(lambda: service.holds_nothing)
     assert service.open_calls == service.in_flight.held_bytes == 0
     assert not unseen
+
+
+async def echoes(client: Http2Client, message: bytes = b"a message", headers: dict[str, str] | None = None) -> bool:
+    """Whether a call is answered as it must be."""
+    reply = await client.call(framed(message), headers, ECHO)
+    return reply.grpc_status == 0 and reply.data == framed(message)

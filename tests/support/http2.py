@@ -39,6 +39,11 @@ def framed(message: bytes, *, compressed: bool = False) -> bytes:
     return bytes([compressed]) + len(message).to_bytes(4, "big") + message
 
 
+def raw_frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    """A frame that the library would not write."""
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
 @dataclass
 class Reply:
     """What came back on one stream.

@@ -9,13 +9,13 @@ from typing import Final, TypeVar, cast
 from collector.errors import Refused
 from collector.receivers.grpc_server import frames
 from collector.receivers.grpc_server.call import Call
-from collector.receivers.grpc_server.calls import Calls, Service
+from collector.receivers.grpc_server.calls import Calls
 from collector.receivers.grpc_server.frames import ConnectionFailed
 from collector.receivers.grpc_server.headers import MAX_BLOCK_BYTES, MAX_LIST_BYTES, HeadReader
 from collector.receivers.grpc_server.patience import Patience
-from collector.receivers.grpc_server.reading import BUFFER_BYTES, FrameReader, NotHttp2
+from collector.receivers.grpc_server.reading import FrameReader, NotHttp2
 from collector.receivers.grpc_server.restraint import WINDOW
-from collector.receivers.settings import Keepalive
+from collector.receivers.grpc_server.shared import Shared
 from proto.errors import MalformedRequest
 
 T = TypeVar("T")
@@ -32,43 +32,6 @@ _IN_HTTP_1: Final = (
     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: close, Upgrade\r\n"
     "Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}"
 )
-
-
-class Shared:
-    """What connections of a server share.
-
-    Args:
-        service: what can be called.
-        keepalive: how long connections live.
-        max_streams: calls that may be open on one; None for any number.
-        max_connections: how many there may be; further ones are closed at once.
-    """
-
-    def __init__(self, service: Service, keepalive: Keepalive, max_streams: int | None, max_connections: int) -> None:
-        self.service = service
-        self.keepalive = keepalive
-        self.max_streams = max_streams
-        self.max_connections = max_connections
-        self.connections: set[Connection] = set()
-        """Those that are open."""
-        self.without_connections = asyncio.Event()
-        """Set while none is."""
-        self.without_connections.set()
-        self.is_stopping = False
-        """Whether new ones come too late."""
-        self.buffer = memoryview(bytearray(BUFFER_BYTES))
-        """What all of them read into."""
-
-    def add(self, connection: Connection) -> None:
-        """One more."""
-        self.connections.add(connection)
-        self.without_connections.clear()
-
-    def remove(self, connection: Connection) -> None:
-        """One less."""
-        self.connections.discard(connection)
-        if not self.connections:
-            self.without_connections.set()
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from collector.errors import Refused
 from collector.receivers.grpc_server.calls import Service
-from collector.receivers.grpc_server.connection import Connection, Shared
+from collector.receivers.grpc_server.connection import Connection
+from collector.receivers.grpc_server.shared import Shared
 from collector.receivers.listen import listen, release_unix_path
 from collector.receivers.settings import GrpcSettings
 from collector.tls import listening_options
