@@ -14,6 +14,8 @@ from tests.support.clickhouse import ClickHouse
 from tests.support.databases import emptied, made_database
 from tests.support.genuine_clickhouse import Unavailable
 from tests.support.grafana_store import Store, embedded_store, genuine_store
+from tests.support.grpc_servers import Serving, serving
+from tests.support.http2 import Http2Client
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,3 +69,17 @@ async def shop(embedded_clickhouse: ClickHouse, embedded_database: str) -> Async
     """That database, with nothing in its tables."""
     async with opened_shop(embedded_clickhouse, embedded_database) as opened:
         yield opened
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Serving]:
+    """A gRPC server of ours with methods for tests."""
+    async with serving() as served:
+        yield served
+
+
+@pytest.fixture
+async def client(served: Serving) -> AsyncIterator[Http2Client]:
+    """A connection to it."""
+    async with await Http2Client.connect(served.port) as client:
+        yield client

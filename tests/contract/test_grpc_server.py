@@ -6,7 +6,6 @@ import asyncio
 import gzip
 import random
 import zlib
-from collections.abc import AsyncIterator
 
 import cramjam
 import pytest
@@ -23,7 +22,7 @@ from hyperframe.frame import (
 )
 
 from collector.errors import Refused
-from tests.support.grpc_servers import ECHO, Serving, echoes, serving
+from tests.support.grpc_servers import ECHO, Serving, echoes
 from tests.support.http2 import (
     PREFACE,
     Http2Client,
@@ -33,18 +32,6 @@ from tests.support.http2 import (
 
 MESSAGE = b"a message"
 LARGE = random.Random(1).randbytes(300_000)
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Serving]:
-    async with serving() as served:
-        yield served
-
-
-@pytest.fixture
-async def client(served: Serving) -> AsyncIterator[Http2Client]:
-    async with await Http2Client.connect(served.port) as client:
-        yield client
 
 
 def whole_connection(*frames: Frame) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -30,18 +29,6 @@ from tests.support.waiting import until
 MESSAGE = b"a message"
 LARGE = random.Random(1).randbytes(300_000)
 INITIAL_WINDOW_SIZE = SettingsFrame.INITIAL_WINDOW_SIZE
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Serving]:
-    async with serving() as served:
-        yield served
-
-
-@pytest.fixture
-async def client(served: Serving) -> AsyncIterator[Http2Client]:
-    async with await Http2Client.connect(served.port) as client:
-        yield client
 
 
 async def test_more_streams_than_are_allowed_are_refused() -> None:

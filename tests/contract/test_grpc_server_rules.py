@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 from hyperframe.frame import (
     ContinuationFrame,
@@ -17,7 +15,7 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from tests.support.grpc_servers import ECHO, LARGEST, Serving, echoes, serving
+from tests.support.grpc_servers import ECHO, LARGEST, Serving, echoes
 from tests.support.http2 import (
     COMPRESSION_ERROR,
     FLOW_CONTROL_ERROR,
@@ -30,18 +28,6 @@ from tests.support.http2 import (
 
 MESSAGE = b"a message"
 INITIAL_WINDOW_SIZE = SettingsFrame.INITIAL_WINDOW_SIZE
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Serving]:
-    async with serving() as served:
-        yield served
-
-
-@pytest.fixture
-async def client(served: Serving) -> AsyncIterator[Http2Client]:
-    async with await Http2Client.connect(served.port) as client:
-        yield client
 
 
 def _head(stream: int) -> Frame:

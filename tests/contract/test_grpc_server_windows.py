@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
 from hyperframe.frame import (
     RstStreamFrame,
     SettingsFrame,
@@ -20,18 +17,6 @@ from tests.support.waiting import until
 
 MESSAGE = b"a message"
 INITIAL_WINDOW_SIZE = SettingsFrame.INITIAL_WINDOW_SIZE
-
-
-@pytest.fixture
-async def served() -> AsyncIterator[Serving]:
-    async with serving() as served:
-        yield served
-
-
-@pytest.fixture
-async def client(served: Serving) -> AsyncIterator[Http2Client]:
-    async with await Http2Client.connect(served.port) as client:
-        yield client
 
 
 async def test_answers_wait_for_the_windows_of_their_client(served: Serving) -> None:
