@@ -15,6 +15,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from collector.receivers.grpc_server.connection import Connection
 from collector.receivers.in_flight import InFlight
 from collector.receivers.intake import Intake
 from collector.receivers.listen import ListenError
@@ -119,6 +120,31 @@ async def test_net_11_an_old_grpc_connection_is_told_to_go_away_and_its_call_fin
         both.consumer.before = lambda _: gate.wait()
         stream = client.begin(framed(V1))
         await client.go_away()
+        gate.set()
+        assert (await client.reply(stream)).grpc_status == 0
+
+
+async def test_net_11_an_old_grpc_connection_without_grace_is_told_once_and_then_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Connection] = []
+    leave = Connection.leave
+
+    def count(connection: Connection) -> None:
+        told.append(connection)
+        leave(connection)
+
+    monkeypatch.setattr(Connection, "leave", count)
+    keepalive = Keepalive(max_connection_age_s=0.2, min_time_s=0.0)
+    async with receivers(grpc=GrpcSettings(keepalive=keepalive)) as both, await Http2Client.connect(both.grpc.port) as client:
+        gate = asyncio.Event()
+        both.consumer.before = lambda _: gate.wait()
+        stream = client.begin(framed(V1))
+        await client.go_away()
+        client.go_away_code = None
+        for _ in range(3):
+            await client.ping()
+        assert len(told) == 1
         gate.set()
         assert (await client.reply(stream)).grpc_status == 0
 

@@ -47,6 +47,7 @@ class Patience:
         age_s = math.inf if keepalive.max_connection_age_s is None else keepalive.max_connection_age_s
         self._old_s = now_s + age_s * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER)  # noqa: S311 - no secret
         self._idle_from_s = now_s
+        self._is_leaving = False
         self._leaves_by_s = math.inf
         self._stuck_from_s = math.inf
         self._blocked_from_s = math.inf
@@ -77,6 +78,7 @@ class Patience:
 
     def leaves(self) -> None:
         """The peer was told to go away."""
+        self._is_leaving = True
         grace_s = self._keepalive.max_connection_age_grace_s
         self._leaves_by_s = self._loop.time() + (math.inf if grace_s is None else grace_s)
         self._watch(self._leaves_by_s)
@@ -140,7 +142,7 @@ class Patience:
             connection.abandon()
             return
         connection.end_slow_calls(now_s - self._message_timeout_s)
-        if self._leaves_by_s == math.inf and now_s >= min(self._old_s, self._idle_by_s()):
+        if not self._is_leaving and now_s >= min(self._old_s, self._idle_by_s()):
             connection.leave()
         if self._pinged_end_s() == math.inf and now_s >= self.heard_s + keepalive.time_s:
             self._pinged_s = now_s
@@ -164,7 +166,7 @@ class Patience:
         """When something may be due, as far as is known now."""
         keepalive = self._keepalive
         yield from (self._hello_by_s, self._leaves_by_s, self._takes_by_s())
-        if self._leaves_by_s == math.inf:
+        if not self._is_leaving:
             yield from (self._old_s, self._idle_by_s())
         yield self._connection.oldest_unfinished_s + self._message_timeout_s
         pinged_end_s = self._pinged_end_s()
