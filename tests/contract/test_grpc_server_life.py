@@ -100,13 +100,15 @@ async def test_an_old_connection_that_does_not_end_is_closed_after_its_grace() -
         await until(lambda: served.service.holds_nothing)
 
 
-async def test_calls_after_the_go_away_are_not_looked_at_and_earlier_ones_finish() -> None:
+async def test_calls_after_the_last_go_away_are_not_looked_at_and_earlier_ones_finish() -> None:
     keepalive = Keepalive(max_connection_age_s=0.5)
     async with serving(GrpcSettings(keepalive=keepalive)) as served, await Http2Client.connect(served.port) as client:
         served.service.gate.clear()
         stream = client.begin(framed(MESSAGE), path=ECHO, whole=False)
         await until(lambda: served.service.open_calls == 1)
         assert await client.go_away() == 0
+        while client.last_stream_taken != stream:
+            await client.receive()
         late = client.begin(framed(MESSAGE), path=ECHO)
         client.send(RstStreamFrame(late, 8), WindowUpdateFrame(late, 1))
         client.end(stream)

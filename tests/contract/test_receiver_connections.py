@@ -124,6 +124,46 @@ async def test_net_11_an_old_grpc_connection_is_told_to_go_away_and_its_call_fin
         assert (await client.reply(stream)).grpc_status == 0
 
 
+async def test_net_11_a_call_that_crosses_the_goaway_is_taken_and_one_behind_the_last_goaway_is_not() -> None:
+    keepalive = Keepalive(max_connection_age_s=0.2, max_connection_age_grace_s=10)
+    async with receivers(grpc=GrpcSettings(keepalive=keepalive)) as both, await Http2Client.connect(both.grpc.port) as client:
+        gate = asyncio.Event()
+        both.consumer.before = lambda _: gate.wait()
+        first = client.begin(framed(V1))
+        await client.go_away()
+        crossing = client.begin(framed(V1))
+        while client.last_stream_taken != crossing:
+            await client.receive()
+        client.begin(framed(V1))
+        client.go_away_code = None
+        await client.ping()
+        gate.set()
+        assert (await client.reply(first)).grpc_status == 0
+        assert (await client.reply(crossing)).grpc_status == 0
+        await client.read_to_end()
+    assert both.consumer.spans == 2
+
+
+async def test_net_11_a_peer_that_does_not_answer_pings_is_left_all_the_same() -> None:
+    keepalive = Keepalive(max_connection_age_s=0.2, timeout_s=0.2)
+    async with receivers(grpc=GrpcSettings(keepalive=keepalive)) as both, await Http2Client.connect(both.grpc.port) as client:
+        client.answers = False
+        assert (await client.call(framed(V1))).grpc_status == 0
+        await client.read_to_end()
+        assert client.go_away_code == 0
+
+
+async def test_net_15_a_connection_that_has_not_said_anything_does_not_hold_up_a_stop() -> None:
+    async with receivers() as both:
+        reader, writer = await asyncio.open_connection("127.0.0.1", both.grpc.port)
+        async with await Http2Client.connect(both.grpc.port) as client:
+            assert (await client.call(framed(V1))).grpc_status == 0
+        async with asyncio.timeout(10):
+            await both.grpc.stop(60)
+        assert await reader.read() == b""
+        writer.close()
+
+
 async def test_net_11_an_old_grpc_connection_without_grace_is_told_once_and_then_left_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -86,6 +86,8 @@ class Http2Client:
         self.go_away_code: int | None = None
         """Error code of the server's last GOAWAY; None before one came."""
         self.go_away_message = b""
+        self.last_stream_taken: int | None = None
+        """The last stream that it says it has taken, or will."""
         self.settings: dict[int, int] = {}
         """Those of the server."""
         self.settings_answered = 0
@@ -201,6 +203,7 @@ class Http2Client:
                     self.send(PingFrame(0, frame.opaque_data, flags=["ACK"]))
             case GoAwayFrame():
                 self.go_away_code, self.go_away_message = frame.error_code, frame.additional_data
+                self.last_stream_taken = frame.last_stream_id
             case HeadersFrame():
                 self._take_block(frame, frame)
             case DataFrame():

@@ -27,6 +27,8 @@ _IDLE_FRAMES_S: Final = 1.0
 _TLS_HANDSHAKE: Final = b"\x16"
 _OF_CONNECTIONS: Final = frozenset((frames.SETTINGS, frames.PING, frames.GOAWAY))
 _NOT_CONTINUED: Final = "headers that are not continued as they must be"
+_LAST_CALLS: Final = b"leaving?"
+"""The ping whose answer says that a peer has heard that it is to leave: what comes behind it is no call any more."""
 
 _IN_HTTP_1: Final = (
     "HTTP/1.1 426 Upgrade Required\r\nUpgrade: h2c\r\nConnection: close, Upgrade\r\n"
@@ -59,6 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self._read_since_update = 0
         self._idle_frames = 0
         self._idle_since_s = 0.0
+        self._is_asked = False
         self._is_leaving = False
         self._is_closing = False
 
@@ -124,13 +127,25 @@ class Connection(asyncio.BufferedProtocol):
         return self._calls.oldest_unfinished_s
 
     def leave(self) -> None:
-        """Take no more calls, and close when those that are open have ended (NET-11, NET-15)."""
+        """Ask the peer to leave (NET-11, NET-15). Calls that are on their way are still taken (RFC 9113, 6.8)."""
+        if self._is_asked or self._is_closing:
+            return
+        self._is_asked = True
+        self._patience.leaves()
+        if self._reader.is_greeted:
+            self._calls.outgoing.put(frames.go_away(frames.STREAM, frames.NO_ERROR))
+            self._calls.outgoing.put(frames.frame(frames.PING, 0, 0, _LAST_CALLS))
+        else:
+            self.part()
+
+    def part(self) -> None:
+        """Take no more calls, and close when those that are open have ended."""
         if self._is_leaving or self._is_closing:
             return
         self._is_leaving = True
+        self._patience.parts()
         if self._reader.is_greeted:
             self._calls.outgoing.put(frames.go_away(self._last_stream, frames.NO_ERROR))
-        self._patience.leaves()
         self.rests()
 
     def rests(self) -> None:
@@ -328,6 +343,8 @@ class Connection(asyncio.BufferedProtocol):
             raise ConnectionFailed(frames.FRAME_SIZE_ERROR, f"PING of {len(payload)} bytes")
         self._count_idle()
         if flags & frames.ACK:
+            if self._is_asked and payload == _LAST_CALLS:
+                self.part()
             return
         if not self._patience.bears_ping(has_calls=self.has_calls):
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "too_many_pings")

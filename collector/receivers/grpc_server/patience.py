@@ -48,6 +48,7 @@ class Patience:
         self._old_s = now_s + age_s * random.uniform(1 - _AGE_JITTER, 1 + _AGE_JITTER)  # noqa: S311 - no secret
         self._idle_from_s = now_s
         self._is_leaving = False
+        self._parts_by_s = math.inf
         self._leaves_by_s = math.inf
         self._stuck_from_s = math.inf
         self._blocked_from_s = math.inf
@@ -77,11 +78,17 @@ class Patience:
         self._connection.rests()
 
     def leaves(self) -> None:
-        """The peer was told to go away."""
+        """The peer was told to go away, and is to say that it has heard so."""
         self._is_leaving = True
+        now_s = self._loop.time()
         grace_s = self._keepalive.max_connection_age_grace_s
-        self._leaves_by_s = self._loop.time() + (math.inf if grace_s is None else grace_s)
-        self._watch(self._leaves_by_s)
+        self._parts_by_s = now_s + self._keepalive.timeout_s
+        self._leaves_by_s = now_s + (math.inf if grace_s is None else grace_s)
+        self._watch(min(self._parts_by_s, self._leaves_by_s))
+
+    def parts(self) -> None:
+        """No more calls are taken."""
+        self._parts_by_s = math.inf
 
     def closes(self) -> None:
         """The connection closes when its last bytes have been sent."""
@@ -144,6 +151,8 @@ class Patience:
         connection.end_slow_calls(now_s - self._message_timeout_s)
         if not self._is_leaving and now_s >= min(self._old_s, self._idle_by_s()):
             connection.leave()
+        if now_s >= self._parts_by_s:
+            connection.part()
         if self._pinged_end_s() == math.inf and now_s >= self.heard_s + keepalive.time_s:
             self._pinged_s = now_s
             connection.ping()
@@ -165,7 +174,7 @@ class Patience:
     def _dues(self) -> Iterator[float]:
         """When something may be due, as far as is known now."""
         keepalive = self._keepalive
-        yield from (self._hello_by_s, self._leaves_by_s, self._takes_by_s())
+        yield from (self._hello_by_s, self._parts_by_s, self._leaves_by_s, self._takes_by_s())
         if not self._is_leaving:
             yield from (self._old_s, self._idle_by_s())
         yield self._connection.oldest_unfinished_s + self._message_timeout_s
