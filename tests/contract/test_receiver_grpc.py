@@ -66,6 +66,7 @@ async def test_grpc_06_content_types_of_grpc_are_served_and_others_do_not_hang(c
         ("opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "OTEL_METRICS_EXPORTER=none"),
         ("opentelemetry.proto.collector.logs.v1.LogsService/Export", "OTEL_LOGS_EXPORTER=none"),
         ("opentelemetry.proto.collector.trace.v1.TraceService/Import", EXPORT),
+        ("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", EXPORT),
     ],
 )
 async def test_grpc_07_an_unknown_method_is_unimplemented_counted_and_says_what_to_change(
