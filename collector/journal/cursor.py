@@ -216,11 +216,11 @@ class Cursor:
         while True:
             try:
                 reading = await asyncio.get_running_loop().run_in_executor(self._executor, read)
-            except OSError as error:
-                _log.error("journal_not_read", error=str(error), consequence="what waits on disk is not sent")
-                await asyncio.sleep(RETRY_S)
+            except (OSError, MemoryError) as error:
+                _log.error("journal_not_read", error=str(error) or repr(error), consequence="what waits on disk is not sent")
             else:
                 break
+            await asyncio.sleep(RETRY_S)
         self._keeper.replayed(self.name, reading.spans, reading.damaged_bytes)
         return reading
 

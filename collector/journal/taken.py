@@ -69,18 +69,25 @@ class JournalTaken(Taken):
         )
 
     def load(self) -> Loaded:
-        batches, self.batches = self.batches, []
-        records, self.records = self.records, []
-        for index, record in enumerate(records):
-            batch = self._decoded(record)
-            self.counts[index] = len(batch) if batch is not None else 0
-            if batch is not None:
-                batches.append(batch)
-                self._compare(record, batch)
+        if self.records:
+            self._decode()
         if self.cut is None:
-            return Loaded(batches)
+            return Loaded(self.batches)
         bounds = self._in_batch(self.cut.bounds)
-        return Loaded(batches, [slice(start, stop) for start, stop in pairwise(bounds.tolist())])
+        return Loaded(self.batches, [slice(start, stop) for start, stop in pairwise(bounds.tolist())])
+
+    def _decode(self) -> None:
+        """Make batches of the records; nothing is counted before there was memory for all of them."""
+        decoded = [_decoded(record) for record in self.records]
+        owners = [Counter() if batch is None else Counter(spans_by_owner(batch)) for batch in decoded]
+        for record, batch, found in zip(self.records, decoded, owners, strict=True):
+            if batch is None:
+                self.lost.update(spans_placed(record.placement, record.spans))
+            else:
+                self._compare(record, len(batch), found)
+        self.counts = [0 if batch is None else len(batch) for batch in decoded]
+        self.batches = [batch for batch in decoded if batch is not None]
+        self.records = []
 
     def bounds(self, cuts: Sequence[slice]) -> list[int]:
         """Positions in the journal where pieces of the joined batch begin, and where the last one ends."""
@@ -97,24 +104,28 @@ class JournalTaken(Taken):
         indices: NDArray[np.int64] = np.clip(before, 0, np.array(self.counts, np.int64)[None, :]).sum(axis=1)
         return indices
 
-    def _compare(self, record: Record, batch: SpanBatch) -> None:
-        """Count what is not as it was when the spans were accepted."""
-        accepted, found = spans_placed(record.placement, record.spans), Counter(spans_by_owner(batch))
+    def _compare(self, record: Record, spans: int, found: Counter[str]) -> None:
+        """Count what is not as it was when the spans were accepted.
+
+        Args:
+            record: as they were accepted.
+            spans, found: how many there are now, and whose.
+        """
+        accepted = spans_placed(record.placement, record.spans)
         if found == accepted:
             return
-        if len(batch) < record.spans:
-            found[OTHERS] += record.spans - len(batch)
-            self.lost[OTHERS] += record.spans - len(batch)
+        if spans < record.spans:
+            found[OTHERS] += record.spans - spans
+            self.lost[OTHERS] += record.spans - spans
         self.renamed.update(found)
         self.renamed.subtract(accepted)
 
-    def _decoded(self, record: Record) -> SpanBatch | None:
-        """The spans of a record; None when none can be read any more, which counts them as lost."""
-        try:
-            # The body is whole, so this is the request that was acknowledged, and the same spans come out of it again.
-            batch = placed(decode(record.body).batch, record.placement)  # type: ignore[arg-type]  # any buffer does
-        except MalformedRequest as error:
-            _log.error("journal_request_unreadable", spans=record.spans, error=str(error))
-            self.lost.update(spans_placed(record.placement, record.spans))
-            return None
-        return batch
+
+def _decoded(record: Record) -> SpanBatch | None:
+    """The spans of a record; None when none can be read any more."""
+    try:
+        # The body is whole, so this is the request that was acknowledged, and the same spans come out of it again.
+        return placed(decode(record.body).batch, record.placement)  # type: ignore[arg-type]  # any buffer does
+    except MalformedRequest as error:
+        _log.error("journal_request_unreadable", spans=record.spans, error=str(error))
+        return None

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
+
+import structlog
 
 from collector.pipeline.batching import BatchLimits
 from collector.queues.contract import Queue, QueueStatistics, Taken
+from collector.scarce_memory import once_there_is_memory
+from collector.spaced_log import SpacedLog
 from exporters.base import Delivery, Destination
 from proto.join import concatenate
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch
 from proto.weights import stored_bytes
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +95,7 @@ class Batcher:
         self._deadline: float | None = None
         self._time_limit: asyncio.Timeout | None = None
         self._stopped = asyncio.Event()
+        self._failures = SpacedLog(_log, time.monotonic)
 
     def use(self, limits: BatchLimits, destination: Destination) -> None:
         """Have batches that are taken from now on made by other limits, and go elsewhere."""
@@ -182,7 +191,9 @@ class Batcher:
 
     async def _hand_on(self, taken: Taken, limits: BatchLimits, destination: Destination) -> None:
         try:
-            batch, cuts = await asyncio.get_running_loop().run_in_executor(self._executor, _assembled, taken, limits)
+            assemble = partial(asyncio.get_running_loop().run_in_executor, self._executor, _assembled, taken, limits)
+            waits = partial(self._failures.error, "batch_waits_for_memory", spans=taken.spans)
+            batch, cuts = await once_there_is_memory(assemble, waits)
             name = await self._queue.cut(taken, cuts)
             pieces = [(batch.select(cut), f"{name}-{number}") for number, cut in enumerate(cuts) if cut.start < cut.stop]
             del batch
@@ -200,8 +211,14 @@ class Batcher:
 
 
 def _assembled(taken: Taken, limits: BatchLimits) -> tuple[SpanBatch, Sequence[slice]]:
-    """One batch of what was taken, and where it is cut: by the limits, unless that was settled before."""
+    """One batch of what was taken, and where it is cut: by the limits, unless that was settled before.
+
+    Raises:
+        MemoryError: there is none for that; what was taken is as before.
+    """
     batches, cuts = taken.load()
     # Nothing is left of what was taken where a queue has lost it all.
     batch = concatenate(batches or [decode(b"").batch])
-    return batch, list(limits.cuts(stored_bytes(batch))) if cuts is None else cuts
+    cuts = list(limits.cuts(stored_bytes(batch))) if cuts is None else cuts
+    taken.joined()
+    return batch, cuts

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -17,6 +19,8 @@ from collector.pipeline.shares import apportion
 from collector.processors.base import INTERNAL_ERROR
 from collector.processors.tail_sampling.decided import Decided
 from collector.queues.held import HeldLog
+from collector.scarce_memory import MOST_TRIES, once_there_is_memory
+from collector.spaced_log import SpacedLog
 from exporters.base import Delivery
 from proto.spans import SpanBatch
 
@@ -57,6 +61,7 @@ class Emitting:
         self._log = log
         self._places = asyncio.Semaphore(in_flight)
         self._join = join
+        self._failures = SpacedLog(_log, time.monotonic)
 
     async def carry_out(self, plan: Plan, name: str, settings: HoldingSettings, sends: asyncio.TaskGroup) -> None:
         """Drop what is not kept, and begin to send the rest, as the emission with this name."""
@@ -90,10 +95,12 @@ class Emitting:
 
     async def _joined(self, decided: Decided, settings: HoldingSettings) -> SpanBatch | None:
         """What is kept, in one batch; None where that fails, for it would again, whenever it is made anew."""
+        spans = sum(len(part.spans) for part in decided.kept)
+        waits = partial(self._failures.error, "processor_waits_for_memory", processor=settings.name, spans=spans)
         try:
-            return await self._join(decided)
+            return await once_there_is_memory(partial(self._join, decided), waits, MOST_TRIES)
         except Exception:  # noqa: BLE001 - whatever it is, the spans behind these must go on
-            sampler_failed(settings, sum(len(part.spans) for part in decided.kept))
+            sampler_failed(settings, spans)
             return None
 
     async def _send(

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from collector.scarce_memory import MOST_TRIES, once_there_is_memory
 from collector.service_graph import CallMeasures
 from collector.spaced_log import SpacedLog
 from collector.span_metrics import SpanMeasures
@@ -29,10 +30,6 @@ _log = structlog.get_logger(__name__)
 
 INTERNAL_ERROR: Final = "internal_error"
 """A processor failed by a fault of its own; its spans are dropped, since what it should have taken from them must not get out."""
-
-_AGAIN_S: Final = 0.5
-_MOST_TRIES: Final = 120
-"""After so many seconds a processor without memory tries again, and so often: then it is this batch that asks for too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +164,8 @@ class Processing:
     async def _processed(self, stage: Stage, batch: SpanBatch) -> Processed:
         """What a processor makes of a batch, once there is memory for that. Raises what it does in the end."""
         process = partial(asyncio.get_running_loop().run_in_executor, self._executor, stage.processor.process, batch)
-        for _ in range(_MOST_TRIES):
-            try:
-                return await process()
-            except MemoryError:
-                self._failures.error("processor_waits_for_memory", processor=stage.name, spans=len(batch))
-                await asyncio.sleep(_AGAIN_S)
-        return await process()
+        waits = partial(self._failures.error, "processor_waits_for_memory", processor=stage.name, spans=len(batch))
+        return await once_there_is_memory(process, waits, MOST_TRIES)
 
     async def _run(self, stage: Stage, batch: SpanBatch, delivery: Delivery) -> Processed:
         """What a stage makes of a batch, counted."""

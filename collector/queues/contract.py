@@ -59,7 +59,7 @@ class Taken:
     """Batches that were handed out in the order in which they came, to be committed once they are stored.
 
     Attributes:
-        batches: what was taken, until `load` hands it over.
+        batches: what was taken, until it is joined.
         count: number of batches.
         spans, nbytes: what they count for.
         since: when the first of them came, in seconds of the queue's clock.
@@ -72,9 +72,16 @@ class Taken:
     since: float
 
     def load(self) -> Loaded:
-        """Hand the batches over, once; takes long where they must be read first, so it belongs in a thread."""
-        batches, self.batches = self.batches, []
-        return Loaded(batches)
+        """The batches, until they are joined; takes long where they must be decoded first, so it belongs in a thread.
+
+        Raises:
+            MemoryError: there is none for that; it may be called again.
+        """
+        return Loaded(self.batches)
+
+    def joined(self) -> None:
+        """Let go of the batches: they were made one of their own."""
+        self.batches = []
 
     def set_apart(self) -> None:
         """Have what comes next decoded into an arena of its own, which the next to be taken begins with."""

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from collector.errors import Retryable
+from collector.pipeline import batcher as batcher_module
 from collector.pipeline.batcher import Batcher, Holder, Remainder
 from collector.pipeline.batching import BatchLimits
 from collector.queues.memory import MemoryQueue, QueueLimits
@@ -23,6 +25,7 @@ from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.receivers import ListConsumer
 from tests.support.requests import Shape, generated_request
+from tests.support.scarce import let_memory_be_short
 from tests.support.waiting import until
 
 HUGE = 1 << 30
@@ -217,6 +220,28 @@ async def test_draining_sends_what_has_gathered_without_waiting_for_its_time() -
         with pytest.raises(Retryable, match="shutting down"):
             await queue.put(numbered(5))
     assert consumer.spans == 5
+
+
+async def test_a_batch_for_which_there_is_no_memory_is_put_together_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = let_memory_be_short(monkeypatch, batcher_module, "concatenate", range(1, 4))
+    consumer = Destination()
+    with capture_logs() as logs:
+        async with running(consumer, limits(min_spans=10), in_flight=1) as (queue, _):
+            for first in range(0, 30, 5):
+                await queue.put(numbered(first, 5))
+            await until(lambda: consumer.spans == 30)
+    assert failed == [1, 2, 3]
+    # Once for as long as it lasts.
+    assert [line["event"] for line in logs] == ["batch_waits_for_memory"]
+    assert sorted(map(int, consumer.names)) == list(range(30))
+    assert queue.account.settled == Delivery(Counter({"default/numbers": 30}))
+
+
+async def test_draining_does_not_wait_longer_for_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_memory_be_short(monkeypatch, batcher_module, "concatenate", range(1, 1 << 30))
+    async with running(Destination(), limits(min_spans=5)) as (queue, batcher):
+        await queue.put(numbered(0, 5))
+        assert (await batcher.drain(0.05)).spans == 5
 
 
 async def test_draining_says_what_is_left_when_its_time_is_up() -> None:

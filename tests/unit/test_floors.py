@@ -42,6 +42,7 @@ FLOORS = (
         "logging",
         "open_files",
         "reloading",
+        "scarce_memory",
         "service_graph",
         "sketch",
         "span_metrics",

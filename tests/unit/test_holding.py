@@ -33,6 +33,7 @@ from proto.warm import warm
 from tests.support.batches import numbers
 from tests.support.held_lines import ALL, EXPORTER, OWNER, WAIT_S, Killed, assert_settled, course, is_kept, kept, line, trace_of
 from tests.support.journals import Deposit, crash_image
+from tests.support.scarce import let_memory_be_short
 from tests.support.waiting import until
 
 
@@ -528,6 +529,17 @@ async def test_a_line_whose_policies_fail_goes_on_keeps_the_traces_and_says_so_o
             assert metrics.TAIL_FAILURES.name.encode() in held.telemetry.exposition()
     assert deposit.numbers == list(range(120))
     assert held.account.settled.stored == {OWNER: 120}
+
+
+async def test_kept_spans_for_which_there_is_no_memory_are_joined_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = let_memory_be_short(monkeypatch, Decided, "batch", range(1, 4))
+    deposit = Killed(Deposit())
+    async with line(deposit, tmp_path, sampling={"policies": [ALL]}) as held:
+        await held.put(0, 60)
+        await held.until_held(60)
+        await held.settle()
+        assert held.account.settled == Delivery(Counter({OWNER: 60}))
+    assert (failed, deposit.numbers) == ([1, 2, 3], list(range(60)))
 
 
 async def test_spans_that_cannot_be_marked_are_dropped_as_such_and_do_not_end_the_line(

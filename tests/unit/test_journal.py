@@ -14,14 +14,19 @@ import pytest
 from collector import metrics
 from collector.clock import Clock
 from collector.errors import Refused, Retryable
+from collector.journal import cursor as cursor_module
+from collector.journal import taken as taken_module
 from collector.journal.directory import JournalError
 from collector.journal.journal import Journal
+from collector.journal.reading import Reader
+from collector.pipeline import batcher as batcher_module
 from collector.pipeline.batching import BatchLimits
 from proto.otlp_decode import decode
 from proto.spans import SpanBatch
 from proto.warm import warm
 from tests.support.batches import numbered
 from tests.support.journals import NEVER_DUE, SMALL, Deposit, crash_image, journal_in, line_in
+from tests.support.scarce import let_memory_be_short
 from tests.support.waiting import until
 
 
@@ -127,6 +132,33 @@ async def test_what_waits_on_disk_alone_gathers_into_batches_as_well(tmp_path: P
         assert [len(numbers) for numbers in deposit.stored.values()] == [12, 12]
         await until(lambda: len(deposit.given) == 3)
     assert deposit.numbers == list(range(40))
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(taken_module, "decode"), (taken_module, "spans_by_owner"), (batcher_module, "concatenate"), (Reader, "read")],
+)
+async def test_what_is_read_back_while_memory_is_short_is_stored_once_and_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    first, gate = Deposit(), asyncio.Event()
+    first.before = lambda _: gate.wait()
+    limits = BatchLimits(min_spans=20, max_spans=7, max_bytes=1 << 20, timeout_s=3600.0)
+    async with line_in(tmp_path / "first", {"clickhouse": first}, limits, in_flight=1) as line:
+        for number in range(0, 40, 5):
+            await line.journal.put(numbered(number, 5))
+        await until(lambda: len(first.given) == 1)
+        image = crash_image(tmp_path / "first", tmp_path / "second")
+        gate.set()
+
+    failed = let_memory_be_short(monkeypatch, owner, name, {1, 2, 4})
+    monkeypatch.setattr(cursor_module, "RETRY_S", 0.0)
+    second = Deposit()
+    async with line_in(image, {"clickhouse": second}, limits, in_flight=1) as line:
+        account = line.journal.cursors["clickhouse"].account
+    assert failed == [1, 2, 4]
+    assert second.numbers == list(range(40))
+    assert (account.settled.stored, account.settled.dropped, +account.settled.renamed) == ({"default/numbers": 40}, {}, {})
 
 
 async def test_spans_of_many_workspaces_keep_their_workspace(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from collector import scarce_memory
 from collector.processors import base
 from collector.processors.base import Processed, Processing, Stage
 from exporters.base import Delivery, DerivedRows
@@ -107,8 +108,8 @@ async def test_a_fault_of_a_processor_drops_its_spans_and_says_so() -> None:
 async def test_a_processor_without_memory_tries_again_for_a_while(
     monkeypatch: pytest.MonkeyPatch, failures: int, outcome: tuple[object, object]
 ) -> None:
-    monkeypatch.setattr(base, "_AGAIN_S", 0.0)
-    monkeypatch.setattr(base, "_MOST_TRIES", 5)
+    monkeypatch.setattr(scarce_memory, "AGAIN_S", 0.0)
+    monkeypatch.setattr(base, "MOST_TRIES", 5)
     scarce = [MemoryError() for _ in range(failures)]
 
     def process(batch: SpanBatch) -> Processed:

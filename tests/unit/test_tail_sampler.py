@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from collector.metrics import TAIL_AGE_SECONDS, TAIL_POLICY_MICROSECONDS, TAIL_TRACES, TAIL_VOTES
-from collector.processors.tail_sampling import combining, policies
+from collector.processors.tail_sampling import combining, held_spans, policies
 from collector.processors.tail_sampling.decided import Decided, trace_key
 from collector.processors.tail_sampling.policies import Policy, Traces
 from collector.processors.tail_sampling.sampler import SHUTDOWN, TRACE_TOO_LARGE, TailSampler
@@ -28,6 +28,7 @@ from proto.otlp_encode import encode_request
 from proto.spans import SpanBatch
 from tests.support.batches import numbered, numbers
 from tests.support.requests import EPOCH, key_values, spans_of
+from tests.support.scarce import let_memory_be_short
 from tests.support.tail_oracle import PlainPolicies, PlainSpan, PlainTailSampler
 
 SECOND = 1_000_000_000
@@ -400,6 +401,20 @@ def test_a_few_held_spans_do_not_hold_all_bytes_of_their_piece() -> None:
     assert kept is not None
     wanted = batch.select(np.array([0, 50, 100, 150]))
     assert encode_request(kept) == encode_request(wanted)
+
+
+def test_without_memory_to_hold_spans_apart_from_others_they_are_held_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    let_memory_be_short(monkeypatch, held_spans, "compact", {1, 2})
+    tail = sampler(decision_wait="1s", decision_wait_after_root_received="100ms")
+    spans = [PlainSpan(number, bytes([number + 1]) * 16, EPOCH, EPOCH, is_root=number % 50 != 0) for number in range(200)]
+    batch = batch_of(spans * 10).select(slice(0, 200))
+    tail.add(batch, 1, 0)
+    before = tail.pending_bytes
+    assert tail.decide(SECOND // 2) is not None
+    assert (tail.pending_spans, tail.pending_bytes) == (4, before)
+    decided = tail.decide(SECOND)
+    assert decided is not None
+    assert (numbers(decided.kept[0].spans), tail.pending_bytes) == ([0, 50, 100, 150], 0)
 
 
 def test_a_trace_that_is_too_large_is_dropped_at_once_with_what_comes_later() -> None:

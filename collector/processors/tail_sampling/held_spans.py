@@ -6,6 +6,7 @@ nanoseconds each and no memory; so it is worth doing for many traces at once.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -74,7 +75,9 @@ class HeldSpans:
         """Hold the spans of a piece."""
         spans = len(batch)
         if batch.data.nbytes > 2 * int(batch.spans["wire_length"].sum(dtype=np.int64)) + spans * SPAN.itemsize:
-            batch = compact(batch)
+            # Without memory for that, more is held than is needed.
+            with suppress(MemoryError):
+                batch = compact(batch)
         self._pieces[number] = _Piece(number, batch, came_ns, slots, spans)
         self.spans += spans
         self.nbytes += batch.nbytes + slots.nbytes
@@ -119,8 +122,12 @@ class HeldSpans:
         for piece in self._pieces.values():
             if piece.held > share * len(piece.slots) or moved >= _MOST_MOVED:
                 continue
-            self.nbytes -= piece.batch.nbytes + piece.slots.nbytes
+            before = piece.batch.nbytes + piece.slots.nbytes
             rows = piece.rows()
-            piece.batch, piece.slots = compact(piece.batch.select(rows)), piece.slots[rows]
-            self.nbytes += piece.batch.nbytes + piece.slots.nbytes
+            try:
+                piece.batch, piece.slots = compact(piece.batch.select(rows)), piece.slots[rows]
+            except MemoryError:
+                # It would have saved some, and will another time.
+                return
+            self.nbytes += piece.batch.nbytes + piece.slots.nbytes - before
             moved += len(rows)
