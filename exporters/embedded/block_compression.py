@@ -68,6 +68,10 @@ def _unpack(method: int, payload: bytes, plain_size: int) -> bytes:
             case 0x82:  # LZ4
                 plain = bytes(lz4.block.decompress(payload, uncompressed_size=plain_size))
             case 0x90:  # ZSTD
+                # The library makes room for what the frame says that it holds, whatever bound it is given.
+                said = zstandard.frame_content_size(payload)
+                if said not in (-1, plain_size):
+                    raise error(271, "CANNOT_DECOMPRESS", f"Cannot decompress: {said} bytes instead of {plain_size}")
                 plain = zstandard.ZstdDecompressor().decompress(payload, max_output_size=plain_size)
             case 0x02:  # not packed
                 plain = payload

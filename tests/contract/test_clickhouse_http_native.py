@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from uuid import uuid4
 
 import clickhouse_connect
@@ -13,6 +14,7 @@ import zstandard
 
 from exporters.embedded.block_compression import pack_blocks, unpack_blocks
 from exporters.embedded.city_hash import city_hash_128
+from exporters.embedded.errors import DatabaseError
 from exporters.embedded.native import BlockFraming
 from tests.support.clickhouse import ClickHouse
 
@@ -105,6 +107,21 @@ def test_damaged_blocks_are_refused(clickhouse: ClickHouse) -> None:
         assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (500, code), answer.body
 
 
+def test_a_block_that_holds_more_than_it_says_takes_no_memory() -> None:
+    """The frame's own word must not be taken for it: a few bytes may stand for as many as there are addresses."""
+    plain = bytes(1 << 28)
+    body = _zstd_block(plain, said=100)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatabaseError) as refusal:
+            unpack_blocks(body, 1 << 20)
+        taken = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert refusal.value.code == 271
+    assert taken < 1 << 20
+
+
 def test_clickhouse_connect_stores_and_reads(clickhouse: ClickHouse) -> None:
     table = f"connect_{uuid4().hex}"
     with clickhouse_connect.get_client(host="127.0.0.1", port=clickhouse.http_port) as client:
@@ -132,9 +149,10 @@ def test_clickhouse_connect_stores_and_reads(clickhouse: ClickHouse) -> None:
             client.query("SELECT * FROM no_such_table")
 
 
-def _zstd_block(plain: bytes) -> bytes:
+def _zstd_block(plain: bytes, said: int | None = None) -> bytes:
+    """A block of these bytes, which says that they are so many."""
     payload = zstandard.ZstdCompressor().compress(plain)
-    block = struct.pack("<BII", 0x90, 9 + len(payload), len(plain)) + payload
+    block = struct.pack("<BII", 0x90, 9 + len(payload), len(plain) if said is None else said) + payload
     checksum = city_hash_128(np.frombuffer(block, np.uint8))
     return struct.pack("<QQ", *(int(half) for half in checksum)) + block
 
