@@ -10,6 +10,7 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Protocol
@@ -19,11 +20,16 @@ import zstandard
 
 from exporters.embedded.errors import error
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 ENCODINGS = ("gzip", "deflate", "br", "xz", "zstd", "lz4", "bz2", "snappy")
 """Encodings of requests, by the names that both HTTP and the engine use."""
 
 _ALIASES = {"": "none", "identity": "none", "x-gzip": "gzip", "x-deflate": "deflate"}
-_BROKEN = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zstandard.ZstdError)
+_BROKEN = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
 class Compressor(Protocol):
@@ -105,14 +111,22 @@ def _read(encoding: str, data: bytes, size: int) -> bytes:
         case "gzip":
             return gzip.GzipFile(fileobj=source).read(size)
         case "deflate":
-            return zlib.decompressobj().decompress(data, size)
+            return _inflated(data, size)
         case "lz4":
             return bytes(lz4.frame.LZ4FrameFile(source).read(size))
         case "zstd":
-            return zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True).read(size)
+            return zstd.ZstdFile(source).read(size)
         case "xz":
             return lzma.LZMAFile(source).read(size)
         case "bz2":
             return bz2.BZ2File(source).read(size)
         case _:
             return data
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    member = zlib.decompressobj()
+    plain = member.decompress(data, size)
+    if data and not member.eof and len(plain) < size:
+        raise EOFError("it ends too early")
+    return plain

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import contextlib
 import gzip
+import hashlib
 import http.client
 import json
+import lzma
 import zlib
 from uuid import uuid4
 
@@ -239,6 +242,26 @@ def test_bodies_may_be_packed(clickhouse: ClickHouse, table: str, pack: tuple) -
     assert clickhouse.post(compress(b"1\ta\n2\tb\n"), headers, query=f"INSERT INTO {table} FORMAT TSV").status == 200
     assert clickhouse.post(compress(f"INSERT INTO {table} FORMAT TSV\n3\tc\n".encode()), headers).status == 200
     assert clickhouse.post(compress(f"SELECT sum(x) FROM {table}".encode()), headers).body == b"6\n"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("zstd", zstandard.ZstdCompressor().compress),
+        ("lz4", lz4.frame.compress),
+        ("xz", lzma.compress),
+        ("bz2", bz2.compress),
+    ],
+)
+def test_a_statement_whose_end_is_missing_is_not_run(clickhouse: ClickHouse, encoding: str, pack) -> None:  # type: ignore[no-untyped-def]  # bytes to bytes
+    numbers = ",".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(2000))
+    packed = pack(f"SELECT 1 -- {numbers}".encode())
+    assert clickhouse.post(packed, {"Content-Encoding": encoding}).body == b"1\n"
+    for size in (len(packed) // 2, len(packed) - 1):
+        answer = clickhouse.post(packed[:size], {"Content-Encoding": encoding})
+        assert answer.status != 200, size
 
 
 @pytest.mark.parametrize(
