@@ -76,6 +76,7 @@ class Daemon:
         self._config = config
         self._file = file
         self._running: RunningConfig | None = None
+        self._reload_asked = False
         self._database = database
         self._clock = clock
         self._store = next(iter(config.stores.items()), None)
@@ -92,7 +93,8 @@ class Daemon:
         self._stop.set()
 
     def reload(self) -> None:
-        """Ask the daemon to read its configuration again; it has nothing to read before it runs."""
+        """Ask the daemon to read its configuration again, as soon as it runs."""
+        self._reload_asked = True
         if self._running is not None:
             self._running.ask()
 
@@ -138,6 +140,8 @@ class Daemon:
                 pipeline.use(config)
 
             self._running = running = RunningConfig(self._config, self._file, use)
+            if self._reload_asked:
+                running.ask()
             self._watch(pipeline, running)
             health = self._health(pipeline, store, journal)
             gates = Gates(self._config, self._clock)

@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 import structlog
 
 T = TypeVar("T")
+Fingerprint = tuple[int, int, int]
+"""What `fingerprint` gives."""
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +84,7 @@ class Reloading(Generic[T]):
         return tuple(map(fingerprint, self._files))
 
 
-def fingerprint(file: Path) -> tuple[int, int, int] | None:
+def fingerprint(file: Path) -> Fingerprint | None:
     """What tells a file from one that has taken its place, or from itself after a change; None where there is none."""
     try:
         found = file.stat()

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from collector.reloading import fingerprint
+from collector.reloading import Fingerprint, fingerprint
 from config.model import Config
 from config.problems import ConfigError, KeyPath, key_path
 from config.service_policy import ServicePolicyProcessor
@@ -38,10 +38,13 @@ class Reloaded:
 
 
 class ConfigFile(NamedTuple):
-    """Where a configuration comes from: its file, and what reads it in a thread and raises ConfigError."""
+    """Where a configuration comes from: its file, what reads it in a thread and raises ConfigError, and the file's `fingerprint`
+    from before it was read first.
+    """
 
     path: Path
     read: Callable[[], Config]
+    seen: Fingerprint | None
 
 
 class RunningConfig:
@@ -66,7 +69,7 @@ class RunningConfig:
         self._apply = apply
         self._turn = asyncio.Lock()
         self._asked = asyncio.Event()
-        self._seen = fingerprint(file.path)
+        self._seen = file.seen
 
     def ask(self) -> None:
         """Have the configuration read again soon."""

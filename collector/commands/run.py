@@ -8,6 +8,7 @@ import importlib
 import os
 import platform
 import signal
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from collector.journal.directory import JournalError
 from collector.logging import configure_logging
 from collector.memory import keep_little
 from collector.open_files import allow_many
+from collector.reloading import fingerprint
 from collector.running import ConfigFile
 from config.exposure import open_listeners
 from config.load import load
@@ -41,9 +43,13 @@ def execute(arguments: argparse.Namespace) -> int:
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     keep_little()
     allow_many()
+    # Until the daemon takes them, signals to have the configuration read again must not end the process.
+    hangups: list[int] = []
+    signal.signal(signal.SIGHUP, lambda number, _: hangups.append(number))
     owner = new_password()
+    seen = fingerprint(arguments.config)
     config = with_owner(configuration(arguments.config), owner)
-    file = ConfigFile(arguments.config, lambda: with_owner(load(arguments.config, os.environ), owner))
+    file = ConfigFile(arguments.config, lambda: with_owner(load(arguments.config, os.environ), owner), seen)
     logs = config.service.telemetry.logs
     configure_logging(logs.level, logs.encoding)
     version = spanhouse_version()
@@ -54,15 +60,19 @@ def execute(arguments: argparse.Namespace) -> int:
     os.umask(os.umask(0o077) | 0o007)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            lost_nothing = runner.run(_run(config, file, version))
+            lost_nothing = runner.run(_run(config, file, version, hangups))
     except (OSError, EmbeddedStartError, JournalError) as error:
         raise UserError(str(error)) from error
     _log.info("stopped", nothing_lost=lost_nothing)
     return OK if lost_nothing else FAILED
 
 
-async def _run(config: Config, file: ConfigFile, version: str) -> bool:
-    """Run a daemon; whether nothing was lost."""
+async def _run(config: Config, file: ConfigFile, version: str, hangups: Sequence[int]) -> bool:
+    """Run a daemon; whether nothing was lost.
+
+    Args:
+        hangups: the SIGHUPs that have come.
+    """
     async with AsyncExitStack() as stack:
         exporter = embedded_exporter(config)
         database = await stack.enter_async_context(EmbeddedDatabase(*exporter)) if exporter else None
@@ -70,6 +80,8 @@ async def _run(config: Config, file: ConfigFile, version: str) -> bool:
         module = await asyncio.to_thread(importlib.import_module, "collector.daemon")
         daemon: Daemon = module.Daemon(config, file, version, database)
         _obey_signals(daemon)
+        if hangups:
+            daemon.reload()
         return await daemon.run()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.support.daemon import Daemon, daemon_in, eventually
+from tests.support.daemon import START_DEADLINE_S, Daemon, daemon_in, eventually
 from tests.support.requests import EPOCH, key_values
 
 RELOADS = 100
@@ -109,6 +109,18 @@ def test_spans_meet_one_configuration_or_the_other_and_none_is_lost(daemon: Daem
     met = daemon.sql("SELECT uniqExact(SpanAttributes['first']) FROM otel_traces WHERE SpanAttributes['first'] != '0'")
     assert int(met) == RELOADS
     assert daemon.metric("spanhouse_config_reloads_total", outcome="success") == RELOADS
+    assert daemon.stop() == 0, daemon.log
+
+
+def test_a_signal_amid_the_start_has_it_read_again_when_the_daemon_runs(daemon: Daemon) -> None:
+    daemon.configure(processors=marks(1), service=UNWATCHED)
+    daemon.launch()
+    eventually(lambda: daemon.event("starting"), "the beginning of a start", START_DEADLINE_S)
+    daemon.configure(processors=marks(2), service=UNWATCHED)
+    assert daemon.process is not None
+    daemon.process.send_signal(signal.SIGHUP)
+    eventually(lambda: daemon.event("config_reloaded"), "a line of the log", START_DEADLINE_S)
+    assert shown(daemon)["processors"]["attributes/first"]["actions"][0]["value"] == 2
     assert daemon.stop() == 0, daemon.log
 
 

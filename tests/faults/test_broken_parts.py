@@ -26,6 +26,6 @@ async def test_a_daemon_does_not_end_in_peace_when_one_of_its_tasks_has_failed(
     monkeypatch.setattr(RunningConfig, "follow", fail)
     path = tmp_path / "collector.yaml"
     path.write_text(CONFIG)
-    daemon = Daemon(load(path, {}), ConfigFile(path, lambda: load(path, {})), "0")
+    daemon = Daemon(load(path, {}), ConfigFile(path, lambda: load(path, {}), None), "0")
     with pytest.raises(RuntimeError, match="a fault in following"):
         await daemon.run()

@@ -35,7 +35,7 @@ class File:
         self.path = path
         self.applied: list[Config] = []
         self.write(first)
-        self.running = RunningConfig(self.read(), ConfigFile(path, self.read), self.applied.append)
+        self.running = RunningConfig(self.read(), ConfigFile(path, self.read, fingerprint(path)), self.applied.append)
 
     def write(self, content: dict[str, Any]) -> None:
         self.path.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -146,6 +146,20 @@ async def test_what_was_read_because_somebody_asked_is_not_read_again_because_th
     await asyncio.wait([following])
 
 
+async def test_what_has_changed_since_it_was_read_first_is_read_though_nobody_asks(tmp_path: Path) -> None:
+    """A start takes seconds: whoever writes the file meanwhile must not have to write it again."""
+    path = tmp_path / "collector.yaml"
+    path.write_text(yaml.safe_dump(document(sampler(10))))
+    seen = fingerprint(path)
+    config = load(path, {})
+    path.write_text(yaml.safe_dump(document(sampler(20)), width=20))
+    running = RunningConfig(config, ConfigFile(path, lambda: load(path, {}), seen), lambda _: None)
+    following = asyncio.create_task(running.follow(0.01))
+    await until(lambda: running.reloads == 1)
+    following.cancel()
+    assert running.config == load(path, {})
+
+
 def test_no_secret_is_shown(tmp_path: Path) -> None:
     content = document({}, clickhouse={"connection_params": {"x": "hidden-setting"}})
     path = tmp_path / "collector.yaml"
@@ -167,7 +181,7 @@ async def test_a_fault_in_putting_one_in_force_does_not_keep_the_next_one_from_i
             raise RuntimeError("a fault")
 
     path.write_text(yaml.safe_dump(document(sampler(10))))
-    running = RunningConfig(read(), ConfigFile(path, read), apply)
+    running = RunningConfig(read(), ConfigFile(path, read, fingerprint(path)), apply)
     following = asyncio.create_task(running.follow(0))
     for percentage in (20, 30):
         path.write_text(yaml.safe_dump(document(sampler(percentage))))
