@@ -52,6 +52,22 @@ def told_of(is_slow: list[bool], evaluated_at: dict[int, int], policy: Policy) -
     return story
 
 
+@pytest.mark.parametrize("ahead", [3 * HOUR, 400 * 24 * HOUR])
+async def test_when_the_clock_is_set_back_rules_are_evaluated_at_once(shop: Shop, ahead: int) -> None:
+    """Were they not before the clock is where it was, nobody would hear of anything meanwhile."""
+    await shop.rule(SLOW, window="1m", **{"for": "1m"})
+    await shop.spans(slow(range(2, 9)) + slow([(ahead + 2 * MINUTE) // MINUTE]))
+    collector = await shop.collector().open()
+    shop.now += ahead
+    async with asyncio.TaskGroup() as evaluations:
+        await collector.evaluator.catch_up(evaluations)
+    await collector.minute(3)
+    assert shop.inbox.whats == []
+    shop.now = START
+    await collector.minute(6)
+    assert shop.inbox.whats == ["fired"]
+
+
 @pytest.mark.parametrize("seed", range(2))
 async def test_whoever_comes_back_goes_through_what_was_missed_as_if_it_had_been_there(shop: Shop, seed: int) -> None:
     """Against a model: alert states that see each minute once, in order, and tell nobody of what is too long ago."""

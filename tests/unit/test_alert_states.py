@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -12,6 +14,20 @@ from collector.monitor.alerts.states import ACTIVE, AlertState, Policy, Step, ac
 MINUTE = 60 * 10**9
 BREACH: dict[str, str] = {"keep": "", "clear": "clear", "breach": "breach"}
 lengths = st.integers(0, 5).map(lambda minutes: minutes * MINUTE)
+
+
+def test_an_alert_waits_for_no_time_that_is_yet_to_come_when_the_clock_is_set_back() -> None:
+    policy = Policy(pending_for=2 * MINUTE, recover_for=2 * MINUTE, repeat=5 * MINUTE)
+    state = step(AlertState(), policy, "breach", 1000 * MINUTE).state
+    told = []
+    for minute in range(10, 20):
+        after = step(state, policy, "breach" if minute < 15 else "clear", minute * MINUTE)
+        told.append((minute, after.told))
+        state = after.state
+        if minute == 12:
+            # Set back once more, from afar, while it is active.
+            state = replace(state, told_at=1000 * MINUTE, clear_since=1000 * MINUTE)
+    assert [each for each in told if each[1]] == [(12, "fired"), (17, "resolved")]
 
 
 class Alert(RuleBasedStateMachine):

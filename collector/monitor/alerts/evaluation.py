@@ -143,9 +143,15 @@ class Evaluator:
         return (self._clock.now() - self._delay) // MINUTE * MINUTE
 
     async def due(self) -> list[Batch]:
-        """Batches whose time has come, each once a minute at most. Raises as the log."""
+        """Batches whose time has come, each once a minute at most, as the clock has it now. Raises as the log."""
         now = self._clock.now() - self._delay
         end = self._current()
+        if end < self._end - MINUTE:
+            back = (self._end - end) // MINUTE
+            _log.warning("alert_clock_set_back", minutes=back, note="rules are evaluated by it from now on")
+            self._queue.clear()
+            self._received_since = min(self._received_since, self._clock.now())
+            self._evaluated = self._end = end - MINUTE
         if end > self._end:
             if self._queue:
                 self._telemetry.count(metrics.ALERT_EVALUATIONS_MISSED, (), len(self._queue))

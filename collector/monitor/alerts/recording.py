@@ -17,7 +17,7 @@ from collector.clock import Clock
 from collector.monitor.alerts.book import RuleBook
 from collector.monitor.alerts.exemplars import Exemplars, TracesByAlert
 from collector.monitor.alerts.log import AlertLog, Happening, alert_id_of
-from collector.monitor.alerts.measured import DAY
+from collector.monitor.alerts.measured import DAY, MINUTE
 from collector.monitor.alerts.missed import LATE
 from collector.monitor.alerts.muting import Muting
 from collector.monitor.alerts.planning import Found, Group, PlannedRule
@@ -138,7 +138,8 @@ class Recorder:
     def _next(self, judged: Judged, end: int, muting: Muting) -> list[_Next]:
         """What comes of measurements, as far as anything does."""
         found = []
-        is_late = self._clock.now() - self._delay - end > LATE
+        now = self._clock.now()
+        is_late = now - self._delay - end > LATE
         for rule, groups in judged:
             names = rule.settings.alerts_by
             for values, each in groups.items():
@@ -147,8 +148,9 @@ class Recorder:
                 before = self.alerts.state(rule.id, alert_id)
                 if before.status not in ("active", "acknowledged") and each.seen != "breach" and before.status != "pending":
                     continue
-                if before.since > end:
-                    # Somebody has done something since, or this was evaluated by another collector that is no more.
+                if end < before.since <= now + MINUTE:
+                    # Somebody has done something since, or this was evaluated by another collector that is no more. What lies
+                    # further ahead is from before the clock was set back.
                     continue
                 muted = is_late or muting.mutes(rule.workspace, rule.id, {**rule.labels, **group})
                 after = step(before, rule.settings.policy, each.seen, end, muted=muted)

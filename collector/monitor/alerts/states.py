@@ -92,10 +92,11 @@ def step(state: AlertState, policy: Policy, seen: Seen, now: int, *, muted: bool
     """What a measurement makes of an alert.
 
     Args:
-        now: the end of what was measured; never earlier than in the step before.
+        now: the end of what was measured; earlier than in the step before only where the clock was set back.
         muted: whether people must not hear of it now. They hear of an alert that is still active when that ends; and always of
             the end of one that they have heard of, so that nobody goes on working on it.
     """
+    state = _not_ahead(state, now)
     if seen == "nothing":
         if policy.no_data == "keep":
             return _telling(state, policy, now, muted=muted)
@@ -130,6 +131,16 @@ def resolve(state: AlertState, now: int) -> Step | None:
     if state.status not in ACTIVE:
         return None
     return _ended(_resolved(state, now))
+
+
+def _not_ahead(state: AlertState, now: int) -> AlertState:
+    """A state that waits for nothing from times that are yet to come; what the alert's incident is known by stays."""
+    if state.status == "pending" and state.started_at > now:
+        state = replace(state, since=now, started_at=now)
+    if max(state.clear_since, state.told_at, *state.changes) <= now:
+        return state
+    changes = tuple(min(at, now) for at in state.changes)
+    return replace(state, clear_since=min(state.clear_since, now), told_at=min(state.told_at, now), changes=changes)
 
 
 def _while_active(state: AlertState, policy: Policy, seen: Seen, now: int) -> AlertState:
