@@ -82,6 +82,8 @@ class Settling:
         answer = await self._client.query(
             f"SELECT toUnixTimestamp(now()) AS now, toUnixTimestamp(max(ArrivalMinute)) AS settled,"  # noqa: S608 - quoted
             f" (SELECT toUnixTimestamp(min(Arrived)) FROM {self._halves}) AS began FROM {self._settled}"
+            # What was settled by a clock that has been set back since does not say how far this is.
+            " WHERE ArrivalMinute <= now()"
         )
         # Of no rows there is no maximum where the server is set so.
         now, settled, began = (int(answer.columns[name][0] or 0) for name in ("now", "settled", "began"))
@@ -89,7 +91,8 @@ class Settling:
             return
         # Minutes are settled one after the other, so what was settled by another collector need not be tried; but for the last
         # one, of whose calls the view by the hour may not know yet.
-        first = max((now - CATCH_UP_S) // 60 * 60, began // 60 * 60, settled, self._next or 0)
+        tried = 0 if self._next is None or self._next > now else self._next
+        first = max((now - CATCH_UP_S) // 60 * 60, began // 60 * 60, settled, tried)
         for minute in range(first, (now - _GRACE_S) // 60 * 60, 60):
             await self._settle(minute)
             self._next = minute + 60

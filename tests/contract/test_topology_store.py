@@ -185,6 +185,21 @@ async def test_workspaces_do_not_meet(clickhouse: ClickHouse, database: str) -> 
     assert not [call for call in stored_calls(clickhouse, database) if not call[3]]
 
 
+async def test_what_was_settled_by_a_clock_that_was_ahead_keeps_nothing_from_being_settled(
+    clickhouse: ClickHouse, database: str
+) -> None:
+    batch = decode(scene("web CLIENT b <a\ncart SERVER c <b").SerializeToString()).batch
+    async with tables(clickhouse, database) as (writer, client):
+        answer = await client.query("SELECT toUnixTimestamp(now()) AS now")
+        minute = int(answer.columns["now"][0]) // 60 * 60 - 12 * 60
+        await client.command(f"INSERT INTO otel_topology_settled (Workspace, ArrivalMinute) VALUES ('x', {minute + 4 * 3600})")
+        is_server = batch.spans["kind"] == 2
+        await store(writer, [(batch.select(~is_server), minute), (batch.select(is_server), minute)])
+        await Settling(writer.open, client, SchemaSettings(database=database)).settle()
+        met = await client.query("SELECT Client, Server FROM otel_topology_settled WHERE Workspace != 'x'")
+    assert [*zip(met.columns["Client"], met.columns["Server"], strict=True)] == [("web", "cart")]
+
+
 async def test_settling_goes_on_after_a_failure(clickhouse: ClickHouse, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "INTERVAL_S", 0.01)
     batch = decode(scene("web CLIENT b <a\ncart SERVER c <b").SerializeToString()).batch
