@@ -86,7 +86,7 @@ def costs(load: Load, contenders: Sequence[Contender], sink: SinkServer, repetit
 
 def compare_ways(directory: Path, sink: SinkServer, repetitions: int, share: float) -> list[Comparison]:
     """Memory, interval and always beside each other."""
-    ways = {"memory": None, "interval": {"sync": "interval"}, "always": {"sync": "always"}}
+    ways: dict[str, dict[str, object] | None] = {"memory": None, "interval": {"sync": "interval"}, "always": {"sync": "always"}}
     with ExitStack() as stack:
         memory, interval, always = (
             stack.enter_context(_running(daemon(directory, sink.port, name, journal))) for name, journal in ways.items()

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
@@ -66,7 +66,7 @@ def message_of(trace: int, spans: list[Drawn]) -> TracesData:
             span_id=bytes.fromhex(span_id(span.name)),
             parent_span_id=bytes.fromhex(span_id(span.parent)) if span.parent else b"",
             name=f"operation {index % 50}",
-            kind=KIND_NUMBERS[span.kind],
+            kind=cast("Span.SpanKind.ValueType", KIND_NUMBERS[span.kind]),
             start_time_unix_nano=EPOCH + span.start,
             end_time_unix_nano=EPOCH + span.end,
             attributes=attributes,
@@ -126,11 +126,11 @@ def main() -> None:
                 url = f"http://127.0.0.1:{port}"
                 command = python_module("bench.large_trace", "--serve", store_url, port)
                 log = Path(directory) / "api.log"
-                with Process("the query API", command, lambda url=url: answers_ok(f"{url}/openapi.json"), log) as api:
+                with Process("the query API", command, partial(answers_ok, f"{url}/openapi.json"), log) as api:
                     found = measure(api, f"{url}/api/v1/traces/{number:032x}/{path}", arguments.repetitions)
                 cells.append(f"{found[0]:>10.2f}{found[1]:>7.2f}{found[2] / 1e6:>7.0f}")
             print(f"{name:6}" + "".join(cells), flush=True)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -16,7 +16,6 @@ import re
 import resource
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -203,4 +202,4 @@ def compare(connections: int, seconds: float, repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from bench.stages import cpu_seconds
@@ -79,7 +80,7 @@ def main() -> None:
 
     for text in CONDITIONS:
         conditions = [read_condition(text, "span")]
-        row(text, conditions, cpu_seconds(lambda each=conditions: evaluate(batch, each), arguments.repetitions))
+        row(text, conditions, cpu_seconds(partial(evaluate, batch, conditions), arguments.repetitions))
     settings = FilterProcessor.model_validate({"traces": {"span": list(FIVE)}})
     five = Filter(settings)
     row("five conditions in a filter", settings.traces.span, cpu_seconds(lambda: five.process(batch), arguments.repetitions))

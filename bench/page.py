@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import sys
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -143,4 +142,4 @@ def measure(browser: Browser, base: str, spans: int, repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,7 +10,7 @@ milliseconds for a question; the least of three times.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,11 @@ def layouts(common_keys: list[str]) -> dict[str, Layout]:
     }
 
 
+def _asked(statement: str) -> Callable[[Asked], str]:
+    """A question that is put alike to every layout."""
+    return lambda _: statement
+
+
 def measure(store: Asker, layout: Layout, hours: int, questions: dict[str, list[Callable[[Asked], str]]]) -> list[float]:
     """Seconds for writing and merging, MiB, and milliseconds of each question."""
     settings = SchemaSettings(database="layouts", spans_table="spans")
@@ -156,17 +161,17 @@ def main() -> None:
         rare, common = (rows(store.sql(attribute_pairs(which))) for which in ("rare", "common"))
         busy = rows(store.sql(services(6)))
 
-        def count(pair: dict[str, str]) -> Callable[[Asked], str]:
+        def count(pair: Mapping[str, str]) -> Callable[[Asked], str]:
             condition = within(*range_ns)
             return lambda asked: f"SELECT uniq(TraceId) FROM {SPANS} WHERE {condition} AND {asked(pair['key'], pair['value'])}"
 
         questions: dict[str, list[Callable[[Asked], str]]] = {
-            "trace": [lambda _, each=each: one_trace(SELECTED)(each) for each in traces],
-            "service": [lambda _, each=each: found(of_service(each), *HOUR) for each in busy],
-            "errors": [lambda _: found("StatusCode = 'Error'", *HOUR)],
+            "trace": [_asked(one_trace(SELECTED)(each)) for each in traces],
+            "service": [_asked(found(of_service(each), *HOUR)) for each in busy],
+            "errors": [_asked(found("StatusCode = 'Error'", *HOUR))],
             "rare": [count(pair) for pair in rare[:6]],
             "common": [count(pair) for pair in common],
-            "latencies": [lambda _, each=each: latencies(f"AND {of_service(each)}", *range_ns) for each in busy[:3]],
+            "latencies": [_asked(latencies(f"AND {of_service(each)}", *range_ns)) for each in busy[:3]],
         }
         print(f"{'':<34}{'write s':>9}{'merge s':>9}{'MiB':>8}" + "".join(f"{f'{name} ms':>14}" for name in questions))
         for name, layout in layouts([pair["key"] for pair in common]).items():

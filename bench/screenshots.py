@@ -12,10 +12,9 @@ import argparse
 import io
 import json
 import shutil
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from PIL import Image
@@ -46,6 +45,8 @@ VIEWS: Final = {
     "tracing": "/tracing?edit=new",
     "health": "/health",
 }
+Scheme = Literal["light", "dark"]
+SCHEMES: Final[tuple[Scheme, ...]] = ("light", "dark")
 _COLOURS: Final = 256
 _SOUGHT: Final = quote("trace.spans > 100 and trace.spans < 1000 and status = error")
 
@@ -63,7 +64,7 @@ def known(daemon: Daemon) -> dict[str, Any]:
     return {**ids, "span": failed["index"], "service": "frontend"}
 
 
-def picture(browser: Browser, url: str, scheme: str, width: int) -> bytes:
+def picture(browser: Browser, url: str, scheme: Scheme, width: int) -> bytes:
     """What a view looks like, as PNG."""
     context = browser.new_context(color_scheme=scheme, reduced_motion="reduce", viewport={"width": width, "height": HEIGHT})
     page = context.new_page()
@@ -97,10 +98,10 @@ def take(browser: Browser, daemon: Daemon, views: list[str], out: Path, width: i
     out.mkdir(parents=True, exist_ok=True)
     there = known(daemon)
     for view in views:
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             image = picture(browser, f"http://127.0.0.1:{daemon.ports.query}{VIEWS[view].format(**there)}", scheme, width)
             (out / f"{view}-{scheme}.png").write_bytes(image)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from bench.stages import cpu_seconds
@@ -47,7 +48,7 @@ def measure(spans: Skeleton, repetitions: int) -> list[float]:
     view = view_of(spans)
     return [
         cpu_seconds(lambda: view_of(spans), repetitions),
-        *(cpu_seconds(lambda each=step: each(view), repetitions) for step in STEPS.values()),
+        *(cpu_seconds(partial(step, view), repetitions) for step in STEPS.values()),
     ]
 
 
