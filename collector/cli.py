@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,21 +31,52 @@ class _Command(Protocol):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    _open_what_is_closed()
+    try:
+        try:
+            return _execute(arguments)
+        finally:
+            # Here, where it can be told in a line that the disk is full.
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except OSError as error:
+        # Nothing may be flushed at exit: it would fail again. A reader of our output such as `head` has seen enough.
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            _complain("spanhouse", error)
+        return FAILED
+
+
+def _execute(arguments: Sequence[str] | None) -> int:
     parsed, unknown = parser().parse_known_args(arguments)
     if unknown:
         parsed.used.error(f"unrecognized arguments: {' '.join(unknown)}")
+    command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        # As `collector/__main__.py` left it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        command: _Command = importlib.import_module(f"collector.commands.{parsed.command.replace('-', '_')}")
         return command.execute(parsed)
     except UserError as error:
-        print(f"spanhouse {parsed.command}: {error}", file=sys.stderr)  # noqa: T201 - the answer to a command
+        _complain(f"spanhouse {parsed.command}", error)
         return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output, such as `head`, has seen enough. Nothing may be flushed to it at exit.
-        sys.stdout = None
-        return FAILED
+
+
+def _complain(who: str, error: Exception) -> None:
+    print(f"{who}: {error}", file=sys.stderr)  # noqa: T201 - the answer to a command
+
+
+def _open_what_is_closed() -> None:
+    """Let what is written to a closed standard output or error go nowhere, rather than into the next file that is opened."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != descriptor:
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, "w", closefd=False))
 
 
 def spanhouse_version() -> str:

@@ -22,7 +22,7 @@ from config.values import TcpAddress, UnixAddress
 from proto.warm import cache_directory, is_warm
 
 _LEAST_FREE_BYTES: Final = 1 << 30
-_OUR_COMMANDS: Final = ("spanhouse run", "collector.embedded")
+_OUR_COMMANDS: Final = ("spanhouse run", "-m collector ", "-m collector.embedded ")
 _LISTENING: Final = "0A"  # the state in /proc/net/tcp
 
 

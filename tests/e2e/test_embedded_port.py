@@ -37,9 +37,19 @@ def test_the_owners_password_is_nowhere_to_be_read(daemon: Daemon) -> None:
     assert (daemon.directory / "data").stat().st_mode & 0o077 == 0
 
 
-def test_the_doctor_does_not_ask_for_rights_that_only_the_daemon_has(daemon: Daemon) -> None:
+def _doctor(daemon: Daemon) -> str:
     command = [sys.executable, "-m", "collector", "doctor", "-c", str(daemon.file)]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False).stdout
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False).stdout
+
+
+def test_the_doctor_knows_a_daemon_that_runs_already(daemon: Daemon) -> None:
+    held = [line for line in _doctor(daemon).splitlines() if "is held by" in line]
+    assert len(held) == 4
+    assert all(line.startswith("ok ") and "which runs already" in line for line in held)
+
+
+def test_the_doctor_does_not_ask_for_rights_that_only_the_daemon_has(daemon: Daemon) -> None:
+    said = _doctor(daemon)
     assert "ok    ClickHouse: " in said
     for subject in ("ClickHouse", "rights", "table"):
         assert f"fail  {subject}: " not in said
