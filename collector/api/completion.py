@@ -22,6 +22,9 @@ LEVEL: Final[Parameter[str | None]] = Parameter(
     parsing.choice(get_args(TagLevel)),
     None,
 )
+SERVICE: Final[Parameter[str]] = Parameter(
+    "service", params.SERVICE.description, {"type": "string"}, str, "", required=True, example="cart"
+)
 _MOST_OPERATIONS: Final = 10_000
 
 
@@ -49,11 +52,12 @@ async def list_operations(request: web.Request) -> web.Response:
     query = request.query
     start, end = params.time_range(query, request.app[NOW]())
     limit, prefix = LIMIT.read(query), PREFIX.read(query)
+    service = request.match_info.get("service")
     found = await find_operations(
         request.app[STORE],
         start=start,
         end=end,
-        service=request.match_info["service"],
+        service=SERVICE.read(query) if service is None else service,
         kind=params.KIND.read(query),
         limit=_MOST_OPERATIONS + 1,
         workspace=request[CALLER].workspace,
@@ -97,5 +101,12 @@ ROUTES: Final = (
         "Names of the spans of a service in a time range",
         {JSON: schemas.reference("Operations")},
         (*_RANGE, params.KIND, PREFIX, LIMIT),
+    ),
+    Route(
+        "/api/v1/operations",
+        list_operations,
+        "The same of a service whose name cannot stand in a path: the empty one, of spans without a name of a service",
+        {JSON: schemas.reference("Operations")},
+        (*_RANGE, SERVICE, params.KIND, PREFIX, LIMIT),
     ),
 )

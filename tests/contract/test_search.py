@@ -398,3 +398,15 @@ async def test_operations_are_names_of_a_service_with_their_kinds(api: Api) -> N
     assert [each["name"] for each in (await api.json(path.format("shop"), **RANGE, kind="server"))["operations"]] == ["GET /"]
     answer = await api.get("/api/v1/services/a%2Fb/operations", **RANGE)
     assert [each["name"] for each in answer.json["operations"]] == ["other"]
+
+
+async def test_operations_of_spans_without_a_service_can_be_asked_for(api: Api) -> None:
+    await api.store(
+        request_of(span(1, 1, name="GET /", kind=Span.SPAN_KIND_SERVER)), request_of(span(1, 2, name="nightly"), service="")
+    )
+    assert [each["name"] for each in (await api.json("/api/v1/services", **RANGE))["services"]] == ["", "shop"]
+    path = "/api/v1/operations"
+    found = await api.json(path, **RANGE, service="")
+    assert found == {"operations": [{"name": "nightly", "kinds": ["unspecified"]}], "complete": True}
+    assert await api.json(path, **RANGE, service="shop") == await api.json("/api/v1/services/shop/operations", **RANGE)
+    assert (await api.get(path, **RANGE)).json["parameter"] == "service"
