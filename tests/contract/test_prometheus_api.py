@@ -374,7 +374,7 @@ async def test_errors_are_prometheus_own(api: Api) -> None:
         ("/query", {"query": "x", "time": "1e400"}, 400, "bad_data", 'invalid parameter "time"'),
         ("/query", {"query": "x", "time": "\u0661\u0662"}, 400, "bad_data", 'invalid parameter "time"'),
         ("/query", {"query": "x", "timeout": "soon"}, 400, "bad_data", 'invalid parameter "timeout"'),
-        ("/query", {"query": CALLS, "timeout": "0.000001"}, 504, "timeout", "took longer than timeout=0.000001"),
+        ("/query", {"query": CALLS, "timeout": "0.000001"}, 503, "timeout", "took longer than timeout=0.000001"),
         ("/query_range", {"query": "x", "start": "0", "end": "60"}, 400, "bad_data", 'invalid parameter "step": is needed'),
         ("/query_range", {"query": "x", "start": "0", "end": "60", "step": "0"}, 400, "bad_data", "above 0"),
         ("/query_range", {"query": "x", "start": "60", "end": "0", "step": "5"}, 400, "bad_data", "must not be before start"),

@@ -38,7 +38,9 @@ def error_answer(problem: Problem) -> web.Response:
         "errorType": _ERROR_TYPES.get(problem.status, "bad_data" if problem.status < 500 else "internal"),
         "error": text,
     }
-    return web.Response(status=problem.status, body=orjson.dumps(document), content_type=JSON)
+    # So does Prometheus answer queries that take too long.
+    status = 503 if problem.status == 504 else problem.status
+    return web.Response(status=status, body=orjson.dumps(document), content_type=JSON)
 
 
 def at_a_time(found: Vector | Numbers, steps: Steps) -> dict[str, Any]:
