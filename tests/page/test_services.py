@@ -35,6 +35,15 @@ def test_a_service_is_found_by_name_and_tells_how_it_does(page: Page, shown: Dae
 
 
 @needs_real_traces
+def test_spans_without_a_service_are_led_to_as_well(page: Page) -> None:
+    page.goto("/services")
+    page.get_by_role("table", name="Services").get_by_role("link", name="(no name)").click()
+    expect(page).to_have_url(re.compile(r"/search\?.*q=service"))
+    found = page.get_by_role("table", name="Traces that fit").get_by_role("row").nth(1)
+    expect(found.get_by_role("cell", name="(no name)", exact=True)).to_be_visible()
+
+
+@needs_real_traces
 def test_what_sets_failed_spans_apart_leads_to_those(page: Page) -> None:
     page.goto("/services/rest-service-3")
     page.get_by_role("button", name="Failed spans").click()

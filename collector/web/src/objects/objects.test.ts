@@ -43,7 +43,7 @@ test("settings are what the schema knows of an object", () => {
 });
 
 test("names of fields are read as words", () => {
-  expect(["leastSeverity", "p99AboveMs", "for"].map(nameInWords)).toEqual(["Least severity", "P99 above ms", "For"]);
+  expect(["leastSeverity", "p99AboveMs", "for", "jsonValues", "grpc"].map(nameInWords)).toEqual(["Least severity", "P99 above ms", "For", "JSON values", "gRPC"]);
 });
 
 test("differences name what a version has changed", () => {

@@ -121,10 +121,13 @@ export function variantOf(shape: Shape & { kind: "union" }, value: unknown): [st
   return [name, inner, { ...begun, [shape.tag]: name }];
 }
 
+/** Words that are written in no other way. */
+const SPELLED: Record<string, string> = { dns: "DNS", graphql: "GraphQL", grpc: "gRPC", http: "HTTP", json: "JSON", pagerduty: "PagerDuty", tls: "TLS", url: "URL" };
+
 /** `leastSeverity` as people write it: `Least severity`. */
 export function nameInWords(name: string): string {
-  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1 $2").toLowerCase().split(" ");
+  return words.map((word, at) => SPELLED[word] ?? (at ? word : word.charAt(0).toUpperCase() + word.slice(1))).join(" ");
 }
 
 /** What an object says, of all that its schema knows, without what it leaves out. */

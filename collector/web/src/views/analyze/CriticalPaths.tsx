@@ -8,6 +8,7 @@ import { rangeQuery } from "../../time/range";
 import { colorAmong, colorsTogether } from "../../ui/colors";
 import { showCount, showDuration, showName, showShare } from "../../ui/format";
 import { AnswerNote } from "../../ui/notes";
+import { linkToService } from "../services/ServiceLink";
 import type { AnalysisProps } from "./AnalyzeView";
 import { rowsOf, type Band, type Contribution, type PathRow } from "./bands";
 
@@ -125,14 +126,14 @@ function Path({ path, color }: { path: Contribution["path"]; color: string }) {
     <>
       {path.length > 1 && <div class="small">{path.slice(0, -1).map(frameText).join(" → ")} →</div>}
       <span class="dot" style={{ background: color }} /> {last.operation
-        ? <>{last.operation} <span class="soft">{last.service}</span></>
-        : <a href={linkTo(`/services/${encodeURIComponent(last.service)}`)}>{showName(last.service)}</a>}
+        ? <>{last.operation} <span class="soft">{showName(last.service)}</span></>
+        : <a href={linkToService(last.service)}>{showName(last.service)}</a>}
     </>
   );
 }
 
 function frameText({ service, operation }: Contribution["path"][number]): string {
-  return operation ? `${service}: ${operation}` : service;
+  return operation ? `${showName(service)}: ${operation}` : showName(service);
 }
 
 function pathText({ path }: Contribution): string {

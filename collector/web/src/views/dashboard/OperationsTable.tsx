@@ -3,6 +3,7 @@ import { linkTo } from "../../app/location";
 import { serviceColor } from "../../ui/colors";
 import { Change } from "../../ui/Figure";
 import { showCount, showDuration, showName, showRate, showShare } from "../../ui/format";
+import { spansOf } from "../services/ServiceLink";
 
 type Requests = Schemas["Requests"];
 type Ranked = Schemas["Dashboard"]["operations"]["slowest"][number];
@@ -44,8 +45,8 @@ export function OperationsTable({ title, operations, shows }: { title: string; o
               {operations.map(({ service, operation, current: now, previous: before }) => now && (
                 <tr key={`${service} ${operation}`}>
                   <th scope="row" class="wrapped">
-                    <a href={linkTo("/search", { service, operation, ...column.search })}>{showName(operation)}</a>
-                    <div class="small"><span class="dot" style={{ background: serviceColor(service) }} /> {service}</div>
+                    <a href={linkTo("/search", { ...spansOf(service), operation, ...column.search })}>{showName(operation)}</a>
+                    <div class="small"><span class="dot" style={{ background: serviceColor(service) }} /> {showName(service)}</div>
                   </th>
                   <td class={`number ${shows === "failed" ? "error-text" : ""}`}>
                     {column.show(Number(column.value(now)))}

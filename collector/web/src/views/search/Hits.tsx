@@ -48,7 +48,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
         {first && (parameter("q") !== "" || parameter("operation") !== "") && (
           <div class="soft">
             {showCount(hit.matchedSpanCount)} {hit.matchedSpanCount === 1 ? "span fits" : "spans fit"}, first{" "}
-            <a href={linkTo(`/trace/${hit.traceId}`, { span: first.spanId })}><b>{first.service}</b> {first.name}</a> ({showDuration(first.durationNanos)})
+            <a href={linkTo(`/trace/${hit.traceId}`, { span: first.spanId })}><b>{showName(first.service)}</b> {showName(first.name)}</a> ({showDuration(first.durationNanos)})
           </div>
         )}
       </td>
@@ -60,7 +60,7 @@ function Row({ hit, longest, left }: { hit: Hit; longest: number; left: string }
       <td class="number">{hit.errorCount ? <span class="badge error">{showCount(hit.errorCount)}</span> : "0"}</td>
       <td class="hit-services">
         {hit.services.slice(0, SERVICES).map((service) => (
-          <span key={service} class="row legend inline"><span class="dot" style={{ background: serviceColor(service) }} /> <span class="name">{service}</span></span>
+          <span key={service} class="row legend inline"><span class="dot" style={{ background: serviceColor(service) }} /> <span class="name">{showName(service)}</span></span>
         ))}
         {hit.services.length > SERVICES && <span class="soft">+{hit.services.length - SERVICES}</span>}
       </td>

@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { colorAmong, colorsTogether } from "../../ui/colors";
-import { showCount, showDuration } from "../../ui/format";
+import { showCount, showDuration, showName } from "../../ui/format";
 import { AnswerNote } from "../../ui/notes";
 import { Windowed } from "../../ui/Windowed";
 import "./trace.css";
@@ -59,7 +59,7 @@ function Compared({ data }: { data: Comparison }) {
         return (
           <div key={key} role="listitem" class="compare-row" style={{ height: `${ROW}px` }}>
             <span class="ellipsis" style={{ paddingLeft: `calc(${Math.min(node.depth, 24)} * var(--indent))` }}>
-              <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{node.service}</b> <bdi>{node.name}</bdi>
+              <span class="dot" style={{ background: colorAmong(colors, node.service) }} /> <b>{showName(node.service)}</b> <bdi>{showName(node.name)}</bdi>
             </span>
             <span>{WORDS[node.state] && <span class="badge warn">{WORDS[node.state]}</span>}</span>
             <span class="number">{node.left.spanCount ? `${showCount(node.left.spanCount)} × ${showDuration(node.left.totalNanos)}` : "–"}</span>

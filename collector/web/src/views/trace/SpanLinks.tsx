@@ -2,6 +2,7 @@
 import type { Schemas } from "../../api/client";
 import type { Answered } from "../../api/useAnswer";
 import { linkTo } from "../../app/location";
+import { showName } from "../../ui/format";
 import { ErrorNote } from "../../ui/notes";
 import { Attributes, Dropped } from "./attributes";
 
@@ -19,7 +20,7 @@ export function SpanLinks({ traceId, span, asked }: { traceId: string; span: Spa
       <ul class="links">
         {incoming.map((link) => (
           <li key={`${link.traceId} ${link.spanId}`}>
-            <a href={linkTo(`/trace/${link.traceId}`, { span: link.spanId })}>{link.service}: {link.name}</a>
+            <a href={linkTo(`/trace/${link.traceId}`, { span: link.spanId })}>{showName(link.service)}: {showName(link.name)}</a>
             {link.traceId === traceId && <span class="soft"> in this trace</span>}
           </li>
         ))}

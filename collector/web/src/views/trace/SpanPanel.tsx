@@ -41,7 +41,7 @@ export function SpanPanel({ element, traceId, trace, bar, path, onClose }: Props
   return (
     <aside ref={element} class="span-panel" tabIndex={-1} aria-label={`Span ${showName(bar.name)}`}>
       <div class="panel-head">
-        <h2 title={`${bar.service}: ${bar.name}`}>
+        <h2 title={`${showName(bar.service)}: ${showName(bar.name)}`}>
           <span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> <bdi>{showName(bar.service)}</bdi>: <bdi>{showName(bar.name)}</bdi>
         </h2>
         <button type="button" class="button plain" aria-label="Close" onClick={onClose}>×</button>

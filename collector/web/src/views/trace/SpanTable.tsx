@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { parameter, setParameters } from "../../app/location";
 import { colorAmong } from "../../ui/colors";
-import { showDuration } from "../../ui/format";
+import { showDuration, showName } from "../../ui/format";
 import { Windowed } from "../../ui/Windowed";
 import { choosing } from "./choice";
 import type { LoadedTrace } from "./loading";
@@ -59,9 +59,9 @@ export function SpanTable({ trace }: { trace: LoadedTrace }) {
         const bar = barAt(trace.bars, sorted[at] as number);
         return (
           <div key={key} role="listitem" class={`span-table ${bar.failed ? "error-text" : ""}`} style={{ height: `${ROW}px` }}>
-            <span class="ellipsis"><span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {bar.service}</span>
+            <span class="ellipsis"><span class="dot" style={{ background: colorAmong(trace.colors, bar.service) }} /> {showName(bar.service)}</span>
             <button type="button" class="button plain ellipsis left" onClick={() => setParameters(choosing(trace.bars, bar.at, true))}>
-              {bar.name}
+              {showName(bar.name)}
             </button>
             <span class="number">{showDuration(bar.offset)}</span>
             <span class="number">{showDuration(bar.duration)}</span>

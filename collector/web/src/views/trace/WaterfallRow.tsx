@@ -69,7 +69,7 @@ function Notes({ bar, collapsed }: { bar: Bar; collapsed: boolean }) {
 
 /** All that a bar can say in a few lines. */
 export function hint(bar: Bar, path: OnPath | undefined): string {
-  const lines = [`${bar.service}: ${bar.name}`, `${showDuration(bar.duration)}, of its own ${showDuration(bar.self)}`];
+  const lines = [`${showName(bar.service)}: ${showName(bar.name)}`, `${showDuration(bar.duration)}, of its own ${showDuration(bar.self)}`];
   if (path?.segments.length) lines.push(`On the critical path; without it the trace would be ${showDuration(path.saved)} shorter`);
   else if (path) lines.push(`Not waited for: ${showDuration(path.slack)} of slack`);
   if (bar.precedesParent) lines.push("Starts before its parent");

@@ -5,7 +5,7 @@ import { useAnswer } from "../../api/useAnswer";
 import { setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { colorAmong } from "../../ui/colors";
-import { showDuration, showShare } from "../../ui/format";
+import { showDuration, showName, showShare } from "../../ui/format";
 import { AnswerNote } from "../../ui/notes";
 import { choosing } from "./choice";
 import { adjusters, pathOf, type LoadedTrace } from "./loading";
@@ -66,8 +66,8 @@ function Levels({ traceId, trace, bar }: Omit<Props, "path">) {
 function Named({ trace: { bars, colors }, index }: { trace: LoadedTrace; index: number }) {
   const bar = barAt(bars, bars.place[index] as number);
   return (
-    <button type="button" class="link" title={bar.service} onClick={() => setParameters(choosing(bars, bar.at, true), true)}>
-      <span class="dot" style={{ background: colorAmong(colors, bar.service) }} /> {bar.name}
+    <button type="button" class="link" title={showName(bar.service)} onClick={() => setParameters(choosing(bars, bar.at, true), true)}>
+      <span class="dot" style={{ background: colorAmong(colors, bar.service) }} /> {showName(bar.name)}
     </button>
   );
 }
