@@ -128,6 +128,7 @@ async def test_net_05_clear_text_and_old_versions_are_refused(authority: Authori
         with suppress(ConnectionError):
             assert b"HTTP" not in await reader.read()
         writer.close()
+        assert both.counts.failed_requests == {"tls_handshake": 1}
         context = authority.client_context()
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings(action="ignore"):
