@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+import numpy as np
+
+from collector.query.durations import show_duration
 from collector.query.percentiles import PERCENTILES
 from collector.query.topology import SERVICE, Durations, Edge, Incoming, Topology
 
@@ -57,9 +60,11 @@ def _facts_of_edge(edge: Edge, seconds: float) -> tuple[str, str]:
 
 
 def _facts(calls: float, failed: float, durations: Durations, seconds: float) -> str:
-    told = [f"{calls / seconds:.3g}/s", f"{failed / calls:.2%} failed"]
+    # Three digits, and no exponent, which people do not read.
+    rate = np.format_float_positional(calls / seconds, 3, unique=False, fractional=False, trim="-")
+    told = [f"{rate}/s", f"{failed / calls:.2%} failed"]
     if durations.calls:
-        told.append(f"p95 {durations.percentiles[_P95] / 1e6:.3g} ms")
+        told.append(f"p95 {show_duration(durations.percentiles[_P95])}")
     return ", ".join(told)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -155,6 +156,15 @@ async def test_a_topology_can_be_drawn(api: Api) -> None:
     assert '"od#34;d#92;<br/>' in answers["mermaid"]
     for text in answers.values():
         assert len([line for line in text.splitlines() if "->" in line or "-->" in line]) == 5
+
+
+async def test_numbers_of_a_drawn_topology_have_no_exponent(api: Api) -> None:
+    await api.add("web SERVER a 20000ms")
+    for minutes, rate in ((1, "0.0167"), (60_000, "0.000000278")):
+        asked = {"start": str(START), "end": str(START + minutes * MINUTE), "format": "mermaid"}
+        async with api.client.get("/api/v1/topology", params=asked) as response:
+            told = re.findall(r"<br/>(.*)/s, 0.00% failed, p95 (.*) s\"", await response.text())
+        assert [(each, round(float(p95))) for each, p95 in told] == [(rate, 20)] * 2
 
 
 async def test_two_topologies_differ_in_what_came_what_went_and_what_changed(api: Api) -> None:
