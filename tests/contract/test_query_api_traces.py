@@ -85,11 +85,11 @@ async def api(module_client: ClickHouseClient) -> AsyncIterator[Api]:
 
 
 class Running:
-    """A query API on a free port of loopback."""
+    """A query API on a free port of loopback; to it, it is always `now`."""
 
-    def __init__(self, client: ClickHouseClient, settings: QuerySettings | None = None) -> None:
+    def __init__(self, client: ClickHouseClient, settings: QuerySettings | None = None, now: int = EPOCH + 60 * SECOND) -> None:
         self._client = client
-        self._runner = build_runner(build_application(client, settings, now=lambda: EPOCH + 60 * SECOND))
+        self._runner = build_runner(build_application(client, settings, now=lambda: now))
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Api:

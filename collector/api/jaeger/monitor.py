@@ -28,7 +28,7 @@ _UNKNOWN_TABLE: Final = 60
 _NAN: Final = float("nan")
 
 Reading = Callable[[Measures | None, int], float]
-"""The value of a point from what is known of its step, and how many nanoseconds of that have passed."""
+"""The value of a point from what is known of its step, whose length is given in nanoseconds."""
 
 
 def _kind(text: str) -> str:
@@ -58,7 +58,7 @@ async def latencies(request: web.Request) -> web.Response:
 async def calls(request: web.Request) -> web.Response:
     """Calls a second over time."""
     return await _family(
-        request, "call_rate", "Calls a second", lambda measures, passed: measures.spans * SECOND / passed if measures else 0.0
+        request, "call_rate", "Calls a second", lambda measures, step: measures.spans * SECOND / step if measures else 0.0
     )
 
 
@@ -80,11 +80,14 @@ async def _family(request: web.Request, name: str, help_text: str, read: Reading
     by_operation = asked(query, truth, False, "groupByOperation")
     kinds = tuple(parsed("spanKind", text, _kind) for text in query.getall("spanKind", [])) or ("Server",)
     asked(query, epoch(MILLISECOND), 0, "ratePer")  # rates are those of each step
-    end = asked(query, epoch(MILLISECOND), request.app[NOW](), "endTs")
+    now = request.app[NOW]()
+    end = asked(query, epoch(MILLISECOND), now, "endTs")
     lookback = asked(query, epoch(MILLISECOND), HOUR, "lookback")
     # The tables know minutes.
     step = max(-(-asked(query, epoch(MILLISECOND), _DEFAULT_STEP, "step") // MINUTE), 1) * MINUTE
-    start, last = whole_steps(max(end - lookback, 0), end + 1, step)
+    start, last = whole_steps(max(end - lookback, 0), end, step)
+    # A step that is not over would look as if calls became fewer.
+    last = max(min(last, now // step * step), start)
     if (last - start) // step > _MOST_POINTS:
         raise BadParameter("step", query.get("step", ""), f"must leave at most {_MOST_POINTS} points in the time range")
     metrics = []
@@ -103,8 +106,7 @@ async def _family(request: web.Request, name: str, help_text: str, read: Reading
         for series in found:
             labels = {"service_name": service, **({"operation": series.name} if by_operation else {})}
             # As in Prometheus, which Jaeger asks, a point tells of the time before it, and none is later than what was asked for.
-            ends = [(time, min(time + step, end + 1)) for time in range(start, last, step)]
-            points = [(until, read(series.points.get(time), until - time)) for time, until in ends]
+            points = [(min(time + step, end), read(series.points.get(time), step)) for time in range(start, last, step)]
             metrics.append(_metric(labels, points))
     prefix = "service_operation" if by_operation else "service"
     return answer({"name": f"{prefix}_{name}", "type": "GAUGE", "help": help_text, "metrics": metrics})
