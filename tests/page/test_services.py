@@ -73,8 +73,13 @@ def test_charts_can_be_read_as_tables_and_a_drag_chooses_the_time(page: Page, sh
 @needs_real_traces
 def test_cells_of_the_heat_map_are_reached_by_keys_and_open_their_traces(page: Page) -> None:
     page.goto("/services/rest-service-3")
-    cells = page.get_by_role("region", name="How long spans took").get_by_role("link")
-    cells.first.focus()
+    heat_map = page.get_by_role("region", name="How long spans took")
+    heat_map.get_by_role("link").first.focus()
+    # All of the cells are one stop on the way through the page.
+    page.keyboard.press("Tab")
+    expect(heat_map.locator(":focus")).to_have_count(0)
+    page.keyboard.press("Shift+Tab")
+    expect(heat_map.locator(":focus")).to_have_count(1)
     focused = page.locator(":focus")
     before = focused.get_attribute("aria-label")
     # When the spans started decides in which directions there are others.

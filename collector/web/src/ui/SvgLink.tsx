@@ -12,11 +12,13 @@ interface Props {
 }
 
 /** A link within a picture, which is followed without loading the page anew. */
-export function SvgLink({ href, label, onNear, children, ...others }: Props) {
+export function SvgLink({ href, label, tabIndex, onNear, children, ...others }: Props) {
   return (
     <a
       {...others}
       href={href}
+      // Attributes of SVG are known in lower case alone.
+      tabindex={tabIndex}
       aria-label={label}
       onFocus={onNear}
       onMouseEnter={onNear}

@@ -1,1 +1,0 @@
-import{k as e,m as t}from"./index-D9ajWBwx.js";function n({href:n,label:r,onNear:i,children:a,...o}){return t(`a`,{...o,href:n,"aria-label":r,onFocus:i,onMouseEnter:i,onClick:t=>{t.metaKey||t.ctrlKey||t.shiftKey||t.altKey||(t.preventDefault(),e(n))},children:a})}export{n as t};
