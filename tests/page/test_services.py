@@ -97,6 +97,13 @@ def test_cells_of_the_heat_map_are_reached_by_keys_and_open_their_traces(page: P
 def test_the_graph_leads_by_keys_to_services_and_to_the_traces_of_a_call(page: Page) -> None:
     page.goto("/topology?service=rest-service-3")
     node = page.get_by_role("link", name=re.compile("^rest-service-3: "))
+    node.focus()
+    picture = page.get_by_role("group", name="Services and calls")
+    # All of the services are one stop on the way through the page; arrow keys lead to those that call and are called.
+    page.keyboard.press("ArrowRight")
+    expect(picture.locator(":focus")).not_to_have_attribute("aria-label", re.compile("^rest-service-3: "))
+    page.keyboard.press("Tab")
+    expect(picture.locator(":focus")).to_have_count(0)
     node.press("Enter")
     expect(page).to_have_url(re.compile("part=service%3Arest-service-3"))
     facts = page.get_by_role("complementary", name="Chosen part")

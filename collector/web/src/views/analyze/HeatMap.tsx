@@ -5,10 +5,11 @@ import { useAnswer, type Standing } from "../../api/useAnswer";
 import { linkTo, parameter, setParameters } from "../../app/location";
 import { currentWorkspace } from "../../app/workspace";
 import { rangeQuery, showMinute, showSecond, type TimeRange } from "../../time/range";
+import { WAYS } from "../../ui/arrows";
 import { showCount, showDuration } from "../../ui/format";
 import { AnswerNote } from "../../ui/notes";
 import { SvgLink } from "../../ui/SvgLink";
-import { boxAt, boxText, durationWithin, gridOf, nextCell, placesOf, readBox, WAYS, type Grid, type Placed, type Places } from "./heatMap";
+import { boxAt, boxText, durationWithin, gridOf, nextCell, placesOf, readBox, type Grid, type Placed, type Places } from "./heatMap";
 import { searchOf } from "./searches";
 
 type Map = Schemas["HeatMap"];

@@ -1,5 +1,6 @@
 // Where the cells of a heat map stand, which one an arrow key leads to, and which part of it is chosen.
 import type { Schemas } from "../../api/client";
+import { nextPlace } from "../../ui/arrows";
 
 type Map = Pick<Schemas["HeatMap"], "cells" | "startUnixNano" | "endUnixNano" | "stepNanos">;
 type Cell = Map["cells"][number];
@@ -93,21 +94,7 @@ export function readBox(text: string): Box | undefined {
   return { start: BigInt(start), end: BigInt(end), durations: from && to ? { from: Number(from), to: Number(to) } : undefined };
 }
 
-export const WAYS: Readonly<Record<string, readonly [number, number]>> = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-
-/** The cell that lies nearest in the direction of a key; the same one where there is none, undefined for other keys. */
+/** The cell that an arrow key leads to; undefined for other keys. */
 export function nextCell(cells: readonly Placed[], from: number, key: string): number | undefined {
-  const way = WAYS[key];
-  const here = cells[from];
-  if (!way || !here) return undefined;
-  let [best, least] = [from, Infinity];
-  cells.forEach(({ column, row }, at) => {
-    const [across, up] = [column - here.column, row - here.row];
-    const ahead = across * way[0] + up * way[1];
-    const aside = Math.abs(across * way[1]) + Math.abs(up * way[0]);
-    // What lies straight ahead is nearer than what lies aside.
-    const distance = ahead + 3 * aside;
-    if (ahead > 0 && distance < least) [best, least] = [at, distance];
-  });
-  return best;
+  return nextPlace(cells.map(({ column, row }) => [column, row]), from, key);
 }

@@ -2,6 +2,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { parameter, parameters, setParameters } from "../../app/location";
 import { urlOf, type Query } from "../../api/client";
+import { nextPlace } from "../../ui/arrows";
 import { SvgLink } from "../../ui/SvgLink";
 import { Facts } from "./Facts";
 import { BOX_HEIGHT, layoutOf } from "./layout";
@@ -18,7 +19,9 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
   const names = [...graph.nodes, ...graph.edges].map((part) => part.id).join("\n");
   const layout = useMemo(() => layoutOf(graph), [names]);
   const scroller = useRef<HTMLDivElement>(null);
+  const nodes = useRef<SVGGElement>(null);
   const [over, setOver] = useState("");
+  const [at, setAt] = useState("");
   const chosen = parameter("part");
   const { zoom, fit, by, reset } = useZoom(scroller, layout);
   // What one looks around, or has chosen, is in sight, and where one has seen it already it stays.
@@ -34,6 +37,15 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
   const dim = (id: string): string => (near && !near.has(id) ? "dim" : "");
   const busiest = Math.max(...graph.edges.map((edge) => edge.now?.perSecond ?? 0), 1e-9);
   const linkOf = (id: string): string => partLink(id === chosen ? null : id);
+  const ids = graph.nodes.map((node) => node.id);
+  const focused = Math.max(ids.indexOf(at), 0);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const places = ids.map((id) => layout.boxes.get(id)).map((box) => [box?.x ?? 0, -(box?.y ?? 0)] as const);
+    const next = nextPlace(places, focused, event.key);
+    if (next === undefined) return;
+    event.preventDefault();
+    nodes.current?.querySelectorAll<SVGAElement>("a")[next]?.focus();
+  };
   return (
     <div class="topology">
       <div class="topology-graph">
@@ -54,7 +66,7 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
             by(WHEEL_STEP ** -event.deltaY, { x: event.clientX - edge.left, y: event.clientY - edge.top });
           }}
         >
-          <svg width={layout.width * zoom} height={layout.height * zoom} viewBox={`0 0 ${layout.width} ${layout.height}`} role="group" aria-label="Services and calls">
+          <svg width={layout.width * zoom} height={layout.height * zoom} viewBox={`0 0 ${layout.width} ${layout.height}`} role="group" aria-label="Services and calls; arrow keys lead from service to service">
             {graph.edges.map((edge) => {
               const points = layout.lines.get(edge.id);
               return points && (
@@ -63,14 +75,19 @@ export function Picture({ graph, isCompared }: { graph: Graph; isCompared: boole
                 </SvgLink>
               );
             })}
-            {graph.nodes.map((node) => {
-              const box = layout.boxes.get(node.id);
-              return box && (
-                <SvgLink key={node.id} href={linkOf(node.id)} label={told(node)} class={`${dim(node.id)} ${node.id === chosen ? "chosen" : ""}`} onNear={() => setOver(node.id)}>
-                  <Box node={node} box={box} height={BOX_HEIGHT} isCompared={isCompared} own={callsItself(graph.edges, node.id)} />
-                </SvgLink>
-              );
-            })}
+            <g ref={nodes} onKeyDown={onKeyDown}>
+              {graph.nodes.map((node, index) => {
+                const box = layout.boxes.get(node.id);
+                return box && (
+                  <SvgLink
+                    key={node.id} href={linkOf(node.id)} label={told(node)} tabIndex={index === focused ? 0 : -1} class={`${dim(node.id)} ${node.id === chosen ? "chosen" : ""}`}
+                    onNear={() => { setAt(node.id); setOver(node.id); }}
+                  >
+                    <Box node={node} box={box} height={BOX_HEIGHT} isCompared={isCompared} own={callsItself(graph.edges, node.id)} />
+                  </SvgLink>
+                );
+              })}
+            </g>
           </svg>
         </div>
         <div class="row topology-zoom" role="group" aria-label="Size">

@@ -1,1 +1,0 @@
-import{k as e,m as t}from"./index-BNvSQK-8.js";function n({href:n,label:r,tabIndex:i,onNear:a,children:o,...s}){return t(`a`,{...s,href:n,tabindex:i,"aria-label":r,onFocus:a,onMouseEnter:a,onClick:t=>{t.metaKey||t.ctrlKey||t.shiftKey||t.altKey||(t.preventDefault(),e(n))},children:o})}export{n as t};
