@@ -167,6 +167,23 @@ def test_keys_lead_from_hit_to_hit_in_the_picture_of_them(page: Page, shown: Dae
     expect(page).to_have_url(re.compile("/trace/" + "02" * 16))
 
 
+def test_a_trace_that_began_before_the_time_that_is_searched_is_in_the_picture(page: Page, shown: Daemon) -> None:
+    for number in (1, 2):
+        request = _traces("long-runner", 1, span=number)
+        span = request.resource_spans[0].scope_spans[0].spans[0]
+        if number == 1:
+            span.start_time_unix_nano -= 3 * 3600 * 1000 * MILLISECOND
+        shown.export(request)
+    await_stored(shown)
+    page.goto("/search?service=long-runner&from=now-15m")
+    hits = page.get_by_role("listbox", name=re.compile("Hits by start and duration"))
+    hits.press("Home")
+    picture, point = hits.bounding_box(), hits.get_by_role("option").bounding_box()
+    assert picture is not None
+    assert point is not None
+    assert picture["x"] <= point["x"] < picture["x"] + picture["width"]
+
+
 def _traces(service: str, count: int, *, span: int = 1, age_ns: int = 0) -> ExportTraceServiceRequest:
     """A span of each of so many traces."""
     request = ExportTraceServiceRequest()

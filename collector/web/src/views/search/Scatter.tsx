@@ -32,7 +32,8 @@ export function Scatter({ traces, range }: { traces: readonly Hit[]; range: { st
   const durations = traces.map((hit) => Math.max(Number(hit.durationNanos), 1));
   const low = Math.log10(Math.min(...durations)) - 0.1;
   const high = Math.log10(Math.max(...durations)) + 0.1;
-  const toX = (ns: bigint, width: number): number => LEFT + (Number(ns - start) / length) * (width - LEFT - RIGHT);
+  // What began before the time that is searched stands at its edge.
+  const toX = (ns: bigint, width: number): number => LEFT + Math.min(Math.max(Number(ns - start) / length, 0), 1) * (width - LEFT - RIGHT);
   const toY = (duration: number): number => TOP + (HEIGHT - TOP - BOTTOM) * (1 - (Math.log10(Math.max(duration, 1)) - low) / (high - low));
   const pointOf = (hit: Hit, width: number): Point =>
     ({ x: toX(BigInt(hit.startTimeUnixNano), width), y: toY(Number(hit.durationNanos)), radius: Math.min(3 + Math.log10(hit.spanCount + 1), 8), hit });

@@ -1,0 +1,1 @@
+import{m as e,s as t}from"./index-Jz_9u12o.js";function n({text:n,what:r,label:i=`copy`}){return e(`button`,{type:`button`,class:`button plain small`,title:`Copy ${r}`,"aria-label":`Copy ${r}`,onClick:()=>navigator.clipboard.writeText(n).then(()=>t(`Copied ${r}`),()=>t(`${r} could not be copied`,!0)),children:i})}export{n as t};

@@ -1,2 +1,0 @@
-import{J as e,m as t}from"./index-XoYK_FYq.js";function n(){return t(e,{children:[t(`p`,{children:`Point any OpenTelemetry SDK at this machine:`}),t(`pre`,{children:[`OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 OTEL_SERVICE_NAME=my-service \\`,`
-`,`  `,`opentelemetry-instrument python my_service.py`]}),t(`p`,{children:`or let the shipped example send some:`}),t(`pre`,{children:`spanhouse demo`})]})}export{n as t};

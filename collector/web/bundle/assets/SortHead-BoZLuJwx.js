@@ -1,1 +1,0 @@
-import{m as e}from"./index-XoYK_FYq.js";function t({name:t,sort:n,onSort:r,label:i,number:a=!0}){return e(`th`,{scope:`col`,class:a?`number`:``,"aria-sort":n===t?a?`descending`:`ascending`:`none`,children:e(`button`,{type:`button`,onClick:()=>r(t),children:[i,e(`span`,{"aria-hidden":`true`,children:n===t?a?` ↓`:` ↑`:``})]})})}export{t};

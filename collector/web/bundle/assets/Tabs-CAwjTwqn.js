@@ -1,1 +1,0 @@
-import{A as e,j as t,m as n}from"./index-XoYK_FYq.js";function r({view:r,label:i,tabs:a,keep:o}){let s=a[0]?.[0]??``,c=t(`tab`,s);return n(`nav`,{class:`tabs`,"aria-label":i,children:a.map(([t,i])=>n(`a`,{class:`button`,href:e(r,{...o,tab:t===s?null:t}),"aria-current":t===c?`page`:void 0,children:i},t))})}export{r as t};

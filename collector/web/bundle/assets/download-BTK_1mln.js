@@ -1,0 +1,1 @@
+import{R as e,c as t,s as n}from"./index-Jz_9u12o.js";async function r(r,i,a={},o=``){try{let t=await e(i,{query:a,workspace:o}),s=URL.createObjectURL(await t.blob()),c=document.createElement(`a`);c.href=s,c.download=r,c.click(),URL.revokeObjectURL(s),n(`Saved ${r}`)}catch(e){t(e)}}export{r as t};
