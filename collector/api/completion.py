@@ -49,15 +49,23 @@ async def list_tag_values(request: web.Request) -> web.Response:
 
 async def list_operations(request: web.Request) -> web.Response:
     """Names of a service's spans in their order, each with its kinds."""
+    return await _operations_of(request, request.match_info["service"])
+
+
+async def list_operations_by_query(request: web.Request) -> web.Response:
+    """The same of a service that a parameter names."""
+    return await _operations_of(request, SERVICE.read(request.query))
+
+
+async def _operations_of(request: web.Request, service: str) -> web.Response:
     query = request.query
     start, end = params.time_range(query, request.app[NOW]())
     limit, prefix = LIMIT.read(query), PREFIX.read(query)
-    service = request.match_info.get("service")
     found = await find_operations(
         request.app[STORE],
         start=start,
         end=end,
-        service=SERVICE.read(query) if service is None else service,
+        service=service,
         kind=params.KIND.read(query),
         limit=_MOST_OPERATIONS + 1,
         workspace=request[CALLER].workspace,
@@ -104,7 +112,7 @@ ROUTES: Final = (
     ),
     Route(
         "/api/v1/operations",
-        list_operations,
+        list_operations_by_query,
         "The same of a service whose name cannot stand in a path: the empty one, of spans without a name of a service",
         {JSON: schemas.reference("Operations")},
         (*_RANGE, SERVICE, params.KIND, PREFIX, LIMIT),
