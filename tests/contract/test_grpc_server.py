@@ -93,7 +93,7 @@ async def test_headers_may_be_continued_in_frames_of_any_size(client: Http2Clien
     stream, block = client.head({"x-long": "v" * 100}, ECHO)
     client.send(HeadersFrame(stream, block[:1]))
     client.send(*(ContinuationFrame(stream, block[at : at + 1]) for at in range(1, len(block) - 1)))
-    client.send(ContinuationFrame(stream, block[-1:], flags=["END_HEADERS"]))
+    client.send(ContinuationFrame(stream, block[-1:]), ContinuationFrame(stream, flags=["END_HEADERS"]))
     client.end(stream, framed(MESSAGE))
     assert (await client.reply(stream)).data == framed(MESSAGE)
 

@@ -8,10 +8,11 @@ from typing import Final, TypeVar, cast
 
 from collector.errors import Refused
 from collector.receivers.grpc_server import frames
+from collector.receivers.grpc_server.blocks import NOT_CONTINUED, BlockReader
 from collector.receivers.grpc_server.call import Call
 from collector.receivers.grpc_server.calls import Calls
 from collector.receivers.grpc_server.frames import ConnectionFailed
-from collector.receivers.grpc_server.headers import MAX_BLOCK_BYTES, MAX_LIST_BYTES, HeadReader
+from collector.receivers.grpc_server.headers import MAX_LIST_BYTES, HeadReader
 from collector.receivers.grpc_server.patience import Patience
 from collector.receivers.grpc_server.reading import FrameReader, NotHttp2
 from collector.receivers.grpc_server.restraint import WINDOW
@@ -26,7 +27,6 @@ _IDLE_FRAMES_S: Final = 1.0
 """More frames than this in this time that ask for nothing are an attack (RFC 9113, 10.5)."""
 _TLS_HANDSHAKE: Final = b"\x16"
 _OF_CONNECTIONS: Final = frozenset((frames.SETTINGS, frames.PING, frames.GOAWAY))
-_NOT_CONTINUED: Final = "headers that are not continued as they must be"
 _LAST_CALLS: Final = b"leaving?"
 """The ping whose answer says that a peer has heard that it is to leave: what comes behind it is no call any more."""
 
@@ -55,9 +55,7 @@ class Connection(asyncio.BufferedProtocol):
         self._heads = HeadReader()
         self._target: Call | None = None
         self._last_stream = 0
-        self._block: bytes | None = None
-        self._block_stream = 0
-        self._block_ends = False
+        self._blocks = BlockReader()
         self._read_since_update = 0
         self._idle_frames = 0
         self._idle_since_s = 0.0
@@ -186,8 +184,8 @@ class Connection(asyncio.BufferedProtocol):
         self._calls.outgoing.put(frames.window_update(0, frames.LARGEST_WINDOW - frames.FIRST_WINDOW))
 
     def data_begins(self, stream: int, size: int) -> None:
-        if self._block is not None:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
+        if self._blocks.is_open:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, NOT_CONTINUED)
         self._check_begun(stream, "DATA")
         if not size:
             self._count_idle()
@@ -217,15 +215,20 @@ class Connection(asyncio.BufferedProtocol):
             self._calls.complete(call)
 
     def frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if (self._block is not None) != (kind == frames.CONTINUATION):
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
+        if self._blocks.is_open != (kind == frames.CONTINUATION):
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, NOT_CONTINUED)
         if stream and kind in _OF_CONNECTIONS:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a frame of type {kind} on stream {stream}")
         match kind:
             case frames.HEADERS:
-                self._begin_block(flags, stream, payload)
+                block = self._blocks.begin(flags, stream, payload)
+                if block is not None:
+                    self._headers(stream, block)
             case frames.CONTINUATION:
-                self._continue_block(flags, stream, payload)
+                self._count_idle()
+                block = self._blocks.go_on(flags, stream, payload)
+                if block is not None:
+                    self._headers(stream, block)
             case frames.WINDOW_UPDATE:
                 self._update_window(stream, frames.number_in(payload, "WINDOW_UPDATE"))
             case frames.RST_STREAM:
@@ -269,34 +272,6 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer
             self._calls.refuse(call, error)
 
-    def _begin_block(self, flags: int, stream: int, payload: bytes) -> None:
-        start, end = 0, len(payload)
-        if flags & frames.PADDED:
-            end -= payload[0] if payload else 1
-            start = 1
-        if flags & frames.WITH_PRIORITY:
-            start += frames.PRIORITY_BYTES
-        if start > end:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "HEADERS with more padding than bytes")
-        self._block_ends = bool(flags & frames.END_STREAM)
-        if flags & frames.END_HEADERS:
-            self._headers(stream, payload[start:end])
-        else:
-            self._block, self._block_stream = payload[start:end], stream
-
-    def _continue_block(self, flags: int, stream: int, payload: bytes) -> None:
-        assert self._block is not None  # noqa: S101 - `frame` has looked
-        self._count_idle()
-        if stream != self._block_stream or not payload:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, _NOT_CONTINUED)
-        block = self._block + payload
-        if len(block) > MAX_BLOCK_BYTES:
-            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {MAX_BLOCK_BYTES} bytes")
-        self._block = block
-        if flags & frames.END_HEADERS:
-            self._block = None
-            self._headers(stream, block)
-
     def _headers(self, stream: int, block: bytes) -> None:
         """The head of a call, or what stands behind its message."""
         head = self._heads.read(block)
@@ -306,7 +281,7 @@ class Connection(asyncio.BufferedProtocol):
             # What stands behind a message; or a call that nobody looks at, as the client was told.
             self._count_idle()
             call = self._calls.get(stream)
-            if call is not None and self._block_ends:
+            if call is not None and self._blocks.ends_stream:
                 self._idle_frames = 0
                 self._calls.complete(call)
             return
@@ -314,7 +289,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._shared.max_streams is not None and len(self._calls) >= self._shared.max_streams:
             self._calls.outgoing.put(frames.reset(stream, frames.REFUSED_STREAM))
             return
-        self._calls.begin(stream, head, self._patience.heard_s, has_ended=self._block_ends)
+        self._calls.begin(stream, head, self._patience.heard_s, has_ended=self._blocks.ends_stream)
 
     def _update_window(self, stream: int, size: int) -> None:
         if not size:
