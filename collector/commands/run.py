@@ -37,8 +37,8 @@ _log = structlog.get_logger(__name__)
 
 def execute(arguments: argparse.Namespace) -> int:
     """Run until a signal asks for the end: 0 when every acknowledged span is stored or in the journal, else 1."""
-    # Read when the library is loaded. Else it tells on standard error, in a form of its own, of each handshake that fails, which
-    # peers can bring about without end, and of each fork, for which nothing need be made ready: our children are other programs.
+    # Read when the library of gRPC clients is loaded. Else it tells on standard error, in a form of its own, of each handshake
+    # that fails, and of each fork, for which nothing need be made ready: our children are other programs.
     os.environ.setdefault("GRPC_VERBOSITY", "error")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     keep_little()
