@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from collector.errors import Retryable
+from collector.receivers.grpc_server.call import Call
 from collector.receivers.settings import GrpcSettings, Keepalive
 from config.tls import ServerTls
 from tests.support.certificates import Authority
@@ -231,3 +234,23 @@ async def test_more_connections_than_are_allowed_are_closed_over_tls(authority: 
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await other.receive()
         assert await echoes(client)
+
+
+async def test_nothing_of_a_call_waits_for_somebody_to_collect_garbage() -> None:
+    async with serving() as served, await Http2Client.connect(served.port) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            await client.call(framed(MESSAGE), path=ECHO)
+            served.service.failure = Retryable("later")
+            await client.call(framed(MESSAGE), path=ECHO)
+            served.service.failure = None
+            client.begin(framed(MESSAGE), path=ECHO, whole=False)
+            stream = client.begin(framed(MESSAGE), path=WATCH)
+            while not client.so_far(stream).data:
+                await client.receive()
+            client.send(RstStreamFrame(stream, 8), RstStreamFrame(stream - 2, 8))
+            await until(lambda: served.service.holds_nothing)
+            assert not [kept for kept in gc.get_objects() if isinstance(kept, Call)]
+        finally:
+            gc.enable()

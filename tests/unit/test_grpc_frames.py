@@ -202,7 +202,7 @@ def test_a_message_is_what_its_framing_says_however_it_comes(
         assert isinstance(refused, MalformedRequest)
     else:
         assert refused is None
-        assert bytes(message.whole()) == body
+        assert bytes(message.take()) == body
         assert lease.size == in_flight.held_bytes == len(body)
     lease.give_back()
     assert not in_flight.held_bytes
@@ -214,7 +214,7 @@ def test_a_message_that_is_cut_off_is_not_whole(body: bytes, drawn: st.DataObjec
     sent = framed(body)
     message.add(memoryview(sent[: drawn.draw(st.integers(0, len(sent) - 1))]))
     with pytest.raises(MalformedRequest):
-        message.whole()
+        message.take()
 
 
 def test_what_does_not_fit_beside_others_is_refused_when_it_comes() -> None:

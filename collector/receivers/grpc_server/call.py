@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from google.rpc import code_pb2
 
@@ -73,13 +73,13 @@ class Call:
         head: how it begins.
         transport: of its connection.
         began_s: when, by the event loop's clock.
+        answer: sends one of a call's answers.
 
     Attributes:
         message: what has come of its message.
         serve: what is to be done with that.
         task: who does it, once it is whole.
         is_busy: whether that goes on.
-        send: sends one of its answers.
         has_answered: whether headers have been sent.
         has_ended: whether its client has sent all that it will.
         window: bytes of answers that its client takes beyond those that it takes at first of each call.
@@ -88,6 +88,7 @@ class Call:
     """
 
     __slots__ = (
+        "_answer",
         "_lease",
         "_transport",
         "began_s",
@@ -97,7 +98,6 @@ class Call:
         "is_busy",
         "message",
         "method",
-        "send",
         "serve",
         "stream",
         "task",
@@ -106,29 +106,33 @@ class Call:
         "window",
     )
 
-    def __init__(self, method: Method, stream: int, head: Head, transport: asyncio.BaseTransport, began_s: float) -> None:
+    def __init__(
+        self,
+        method: Method,
+        stream: int,
+        head: Head,
+        transport: asyncio.BaseTransport,
+        began_s: float,
+        answer: Callable[[Call, bytes], None],
+    ) -> None:
         self.method = method
         self.stream = stream
         self.head = head
         self.began_s = began_s
         self._transport = transport
+        # Not for this call alone, which would then refer to itself, and keep its message until somebody collects garbage.
+        self._answer = answer
         self._lease = Lease(method.in_flight) if method.in_flight is not None else None
         self.message = Message(method.max_bytes, self._lease)
         self.serve: Serve | None = None
         self.task: asyncio.Task[None] | None = None
         self.is_busy = False
-        self.send: Callable[[bytes], None] = _nobody
         self.has_answered = False
         self.has_ended = False
         self.window = 0
         self.unsent = b""
         self.trailers: bytes | None = None
         method.open_calls += 1
-
-    @property
-    def headers(self) -> Any:
-        """Its metadata, by name in lower case."""
-        return self.head.headers
 
     @property
     def coding(self) -> str | None:
@@ -159,6 +163,10 @@ class Call:
         if self._lease is not None:
             self._lease.grow(0)  # a full process refuses before it reads
 
+    def send(self, message: bytes) -> None:
+        """Send one of its answers, if its client waits for it."""
+        self._answer(self, message)
+
     def grow(self, size: int) -> None:
         """It holds so many bytes more.
 
@@ -176,8 +184,6 @@ class Call:
     def release(self) -> None:
         """It is over."""
         self.method.open_calls -= 1
+        # Both may refer to the call.
+        self.serve = self.task = None
         self.give_back()
-
-
-def _nobody(_: bytes) -> None:
-    """Nobody waits for answers before a call is open."""

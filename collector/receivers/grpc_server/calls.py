@@ -86,8 +86,7 @@ class Calls:
             self.outgoing.answer(stream, http_headers(head.http_status), has_ended=has_ended)
             return
         method = self._service.methods.get(head.path, self._service.unserved)
-        call = Call(method, stream, head, self._transport, began_s)
-        call.send = partial(self.answer, call)
+        call = Call(method, stream, head, self._transport, began_s, self._answer)
         self._open[stream] = self._arriving[stream] = call
         try:
             call.admit()
@@ -106,7 +105,7 @@ class Calls:
         if self._arriving.pop(call.stream, None) is None:
             return
         try:
-            message = call.message.whole()
+            message = call.message.take()
         except Exception as error:  # noqa: BLE001 - as above
             self.refuse(call, error)
             return
@@ -154,11 +153,11 @@ class Calls:
             self.refuse(call, error)
             return
         if answer is not None:
-            self.answer(call, answer)
+            call.send(answer)
         if self._open.get(call.stream) is call:
             self.outgoing.end(call, _OK)
 
-    def answer(self, call: Call, message: bytes) -> None:
+    def _answer(self, call: Call, message: bytes) -> None:
         """Send one of a call's answers, if its client waits for it."""
         if self._open.get(call.stream) is call:
             self.outgoing.message(call, message)

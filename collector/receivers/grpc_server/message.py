@@ -84,15 +84,16 @@ class Message:
         self._free = self._free[size:]
         self._count(size)
 
-    def whole(self) -> bytes:
-        """All of it, not to be changed.
+    def take(self) -> bytes:
+        """All of it, not to be changed, for who takes it alone: nothing is kept here.
 
         Raises:
             MalformedRequest: it has not all come.
         """
         if self._missing:
             raise MalformedRequest("no complete message could be read from the call")
-        return self._bytes
+        message, self._bytes, self._free = self._bytes, b"", memoryview(b"")
+        return message
 
     def _after_framing(self, part: memoryview) -> memoryview:
         """What is left of the message's first bytes behind those that tell its size."""
