@@ -13,6 +13,11 @@ class Demand:
         self._spans = self._nbytes = math.inf
         self._met: asyncio.Future[None] | None = None
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the taker waits."""
+        return self._met is not None
+
     async def wait(self, spans: float, nbytes: float, timeout_s: float | None) -> None:
         """Return when `offer` has been told of so many spans or bytes, after `wake`, or after `timeout_s` seconds."""
         self._spans, self._nbytes = spans, nbytes

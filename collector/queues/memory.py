@@ -12,7 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from collector.errors import Refused, Retryable
 from collector.ledger import Account, folded, folded_delivery
@@ -21,6 +21,11 @@ from collector.queues.demand import Demand
 from exporters.base import Delivery
 from exporters.tally import spans_by_owner
 from proto.spans import SpanBatch
+
+_CALM_BYTES: Final = 32 << 20
+_SLOWED_S: Final = 0.1
+"""While so much waits and the taker is busy, who brings more waits for it, at most so long. Spans that come faster than they are
+stored would else fill the memory with ever larger batches, to no use; those that come during an outage are let in the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class MemoryQueue:
         self._entries: deque[_Entry] = deque()
         self._taken: list[Taken] = []
         self._arrivals: deque[_Arrival] = deque()
+        self._next_taking: asyncio.Future[None] | None = None
         self._closed = False
         # Held: waiting or taken, until committed. Waiting: not taken yet.
         self._held_spans = self._held_bytes = self._waiting_spans = self._waiting_bytes = 0
@@ -105,10 +111,25 @@ class MemoryQueue:
                 "send smaller batches",
                 "too_large",
             )
+        if self._waiting_bytes >= _CALM_BYTES and not self._demand.is_there:
+            await self._slow_down()
+            self.check_open()
         if not self._arrivals and self._has_room(spans, nbytes):
             self._append(batch, spans, nbytes)
         else:
             await self._put_when_there_is_room(_Arrival(batch, spans, nbytes))
+
+    async def _slow_down(self) -> None:
+        """Wait until something is taken, though not long."""
+        if self._next_taking is None:
+            self._next_taking = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._next_taking,), timeout=_SLOWED_S)
+
+    def _go_on(self) -> None:
+        """Have nobody wait for something to be taken."""
+        if self._next_taking is not None:
+            self._next_taking.set_result(None)
+            self._next_taking = None
 
     async def _put_when_there_is_room(self, arrival: _Arrival) -> None:
         self._arrivals.append(arrival)
@@ -173,6 +194,7 @@ class MemoryQueue:
             nbytes += entry.nbytes
         self._waiting_spans -= spans
         self._waiting_bytes -= nbytes
+        self._go_on()
         taken = Taken(batches, len(batches), spans, nbytes, since)
         self._taken.append(taken)
         return taken
@@ -207,4 +229,5 @@ class MemoryQueue:
         self._closed = True
         while self._arrivals:
             self._arrivals.popleft().admitted.set_exception(Retryable(CLOSED))
+        self._go_on()
         self._demand.wake()

@@ -177,3 +177,54 @@ async def test_the_taker_is_woken_by_spans_or_by_bytes_and_not_before() -> None:
     await waiting
     await queue.wait(spans=1000, nbytes=3 * size)
     await queue.wait(spans=1000, nbytes=4 * size, timeout_s=0.001)
+
+
+@pytest.fixture
+def restless(monkeypatch: pytest.MonkeyPatch) -> MemoryQueue:
+    """A queue in which a single batch is more than should wait while its taker is busy."""
+    monkeypatch.setattr("collector.queues.memory._CALM_BYTES", 1)
+    return room_for(10)
+
+
+async def test_who_brings_more_while_the_taker_is_busy_waits_for_it(
+    restless: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.queues.memory._SLOWED_S", LONG_S)
+    await restless.put(numbered(0))
+    slowed = [asyncio.create_task(restless.put(numbered(number))) for number in (1, 2)]
+    await asyncio.wait(slowed, timeout=0.05)
+    assert restless.waiting().spans == 1
+    assert await restless.take(max_spans=9, max_bytes=1 << 30)
+    await asyncio.gather(*slowed)
+    assert restless.waiting().spans == 2
+
+
+async def test_a_taker_that_does_not_come_holds_nobody_up_for_long(
+    restless: MemoryQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("collector.queues.memory._SLOWED_S", 0.001)
+    for number in range(10):
+        await restless.put(numbered(number))
+    with pytest.raises(Retryable, match="queue is full"):
+        await restless.put(numbered(10))
+
+
+async def test_nobody_waits_for_a_taker_that_waits_for_more(restless: MemoryQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.queues.memory._SLOWED_S", LONG_S)
+    enough = asyncio.create_task(restless.wait(3, 1 << 30))
+    for number in range(3):
+        await asyncio.sleep(0)
+        await restless.put(numbered(number))
+    await enough
+    assert restless.waiting().spans == 3
+
+
+async def test_who_waits_when_the_queue_closes_is_refused(restless: MemoryQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.queues.memory._SLOWED_S", LONG_S)
+    await restless.put(numbered(0))
+    slowed = asyncio.create_task(restless.put(numbered(1)))
+    await asyncio.wait((slowed,), timeout=0.05)
+    restless.close()
+    with pytest.raises(Retryable):
+        await slowed
+    assert restless.statistics().spans == 1
