@@ -251,6 +251,7 @@ async def test_nothing_of_a_call_waits_for_somebody_to_collect_garbage() -> None
                 await client.receive()
             client.send(RstStreamFrame(stream, 8), RstStreamFrame(stream - 2, 8))
             await until(lambda: served.service.holds_nothing)
-            assert not [kept for kept in gc.get_objects() if isinstance(kept, Call)]
+            # Some libraries' objects do not bear to be asked what they are an instance of.
+            assert not [kept for kept in gc.get_objects() if type(kept) is Call]
         finally:
             gc.enable()
