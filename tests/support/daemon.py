@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -15,7 +16,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 # The first start of a version compiles its kernels.
 START_DEADLINE_S = 300.0
+# Below those that Linux gives to connections, from 32768 on.
+_FIRST_PORT, _PORTS = 12_000, 20_000
 
 
 def eventually(condition: Callable[[], Any], what: str, deadline_s: float = 30.0) -> Any:
@@ -45,15 +48,18 @@ def eventually(condition: Callable[[], Any], what: str, deadline_s: float = 30.0
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback address that were free a moment ago, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports of the loopback address that were free a moment ago, all different.
+
+    None that the kernel gives to connections, of which other tests open many: one of them would have the port before who is to
+    listen there.
+    """
+    ports: set[int] = set()
+    while len(ports) < count:
+        port = _FIRST_PORT + secrets.randbelow(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            ports.add(port)
+    return list(ports)
 
 
 @dataclass(frozen=True, slots=True)
