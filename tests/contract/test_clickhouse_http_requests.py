@@ -255,12 +255,13 @@ def test_bodies_may_be_packed(clickhouse: ClickHouse, table: str, pack: tuple) -
         ("bz2", bz2.compress),
     ],
 )
-def test_a_statement_whose_end_is_missing_is_not_run(clickhouse: ClickHouse, encoding: str, pack) -> None:  # type: ignore[no-untyped-def]  # bytes to bytes
+def test_a_statement_whose_end_is_missing_is_not_run(embedded_clickhouse: ClickHouse, encoding: str, pack) -> None:  # type: ignore[no-untyped-def]  # bytes to bytes
+    # A genuine server runs some of these: it does not miss the last byte of lz4's frames.
     numbers = ",".join(hashlib.sha256(b"%d" % number).hexdigest() for number in range(2000))
     packed = pack(f"SELECT 1 -- {numbers}".encode())
-    assert clickhouse.post(packed, {"Content-Encoding": encoding}).body == b"1\n"
+    assert embedded_clickhouse.post(packed, {"Content-Encoding": encoding}).body == b"1\n"
     for size in (len(packed) // 2, len(packed) - 1):
-        answer = clickhouse.post(packed[:size], {"Content-Encoding": encoding})
+        answer = embedded_clickhouse.post(packed[:size], {"Content-Encoding": encoding})
         assert answer.status != 200, size
 
 
